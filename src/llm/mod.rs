@@ -1,0 +1,256 @@
+//! Talking to language models: one seam, [`ChatModel`], and what makes calling through it safe.
+//!
+//! A [`ChatModel`] performs exactly one attempt. Everything around an attempt lives in wrappers that know
+//! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts,
+//! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
+//! [`retry`] decides what is worth another attempt.
+
+pub mod azure;
+pub mod budget;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod http;
+pub mod limiter;
+pub mod openai;
+pub mod recorded;
+pub mod retry;
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a model is used for. A role may have a model of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Writes situations.
+    Situations,
+    /// Speaks in a conversation.
+    Speaker,
+    /// Chooses who speaks next.
+    Selector,
+    /// Asks the endpoint whether it can follow a JSON schema.
+    Probe,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Situations => "situations",
+            Self::Speaker => "speaker",
+            Self::Selector => "selector",
+            Self::Probe => "probe",
+        })
+    }
+}
+
+/// What is asked of a model, in terms that name no host, deployment or key.
+///
+/// Its JSON form is the canonical body that a reply's key is made from, so a field added here changes every key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// The logical model name.
+    pub model: String,
+    /// The messages, oldest first; the last one is from the user.
+    pub messages: Vec<Message>,
+    /// Sampling temperature; `None` leaves it to the endpoint (reasoning models refuse the field).
+    pub temperature: Option<f64>,
+    /// Nucleus sampling mass; `None` leaves it to the endpoint.
+    pub top_p: Option<f64>,
+    /// The most tokens a reply may have.
+    pub max_tokens: u32,
+    /// Texts at which a reply ends, not part of it. Endpoints take at most four.
+    pub stop: Vec<String>,
+    /// Decides the sampling of the embedded model. Not sent to endpoints.
+    pub seed: u64,
+    /// The form a reply must have.
+    pub format: ReplyFormat,
+}
+
+/// One message of a [`ChatRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks to the model.
+    pub role: MessageRole,
+    /// The text.
+    pub content: String,
+}
+
+impl Message {
+    /// A message from the system.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self { role: MessageRole::System, content: content.into() }
+    }
+
+    /// A message from the user.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self { role: MessageRole::User, content: content.into() }
+    }
+
+    /// A message the model is told it wrote.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: MessageRole::Assistant, content: content.into() }
+    }
+}
+
+/// The roles of the chat-completions protocol that convogen uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageRole {
+    /// Instructions.
+    System,
+    /// Everyone but the model.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// The form a reply must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyFormat {
+    /// Free text. `prefix` is put into the mouth of models that can be forced (the embedded one)
+    /// and is not part of the reply.
+    Text {
+        /// What the reply starts with, such as `Ann:`.
+        prefix: Option<String>,
+    },
+    /// One JSON value that fits `schema`.
+    Json {
+        /// A name for the schema, `[a-z_]+`; endpoints ask for one.
+        name: String,
+        /// A JSON schema within the subset that strict structured output takes: every object closed and all its keys
+        /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`.
+        schema: Value,
+    },
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The text, as it came.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model was done, or met a stop text.
+    Stop,
+    /// `max_tokens`: the text is torn.
+    Length,
+}
+
+/// Tokens as the endpoint counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: u64,
+    /// Those of them that came from the endpoint's prefix cache.
+    pub cached_prompt_tokens: u64,
+    /// Tokens of the reply, reasoning included.
+    pub completion_tokens: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.cached_prompt_tokens = self.cached_prompt_tokens.saturating_add(other.cached_prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+    }
+}
+
+/// How JSON is asked for on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structured {
+    /// `response_format: {type: json_schema, strict: true}`.
+    JsonSchema,
+    /// `response_format: {type: json_object}`.
+    JsonObject,
+    /// Nothing but the prompt.
+    None,
+}
+
+/// What a model can be relied on for when JSON is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StructuredSupport {
+    /// It cannot produce anything that does not fit.
+    Native,
+    /// The configuration says how to ask.
+    Fixed(Structured),
+    /// To be found out by a call.
+    Probe,
+}
+
+/// Why one attempt brought no reply.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum AttemptError {
+    /// A content filter, or the model itself, refused. An outcome of the item, not an error of the run.
+    #[error("refused ({category}): {message}")]
+    Refused {
+        /// The filter's category such as `violence`, `jailbreak`; `refusal` when the model itself declined.
+        category: String,
+        /// What the endpoint said.
+        message: String,
+    },
+    /// The endpoint will never serve this request (400, 413, 422), but may serve others: the item fails.
+    #[error("the endpoint refused the request ({status}): {message}")]
+    BadRequest {
+        /// HTTP status.
+        status: u16,
+        /// What the endpoint said.
+        message: String,
+    },
+    /// Worth another attempt: no connection, a time-out, 408, 409, 429, 5xx, a body that is no completion.
+    #[error("{message}")]
+    Transient {
+        /// What went wrong.
+        message: String,
+        /// What kind of trouble it is.
+        kind: Transient,
+        /// How long the endpoint asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// Every further call would fail: wrong key, no such model, quota used up. Stops the run with exit code 6.
+    #[error("{message}")]
+    Fatal {
+        /// What went wrong and what to do.
+        message: String,
+    },
+}
+
+/// Kinds of trouble that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transient {
+    /// The request never reached the endpoint: nothing can have been billed.
+    NotSent,
+    /// 408, 409, 429, 503, 529 and the like: the endpoint turned the request away unserved. All callers should slow down.
+    TurnedAway,
+    /// The endpoint failed, hung up, or sent something that is no completion. It may have billed.
+    Unknown,
+}
+
+/// One language model behind one way of reaching it. An implementation performs a single attempt:
+/// recording, budget, limits and retries are the wrappers' work.
+pub trait ChatModel: fmt::Debug + Send + Sync {
+    /// Sends `request` once. `wire` says how to ask for JSON when `request.format` wants it.
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>>;
+
+    /// Whether JSON has to be hoped for.
+    fn structured(&self) -> StructuredSupport;
+
+    /// `demo` for the embedded model, `endpoint` for one behind an API.
+    fn tier(&self) -> &'static str;
+
+    /// Where calls go, for messages: an origin, never a key or a query.
+    fn target(&self) -> String;
+}

@@ -1,0 +1,7 @@
+//! The stages, in the order of the data.
+
+pub mod compile;
+pub mod conversations;
+pub mod dedup;
+pub mod personas;
+pub mod situations;

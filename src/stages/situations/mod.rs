@@ -1,0 +1,5 @@
+//! (to come)
+
+pub mod casting;
+pub mod coverage;
+pub mod names;
