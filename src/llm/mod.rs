@@ -7,6 +7,7 @@
 
 pub mod azure;
 pub mod budget;
+pub mod control;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod http;

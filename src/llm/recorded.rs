@@ -1,1 +1,510 @@
-//! (to come)
+//! Calls that are never made twice: every reply is journaled under a key of what was asked, and counts only once synced.
+//!
+//! [`Calls::ask`] is the only way a stage reaches a model. It looks the key up first, so a resumed run, a fork or
+//! `explain` replays what was recorded and a stage needs no state of its own. A call that has to be made takes a permit,
+//! reserves its budget, journals its intent, and only then goes out; what happened to it is journaled before anyone sees
+//! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::budget::{Budget, Exhausted};
+use super::control::Control;
+use super::limiter::Limiter;
+use super::retry::{self, Backoff, Decision};
+use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
+use super::{Transient, Usage};
+use crate::draw::Draw;
+use crate::prompt::PromptError;
+use crate::store::journal::{Archive, Journal, JournalError, Kind};
+
+/// Part of every key: a change to what keys are made of gets a new number.
+const KEY_FORMAT: &str = "convogen reply key v1";
+/// Replies of a process after which the share of refusals is judged.
+const REFUSAL_WINDOW: u64 = 20;
+
+/// The place of a call in the run. Together with the request it makes the key.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The stage.
+    pub stage: &'a str,
+    /// The item.
+    pub item: &'a str,
+    /// The turn within the item; 0 where there are none.
+    pub turn: u32,
+    /// What the model is used for.
+    pub role: Role,
+    /// 0 for the first time of asking.
+    pub attempt: u32,
+}
+
+/// What a call came to. Refusals and failures are outcomes of an item, recorded like replies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// A reply.
+    Reply(Reply),
+    /// A content filter or the model turned the request down.
+    Refused {
+        /// Category of the filter.
+        category: String,
+        /// What the endpoint said.
+        message: String,
+    },
+    /// The endpoint would not or could not serve this request.
+    Failed {
+        /// In a word.
+        reason: String,
+        /// What the endpoint said.
+        message: String,
+    },
+}
+
+/// Why the run stops.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// Another call stopped the run; that one carries the reason.
+    #[error("the run is stopping")]
+    Stopping,
+    /// The user asked for it.
+    #[error("interrupted")]
+    Interrupted,
+    /// A limit of the budget.
+    #[error(transparent)]
+    Budget(#[from] Exhausted),
+    /// The endpoint can't be had.
+    #[error("{message}")]
+    Endpoint {
+        /// What went wrong and what to do.
+        message: String,
+    },
+    /// Most of the first replies were refused.
+    #[error(
+        "{refused} of the first {seen} replies were refused (mostly {category}: {example}); change the prompts, the personas or the model, or ask for the filter to be changed, before more is spent"
+    )]
+    Refusals {
+        /// How many were.
+        refused: u64,
+        /// Of how many.
+        seen: u64,
+        /// The category met most recently.
+        category: String,
+        /// What the endpoint said then.
+        example: String,
+    },
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A prompt that cannot be rendered.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// Replaying, and the call was never made.
+    #[error("{item} has no recorded reply for its next call")]
+    NotRecorded {
+        /// The item.
+        item: String,
+    },
+}
+
+/// What stages may know of a role's model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// The logical name.
+    pub model: String,
+    /// `demo` or `endpoint`.
+    pub tier: &'static str,
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling mass.
+    pub top_p: Option<f64>,
+    /// Tokens of one reply.
+    pub max_tokens: u32,
+}
+
+/// A model with what calls to it share.
+#[derive(Debug)]
+pub struct Line {
+    /// What stages may know.
+    pub profile: Profile,
+    /// The model; `None` when only recorded replies are wanted.
+    pub model: Option<Box<dyn ChatModel>>,
+    /// Its endpoint's patience.
+    pub limiter: Limiter,
+    /// Attempts at one call before its item fails.
+    pub max_attempts: u32,
+    /// How JSON is asked for, once known.
+    pub wire: OnceCell<Structured>,
+}
+
+/// Sees every call as it is answered, with the request as it was sent: what `explain` shows.
+pub type Tap = Box<dyn Fn(&Site<'_>, &ChatRequest, &Answer) + Send + Sync>;
+
+/// Where replies come from.
+pub struct Calls {
+    /// What this run has recorded.
+    pub journal: Arc<Journal>,
+    /// What another run recorded, for forks.
+    pub inherited: Option<Archive>,
+    /// What may be spent.
+    pub budget: Arc<Budget>,
+    /// The models by role.
+    pub lines: BTreeMap<Role, Arc<Line>>,
+    /// Stops the run.
+    pub control: Arc<Control>,
+    /// Whether recorded failures are tried anew.
+    pub retry_failed: bool,
+    /// The run's seed.
+    pub seed: u64,
+    /// Sees every answered call.
+    pub tap: Option<Tap>,
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// The body of a `reply` entry.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RecordedReply {
+    /// What the model was used for.
+    pub role: Role,
+    /// What came of it.
+    pub answer: Answer,
+    /// Requests it took.
+    pub requests: u32,
+    /// Milliseconds of the last one.
+    pub ms: u64,
+    /// Taken over from another run: it cost nothing here.
+    pub inherited: bool,
+}
+
+/// The body of an `intent` entry: what a request may cost at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedIntent {
+    /// What the model is used for.
+    pub role: Role,
+    /// Upper bound of the prompt's tokens.
+    pub prompt_tokens: u64,
+    /// Upper bound of the reply's tokens.
+    pub completion_tokens: u64,
+}
+
+/// The body of a `reject` entry: a request that brought no reply.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RecordedReject {
+    /// What went wrong.
+    pub error: String,
+    /// Whether the endpoint may have billed it all the same.
+    pub maybe_billed: bool,
+}
+
+impl Calls {
+    /// What stages may know of the model of `role`.
+    pub fn profile(&self, role: Role) -> &Profile {
+        static UNKNOWN: Profile =
+            Profile { model: String::new(), tier: "endpoint", temperature: None, top_p: None, max_tokens: 0 };
+        self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
+    }
+
+    /// Asks the model of `site.role`, with its usual token limit.
+    pub async fn ask(&self, site: &Site<'_>, messages: Vec<Message>, format: ReplyFormat) -> Result<Answer, Halt> {
+        self.ask_at_length(site, messages, format, self.profile(site.role).max_tokens).await
+    }
+
+    /// Asks the model of `site.role` for a reply of up to `max_tokens`.
+    pub async fn ask_at_length(
+        &self,
+        site: &Site<'_>,
+        messages: Vec<Message>,
+        format: ReplyFormat,
+        max_tokens: u32,
+    ) -> Result<Answer, Halt> {
+        let Some(line) = self.lines.get(&site.role) else {
+            return Err(Halt::Endpoint { message: format!("no model is configured for the role {}", site.role) });
+        };
+        let request = self.request(line, site, messages, format, max_tokens);
+        let answer = self.answer(line, site, &request).await?;
+        if let Some(tap) = &self.tap {
+            tap(site, &request, &answer);
+        }
+        Ok(answer)
+    }
+
+    fn request(
+        &self,
+        line: &Line,
+        site: &Site<'_>,
+        messages: Vec<Message>,
+        format: ReplyFormat,
+        max_tokens: u32,
+    ) -> ChatRequest {
+        let path = [site.stage, site.item, &site.turn.to_string(), &site.role.to_string(), &site.attempt.to_string()];
+        ChatRequest {
+            model: line.profile.model.clone(),
+            messages,
+            temperature: line.profile.temperature,
+            top_p: line.profile.top_p,
+            max_tokens,
+            stop: Vec::new(),
+            seed: Draw::new(self.seed, &path).next_u64(),
+            format,
+        }
+    }
+
+    async fn answer(&self, line: &Arc<Line>, site: &Site<'_>, request: &ChatRequest) -> Result<Answer, Halt> {
+        let key = key(site, request);
+        if let Some(answer) = self.recorded(&key, site).await? {
+            return Ok(answer);
+        }
+        let Some(model) = line.model.as_deref() else {
+            return Err(Halt::NotRecorded { item: site.item.to_owned() });
+        };
+        let wire = match &request.format {
+            ReplyFormat::Text { .. } => Structured::None,
+            ReplyFormat::Json { .. } if site.role == Role::Probe => Structured::JsonSchema,
+            ReplyFormat::Json { .. } => self.wire(line, model).await?,
+        };
+        self.make(line, model, site, request, wire, &key).await
+    }
+
+    /// What this run, or the one it was forked from, has on record.
+    async fn recorded(&self, key: &str, site: &Site<'_>) -> Result<Option<Answer>, Halt> {
+        let wanted =
+            |recorded: &RecordedReply| !(self.retry_failed && matches!(recorded.answer, Answer::Failed { .. }));
+        if let Some(recorded) = self.journal.get_as::<RecordedReply>(key)?.filter(wanted) {
+            return Ok(Some(recorded.answer));
+        }
+        let Some(archive) = &self.inherited else { return Ok(None) };
+        let Some(recorded) = archive.get_as::<RecordedReply>(key)?.filter(wanted) else { return Ok(None) };
+        let copy = RecordedReply { inherited: true, ..recorded };
+        self.journal.append(Kind::Reply, Some(key), Some(site.item), &copy).await?;
+        Ok(Some(copy.answer))
+    }
+
+    /// How to ask this model for JSON: known, configured, or found out by a recorded call.
+    async fn wire(&self, line: &Arc<Line>, model: &dyn ChatModel) -> Result<Structured, Halt> {
+        match model.structured() {
+            StructuredSupport::Native => Ok(Structured::JsonSchema),
+            StructuredSupport::Fixed(wire) => Ok(wire),
+            StructuredSupport::Probe => line.wire.get_or_try_init(|| self.probe(line, model)).await.copied(),
+        }
+    }
+
+    /// Finds out whether the endpoint makes replies fit a schema.
+    ///
+    /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
+    /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
+    async fn probe(&self, line: &Arc<Line>, model: &dyn ChatModel) -> Result<Structured, Halt> {
+        let schema = json!({
+            "type": "object",
+            "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
+            "required": ["verdict"],
+            "additionalProperties": false,
+        });
+        let name = line.profile.model.clone();
+        for (attempt, wire) in [(0, Structured::JsonSchema), (1, Structured::JsonObject)] {
+            let words = match wire {
+                Structured::JsonSchema => "Greet the people in the room.",
+                _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
+            };
+            let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
+            let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone() };
+            let request = self.request(line, &site, vec![Message::user(words)], format, 64);
+            let key = key(&site, &request);
+            let answer = match self.recorded(&key, &site).await? {
+                Some(answer) => answer,
+                None => self.make(line, model, &site, &request, wire, &key).await?,
+            };
+            if let Answer::Reply(reply) = answer {
+                let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
+                if value.is_some_and(|value| value == json!({"verdict": "structured"})) {
+                    return Ok(wire);
+                }
+            }
+        }
+        Ok(Structured::None)
+    }
+
+    /// Makes the call, again where that may help, and journals what comes of it.
+    async fn make(
+        &self,
+        line: &Line,
+        model: &dyn ChatModel,
+        site: &Site<'_>,
+        request: &ChatRequest,
+        wire: Structured,
+        key: &str,
+    ) -> Result<Answer, Halt> {
+        let intent = RecordedIntent {
+            role: site.role,
+            prompt_tokens: super::budget::upper_bound(request),
+            completion_tokens: u64::from(request.max_tokens),
+        };
+        let mut backoff = Backoff::new(key);
+        let started = Instant::now();
+        let mut requests = 0;
+        loop {
+            requests += 1;
+            let sent = Instant::now();
+            let result = self.send(line, model, site, request, wire, key, intent).await?;
+            let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let answer = match result {
+                Ok(reply) => Answer::Reply(reply),
+                Err(AttemptError::Refused { category, message }) => Answer::Refused { category, message },
+                Err(AttemptError::BadRequest { status, message }) => {
+                    Answer::Failed { reason: "bad_request".to_owned(), message: format!("{status}: {message}") }
+                }
+                Err(AttemptError::Fatal { message }) => return Err(self.control.stop(Halt::Endpoint { message })),
+                Err(error @ AttemptError::Transient { .. }) => {
+                    match retry::decide(&error, &mut backoff, line.max_attempts, started.elapsed()) {
+                        Decision::Wait(pause) => {
+                            self.control.sleep(pause).await?;
+                            continue;
+                        }
+                        Decision::GiveUp => {
+                            Answer::Failed { reason: "no_answer".to_owned(), message: error.to_string() }
+                        }
+                    }
+                }
+            };
+            let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
+            self.write(Kind::Reply, key, site, &recorded).await?;
+            self.judge_refusals(&recorded.answer)?;
+            return Ok(recorded.answer);
+        }
+    }
+
+    /// One request: permit, reservation, intent, attempt, settlement.
+    #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
+    async fn send(
+        &self,
+        line: &Line,
+        model: &dyn ChatModel,
+        site: &Site<'_>,
+        request: &ChatRequest,
+        wire: Structured,
+        key: &str,
+        intent: RecordedIntent,
+    ) -> Result<Result<Reply, AttemptError>, Halt> {
+        let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
+        let reserved = self.budget.reserve(site.role, intent.prompt_tokens, intent.completion_tokens);
+        let reservation = match self.control.unless_stopped(reserved).await? {
+            Ok(reservation) => reservation,
+            Err(exhausted) => return Err(self.control.stop(exhausted.into())),
+        };
+        self.write(Kind::Intent, key, site, &intent).await?;
+        let result = model.attempt(request, wire).await;
+        match &result {
+            Ok(reply) => {
+                reservation.settle(reply.usage);
+                permit.succeeded();
+            }
+            Err(AttemptError::Transient { kind, retry_after, message }) => {
+                let maybe_billed = *kind == Transient::Unknown;
+                if maybe_billed {
+                    reservation.lost()
+                } else {
+                    reservation.release()
+                }
+                self.write(Kind::Reject, key, site, &RecordedReject { error: message.clone(), maybe_billed }).await?;
+                if let Some(message) = permit.failed(*kind, *retry_after, message) {
+                    return Err(self.control.stop(Halt::Endpoint { message }));
+                }
+            }
+            Err(error) => {
+                reservation.release();
+                permit.succeeded();
+                if matches!(error, AttemptError::Fatal { .. }) {
+                    let reject = RecordedReject { error: error.to_string(), maybe_billed: false };
+                    self.write(Kind::Reject, key, site, &reject).await?;
+                }
+            }
+        }
+        Ok(result)
+    }
+
+    async fn write<B: Serialize + Sync>(&self, kind: Kind, key: &str, site: &Site<'_>, body: &B) -> Result<(), Halt> {
+        match self.journal.append(kind, Some(key), Some(site.item), body).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.control.stop(error.into())),
+        }
+    }
+
+    /// Stops a run whose first replies are mostly refused: it would buy refusals.
+    fn judge_refusals(&self, answer: &Answer) -> Result<(), Halt> {
+        let refused = match answer {
+            Answer::Refused { category, message } => Some((category.as_str(), message.as_str())),
+            _ => None,
+        };
+        let (seen, count) = self.control.count_reply(refused.is_some());
+        match refused {
+            Some((category, example)) if seen <= REFUSAL_WINDOW && count * 2 > REFUSAL_WINDOW => {
+                let (category, example) = (category.to_owned(), example.to_owned());
+                Err(self.control.stop(Halt::Refusals { refused: count, seen, category, example }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
+pub fn key(site: &Site<'_>, request: &ChatRequest) -> String {
+    let body = serde_json::to_string(request).unwrap_or_default();
+    let (turn, attempt) = (site.turn.to_string(), site.attempt.to_string());
+    let role = site.role.to_string();
+    crate::record::content_hash([KEY_FORMAT, site.stage, site.item, &turn, &role, &attempt, &body])
+}
+
+/// Rebuilds from a journal what a run has spent, entry by entry.
+#[derive(Debug, Default)]
+pub struct Spent {
+    open: BTreeMap<String, (String, RecordedIntent)>,
+    /// Usage of all replies, by role.
+    pub usage: BTreeMap<Role, Usage>,
+    /// Requests, by role.
+    pub calls: BTreeMap<Role, u64>,
+    /// Upper bounds of requests that may have been billed without a reply.
+    pub lost: Vec<RecordedIntent>,
+}
+
+impl Spent {
+    /// Takes one entry into account.
+    pub fn add(&mut self, kind: Kind, key: Option<&str>, item: Option<&str>, body: &str) {
+        let Some(key) = key else { return };
+        match kind {
+            Kind::Intent => {
+                let Ok(intent) = serde_json::from_str::<RecordedIntent>(body) else { return };
+                *self.calls.entry(intent.role).or_default() += 1;
+                let replaced = self.open.insert(key.to_owned(), (item.unwrap_or_default().to_owned(), intent));
+                self.lost.extend(replaced.map(|(_, intent)| intent));
+            }
+            Kind::Reject => {
+                let Some((_, intent)) = self.open.remove(key) else { return };
+                if serde_json::from_str::<RecordedReject>(body).is_ok_and(|reject| reject.maybe_billed) {
+                    self.lost.push(intent);
+                }
+            }
+            Kind::Reply => {
+                self.open.remove(key);
+                let Ok(recorded) = serde_json::from_str::<RecordedReply>(body) else { return };
+                if let (Answer::Reply(reply), false) = (&recorded.answer, recorded.inherited) {
+                    *self.usage.entry(recorded.role).or_default() += reply.usage;
+                }
+            }
+            Kind::Segment | Kind::Seal => {}
+        }
+    }
+
+    /// Requests that were on their way when the run last ended: they may have been billed.
+    pub fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
+        self.open.values().map(|(item, intent)| (item.as_str(), intent))
+    }
+}

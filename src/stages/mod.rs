@@ -4,4 +4,7 @@ pub mod compile;
 pub mod conversations;
 pub mod dedup;
 pub mod personas;
+mod progress;
 pub mod situations;
+
+pub use progress::{Look, Progress};

@@ -1,1 +1,410 @@
-//! (to come)
+//! Group chats, turn by turn.
+//!
+//! One conversation is a deterministic state machine over recorded replies: nothing but (situation, settings, seed,
+//! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
+//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `turn` gets a
+//! line out of a speaker, [`validate`] judges it; this file keeps the floor, the votes and the ledger.
+//!
+//! Rejected: one call that writes the whole conversation. Turn by turn follows constraints better and varies more
+//! (arXiv 2502.13592), and a crash costs one reply instead of all.
+
+pub mod agents;
+pub mod selection;
+mod turn;
+pub mod validate;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use self::agents::{Prompts, Script};
+use self::selection::{Floor, Named, by};
+use self::turn::{Line, Spoken};
+use self::validate::Flaw;
+use crate::config::{Conversations, Ending, SpeakerSelection};
+use crate::draw::Draw;
+use crate::llm::recorded::{Answer, Calls, Halt, Site};
+use crate::llm::{ReplyFormat, Role, Usage};
+use crate::record::{Conversation, Dropped, Outcome, Situation, Speaker, StopReason, Turn};
+
+/// The stage's name in keys, draws and folders.
+pub const STAGE: &str = "conversations";
+/// Answers asked of a selector before the code decides, as AutoGen does.
+const SELECTOR_TRIES: u32 = 3;
+
+/// What every conversation of a run shares.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The settings.
+    pub settings: &'a Conversations,
+    /// The prompts.
+    pub prompts: &'a Prompts,
+    /// Where replies come from.
+    pub calls: &'a Calls,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// What came of an item.
+#[derive(Debug)]
+pub enum Held {
+    /// A conversation.
+    Accepted(Box<Conversation>),
+    /// None, and why.
+    Dropped(Dropped),
+}
+
+/// The id of the `replicate`-th conversation on a situation.
+pub fn item_id(situation_id: &str, replicate: u64) -> String {
+    format!("c-{situation_id}-{replicate}")
+}
+
+impl Stage<'_> {
+    /// Holds the `replicate`-th conversation on `situation`.
+    ///
+    /// # Errors
+    /// Only what stops the whole run; what befalls this item alone is in [`Held`].
+    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+        let mut talk = Talk {
+            id: item_id(&situation.id, replicate),
+            settings: self.settings,
+            calls: self.calls,
+            situation,
+            script: Script::new(self.prompts, self.settings.layout, situation)?,
+            seed: self.seed,
+            turns: Vec::new(),
+            votes: Vec::new(),
+            handed_to: None,
+            instructions: Vec::new(),
+            ledger: Ledger::default(),
+        };
+        let end = talk.run().await?;
+        Ok(talk.finish(end))
+    }
+}
+
+/// A conversation in progress.
+#[derive(Debug)]
+struct Talk<'a> {
+    id: String,
+    settings: &'a Conversations,
+    calls: &'a Calls,
+    situation: &'a Situation,
+    script: Script<'a>,
+    seed: u64,
+    turns: Vec<Turn>,
+    /// (turn index, person) of every vote to end.
+    votes: Vec<(u32, usize)>,
+    /// With `fused`: who was handed the floor.
+    handed_to: Option<usize>,
+    /// Instructions by speaker, rendered once.
+    instructions: Vec<String>,
+    ledger: Ledger,
+}
+
+/// What a conversation cost and what had to be handled; the rate before repair tells about a model or a prompt.
+#[derive(Debug, Default, Serialize)]
+struct Ledger {
+    flaws: BTreeMap<&'static str, u32>,
+    mended: BTreeMap<&'static str, u32>,
+    selector_calls: u32,
+    fallbacks: u32,
+    #[serde(skip)]
+    usage: Usage,
+}
+
+impl Ledger {
+    fn flaw(&mut self, flaw: Flaw) {
+        *self.flaws.entry(flaw.name()).or_default() += 1;
+    }
+
+    fn mend(&mut self, what: &'static str) {
+        *self.mended.entry(what).or_default() += 1;
+    }
+}
+
+/// How a conversation ended.
+#[derive(Debug)]
+enum End {
+    Over(StopReason),
+    Dropped { outcome: Outcome, reason: String, detail: String },
+}
+
+impl Talk<'_> {
+    async fn run(&mut self) -> Result<End, Halt> {
+        while self.index() < self.settings.turns.max {
+            let Some((speaker, selected_by)) = self.next_speaker().await? else {
+                return Ok(End::Over(StopReason::Agreed));
+            };
+            match self.speak(speaker).await? {
+                Spoken::Line(line) => self.take(speaker, selected_by, line),
+                Spoken::Flawed(flaw) => return Ok(self.give_up(flaw)),
+                Spoken::Lost { outcome, reason, detail } => return Ok(self.lose(outcome, reason, detail)),
+            }
+            if self.agreed_to_end() {
+                return Ok(End::Over(StopReason::Agreed));
+            }
+        }
+        Ok(End::Over(StopReason::MaxTurns))
+    }
+
+    /// The index of the turn to come.
+    fn index(&self) -> u32 {
+        u32::try_from(self.turns.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the conversation may be over once the turn to come is spoken.
+    fn may_end(&self) -> bool {
+        self.index() + 1 >= self.settings.turns.min
+    }
+
+    fn is_last(&self) -> bool {
+        self.index() + 1 >= self.settings.turns.max
+    }
+
+    fn draw(&self, turn: u32, what: &str) -> Draw {
+        Draw::new(self.seed, &[STAGE, &self.id, &turn.to_string(), what])
+    }
+
+    fn names(&self, people: &[usize]) -> Vec<&str> {
+        people.iter().filter_map(|at| self.situation.personas.get(*at)).map(|person| person.name.as_str()).collect()
+    }
+
+    fn everyone(&self) -> Vec<&str> {
+        self.situation.personas.iter().map(|person| person.name.as_str()).collect()
+    }
+
+    fn person_of(&self, turn: &Turn) -> Option<usize> {
+        self.situation.personas.iter().position(|person| person.id == turn.speaker_id)
+    }
+
+    fn floor(&self) -> Floor {
+        let taken = self.situation.personas.iter().map(|person| {
+            let turns = self.turns.iter().filter(|turn| turn.speaker_id == person.id).count();
+            u32::try_from(turns).unwrap_or(u32::MAX)
+        });
+        Floor {
+            taken: taken.collect(),
+            last: self.turns.last().and_then(|turn| self.person_of(turn)),
+            left: self.settings.turns.max.saturating_sub(self.index()),
+            max: self.settings.turns.max,
+            allow_repeat: self.settings.allow_repeat_speaker,
+        }
+    }
+
+    /// Who speaks next and why, or nobody when the selector's word was the second vote to end.
+    async fn next_speaker(&mut self) -> Result<Option<(usize, &'static str)>, Halt> {
+        let floor = self.floor();
+        let candidates = selection::candidates(&floor);
+        if let [only] = candidates.as_slice() {
+            return Ok(Some((*only, by::ONLY_CANDIDATE)));
+        }
+        if self.settings.speaker_selection == SpeakerSelection::Auto {
+            return self.ask_selector(&floor, &candidates).await;
+        }
+        let mut draw = self.draw(self.index(), "select");
+        let chosen = match self.settings.speaker_selection {
+            SpeakerSelection::RoundRobin => selection::in_order(&floor, &candidates).map(|p| (p, by::ORDER)),
+            SpeakerSelection::Fused => self.handed_over(&floor, &candidates, &mut draw),
+            SpeakerSelection::Rules => self.by_rules(&floor, &candidates, &mut draw),
+            SpeakerSelection::Random | SpeakerSelection::Auto => None,
+        };
+        let chosen = chosen.or_else(|| selection::drawn(&floor, &candidates, &mut draw).map(|p| (p, by::DRAW)));
+        Ok(Some(chosen.unwrap_or((0, by::DRAW))))
+    }
+
+    fn handed_over(&mut self, floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
+        let handed_to = self.handed_to.take();
+        if self.turns.is_empty() {
+            return None;
+        }
+        if let Some(person) = handed_to.filter(|person| candidates.contains(person)) {
+            return Some((person, by::HANDED_OVER));
+        }
+        self.ledger.fallbacks += 1;
+        selection::drawn(floor, candidates, draw).map(|person| (person, by::FALLBACK))
+    }
+
+    fn by_rules(&self, floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
+        let addressed = self.turns.last().and_then(|turn| turn.addressee_id.as_deref());
+        let addressed = addressed.and_then(|id| self.situation.personas.iter().position(|person| person.id == id));
+        if let Some(person) = addressed.filter(|person| candidates.contains(person)) {
+            return Some((person, by::ADDRESSED));
+        }
+        selection::least_heard(floor, candidates, draw).map(|person| (person, by::QUOTA))
+    }
+
+    async fn ask_selector(
+        &mut self,
+        floor: &Floor,
+        candidates: &[usize],
+    ) -> Result<Option<(usize, &'static str)>, Halt> {
+        let index = self.index();
+        // The vote is about the talk so far, so it needs the minimum to have been spoken already.
+        let may_end = self.settings.ending == Ending::Agreed && index >= self.settings.turns.min;
+        let mut flaw: Option<String> = None;
+        for attempt in 0..SELECTOR_TRIES {
+            let messages = self.script.select(&self.turns, candidates, may_end, flaw.as_deref())?;
+            let format = selector_format(&self.names(candidates));
+            let site = Site { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
+            self.ledger.selector_calls += 1;
+            // A selector that refuses or fails costs the choice, not the conversation.
+            let Answer::Reply(reply) = self.calls.ask(&site, messages, format).await? else { break };
+            self.ledger.usage += reply.usage;
+            let (named, end) = self.read_choice(&reply.text);
+            match named {
+                Named::One(person) if candidates.contains(&person) => {
+                    let ends = end && may_end && self.vote_of_selector();
+                    return Ok((!ends).then_some((person, by::MODEL)));
+                }
+                Named::One(person) => {
+                    flaw = Some(format!("{} may not speak now", self.names(&[person]).join("")));
+                }
+                Named::Several => flaw = Some("it named more than one person".to_owned()),
+                Named::Nobody => flaw = Some("it named nobody of the group".to_owned()),
+            }
+        }
+        self.ledger.fallbacks += 1;
+        let mut draw = self.draw(index, "fallback");
+        let person = selection::drawn(floor, candidates, &mut draw);
+        Ok(Some((person.unwrap_or(0), by::FALLBACK)))
+    }
+
+    /// The person named and the vote, from JSON if there is any, else from the text as it is.
+    fn read_choice(&self, reply: &str) -> (Named, bool) {
+        let everyone = self.everyone();
+        let Ok(value) = crate::prompt::reply::read_json(reply) else {
+            return (selection::read_name(reply, &everyone), false);
+        };
+        let end = value.get("end").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        match value.get("next").and_then(serde_json::Value::as_str) {
+            Some(name) => (selection::read_name(name, &everyone), end),
+            None => (selection::read_name(reply, &everyone), end),
+        }
+    }
+
+    /// The selector's word counts as a vote of the one who spoke last. Whether it settles the matter.
+    fn vote_of_selector(&mut self) -> bool {
+        if let Some(last) = self.turns.last().and_then(|turn| Some((turn.index, self.person_of(turn)?))) {
+            self.votes.push(last);
+        }
+        self.agreed_to_end()
+    }
+
+    fn take(&mut self, speaker: usize, selected_by: &'static str, line: Line) {
+        let index = self.index();
+        let vote = self.may_end() && (line.end || validate::is_closing(&line.text));
+        if vote && self.settings.ending == Ending::Agreed {
+            self.votes.push((index, speaker));
+        }
+        let addressee = selection::addressed(&line.text, &self.everyone(), speaker);
+        let addressee = addressee.or(line.next.filter(|_| line.text.trim_end().ends_with(['?', '？'])));
+        let people = &self.situation.personas;
+        if let Some(person) = people.get(speaker) {
+            self.turns.push(Turn {
+                index,
+                speaker_id: person.id.clone(),
+                speaker: person.name.clone(),
+                addressee_id: addressee.and_then(|at| people.get(at)).map(|person| person.id.clone()),
+                text: line.text,
+                selected_by: selected_by.to_owned(),
+                attempts: line.attempts,
+            });
+        }
+        self.handed_to = line.next;
+    }
+
+    /// Two votes by different people within one round of the group, once everybody has been heard.
+    fn agreed_to_end(&self) -> bool {
+        let floor = self.floor();
+        let people = u32::try_from(floor.taken.len()).unwrap_or(u32::MAX);
+        let recent: Vec<usize> =
+            self.votes.iter().filter(|(turn, _)| turn + people >= self.index()).map(|(_, person)| *person).collect();
+        let different = recent.iter().any(|person| Some(person) != recent.first());
+        self.settings.ending == Ending::Agreed && different && floor.taken.iter().all(|taken| *taken > 0)
+    }
+
+    /// A turn that cannot be had ends the conversation with its last sound one, if that is enough.
+    fn give_up(&mut self, flaw: Flaw) -> End {
+        let index = self.index();
+        if index >= self.settings.turns.min {
+            let closing = flaw == Flaw::ClosingLoop;
+            return End::Over(if closing { StopReason::Closing } else { StopReason::Trimmed });
+        }
+        let detail = format!("turn {index} could not be repaired: {}", flaw.reason());
+        End::Dropped { outcome: Outcome::Rejected, reason: flaw.name().to_owned(), detail }
+    }
+
+    fn lose(&mut self, outcome: Outcome, reason: String, detail: String) -> End {
+        if self.index() >= self.settings.turns.min {
+            self.ledger.mend("lost_turn");
+            return End::Over(StopReason::Trimmed);
+        }
+        let detail = format!("turn {}: {detail}", self.index());
+        End::Dropped { outcome, reason, detail }
+    }
+
+    fn finish(self, end: End) -> Held {
+        match end {
+            End::Over(stop) => Held::Accepted(Box::new(self.record(stop))),
+            End::Dropped { outcome, reason, detail } => Held::Dropped(Dropped { id: self.id, outcome, reason, detail }),
+        }
+    }
+
+    fn record(self, stop: StopReason) -> Conversation {
+        let silent = self.floor().taken.iter().filter(|taken| **taken == 0).count();
+        let provenance = json!({
+            "situation_hash": self.situation.hash,
+            "speaker_selection": self.settings.speaker_selection.as_str(),
+            "layout": self.settings.layout.as_str(),
+            "seed": self.seed,
+            "silent": silent,
+            "handled": self.ledger,
+        });
+        let profile = self.calls.profile(Role::Speaker);
+        let usage = self.ledger.usage;
+        let situation = self.situation.clone();
+        let mut conversation = Conversation {
+            id: self.id,
+            situation_id: situation.id,
+            split: situation.split,
+            situation: situation.situation,
+            topic: situation.topic,
+            conversation_starter: situation.conversation_starter,
+            language: situation.language,
+            relations: situation.relations,
+            participants: situation
+                .personas
+                .into_iter()
+                .map(|p| Speaker { id: p.id, name: p.name, description: p.description, persona: p.persona })
+                .collect(),
+            turns: self.turns,
+            stop_reason: stop.as_str().to_owned(),
+            model: profile.model.clone(),
+            tier: profile.tier.to_owned(),
+            prompt_tokens: usage.prompt_tokens,
+            cached_prompt_tokens: usage.cached_prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            attributes: situation.attributes,
+            provenance: provenance.to_string(),
+            hash: String::new(),
+        };
+        conversation.hash = conversation.content_hash();
+        conversation
+    }
+}
+
+/// What a selector answers: a name of the closed set, and its word on whether the talk is over.
+fn selector_format(names: &[&str]) -> ReplyFormat {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "next": {"type": "string", "enum": names},
+            "end": {"type": "boolean"},
+        },
+        "required": ["next", "end"],
+        "additionalProperties": false,
+    });
+    ReplyFormat::Json { name: "next_speaker".to_owned(), schema }
+}

@@ -1,0 +1,74 @@
+//! Stops a run once, for one reason, everywhere.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::recorded::Halt;
+
+/// Shared by all calls of a run: the first reason to stop wins, and nobody starts anything new after it.
+#[derive(Debug)]
+pub struct Control {
+    stopped: watch::Sender<bool>,
+    reason: Mutex<Option<Halt>>,
+    replies: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            stopped: watch::Sender::new(false),
+            reason: Mutex::new(None),
+            replies: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Control {
+    /// Stops the run for `reason`, unless it stops already. Returns what the caller hands up.
+    pub fn stop(&self, reason: Halt) -> Halt {
+        let mut first = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() && !matches!(reason, Halt::Stopping) {
+            *first = Some(reason);
+        }
+        self.stopped.send_replace(true);
+        Halt::Stopping
+    }
+
+    /// Why the run stopped, handed out once.
+    pub fn take_reason(&self) -> Option<Halt> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether nothing new may start.
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Waits for `work`, which has no effect of its own yet, unless the run stops first.
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Halt> {
+        let mut stopped = self.stopped.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => Err(Halt::Stopping),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Sleeps, unless the run stops first.
+    pub async fn sleep(&self, pause: Duration) -> Result<(), Halt> {
+        self.unless_stopped(tokio::time::sleep(pause)).await
+    }
+
+    /// Counts a reply; returns how many there were and how many of them were refused.
+    pub(super) fn count_reply(&self, refused: bool) -> (u64, u64) {
+        let seen = self.replies.fetch_add(1, Ordering::Relaxed) + 1;
+        let refused = self.refused.fetch_add(u64::from(refused), Ordering::Relaxed) + u64::from(refused);
+        (seen, refused)
+    }
+}

@@ -1,0 +1,72 @@
+use serde::{Deserialize, Serialize};
+
+/// What became of an input of a stage. Each ends in exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// In the output.
+    Accepted,
+    /// Removed as a duplicate of an earlier one.
+    Duplicate,
+    /// Judged unfit, with a reason.
+    Rejected,
+    /// Turned down by a content filter or by the model.
+    Refused,
+    /// The endpoint never gave a usable answer.
+    Failed,
+    /// Not worked on because the budget was reached.
+    OverBudget,
+}
+
+/// How many inputs of a stage ended in which [`Outcome`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// In the output.
+    pub accepted: u64,
+    /// Removed as duplicates.
+    pub duplicate: u64,
+    /// Judged unfit.
+    pub rejected: u64,
+    /// Turned down by a filter or the model.
+    pub refused: u64,
+    /// Never answered.
+    pub failed: u64,
+    /// Not worked on.
+    pub over_budget: u64,
+}
+
+impl Tally {
+    /// Counts one input.
+    pub fn add(&mut self, outcome: Outcome) {
+        *self.slot(outcome) += 1;
+    }
+
+    fn slot(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Accepted => &mut self.accepted,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Rejected => &mut self.rejected,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Failed => &mut self.failed,
+            Outcome::OverBudget => &mut self.over_budget,
+        }
+    }
+
+    /// All inputs.
+    pub fn total(&self) -> u64 {
+        self.accepted + self.duplicate + self.rejected + self.refused + self.failed + self.over_budget
+    }
+}
+
+/// An input that did not make it, a row of `rejected.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The item.
+    pub id: String,
+    /// Which way it went: rejected, refused, failed or over budget.
+    pub outcome: Outcome,
+    /// The reason in a word or two, the unit reasons are counted by.
+    pub reason: String,
+    /// What exactly was wrong.
+    pub detail: String,
+}

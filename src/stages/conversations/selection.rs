@@ -1,0 +1,301 @@
+//! Who speaks next.
+//!
+//! Every strategy chooses within the same closed set, [`candidates`]: nobody twice running unless allowed, nobody far
+//! beyond a fair share, and towards the end those who have not spoken at all. A model's answer is read against that set
+//! and can at worst name somebody legal; after three answers that name nobody the code decides, inside the set. (AutoGen
+//! 0.4 falls back on the previous speaker, which it then refuses: autogen#7471.)
+
+use crate::draw::Draw;
+
+/// How a speaker came to speak; the value of `selected_by` in records.
+pub mod by {
+    /// A model chose.
+    pub const MODEL: &str = "model";
+    /// Nobody else was left to choose.
+    pub const ONLY_CANDIDATE: &str = "only_candidate";
+    /// A model was asked and named nobody legal.
+    pub const FALLBACK: &str = "fallback";
+    /// Round robin.
+    pub const ORDER: &str = "order";
+    /// A draw.
+    pub const DRAW: &str = "draw";
+    /// The line before spoke to them by name.
+    pub const ADDRESSED: &str = "addressed";
+    /// They had said least.
+    pub const QUOTA: &str = "quota";
+    /// The previous speaker handed on the floor.
+    pub const HANDED_OVER: &str = "handed_over";
+}
+
+/// What selection looks at: turns taken by each person, who spoke last, how many turns are left.
+#[derive(Debug, Clone)]
+pub struct Floor {
+    /// Turns each person has taken.
+    pub taken: Vec<u32>,
+    /// Who spoke last; nobody before the first turn.
+    pub last: Option<usize>,
+    /// Turns left, this one included.
+    pub left: u32,
+    /// The most turns the conversation can have.
+    pub max: u32,
+    /// Whether one may speak twice running.
+    pub allow_repeat: bool,
+}
+
+/// Those who may speak now, in the order of the group. Never empty for a group of at least two.
+pub fn candidates(floor: &Floor) -> Vec<usize> {
+    let everyone: Vec<usize> = (0..floor.taken.len()).collect();
+    let free: Vec<usize> =
+        everyone.into_iter().filter(|person| floor.allow_repeat || Some(*person) != floor.last).collect();
+    let silent: Vec<usize> = free.iter().copied().filter(|person| floor.taken.get(*person) == Some(&0)).collect();
+    let unheard = floor.taken.iter().filter(|taken| **taken == 0).count();
+    if !silent.is_empty() && floor.left as usize <= unheard {
+        return silent;
+    }
+    let cap = fair_cap(floor);
+    let within: Vec<usize> =
+        free.iter().copied().filter(|person| floor.taken.get(*person).is_some_and(|taken| *taken < cap)).collect();
+    if within.is_empty() { free } else { within }
+}
+
+/// One and a half times a fair share of the turns, rounded up: nobody may dominate further than that.
+fn fair_cap(floor: &Floor) -> u32 {
+    let people = u32::try_from(floor.taken.len()).unwrap_or(u32::MAX).max(1);
+    (3 * floor.max).div_ceil(2 * people).max(2)
+}
+
+/// The next in order after the last speaker.
+pub fn in_order(floor: &Floor, candidates: &[usize]) -> Option<usize> {
+    let people = floor.taken.len();
+    let start = floor.last.map_or(0, |last| last + 1);
+    (0..people).map(|step| (start + step) % people).find(|person| candidates.contains(person))
+}
+
+/// A draw in which those who have said little weigh more.
+pub fn drawn(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
+    let weights: Vec<f64> =
+        candidates.iter().map(|person| 1.0 / f64::from(1 + floor.taken.get(*person).copied().unwrap_or(0))).collect();
+    draw.weighted(&weights).and_then(|at| candidates.get(at).copied())
+}
+
+/// Those who have said least, if somebody is two turns behind the others; then a draw among them.
+pub fn least_heard(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
+    let taken = |person: &usize| floor.taken.get(*person).copied().unwrap_or(0);
+    let least = candidates.iter().map(taken).min()?;
+    let most = floor.taken.iter().max().copied().unwrap_or(0);
+    let behind: Vec<usize> = candidates.iter().copied().filter(|person| taken(person) == least).collect();
+    (most >= least + 2).then(|| draw.pick(&behind).copied()).flatten()
+}
+
+/// Whom a line speaks to by name: `Bob, what do you think?`, `…, right, Bob?`. Names that are merely mentioned do not count.
+pub fn addressed(text: &str, names: &[&str], speaker: usize) -> Option<usize> {
+    let mut found = None;
+    for mention in mentions(text, names) {
+        let before = text.get(..mention.start).unwrap_or_default().trim_end();
+        let after = text.get(mention.end..).unwrap_or_default();
+        let opens = before.is_empty() || before.ends_with(['.', '!', '?', '…', '。', '！', '？', ',', '，', '—']);
+        let closes = after.is_empty() || after.starts_with([',', '?', '!', '.', '…', '，', '？', '！', '。', ':', '—']);
+        if opens && closes && mention.person != speaker {
+            found = Some(mention.person);
+        }
+    }
+    found
+}
+
+/// What a selector's answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// Exactly one person.
+    One(usize),
+    /// Several, and nothing tells which is meant.
+    Several,
+    /// Nobody of the group.
+    Nobody,
+}
+
+/// Reads a free-text answer that should name one of `names`.
+///
+/// Longer names win over names within them, `_` and `\_` stand for a space, case does not matter, a hyphen continues a
+/// word (`Ann-Marie` is not Ann), and a first name is enough where only one person has it. Of several names the one the
+/// answer starts with is meant (`Bob because Ann asked`), else the one called next.
+pub fn read_name(answer: &str, names: &[&str]) -> Named {
+    let found = mentions(answer, names);
+    let Some(first) = found.first() else { return Named::Nobody };
+    if found.iter().all(|mention| mention.person == first.person) {
+        return Named::One(first.person);
+    }
+    let lead = answer.get(..first.start).unwrap_or_default();
+    if !lead.contains(char::is_alphanumeric) {
+        let joined = found.get(1).and_then(|second| answer.get(first.end..second.start)).unwrap_or_default();
+        let listed =
+            matches!(joined.trim().to_lowercase().as_str(), "" | "," | "/" | "and" | "or" | "&" | "und" | "oder");
+        return if listed { Named::Several } else { Named::One(first.person) };
+    }
+    let called_next = found.iter().find(|mention| {
+        let before = answer.get(..mention.start).unwrap_or_default().to_lowercase();
+        let before = before.trim_end_matches(|c: char| !c.is_alphanumeric());
+        ["next", "next is", "next speaker is", "next should be", "speaker is", "choose", "pick", "select"]
+            .iter()
+            .any(|cue| before.ends_with(cue))
+    });
+    called_next.map_or(Named::Several, |mention| Named::One(mention.person))
+}
+
+/// A name found in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mention {
+    person: usize,
+    start: usize,
+    end: usize,
+}
+
+/// Every name in `text`, left to right, the longest at each place.
+fn mentions(text: &str, names: &[&str]) -> Vec<Mention> {
+    let forms = spoken_forms(names);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let Some(next) = rest.chars().next() else { break };
+        let begins_word = !text.get(..at).and_then(|t| t.chars().next_back()).is_some_and(continues_word);
+        let hit = begins_word.then(|| {
+            let hits = forms.iter().filter_map(|(form, person)| Some((name_length(rest, form)?, *person)));
+            hits.max_by_key(|(length, _)| *length)
+        });
+        if let Some(Some((length, person))) = hit {
+            found.push(Mention { person, start: at, end: at + length });
+            at += length;
+        } else {
+            at += next.len_utf8();
+        }
+    }
+    found
+}
+
+/// Full names, and first names that only one person has.
+fn spoken_forms<'a>(names: &[&'a str]) -> Vec<(&'a str, usize)> {
+    let first = |name: &'a str| name.split([' ', '_']).next().unwrap_or(name);
+    let mut forms: Vec<(&str, usize)> = names.iter().copied().zip(0..).collect();
+    for (person, name) in names.iter().enumerate() {
+        let short = first(name);
+        let unique = names.iter().filter(|other| first(other).eq_ignore_ascii_case(short)).count() == 1;
+        if unique && short != *name && !short.ends_with('.') {
+            forms.push((short, person));
+        }
+    }
+    forms
+}
+
+fn continues_word(c: char) -> bool {
+    // Han, kana and the like have no spaces between words: a name may follow such a character directly.
+    (c.is_alphanumeric() && !is_unspaced(c)) || c == '_' || c == '-'
+}
+
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0eff}')
+}
+
+/// How many bytes at the start of `text` spell `name` as a whole word, if they do.
+fn name_length(text: &str, name: &str) -> Option<usize> {
+    let mut rest = text.char_indices().peekable();
+    for wanted in name.chars() {
+        let (at, mut got) = rest.next()?;
+        if got == '\\' && text.get(at + 1..)?.starts_with('_') {
+            got = rest.next()?.1;
+        }
+        let same = got == wanted
+            || (matches!(wanted, ' ' | '_') && matches!(got, ' ' | '_'))
+            || got.to_lowercase().eq(wanted.to_lowercase());
+        if !same {
+            return None;
+        }
+    }
+    let end = rest.peek().map_or(text.len(), |(at, _)| *at);
+    let after = text.get(end..)?;
+    let mut following = after.chars();
+    let next = following.next();
+    // A hyphen, an underscore or an escaped one continues a name only if a letter or digit follows.
+    let glued = match next {
+        Some('-' | '_' | '\\') => following.next().is_some_and(|c| c.is_alphanumeric() || c == '_'),
+        Some(c) => continues_word(c),
+        None => false,
+    };
+    (!glued).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floor(taken: &[u32], last: Option<usize>, left: u32) -> Floor {
+        Floor { taken: taken.to_vec(), last, left, max: 10, allow_repeat: false }
+    }
+
+    #[test]
+    fn every_row_of_the_name_table_is_read_right() {
+        let names = ["Ann", "Ann_Lee", "Bob"];
+        let table = [
+            ("Ann_Lee", Named::One(1)),
+            ("Ann Lee", Named::One(1)),
+            ("Ann\\_Lee", Named::One(1)),
+            ("Ann-Marie", Named::Nobody),
+            ("ann", Named::One(0)),
+            ("**Bob**", Named::One(2)),
+            ("Bob.", Named::One(2)),
+            ("Bob's turn", Named::One(2)),
+            ("Bob because Ann asked", Named::One(2)),
+            ("Bob_2", Named::Nobody),
+            ("The next speaker is Ann Lee, since Bob is done.", Named::One(1)),
+            ("Ann or Bob", Named::Several),
+            ("Either Ann or Bob", Named::Several),
+            ("TERMINATE", Named::Nobody),
+            ("", Named::Nobody),
+        ];
+        for (answer, named) in table {
+            assert_eq!(read_name(answer, &names), named, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_name_is_enough_where_one_person_has_it() {
+        let names = ["Maria López", "Tom Baker", "Tom Oduya"];
+        assert_eq!(read_name("Maria", &names), Named::One(0));
+        assert_eq!(read_name("Tom", &names), Named::Nobody);
+        assert_eq!(read_name("tom oduya!", &names), Named::One(2));
+        assert_eq!(read_name("下一个是王伟。", &["王伟", "李娜"]), Named::One(0));
+    }
+
+    #[test]
+    fn a_name_is_an_address_only_where_it_is_called() {
+        let names = ["Ann", "Bob", "Carla"];
+        assert_eq!(addressed("Bob, what do you think?", &names, 0), Some(1));
+        assert_eq!(addressed("That's too far, right, Carla?", &names, 0), Some(2));
+        assert_eq!(addressed("I told Bob about it yesterday.", &names, 0), None);
+        assert_eq!(addressed("Ann, you fool!", &names, 0), None);
+    }
+
+    #[test]
+    fn nobody_speaks_twice_running_and_nobody_stays_silent() {
+        assert_eq!(candidates(&floor(&[1, 1, 1], Some(1), 5)), [0, 2]);
+        assert_eq!(candidates(&floor(&[3, 3, 0], Some(1), 1)), [2]);
+        assert_eq!(candidates(&floor(&[3, 3, 0, 0], Some(1), 2)), [2, 3]);
+        assert_eq!(candidates(&floor(&[5, 2, 1], Some(1), 2)), [2], "five of ten turns are enough for one of three");
+        assert_eq!(candidates(&floor(&[2, 1], Some(0), 5)), [1]);
+        let repeat = Floor { allow_repeat: true, ..floor(&[1, 1], Some(0), 5) };
+        assert_eq!(candidates(&repeat), [0, 1]);
+    }
+
+    #[test]
+    fn order_skips_who_may_not_speak() {
+        assert_eq!(in_order(&floor(&[1, 1, 0], Some(2), 5), &[0, 1]), Some(0));
+        assert_eq!(in_order(&floor(&[0, 0, 0], None, 5), &[0, 1, 2]), Some(0));
+        assert_eq!(in_order(&floor(&[1, 0, 0], Some(0), 5), &[2]), Some(2));
+    }
+
+    #[test]
+    fn who_fell_behind_is_heard_first() {
+        let mut draw = Draw::new(1, &["test"]);
+        assert_eq!(least_heard(&floor(&[3, 2, 1], Some(0), 5), &[1, 2], &mut draw), Some(2));
+        assert_eq!(least_heard(&floor(&[2, 1, 1], Some(0), 5), &[1, 2], &mut draw), None);
+        assert!(drawn(&floor(&[2, 1, 1], Some(0), 5), &[1, 2], &mut draw).is_some());
+    }
+}

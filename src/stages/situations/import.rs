@@ -1,0 +1,329 @@
+//! Mode `file`: situations that somebody else made, imported without a call.
+//!
+//! A line needs `id`, `personas[{name, description, persona}]`, `relations`, `situation`, `topic` and
+//! `conversation_starter`; relations may be sentences or objects, other keys may be missing. A line that does not fit is
+//! set aside with its number; it never stops the import.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Made, Notes, STAGE, draft};
+use crate::record::{Dropped, Outcome, Participant, Relation, Situation};
+use crate::stages::Progress;
+use crate::stages::dedup::{self, Dedup, Shingling, Verdict};
+use crate::store::fs::{self, FsError};
+
+/// Longest line read, as for personas.
+const LINE_CAP: u64 = 1 << 20;
+
+/// What an import depends on.
+#[derive(Debug)]
+pub struct Import<'a> {
+    /// The file.
+    pub source: &'a Path,
+    /// Language of situations that name none.
+    pub language: &'a str,
+    /// Split shares; people who meet stay in one split as far as one situation goes.
+    pub splits: &'a BTreeMap<String, f64>,
+    /// Similarity from which two situations are duplicates; `None`: they stay.
+    pub dedup: Option<f64>,
+    /// The run's seed.
+    pub seed: u64,
+    /// How many are wanted at most.
+    pub count: u64,
+}
+
+/// Why nothing could be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be opened or read.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// Reading failed midway.
+    #[error("failed to read {path}, line {line}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No line was a situation.
+    #[error("{path} has no situation that can be used ({rejected} lines rejected; the first, {first})", path = path.display())]
+    Nothing {
+        /// The file.
+        path: PathBuf,
+        /// Lines that did not fit.
+        rejected: usize,
+        /// The first of them.
+        first: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: Option<serde_json::Value>,
+    personas: Vec<RowPerson>,
+    relations: Vec<serde_json::Value>,
+    situation: String,
+    topic: String,
+    conversation_starter: String,
+    language: Option<String>,
+    split: Option<String>,
+    attributes: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RowPerson {
+    id: Option<String>,
+    name: String,
+    description: String,
+    persona: String,
+    stance: Option<String>,
+    goal: Option<String>,
+    knowledge: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RowRelation {
+    from: String,
+    to: String,
+    r#type: Option<String>,
+    text: Option<String>,
+}
+
+/// Reads the file and removes duplicates, the earlier one staying.
+pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportError> {
+    progress.start(STAGE, import.count);
+    let mut reader = BufReader::new(fs::open(import.source)?);
+    let mut made = Made { complete: true, notes: Notes::default(), ..Made::default() };
+    let mut ids = BTreeSet::new();
+    let mut index: Option<Dedup> = None;
+    let mut line_number = 0;
+    while (made.accepted.len() as u64) < import.count {
+        line_number += 1;
+        let read = read_line(&mut reader);
+        let line =
+            read.map_err(|source| ImportError::Read { path: import.source.to_owned(), line: line_number, source })?;
+        let Some(line) = line else { break };
+        if line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
+            continue;
+        }
+        let parsed = line.and_then(|line| situation(&line, line_number, import));
+        match parsed.and_then(|row| if ids.insert(row.id.clone()) { Ok(row) } else { Err(twice(&row.id)) }) {
+            Err(detail) => made.dropped.push(reject(import.source, line_number, detail)),
+            Ok(situation) => keep(&mut made, &mut index, situation, import.dedup),
+        }
+        progress.advance(1, made.accepted.len() as u64);
+    }
+    if made.accepted.is_empty() {
+        let first = made
+            .dropped
+            .first()
+            .map_or_else(|| "the file is empty".to_owned(), |row| format!("{}: {}", row.id, row.detail));
+        return Err(ImportError::Nothing { path: import.source.to_owned(), rejected: made.dropped.len(), first });
+    }
+    Ok(made)
+}
+
+fn twice(id: &str) -> String {
+    format!("the id `{id}` stands on an earlier line")
+}
+
+fn reject(source: &Path, line: u64, detail: String) -> Dropped {
+    let file = source.file_name().unwrap_or_default().to_string_lossy();
+    Dropped { id: format!("{file}:{line}"), outcome: Outcome::Rejected, reason: "not_a_situation".to_owned(), detail }
+}
+
+fn keep(made: &mut Made, index: &mut Option<Dedup>, situation: Situation, dedup: Option<f64>) {
+    let text = dedup::situation_text(&situation);
+    if let Some(threshold) = dedup {
+        let index = index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_corpus([text.as_str()])));
+        if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
+            made.duplicates.push((situation.id, found));
+            return;
+        }
+    }
+    made.accepted.push(situation);
+}
+
+/// The next line, or why it cannot be one; `None` at the end. A line over the cap is skipped without being held.
+#[expect(clippy::type_complexity, reason = "end of file, failure of the disk and a bad line are three things")]
+fn read_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    if reader.take(LINE_CAP + 1).read_until(b'\n', &mut bytes)? == 0 {
+        return Ok(None);
+    }
+    if bytes.len() as u64 > LINE_CAP && bytes.last() != Some(&b'\n') {
+        loop {
+            let chunk = reader.fill_buf()?;
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let used = end.map_or(chunk.len(), |at| at + 1);
+            let done = end.is_some() || chunk.is_empty();
+            reader.consume(used);
+            if done {
+                return Ok(Some(Err("the line is longer than 1 MiB".to_owned())));
+            }
+        }
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()));
+    Ok(Some(text.map(|text| text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']).to_owned())))
+}
+
+fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, String> {
+    let row: Row = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let id = match row.id {
+        Some(serde_json::Value::String(id)) if !id.trim().is_empty() => id,
+        Some(serde_json::Value::Number(id)) => id.to_string(),
+        None => format!("line-{number:08}"),
+        Some(_) => return Err("`id` must be a text that is not empty".to_owned()),
+    };
+    if !(2..=12).contains(&row.personas.len()) {
+        return Err(format!("`personas` has {} people; 2 to 12 are needed", row.personas.len()));
+    }
+    for (key, text) in
+        [("situation", &row.situation), ("topic", &row.topic), ("conversation_starter", &row.conversation_starter)]
+    {
+        if text.trim().is_empty() {
+            return Err(format!("`{key}` is empty"));
+        }
+    }
+    let people = people(&id, row.personas)?;
+    let relations = row.relations.iter().map(|relation| self::relation(relation, &people)).collect::<Result<_, _>>()?;
+    // People who appear in several situations of the file cannot be kept apart without joining half the file; the
+    // smallest persona decides, so that at least equal groups stay together.
+    let anchor = people.iter().map(|person| person.persona.as_str()).min().unwrap_or_default();
+    let split = row.split.filter(|split| import.splits.contains_key(split));
+    let mut situation = Situation {
+        split: split.unwrap_or_else(|| draft::split_of(import.seed, anchor, import.splits)),
+        personas: people,
+        relations,
+        situation: row.situation.trim().to_owned(),
+        topic: row.topic.trim().to_owned(),
+        conversation_starter: row.conversation_starter.trim().to_owned(),
+        language: row.language.unwrap_or_else(|| import.language.to_owned()),
+        attributes: row.attributes.unwrap_or_else(|| "{}".to_owned()),
+        provenance: json!({"mode": "file", "line": number}).to_string(),
+        hash: String::new(),
+        id,
+    };
+    situation.hash = situation.content_hash();
+    Ok(situation)
+}
+
+fn people(id: &str, rows: Vec<RowPerson>) -> Result<Vec<Participant>, String> {
+    let mut names = BTreeSet::new();
+    rows.into_iter()
+        .enumerate()
+        .map(|(at, row)| {
+            let name = row.name.trim().to_owned();
+            if name.is_empty() || !names.insert(name.to_lowercase()) {
+                return Err(format!("`personas[{at}].name` is empty or stands twice"));
+            }
+            if row.description.trim().is_empty() && row.persona.trim().is_empty() {
+                return Err(format!("`personas[{at}]` has neither description nor persona"));
+            }
+            Ok(Participant {
+                id: row.id.unwrap_or_else(|| format!("{id}-p{}", at + 1)),
+                name,
+                description: row.description,
+                persona: row.persona,
+                stance: row.stance,
+                goal: row.goal,
+                knowledge: row.knowledge,
+            })
+        })
+        .collect()
+}
+
+/// A relation from an object, whose ends are names or ids, or from a sentence that mentions two names.
+fn relation(value: &serde_json::Value, people: &[Participant]) -> Result<Relation, String> {
+    let known = |end: &str| {
+        let found = people.iter().find(|person| person.id == end || person.name.eq_ignore_ascii_case(end));
+        found.map(|person| person.id.clone())
+    };
+    if let Some(text) = value.as_str() {
+        let mut mentioned: Vec<(usize, &Participant)> =
+            people.iter().filter_map(|person| Some((text.find(first_name(&person.name))?, person))).collect();
+        mentioned.sort_by_key(|(at, _)| *at);
+        let end = |at: usize| mentioned.get(at).map(|(_, person)| person.id.clone()).unwrap_or_default();
+        return Ok(Relation { from: end(0), to: end(1), r#type: String::new(), text: text.to_owned() });
+    }
+    let row: RowRelation = serde_json::from_value(value.clone()).map_err(|error| format!("`relations`: {error}"))?;
+    let end =
+        |name: &str| known(name).ok_or_else(|| format!("`relations` names `{name}`, who is not among the personas"));
+    let (from, to) = (end(&row.from)?, end(&row.to)?);
+    let r#type = row.r#type.unwrap_or_default();
+    let text = row.text.unwrap_or_else(|| format!("{} is {} of {}", row.from, r#type, row.to));
+    Ok(Relation { from, to, r#type, text })
+}
+
+fn first_name(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn run(lines: &str) -> Result<Made, ImportError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
+        let splits = BTreeMap::from([("train".to_owned(), 1.0)]);
+        let settings =
+            Import { source: file.path(), language: "en", splits: &splits, dedup: Some(0.7), seed: 1, count: 100 };
+        import(&settings, &Progress::default())
+    }
+
+    fn row(id: &str, what: &str) -> String {
+        format!(
+            r#"{{"id":"{id}","personas":[{{"name":"Ann","description":"d","persona":"p"}},{{"name":"Bob","description":"d","persona":"q"}}],"relations":["Ann is Bob's aunt"],"situation":"{what}","topic":"t","conversation_starter":"Well?"}}"#
+        )
+    }
+
+    #[test]
+    fn minimal_records_are_completed() {
+        let made = run(&(row("a", "They wait for the last ferry, which is late.") + "\n\n")).unwrap();
+        let situation = &made.accepted[0];
+        assert_eq!(
+            (situation.id.as_str(), situation.split.as_str(), situation.language.as_str()),
+            ("a", "train", "en")
+        );
+        assert_eq!((situation.relations[0].from.as_str(), situation.relations[0].to.as_str()), ("a-p1", "a-p2"));
+    }
+
+    #[test]
+    fn every_line_ends_in_one_outcome() {
+        let long = format!("{{\"id\":\"{}\"}}", "x".repeat(2 << 20));
+        let lines = [
+            row("a", "They wait for the last ferry, which is late again tonight."),
+            row("a", "The same id with another text that shares nothing at all."),
+            row("b", "They wait for the last ferry, which is late again tonight."),
+            "{\"id\": \"c\"}".to_owned(),
+            "[1, 2]".to_owned(),
+            "not json".to_owned(),
+            long,
+            row("d", "A burst pipe floods the cellar of the choir's rehearsal room."),
+        ];
+        let made = run(&lines.join("\n")).unwrap();
+        let tally = made.tally();
+        assert_eq!((tally.accepted, tally.duplicate, tally.rejected), (2, 1, 5));
+        assert!(made.dropped[0].id.ends_with(":2") && made.dropped[0].detail.contains("`a`"), "{:?}", made.dropped);
+        assert!(made.dropped.iter().any(|d| d.detail.contains("1 MiB")));
+    }
+
+    #[test]
+    fn a_file_without_situations_says_so() {
+        let error = run("{}\n").unwrap_err().to_string();
+        assert!(error.contains("no situation that can be used") && error.contains(":1"), "{error}");
+    }
+}
