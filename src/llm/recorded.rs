@@ -14,10 +14,10 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::budget::{Budget, Exhausted};
+use super::budget::{Budget, Estimate, Exhausted};
 use super::control::Control;
 use super::limiter::Limiter;
-use super::retry::{self, Backoff, Decision};
+use super::retry::{Decision, Retry};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
 use super::{Transient, Usage};
 use crate::draw::Draw;
@@ -191,10 +191,8 @@ pub struct RecordedReply {
 pub struct RecordedIntent {
     /// What the model is used for.
     pub role: Role,
-    /// Upper bound of the prompt's tokens.
-    pub prompt_tokens: u64,
-    /// Upper bound of the reply's tokens.
-    pub completion_tokens: u64,
+    /// Upper bound of its tokens.
+    pub estimate: Estimate,
 }
 
 /// The body of a `reject` entry: a request that brought no reply.
@@ -343,12 +341,8 @@ impl Calls {
         wire: Structured,
         key: &str,
     ) -> Result<Answer, Halt> {
-        let intent = RecordedIntent {
-            role: site.role,
-            prompt_tokens: super::budget::upper_bound(request),
-            completion_tokens: u64::from(request.max_tokens),
-        };
-        let mut backoff = Backoff::new(key);
+        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
+        let mut retry = Retry::new(key, line.max_attempts);
         let started = Instant::now();
         let mut requests = 0;
         loop {
@@ -358,22 +352,10 @@ impl Calls {
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
-                Err(AttemptError::Refused { category, message }) => Answer::Refused { category, message },
-                Err(AttemptError::BadRequest { status, message }) => {
-                    Answer::Failed { reason: "bad_request".to_owned(), message: format!("{status}: {message}") }
-                }
-                Err(AttemptError::Fatal { message }) => return Err(self.control.stop(Halt::Endpoint { message })),
-                Err(error @ AttemptError::Transient { .. }) => {
-                    match retry::decide(&error, &mut backoff, line.max_attempts, started.elapsed()) {
-                        Decision::Wait(pause) => {
-                            self.control.sleep(pause).await?;
-                            continue;
-                        }
-                        Decision::GiveUp => {
-                            Answer::Failed { reason: "no_answer".to_owned(), message: error.to_string() }
-                        }
-                    }
-                }
+                Err(error) => match self.judge(line, error, &mut retry, started).await? {
+                    Some(answer) => answer,
+                    None => continue,
+                },
             };
             let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
             self.write(Kind::Reply, key, site, &recorded).await?;
@@ -382,7 +364,40 @@ impl Calls {
         }
     }
 
-    /// One request: permit, reservation, intent, attempt, settlement.
+    /// What an attempt without a reply means for the call: its answer, or nothing yet, after the pause before the next.
+    async fn judge(
+        &self,
+        line: &Line,
+        error: AttemptError,
+        retry: &mut Retry,
+        started: Instant,
+    ) -> Result<Option<Answer>, Halt> {
+        match error {
+            AttemptError::Refused { category, message } => Ok(Some(Answer::Refused { category, message })),
+            AttemptError::BadRequest { status, message } => {
+                let message = format!("{status}: {message}");
+                Ok(Some(Answer::Failed { reason: "bad_request".to_owned(), message }))
+            }
+            AttemptError::Fatal { message } => Err(self.control.stop(Halt::Endpoint { message })),
+            AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed()) {
+                Decision::Wait(pause) => {
+                    self.control.unless_stopped(line.limiter.back_off(&error, pause)).await?;
+                    self.alive(line.limiter.check())?;
+                    Ok(None)
+                }
+                Decision::GiveUp => {
+                    self.alive(line.limiter.gave_up())?;
+                    Ok(Some(Answer::Failed { reason: "no_answer".to_owned(), message: error.to_string() }))
+                }
+            },
+        }
+    }
+
+    fn alive(&self, verdict: Result<(), AttemptError>) -> Result<(), Halt> {
+        verdict.map_err(|broken| self.control.stop(Halt::Endpoint { message: broken.to_string() }))
+    }
+
+    /// One request: place, reservation, intent, attempt, settlement.
     #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
@@ -395,38 +410,27 @@ impl Calls {
         intent: RecordedIntent,
     ) -> Result<Result<Reply, AttemptError>, Halt> {
         let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
-        let reserved = self.budget.reserve(site.role, intent.prompt_tokens, intent.completion_tokens);
+        let reserved = self.budget.reserve(site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
             Ok(reservation) => reservation,
             Err(exhausted) => return Err(self.control.stop(exhausted.into())),
         };
         self.write(Kind::Intent, key, site, &intent).await?;
         let result = model.attempt(request, wire).await;
-        match &result {
+        drop(permit);
+        line.limiter.observe(&result);
+        let error = match &result {
             Ok(reply) => {
                 reservation.settle(reply.usage);
-                permit.succeeded();
+                return Ok(result);
             }
-            Err(AttemptError::Transient { kind, retry_after, message }) => {
-                let maybe_billed = *kind == Transient::Unknown;
-                if maybe_billed {
-                    reservation.lost()
-                } else {
-                    reservation.release()
-                }
-                self.write(Kind::Reject, key, site, &RecordedReject { error: message.clone(), maybe_billed }).await?;
-                if let Some(message) = permit.failed(*kind, *retry_after, message) {
-                    return Err(self.control.stop(Halt::Endpoint { message }));
-                }
-            }
-            Err(error) => {
-                reservation.release();
-                permit.succeeded();
-                if matches!(error, AttemptError::Fatal { .. }) {
-                    let reject = RecordedReject { error: error.to_string(), maybe_billed: false };
-                    self.write(Kind::Reject, key, site, &reject).await?;
-                }
-            }
+            Err(error) => error,
+        };
+        let maybe_billed = matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. });
+        if maybe_billed { reservation.lost() } else { reservation.release() }
+        if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
+            let reject = RecordedReject { error: error.to_string(), maybe_billed };
+            self.write(Kind::Reject, key, site, &reject).await?;
         }
         Ok(result)
     }

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Everything a change has to pass, with whatever that needs fetched here: formatting, lints, documentation, the tests.
+# Needs Rust and Python with pip; the embedded model's weights and the dataset readers are fetched once and kept.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+locked=(--locked)
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --check
+
+step "lints"
+cargo clippy "${locked[@]}" --all-targets -- -D warnings
+cargo clippy "${locked[@]}" --no-default-features --lib -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --quiet
+
+step "weights of the embedded model"
+cargo run "${locked[@]}" --quiet -- model pull
+
+step "dataset readers"
+# In the target folder, so that `cargo clean` takes them too.
+target=$(cargo metadata "${locked[@]}" --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
+venv="$target/readers"
+if ! cmp -s tests/readers/requirements.txt "$venv/requirements.txt"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --requirement tests/readers/requirements.txt
+    cp tests/readers/requirements.txt "$venv/requirements.txt"
+fi
+export CONVOGEN_PYTHON="$venv/bin/python"
+
+step "tests"
+cargo test "${locked[@]}" "$@"

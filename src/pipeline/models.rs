@@ -1,0 +1,103 @@
+//! The models of a run, by role.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::error::RunError;
+use crate::config::environment::Environment;
+use crate::config::{Config, Model, Provider};
+use crate::llm::azure::AzureOpenAi;
+use crate::llm::limiter::Limiter;
+use crate::llm::openai::OpenAi;
+use crate::llm::recorded::{Line, Profile};
+use crate::llm::{ChatModel, Role};
+
+/// Where models come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// Calls are made.
+    Live {
+        /// Credentials.
+        environment: &'a Environment,
+        /// No network but loopback.
+        offline: bool,
+    },
+    /// Recorded replies only.
+    Recorded,
+}
+
+/// A line for every role the configuration uses; roles that share a model share the line.
+pub fn lines(config: &Config, source: Source<'_>) -> Result<BTreeMap<Role, Arc<Line>>, RunError> {
+    let mut by_key: BTreeMap<&str, Arc<Line>> = BTreeMap::new();
+    for (key, model) in config.used_models() {
+        by_key.insert(key, Arc::new(line(model, source)?));
+    }
+    let roles = config.roles().into_iter();
+    Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
+}
+
+fn line(model: &Model, source: Source<'_>) -> Result<Line, RunError> {
+    Ok(Line {
+        profile: profile(model),
+        model: match source {
+            Source::Live { environment, offline } => Some(connect(model, environment, offline)?),
+            Source::Recorded => None,
+        },
+        limiter: Limiter::new(model.concurrency),
+        max_attempts: model.max_attempts,
+        wire: OnceCell::new(),
+    })
+}
+
+/// What stages may know of a model.
+pub fn profile(model: &Model) -> Profile {
+    let embedded = model.provider == Provider::Embedded;
+    let name = model.model.clone().or_else(|| model.deployment.clone());
+    Profile {
+        model: if embedded { EMBEDDED.to_owned() } else { name.unwrap_or_default() },
+        tier: if embedded { "demo" } else { "endpoint" },
+        temperature: model.temperature,
+        top_p: model.top_p,
+        max_tokens: model.max_tokens,
+    }
+}
+
+/// The logical name of the embedded model.
+const EMBEDDED: &str = "SmolLM2-135M-Instruct";
+
+fn connect(model: &Model, environment: &Environment, offline: bool) -> Result<Box<dyn ChatModel>, RunError> {
+    let var = |name: &str| environment.var(name);
+    let connected: Box<dyn ChatModel> = match model.provider {
+        Provider::Openai => Box::new(OpenAi::new(model, &var)?),
+        Provider::AzureOpenai => Box::new(AzureOpenAi::new(model, &var)?),
+        Provider::Embedded => return embedded(offline),
+    };
+    if offline && !is_loopback(&connected.target()) {
+        return Err(RunError::Offline { target: connected.target() });
+    }
+    Ok(connected)
+}
+
+fn is_loopback(target: &str) -> bool {
+    let host = url::Url::parse(target).ok();
+    match host.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(feature = "embedded")]
+fn embedded(offline: bool) -> Result<Box<dyn ChatModel>, RunError> {
+    use crate::llm::embedded::{Embedded, weights};
+    let path = weights::ensure(offline, &mut |_| {})?;
+    Ok(Box::new(Embedded::load(&path)?))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded(_offline: bool) -> Result<Box<dyn ChatModel>, RunError> {
+    Err(RunError::NoEmbedded)
+}

@@ -1,0 +1,126 @@
+//! The contract of every stage: rows in, a sealed folder out, and its sums checked before anything is visible.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::RunError;
+use crate::record::arrow::Row;
+use crate::record::{Dropped, Tally, parquet};
+use crate::store::checkpoint::{Manifest, SealedStage, StageDir};
+
+/// Where a stage is sealed, and what it was made from.
+#[derive(Debug, Clone)]
+pub struct Seal {
+    /// The stage.
+    pub stage: &'static str,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Hash of everything that decides its content.
+    pub fingerprint: String,
+    /// Hash of the manifest of the stage before.
+    pub upstream: Option<String>,
+}
+
+/// A sealed stage, read back.
+#[derive(Debug)]
+pub struct Sealed<R> {
+    /// The rows, in id order.
+    pub rows: Vec<R>,
+    /// How its inputs ended.
+    pub tally: Tally,
+    /// Hash of its manifest.
+    pub hash: String,
+}
+
+/// What a stage made, ready to be sealed.
+#[derive(Debug)]
+pub struct Product<'a, R, D> {
+    /// The accepted rows, in id order.
+    pub rows: &'a [R],
+    /// Everything that was rejected, refused, failed or not worked on.
+    pub dropped: &'a [Dropped],
+    /// What duplicates what.
+    pub duplicates: &'a [D],
+    /// How its inputs ended.
+    pub tally: Tally,
+    /// Inputs that are in no outcome because they were not drawn.
+    pub not_sampled: u64,
+    /// All inputs.
+    pub inputs: u64,
+    /// Figures of the stage.
+    pub notes: Value,
+}
+
+impl Seal {
+    /// The stage as it was sealed, or nothing if it was not.
+    pub fn open<R: DeserializeOwned>(&self) -> Result<Option<Sealed<R>>, RunError> {
+        let Some(sealed) = SealedStage::open(&self.folder)? else { return Ok(None) };
+        let rows = sealed.rows::<R>("part-00000.jsonl")?.collect::<Result<Vec<_>, _>>()?;
+        let tally = tally(&sealed.manifest().counts);
+        Ok(Some(Sealed { rows, tally, hash: sealed.manifest_hash().to_owned() }))
+    }
+
+    /// Writes and seals. Nothing is visible before everything is there.
+    pub fn seal<R: Row + Serialize, D: Serialize>(&self, product: &Product<'_, R, D>) -> Result<String, RunError> {
+        self.check_sums(product)?;
+        let mut stage = StageDir::create(&self.folder)?;
+        stage.jsonl("part-00000.jsonl", product.rows)?;
+        stage.jsonl("rejected.jsonl", product.dropped)?;
+        stage.jsonl("duplicates.jsonl", product.duplicates)?;
+        let rows = product.rows.len() as u64;
+        stage.file("part-00000.parquet", rows, |sink| {
+            parquet::write(sink, product.rows).map(drop).map_err(std::io::Error::other)
+        })?;
+        Ok(stage.seal(Manifest {
+            stage: self.stage.to_owned(),
+            fingerprint: self.fingerprint.clone(),
+            upstream: self.upstream.clone(),
+            counts: counts(product),
+            notes: product.notes.clone(),
+            ..Manifest::default()
+        })?)
+    }
+
+    fn check_sums<R, D>(&self, product: &Product<'_, R, D>) -> Result<(), RunError> {
+        let outcomes = product.tally.total() + product.not_sampled;
+        let rows = product.rows.len() as u64;
+        if outcomes != product.inputs || rows != product.tally.accepted {
+            return Err(RunError::Sums { stage: self.stage, inputs: product.inputs, outcomes });
+        }
+        Ok(())
+    }
+}
+
+fn counts<R, D>(product: &Product<'_, R, D>) -> BTreeMap<String, u64> {
+    let tally = product.tally;
+    [
+        ("inputs", product.inputs),
+        ("accepted", tally.accepted),
+        ("duplicate", tally.duplicate),
+        ("rejected", tally.rejected),
+        ("refused", tally.refused),
+        ("failed", tally.failed),
+        ("over_budget", tally.over_budget),
+        ("not_sampled", product.not_sampled),
+    ]
+    .into_iter()
+    .map(|(name, count)| (name.to_owned(), count))
+    .collect()
+}
+
+/// The outcome counts of a sealed stage.
+pub fn tally(counts: &BTreeMap<String, u64>) -> Tally {
+    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+    Tally {
+        accepted: count("accepted"),
+        duplicate: count("duplicate"),
+        rejected: count("rejected"),
+        refused: count("refused"),
+        failed: count("failed"),
+        over_budget: count("over_budget"),
+    }
+}

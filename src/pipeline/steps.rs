@@ -1,0 +1,371 @@
+//! The stages of a run in order, each read back where it is sealed and made where it is not.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::error::RunError;
+use super::executor;
+use super::identity::Identity;
+use super::inputs::Inputs;
+use super::run::Watch;
+use super::seal::{Product, Seal, Sealed};
+use crate::config::fingerprint::{self, Stage};
+use crate::config::{Config, SituationMode, assets};
+use crate::llm::Role;
+use crate::llm::recorded::{Calls, Halt};
+use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
+use crate::stages::compile::{self, ModelUse, PromptUse, StageOutcomes};
+use crate::stages::conversations::{self, Held};
+use crate::stages::dedup::{self, Dedup, Match, Shingling, Verdict};
+use crate::stages::personas::{self, People};
+use crate::stages::situations::casting::Cast;
+use crate::stages::situations::import::{self, Import};
+use crate::stages::situations::{self, Made};
+use crate::store::run::RunDir;
+
+/// Everything the stages of a run work with.
+pub(super) struct Steps<'a> {
+    pub(super) config: &'a Config,
+    pub(super) inputs: &'a Inputs,
+    pub(super) identity: &'a Identity,
+    pub(super) dir: &'a RunDir,
+    /// The file that people or situations are imported from.
+    pub(super) source: Option<PathBuf>,
+    pub(super) accept_partial: bool,
+    pub(super) watch: &'a Watch,
+    pub(super) calls: Calls,
+}
+
+/// How the inputs of the three stages ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Outcomes {
+    pub(super) personas: Tally,
+    pub(super) situations: Tally,
+    pub(super) conversations: Tally,
+}
+
+impl Steps<'_> {
+    /// Runs what is not sealed yet, then compiles.
+    pub(super) async fn run(&self) -> Result<Outcomes, RunError> {
+        let personas = self.personas()?;
+        let situations = self.situations(&personas).await?;
+        let conversations = self.conversations(&situations).await?;
+        let outcomes = Outcomes {
+            personas: personas.tally,
+            situations: situations.tally,
+            conversations: conversations.tally,
+        };
+        self.compile(&personas, &situations, &conversations, outcomes)?;
+        Ok(outcomes)
+    }
+
+    fn seal(&self, stage: Stage, upstream: Option<&str>) -> Seal {
+        Seal {
+            stage: stage.as_str(),
+            folder: self.dir.stage(stage.as_str()),
+            fingerprint: self.identity.stage(stage, upstream),
+            upstream: upstream.map(str::to_owned),
+        }
+    }
+
+    fn personas(&self) -> Result<Sealed<Persona>, RunError> {
+        let seal = self.seal(Stage::Personas, None);
+        if let Some(sealed) = seal.open()? {
+            return Ok(sealed);
+        }
+        if self.config.situations.mode != SituationMode::Predefined {
+            return self.seal_personas(&seal, &no_people());
+        }
+        self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
+        let source = match &self.source {
+            Some(path) => personas::Source::File(path.clone()),
+            None => personas::Source::BuiltIn(assets::text(assets::PERSONAS)),
+        };
+        let length = &self.config.personas.length;
+        let options = personas::Options {
+            sample: self.config.personas.sample,
+            min_chars: length.min,
+            max_chars: length.max,
+            seed: self.config.seed,
+            splits: self.config.compile.splits.clone(),
+        };
+        let people = personas::read(&source, &options)?;
+        self.watch.progress.advance(people.counts.read, people.counts.accepted);
+        if people.counts.rejected > 0 {
+            let folder = seal.folder.display();
+            let rejected = people.counts.rejected;
+            self.watch.notice(format!("{rejected} persona rows were set aside, with reasons in {folder}/rejected.jsonl"));
+        }
+        if self.config.personas.sample.is_some_and(|sample| sample > people.counts.accepted) {
+            self.watch.notice(format!("personas.sample asks for more than the {} that are there", people.counts.accepted));
+        }
+        self.seal_personas(&seal, &people)
+    }
+
+    fn seal_personas(&self, seal: &Seal, people: &People) -> Result<Sealed<Persona>, RunError> {
+        let counts = people.counts;
+        let tally = Tally {
+            accepted: counts.accepted,
+            duplicate: counts.duplicate,
+            rejected: counts.rejected,
+            ..Tally::default()
+        };
+        let place = |source: &str, line: u64| format!("{source}:{line}");
+        let dropped: Vec<Dropped> = people
+            .rejected
+            .iter()
+            .map(|row| Dropped {
+                id: place(&row.source, row.line),
+                outcome: Outcome::Rejected,
+                reason: row.reason.clone(),
+                detail: row.excerpt.clone(),
+            })
+            .collect();
+        let removed = people.duplicates.iter().map(|row| {
+            let exact = Match { id: row.kept.clone(), jaccard: 1.0, kind: dedup::DuplicateKind::Exact };
+            (place(&row.source, row.line), exact)
+        });
+        let (duplicates, _) = dedup::report(removed);
+        let hash = seal.seal(&Product {
+            rows: &people.accepted,
+            dropped: &dropped,
+            duplicates: &duplicates,
+            tally,
+            not_sampled: counts.not_sampled,
+            inputs: counts.read,
+            notes: json!({"input": people.input}),
+        })?;
+        Ok(Sealed { rows: people.accepted.clone(), tally, hash })
+    }
+
+    async fn situations(&self, personas: &Sealed<Persona>) -> Result<Sealed<Situation>, RunError> {
+        let seal = self.seal(Stage::Situations, Some(&personas.hash));
+        if let Some(sealed) = seal.open()? {
+            return Ok(sealed);
+        }
+        let made = match (self.config.situations.mode, &self.source) {
+            (SituationMode::File, Some(path)) => import::import(&self.import(path), &self.watch.progress)?,
+            _ => self.generate(&personas.rows).await?,
+        };
+        if !made.complete {
+            self.stopped()?;
+        }
+        let tally = made.tally();
+        let inputs = tally.total();
+        let (duplicates, summary) = dedup::report(made.duplicates);
+        let hash = seal.seal(&Product {
+            rows: &made.accepted,
+            dropped: &made.dropped,
+            duplicates: &duplicates,
+            tally,
+            not_sampled: 0,
+            inputs,
+            notes: json!({"figures": made.notes, "dedup": summary}),
+        })?;
+        Ok(Sealed { rows: made.accepted, tally, hash })
+    }
+
+    fn import<'a>(&'a self, source: &'a std::path::Path) -> Import<'a> {
+        Import {
+            source,
+            language: &self.config.language,
+            splits: &self.config.compile.splits,
+            dedup: self.threshold(self.config.dedup.situations),
+            seed: self.config.seed,
+            count: self.config.situations.count,
+        }
+    }
+
+    fn threshold(&self, threshold: f64) -> Option<f64> {
+        self.config.dedup.enabled.then_some(threshold)
+    }
+
+    async fn generate(&self, people: &[Persona]) -> Result<Made, RunError> {
+        let settings = &self.config.situations;
+        let prompt = self.inputs.situations_prompt(self.config)?;
+        let cast = match settings.mode {
+            SituationMode::Predefined => {
+                Some(Cast::new(people, settings.casting.mode, settings.personas, self.config.seed)?)
+            }
+            SituationMode::Auto | SituationMode::File => None,
+        };
+        for (split, number) in cast.iter().flat_map(Cast::left_out) {
+            self.watch.notice(format!("split {split} has only {number} people, too few for a group: it stays empty"));
+        }
+        let stage = situations::Stage {
+            settings,
+            prompt: &prompt,
+            people,
+            cast,
+            coverage: self.inputs.coverage()?,
+            dedup: self.threshold(self.config.dedup.situations),
+            splits: &self.config.compile.splits,
+            shots: self.inputs.shots(settings.mode)?,
+            calls: &self.calls,
+            seed: self.config.seed,
+        };
+        Ok(stage.generate(&self.config.language, &self.watch.progress).await)
+    }
+
+    async fn conversations(&self, situations: &Sealed<Situation>) -> Result<Sealed<Conversation>, RunError> {
+        let seal = self.seal(Stage::Conversations, Some(&situations.hash));
+        if let Some(sealed) = seal.open()? {
+            return Ok(sealed);
+        }
+        let prompts = self.inputs.conversation_prompts()?;
+        let settings = &self.config.conversations;
+        let stage = conversations::Stage { settings, prompts: &prompts, calls: &self.calls, seed: self.config.seed };
+        let in_flight = self.config.models.speaker.as_ref().unwrap_or(&self.config.models.default).concurrency;
+        let per_situation = settings.per_situation;
+        let held =
+            executor::hold_all(stage, &situations.rows, per_situation, in_flight, &self.watch.progress).await;
+        if held.iter().any(Option::is_none) {
+            self.stopped()?;
+        }
+        let ids = situations.rows.iter().flat_map(|situation| {
+            (0..per_situation).map(move |replicate| conversations::item_id(&situation.id, replicate))
+        });
+        let sorted = self.sort_out(ids.zip(held).collect());
+        let tally = sorted.tally();
+        let (duplicates, summary) = dedup::report(sorted.duplicates);
+        let hash = seal.seal(&Product {
+            rows: &sorted.accepted,
+            dropped: &sorted.dropped,
+            duplicates: &duplicates,
+            tally,
+            not_sampled: 0,
+            inputs: situations.rows.len() as u64 * per_situation,
+            notes: json!({"dedup": summary}),
+        })?;
+        Ok(Sealed { rows: sorted.accepted, tally, hash })
+    }
+
+    /// Deduplicates in item order. Behind the first item without a result everything is over budget.
+    fn sort_out(&self, items: Vec<(String, Option<Held>)>) -> Sorted {
+        let mut sorted = Sorted::default();
+        let texts = items.iter().filter_map(|(_, held)| match held {
+            Some(Held::Accepted(conversation)) => Some(dedup::conversation_text(conversation)),
+            _ => None,
+        });
+        let texts: Vec<String> = texts.collect();
+        let shingling = Shingling::for_corpus(texts.iter().map(String::as_str));
+        let mut index = self.threshold(self.config.dedup.conversations).map(|at| Dedup::new(at, shingling));
+        let mut whole = true;
+        for (id, held) in items {
+            whole &= held.is_some();
+            match held.filter(|_| whole) {
+                None => sorted.dropped.push(Dropped {
+                    id,
+                    outcome: Outcome::OverBudget,
+                    reason: "over_budget".to_owned(),
+                    detail: "the budget was reached first".to_owned(),
+                }),
+                Some(Held::Dropped(dropped)) => sorted.dropped.push(dropped),
+                Some(Held::Accepted(conversation)) => {
+                    let text = dedup::conversation_text(&conversation);
+                    match index.as_mut().map(|index| index.insert(&conversation.id, &text)) {
+                        Some(Verdict::Duplicate(found)) => sorted.duplicates.push((id, found)),
+                        Some(Verdict::New) | None => sorted.accepted.push(*conversation),
+                    }
+                }
+            }
+        }
+        sorted
+    }
+
+    /// Why the run stopped; nothing if the budget did and what is there is to be sealed.
+    fn stopped(&self) -> Result<(), RunError> {
+        match self.calls.control.take_reason() {
+            Some(reason @ Halt::Budget(_)) if self.accept_partial => {
+                self.watch.notice(format!("{reason}; sealing what is there, as asked"));
+                self.calls.control.stop(reason);
+                Ok(())
+            }
+            Some(reason) => Err(RunError::Halted(reason)),
+            None => Err(RunError::Halted(Halt::Stopping)),
+        }
+    }
+
+    fn compile(
+        &self,
+        personas: &Sealed<Persona>,
+        situations: &Sealed<Situation>,
+        conversations: &Sealed<Conversation>,
+        outcomes: Outcomes,
+    ) -> Result<(), RunError> {
+        self.watch.progress.start("compile", 0);
+        let config = fingerprint::public_yaml(self.config)?;
+        let stages = [
+            ("personas", outcomes.personas),
+            ("situations", outcomes.situations),
+            ("conversations", outcomes.conversations),
+        ]
+        .map(|(stage, counts)| StageOutcomes { stage: stage.to_owned(), counts });
+        let input = compile::Input {
+            personas: &personas.rows,
+            situations: &situations.rows,
+            conversations: &conversations.rows,
+            config: &config,
+            card: &self.config.card,
+            dedup: self.config.dedup.enabled.then_some(&self.config.dedup),
+            models: &self.model_uses(),
+            prompts: &self.prompt_uses(),
+            outcomes: &stages,
+        };
+        self.dir.replace_dataset(|folder| compile::compile(folder, input).map(drop).map_err(RunError::from))
+    }
+
+    fn model_uses(&self) -> Vec<ModelUse> {
+        let uses = self.calls.lines.iter().filter(|(role, _)| **role != Role::Probe);
+        uses.map(|(role, line)| ModelUse {
+            role: role.to_string(),
+            model: line.profile.model.clone(),
+            tier: line.profile.tier.to_owned(),
+        })
+        .collect()
+    }
+
+    fn prompt_uses(&self) -> Vec<PromptUse> {
+        self.inputs
+            .hashes()
+            .into_iter()
+            .filter_map(|(name, hash)| {
+                let role = name.strip_suffix(".md")?.to_owned();
+                Some(PromptUse { role, name, hash })
+            })
+            .collect()
+    }
+}
+
+/// What became of the conversations.
+#[derive(Debug, Default)]
+struct Sorted {
+    accepted: Vec<Conversation>,
+    dropped: Vec<Dropped>,
+    duplicates: Vec<(String, Match)>,
+}
+
+impl Sorted {
+    fn tally(&self) -> Tally {
+        let mut tally = Tally {
+            accepted: self.accepted.len() as u64,
+            duplicate: self.duplicates.len() as u64,
+            ..Tally::default()
+        };
+        self.dropped.iter().for_each(|dropped| tally.add(dropped.outcome));
+        tally
+    }
+}
+
+/// The personas stage of a run that needs none.
+fn no_people() -> People {
+    People {
+        accepted: Vec::new(),
+        rejected: Vec::new(),
+        duplicates: Vec::new(),
+        counts: personas::Counts::default(),
+        input: personas::InputDigest { bytes: 0, sha256: String::new() },
+    }
+}
+
