@@ -14,8 +14,10 @@ use std::borrow::Borrow;
 use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -37,6 +39,8 @@ const BATCH_ROWS: usize = 1_024;
 const BATCH_BYTES: usize = 8 << 20;
 /// Level of zstd compression.
 const ZSTD_LEVEL: i32 = 3;
+/// Where the `datasets` library looks for the features.
+const FEATURES_KEY: &str = "huggingface";
 
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
@@ -66,7 +70,11 @@ pub struct Written {
 impl<W: Write + Send, R: Row, B: Borrow<R>> Writer<W, R, B> {
     /// Starts a file.
     pub fn new(sink: W) -> Result<Self, TableError> {
-        let file = ArrowWriter::try_new(sink, tables::schema::<R>(), Some(properties::<R>()?))?;
+        let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
+        // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
+        let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
+        let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
+        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features)?))?;
         let (pending, written) = (Vec::new(), Written::default());
         Ok(Self { file, pending, pending_bytes: 0, group_bytes: 0, written, row: PhantomData })
     }
@@ -120,15 +128,14 @@ fn memory_size(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
-fn properties<R: Row>() -> Result<WriterProperties, TableError> {
-    let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
+fn properties<R: Row>(features: String) -> Result<WriterProperties, TableError> {
     let builder = WriterProperties::builder()
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), features)]));
+        .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]));
     Ok(storage(builder, &[], R::COLUMNS).build())
 }
 
@@ -176,6 +183,8 @@ impl<R: Row> Iterator for Reader<R> {
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, SeekFrom};
+
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
     use crate::draw::Draw;
@@ -324,14 +333,14 @@ mod tests {
         let metadata = builder.metadata();
         assert_eq!(metadata.file_metadata().created_by(), Some("convogen"));
         let group = metadata.row_group(0);
-        let mut storage = String::new();
+        let mut storage = Vec::new();
         for column in group.columns() {
             let dictionary = if column.dictionary_page_offset().is_some() { "dictionary" } else { "-" };
             let statistics = if column.statistics().is_some() { "statistics" } else { "-" };
             assert!(matches!(column.compression(), Compression::ZSTD(_)));
-            storage += &format!("{} {dictionary} {statistics}\n", column.column_path());
+            storage.push(format!("{} {dictionary} {statistics}", column.column_path()));
         }
-        insta::assert_snapshot!(storage, @r#"
+        insta::assert_snapshot!(storage.join("\n"), @r#"
         "id" - statistics
         "situation_id" - statistics
         "situation" - -
@@ -380,11 +389,9 @@ mod tests {
     }
 
     fn arrow_schema<R: Row>() -> String {
-        tables::schema::<R>()
-            .fields()
-            .iter()
-            .map(|field| format!("{}: {}\n", field.name(), field.data_type()))
-            .collect()
+        let schema = tables::schema::<R>();
+        let fields = schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type()));
+        fields.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -399,7 +406,7 @@ mod tests {
             row.persona = "x".repeat(8 << 20);
         }
         let builder = ParquetRecordBatchReaderBuilder::try_new(file(&bytes(&rows))).unwrap();
-        let groups: Vec<_> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+        let groups: Vec<_> = builder.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
         assert_eq!(groups, [15, 15, 10]);
     }
 

@@ -66,16 +66,16 @@ impl Leakage {
 /// Looks for what crosses splits, in all tables together.
 pub(super) fn leakage(input: &Input<'_>) -> Leakage {
     let thresholds = input.dedup.cloned().unwrap_or_else(config::Dedup::default);
-    let situations = input.situations.iter().map(|s| (s.split.as_str(), situation_text(s))).collect();
-    let conversations = input.conversations.iter().map(|c| (c.split.as_str(), conversation_text(c))).collect();
+    let situations: Vec<_> = input.situations.iter().map(|s| (s.split.as_str(), situation_text(s))).collect();
+    let conversations: Vec<_> = input.conversations.iter().map(|c| (c.split.as_str(), conversation_text(c))).collect();
     let people: Vec<Person<'_>> = people(input).collect();
     Leakage {
         persona_ids: crossing(people.iter().map(|person| (person.id.to_owned(), person.split))),
         persona_texts: crossing(
             people.iter().map(|person| (content_hash([normalize(person.text).as_str()]), person.split)),
         ),
-        situations: near_crossing(situations, thresholds.situations),
-        conversations: near_crossing(conversations, thresholds.conversations),
+        situations: near_crossing(&situations, thresholds.situations),
+        conversations: near_crossing(&conversations, thresholds.conversations),
     }
 }
 
@@ -109,7 +109,7 @@ fn crossing<'a>(seen: impl Iterator<Item = (String, &'a str)>) -> u64 {
 }
 
 /// How many texts duplicate a text of another split, a pair counted on both sides.
-fn near_crossing(texts: Vec<(&str, String)>, threshold: f64) -> u64 {
+fn near_crossing(texts: &[(&str, String)], threshold: f64) -> u64 {
     let names: BTreeSet<&str> = texts.iter().map(|(split, _)| *split).collect();
     if names.len() < 2 {
         return 0;
@@ -117,7 +117,7 @@ fn near_crossing(texts: Vec<(&str, String)>, threshold: f64) -> u64 {
     let shingling = Shingling::for_corpus(texts.iter().map(|(_, text)| text.as_str()));
     let mut indexes: BTreeMap<&str, Dedup> =
         names.into_iter().map(|name| (name, Dedup::new(threshold, shingling))).collect();
-    for (split, text) in &texts {
+    for (split, text) in texts {
         if let Some(index) = indexes.get_mut(split) {
             index.add("", text);
         }
@@ -145,19 +145,19 @@ mod tests {
             ("train", "one two three four five six"),
             ("test", "a b c d e f"),
         ];
-        assert_eq!(near_crossing(texts(&clean), 0.7), 0);
+        assert_eq!(near_crossing(&texts(&clean), 0.7), 0);
         let crossing = [
             ("train", "one two three four five six"),
             ("test", "One two three four five six."),
             ("dev", "other words all of them here"),
         ];
-        assert_eq!(near_crossing(texts(&crossing), 0.7), 2);
+        assert_eq!(near_crossing(&texts(&crossing), 0.7), 2);
         // A near duplicate of what is itself a near duplicate within its split is still seen.
         let chain = [
             ("train", "a b c d e f g h i j k l m n o p q r s t"),
             ("train", "x b c d e f g h i j k l m n o p q r s t"),
             ("test", "x b c d e f g h i j k l m n o p q r s y"),
         ];
-        assert_eq!(near_crossing(texts(&chain), 0.89), 2);
+        assert_eq!(near_crossing(&texts(&chain), 0.89), 2);
     }
 }
