@@ -1,1 +1,224 @@
-//! (to come)
+//! The tables of a dataset: one fixed list of columns per record, from which everything else follows.
+//!
+//! From [`Record::COLUMNS`] come the Arrow schema, the Parquet writer's options, the feature list that the `datasets`
+//! library reads and the dataset card. Nothing is inferred from data, so a column of nulls or an empty list has the type
+//! it has in every other shard. Strings are `Utf8`, lists are `list<element: struct<…>>`, positions and small counts
+//! `int32`, token counts `int64`; only what a record may leave open is nullable.
+
+mod columns;
+mod read;
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+pub use read::Cells;
+
+/// The most bytes a batch may hold in one column, set by the 32-bit offsets of `Utf8` and `list`.
+const MAX_BATCH_BYTES: usize = i32::MAX as usize;
+
+/// A table that could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A number that its column cannot hold, or, when reading, its record.
+    #[error("column {column} holds {value}, which is out of its range; correct or remove the record")]
+    OutOfRange {
+        /// The column, or the field of a nested one.
+        column: &'static str,
+        /// The number.
+        value: i64,
+    },
+    /// Rows whose text does not fit into one batch.
+    #[error("the batch of rows that ends with {id} holds {bytes} bytes, more than 2 GiB; remove the oversized record")]
+    TooLarge {
+        /// Id of the last row.
+        id: String,
+        /// Bytes of the rows, estimated from their text.
+        bytes: usize,
+    },
+    /// A column is missing, or is of a type that does not convert.
+    #[error("there is no column {column} of type {expected}; the file does not hold {table}")]
+    Column {
+        /// The column, or the field of a nested one.
+        column: &'static str,
+        /// The type it should have.
+        expected: String,
+        /// The records it should hold.
+        table: &'static str,
+    },
+    /// A null where the record must have a value.
+    #[error("column {column} is null in row {row} of its batch; every record must have a value there")]
+    Null {
+        /// The column, or the field of a nested one.
+        column: &'static str,
+        /// Position from 0.
+        row: usize,
+    },
+    /// Arrow could not build or read an array.
+    #[error("failed to build a table: {0}")]
+    Arrow(#[from] ArrowError),
+    /// The Parquet file could not be written, or is damaged.
+    #[error("failed to process Parquet: {0}")]
+    Parquet(#[from] ParquetError),
+}
+
+/// One column of a table or one field of a nested column.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its name, equal to the key in JSON.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+/// What a column holds, and with that how it is stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// A string different in nearly every row, which people filter by: statistics, no dictionary.
+    Key,
+    /// Prose, or JSON as text: neither dictionary nor statistics.
+    Text,
+    /// A string out of few: dictionary and statistics.
+    Category,
+    /// A 32-bit integer.
+    Int32,
+    /// A 64-bit integer.
+    Int64,
+    /// A list of objects.
+    List(&'static [Column]),
+}
+
+impl Column {
+    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, nullable: false }
+    }
+
+    pub(super) const fn optional(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, nullable: true }
+    }
+
+    fn field(&self) -> Field {
+        Field::new(self.name, self.kind.data_type(), self.nullable)
+    }
+}
+
+impl Kind {
+    /// The Arrow type.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Key | Self::Text | Self::Category => DataType::Utf8,
+            Self::Int32 => DataType::Int32,
+            Self::Int64 => DataType::Int64,
+            Self::List(columns) => DataType::List(Arc::new(element(columns))),
+        }
+    }
+
+    /// The name of the type in the feature lists of the `datasets` library; `None` for a list.
+    pub fn dtype(self) -> Option<&'static str> {
+        match self {
+            Self::Key | Self::Text | Self::Category => Some("string"),
+            Self::Int32 => Some("int32"),
+            Self::Int64 => Some("int64"),
+            Self::List(_) => None,
+        }
+    }
+}
+
+fn fields(columns: &[Column]) -> Fields {
+    columns.iter().map(Column::field).collect()
+}
+
+/// `element` is the name that the Parquet specification gives to the items of a three-level list.
+fn element(columns: &[Column]) -> Field {
+    Field::new("element", DataType::Struct(fields(columns)), false)
+}
+
+/// An object of the dataset: a row, or an item of a nested list.
+pub trait Record: Sized {
+    /// What objects of this kind are called in messages.
+    const NAME: &'static str;
+    /// Its columns, in order.
+    const COLUMNS: &'static [Column];
+
+    /// One array per column, in the order of [`COLUMNS`](Self::COLUMNS).
+    fn arrays(rows: &[&Self]) -> Result<Vec<ArrayRef>, TableError>;
+
+    /// The object in one row.
+    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError>;
+
+    /// Bytes it takes in Arrow, to the order of magnitude and no less than its text.
+    fn weight(&self) -> usize;
+}
+
+/// A [`Record`] that has a table of its own.
+pub trait Row: Record + serde::Serialize + serde::de::DeserializeOwned {
+    /// Identifies the row within its table.
+    fn id(&self) -> &str;
+    /// The split it belongs to.
+    fn split(&self) -> &str;
+}
+
+/// The Arrow schema of a table.
+pub fn schema<R: Record>() -> SchemaRef {
+    Arc::new(Schema::new(fields(R::COLUMNS)))
+}
+
+/// Rows as one batch.
+pub fn batch<R: Row, B: Borrow<R>>(rows: &[B]) -> Result<RecordBatch, TableError> {
+    let rows: Vec<&R> = rows.iter().map(Borrow::borrow).collect();
+    let bytes = rows.iter().map(|row| row.weight()).fold(0, usize::saturating_add);
+    if let Some(last) = rows.last().filter(|_| bytes > MAX_BATCH_BYTES) {
+        return Err(TableError::TooLarge { id: last.id().to_owned(), bytes });
+    }
+    Ok(RecordBatch::try_new(schema::<R>(), R::arrays(&rows)?)?)
+}
+
+/// The records of a batch. Columns are found by name; strings and lists of other widths, as other tools write them, are
+/// converted, and columns unknown to the record are passed over.
+pub fn records<R: Row>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
+    read::records(&StructArray::from(batch))
+}
+
+/// The feature list of a table in the JSON form of the `datasets` library: key `huggingface` of a Parquet file's
+/// metadata. Lists of objects have the form `[{…}]`, which versions 3 and 5 both read as a list of dicts.
+pub fn huggingface_features<R: Record>() -> Result<String, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    struct Metadata {
+        info: Info,
+    }
+    #[derive(serde::Serialize)]
+    struct Info {
+        features: Features,
+    }
+    serde_json::to_string(&Metadata { info: Info { features: Features(R::COLUMNS) } })
+}
+
+/// An object with the columns as keys, in their order: the order counts, since the library compares nested types.
+struct Features(&'static [Column]);
+
+impl Serialize for Features {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|column| (column.name, Feature(column.kind))))
+    }
+}
+
+struct Feature(Kind);
+
+impl Serialize for Feature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Kind::List(columns) = self.0 {
+            return [Features(columns)].serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("dtype", &self.0.dtype())?;
+        map.serialize_entry("_type", "Value")?;
+        map.end()
+    }
+}

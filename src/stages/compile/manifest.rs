@@ -1,0 +1,62 @@
+//! `manifest.json`: what is in the folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::FileSink;
+use super::table::Table;
+use super::{CompileError, Leakage, StageOutcomes};
+
+/// Version of the manifest's form.
+pub const FORMAT: u32 = 1;
+
+/// The content of `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this form: [`FORMAT`].
+    pub format: u32,
+    /// Every file but the manifest itself, by path.
+    pub files: Vec<FileEntry>,
+    /// Rows by table and split.
+    pub rows: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What became of every input, by stage in their order.
+    pub outcomes: Vec<StageOutcomes>,
+    /// What crosses from one split into another.
+    pub leakage: Leakage,
+}
+
+/// A file of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Path within the folder, with `/`.
+    pub path: String,
+    /// Size.
+    pub bytes: u64,
+    /// Rows, if it is a table.
+    pub rows: Option<u64>,
+    /// SHA-256 of the content, in hex.
+    pub sha256: String,
+}
+
+/// The manifest of `files`, whatever their order.
+pub(super) fn build(
+    mut files: Vec<FileEntry>,
+    tables: &[Table],
+    outcomes: &[StageOutcomes],
+    leakage: Leakage,
+) -> Manifest {
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let splits = |table: &Table| table.splits.iter().map(|split| (split.name.clone(), split.rows)).collect();
+    let rows = tables.iter().map(|table| (table.name.to_owned(), splits(table))).collect();
+    Manifest { format: FORMAT, files, rows, outcomes: outcomes.to_vec(), leakage }
+}
+
+/// Writes `manifest.json` and returns its SHA-256.
+pub(super) fn write(folder: &Path, manifest: &Manifest) -> Result<String, CompileError> {
+    let mut json = serde_json::to_vec_pretty(manifest)
+        .map_err(|error| CompileError::Encode { path: folder.join("manifest.json"), reason: error.to_string() })?;
+    json.push(b'\n');
+    Ok(FileSink::write_whole(folder, "manifest.json", &json)?.sha256)
+}

@@ -1,0 +1,322 @@
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::record::{Participant, Relation, Speaker, Turn};
+
+/// A dataset small enough to read.
+struct Sample {
+    personas: Vec<Persona>,
+    situations: Vec<Situation>,
+    conversations: Vec<Conversation>,
+    card: config::Card,
+    dedup: config::Dedup,
+    models: Vec<ModelUse>,
+    prompts: Vec<PromptUse>,
+    outcomes: Vec<StageOutcomes>,
+}
+
+impl Sample {
+    fn new(size: usize) -> Self {
+        let situations: Vec<Situation> = (0..size).map(situation).collect();
+        let outcomes = |stage: &str, accepted: usize| StageOutcomes {
+            stage: stage.to_owned(),
+            counts: Outcomes { accepted: accepted as u64, duplicate: 2, ..Outcomes::default() },
+        };
+        Self {
+            personas: (0..2 * size).map(persona).collect(),
+            conversations: situations.iter().map(conversation).collect(),
+            situations,
+            card: config::Card::default(),
+            dedup: config::Dedup::default(),
+            models: vec![ModelUse {
+                role: "speaker".to_owned(),
+                model: "demo | `model`".to_owned(),
+                tier: "endpoint".to_owned(),
+            }],
+            prompts: vec![PromptUse {
+                role: "speaker".to_owned(),
+                name: "speaker.md".to_owned(),
+                hash: "0123456789abcdef".to_owned(),
+            }],
+            outcomes: vec![
+                outcomes("personas", 2 * size),
+                outcomes("situations", size),
+                outcomes("conversations", size),
+            ],
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        Input {
+            personas: &self.personas,
+            situations: &self.situations,
+            conversations: &self.conversations,
+            config: "version: 1\nseed: 17\n",
+            card: &self.card,
+            dedup: Some(&self.dedup),
+            models: &self.models,
+            prompts: &self.prompts,
+            outcomes: &self.outcomes,
+        }
+    }
+}
+
+fn split(at: usize) -> String {
+    if at % 5 == 4 { "test".to_owned() } else { "train".to_owned() }
+}
+
+fn persona(at: usize) -> Persona {
+    Persona {
+        id: format!("p{at:06}"),
+        persona: format!("A gardener who grows {at} kinds of naïve roses"),
+        name: None,
+        domain: at.is_multiple_of(2).then(|| "gardening".to_owned()),
+        split: split(at / 2),
+        source: format!("personas.jsonl:{}", at + 1),
+        hash: format!("{at:032x}"),
+    }
+}
+
+fn situation(at: usize) -> Situation {
+    let participant = |person: usize| Participant {
+        id: format!("p{person:06}"),
+        name: ["Ann", "Bo"][person % 2].to_owned(),
+        description: format!("Grows {person} kinds of roses."),
+        persona: persona(person).persona,
+        stance: at.is_multiple_of(2).then(|| "against".to_owned()),
+        goal: None,
+        knowledge: None,
+    };
+    let relation = Relation {
+        from: format!("p{:06}", 2 * at),
+        to: format!("p{:06}", 2 * at + 1),
+        r#type: "neighbour".to_owned(),
+        text: "They share \"a fence\".".to_owned(),
+    };
+    Situation {
+        id: format!("s-0000-{at:04}-00"),
+        split: split(at),
+        personas: vec![participant(2 * at), participant(2 * at + 1)],
+        relations: if at.is_multiple_of(3) { Vec::new() } else { vec![relation] },
+        situation: format!("Over fence number {at}, two gardeners argue about hedge {at} and the winter of {at}."),
+        topic: format!("hedge {at}"),
+        conversation_starter: format!("So, who will cut hedge {at}?"),
+        language: "en".to_owned(),
+        attributes: "{}".to_owned(),
+        provenance: r#"{"round":0}"#.to_owned(),
+        hash: format!("{at:032x}"),
+    }
+}
+
+fn conversation(situation: &Situation) -> Conversation {
+    let speakers: Vec<Speaker> = situation
+        .personas
+        .iter()
+        .map(|p| Speaker {
+            id: p.id.clone(),
+            name: p.name.clone(),
+            description: p.description.clone(),
+            persona: p.persona.clone(),
+        })
+        .collect();
+    let turn = |index: usize| Turn {
+        index: u32::try_from(index).unwrap(),
+        speaker_id: speakers[index % 2].id.clone(),
+        speaker: speakers[index % 2].name.clone(),
+        addressee_id: (index > 0).then(|| speakers[(index + 1) % 2].id.clone()),
+        text: format!("I say {} about {} — line\nbreak, «quote» 今日は", situation.id, situation.topic),
+        selected_by: "order".to_owned(),
+        attempts: 1,
+    };
+    Conversation {
+        id: format!("c-{}-0", situation.id),
+        situation_id: situation.id.clone(),
+        split: situation.split.clone(),
+        situation: situation.situation.clone(),
+        topic: situation.topic.clone(),
+        conversation_starter: situation.conversation_starter.clone(),
+        language: situation.language.clone(),
+        relations: situation.relations.clone(),
+        turns: (0..4).map(turn).collect(),
+        participants: speakers,
+        stop_reason: "max_turns".to_owned(),
+        model: "demo".to_owned(),
+        tier: "endpoint".to_owned(),
+        prompt_tokens: 1_000,
+        cached_prompt_tokens: 0,
+        completion_tokens: 80,
+        attributes: situation.attributes.clone(),
+        provenance: "{}".to_owned(),
+        hash: situation.hash.clone(),
+    }
+}
+
+/// Every file of a folder with its content, by path.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let relative = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.insert(relative, fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn compiled(sample: &Sample) -> (Compiled, BTreeMap<String, Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = compile(&folder.path().join("dataset"), sample.input()).unwrap();
+    (compiled, contents(&folder.path().join("dataset")))
+}
+
+#[test]
+fn the_same_input_gives_the_same_folder() {
+    let mut sample = Sample::new(10);
+    let (first, files) = compiled(&sample);
+    // Rows stand in the order of their ids, whatever order they come in.
+    sample.conversations.reverse();
+    sample.personas.rotate_left(3);
+    assert_eq!(compiled(&sample), (first, files));
+}
+
+#[test]
+fn the_manifest_lists_every_file_as_it_is() {
+    let (Compiled { manifest, manifest_sha256 }, mut files) = compiled(&Sample::new(10));
+    let written = files.remove("manifest.json").unwrap();
+    assert_eq!(serde_json::from_slice::<Manifest>(&written).unwrap(), manifest);
+    assert_eq!(format!("{:x}", Sha256::digest(&written)), manifest_sha256);
+    let listed: Vec<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(listed, files.keys().collect::<Vec<_>>());
+    for entry in &manifest.files {
+        let bytes = &files[&entry.path];
+        assert_eq!(entry.bytes, bytes.len() as u64, "{}", entry.path);
+        assert_eq!(entry.sha256, format!("{:x}", Sha256::digest(bytes)), "{}", entry.path);
+        if entry.path.starts_with("jsonl/") {
+            assert_eq!(entry.rows, Some(bytes.split(|byte| *byte == b'\n').count() as u64 - 1));
+        }
+    }
+    insta::assert_snapshot!(listed.join("\n"), @"
+    README.md
+    config.yaml
+    data/test-00000-of-00001.parquet
+    data/train-00000-of-00001.parquet
+    jsonl/conversations-test.jsonl
+    jsonl/conversations-train.jsonl
+    jsonl/personas-test.jsonl
+    jsonl/personas-train.jsonl
+    jsonl/situations-test.jsonl
+    jsonl/situations-train.jsonl
+    personas/test-00000-of-00001.parquet
+    personas/train-00000-of-00001.parquet
+    situations/test-00000-of-00001.parquet
+    situations/train-00000-of-00001.parquet
+    ");
+}
+
+#[test]
+fn rows_add_up_in_every_form() {
+    let sample = Sample::new(10);
+    let (Compiled { manifest, .. }, files) = compiled(&sample);
+    assert_eq!(manifest.rows["conversations"], BTreeMap::from([("test".to_owned(), 2), ("train".to_owned(), 8)]));
+    let rows = |start: &str, end: &str| -> u64 {
+        let entries = manifest.files.iter().filter(|e| e.path.starts_with(start) && e.path.ends_with(end));
+        entries.filter_map(|entry| entry.rows).sum()
+    };
+    for (home, table, expected) in [("data/", "conversations", 10), ("personas/", "personas", 20)] {
+        assert_eq!(rows(home, ".parquet"), expected);
+        assert_eq!(rows(&format!("jsonl/{table}-"), ".jsonl"), expected);
+    }
+    let lines = &files["jsonl/conversations-train.jsonl"];
+    let first: Conversation = serde_json::from_slice(lines.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    assert_eq!(first, sample.conversations[0]);
+}
+
+#[test]
+fn clean_splits_leak_nothing_and_dirty_ones_are_told() {
+    let mut sample = Sample::new(10);
+    assert!(compiled(&sample).0.manifest.leakage.is_none());
+    // Someone from the training split turns up in the test split, and a situation is told twice.
+    sample.situations[4].personas[0] = sample.situations[0].personas[0].clone();
+    sample.situations[9].situation = sample.situations[0].situation.clone();
+    sample.situations[9].topic = sample.situations[0].topic.clone();
+    sample.situations[9].conversation_starter = sample.situations[0].conversation_starter.to_uppercase();
+    let expected = Leakage { persona_ids: 1, persona_texts: 1, situations: 2, conversations: 0 };
+    assert_eq!(compiled(&sample).0.manifest.leakage, expected);
+}
+
+#[test]
+fn a_table_without_rows_is_left_out() {
+    let mut sample = Sample::new(3);
+    sample.conversations.clear();
+    sample.personas.clear();
+    let (Compiled { manifest, .. }, files) = compiled(&sample);
+    assert_eq!(manifest.rows.keys().collect::<Vec<_>>(), ["situations"]);
+    let card = String::from_utf8(files["README.md"].clone()).unwrap();
+    assert!(card.contains("config_name: situations\n  default: true"), "{card}");
+    assert!(!card.contains("config_name: conversations") && !card.contains("split: test"), "{card}");
+}
+
+#[test]
+fn what_cannot_be_compiled_is_named() {
+    let failure = |change: fn(&mut Sample)| {
+        let mut sample = Sample::new(3);
+        change(&mut sample);
+        let folder = tempfile::tempdir().unwrap();
+        compile(folder.path(), sample.input()).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(failure(|s| s.conversations[1].split = "../../etc".to_owned()), @r#"conversations: record c-s-0000-0001-00-0 has the split "../../etc"; a split is named with 1 to 64 of the characters A-Z, a-z, 0-9 and _"#);
+    insta::assert_snapshot!(failure(|s| s.conversations[1].id = s.conversations[0].id.clone()), @"conversations: two records have the id c-s-0000-0000-00-0; give the records of each source ids of their own");
+    insta::assert_snapshot!(failure(|s| _ = s.situations.pop()), @"situations: 3 records were accepted but 2 are there; verify the run before compiling it");
+    insta::assert_snapshot!(failure(|s| *s = Sample::new(0)), @"there is no record to compile; a dataset needs at least one");
+}
+
+#[test]
+fn a_folder_in_use_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = Sample::new(3);
+    compile(folder.path(), sample.input()).unwrap();
+    let before = contents(folder.path());
+    assert!(matches!(compile(folder.path(), sample.input()), Err(CompileError::Fs(_))));
+    assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
+fn the_card_in_full() {
+    let mut sample = Sample::new(5);
+    let (_, files) = compiled(&sample);
+    insta::assert_snapshot!("card", String::from_utf8(files["README.md"].clone()).unwrap());
+
+    sample.models[0].tier = "demo".to_owned();
+    sample.card.license = Some("cc-by-4.0".to_owned());
+    sample.card.name = Some("yes: a\nname".to_owned());
+    sample.card.date = Some("2026-01-31".to_owned());
+    sample.situations.iter_mut().for_each(|situation| situation.language = "no".to_owned());
+    let card = String::from_utf8(compiled(&sample).1["README.md"].clone()).unwrap();
+    let shown = |text: &str| assert!(card.contains(text), "no {text:?} in {card}");
+    for text in [
+        "license: cc-by-4.0",
+        "Demo tier",
+        "# yes: a name\n",
+        "Date: 2026-01-31.",
+        "pretty_name: \"yes: a name\"",
+        "- \"no\"\n",
+    ] {
+        shown(text);
+    }
+    assert!(!card.contains("No license"));
+}
+
+/// With `CONVOGEN_SAMPLE_DATASET` set, writes a dataset there for `tests/readers/read_dataset.py` to read.
+#[test]
+fn a_folder_for_other_readers() {
+    let Some(folder) = std::env::var_os("CONVOGEN_SAMPLE_DATASET") else {
+        return println!("CONVOGEN_SAMPLE_DATASET is not set");
+    };
+    compile(Path::new(&folder), Sample::new(50).input()).unwrap();
+}
