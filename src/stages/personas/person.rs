@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 /// Organisations. Words that also name people (`manufacturer`, `provider`, `supplier`, `publisher`) are left out.
 static ORGANISATIONS: List = List::new(
-    "agency airline association bank brand brewery business charity college company corporation council enterprise firm \
+    "agency airline association bank brand brewery business charity college company cooperative corporation council enterprise firm \
      foundation government hospital institute institution library ministry museum ngo nonprofit non-profit organisation \
      organization restaurant school startup start-up university unternehmen firma behörde empresa azienda entreprise",
 );
@@ -30,7 +30,7 @@ static ANIMALS_AND_THINGS: List = List::new(
 
 /// Words that can't stand before the head of a noun phrase.
 static PHRASE_ENDS: List = List::new(
-    "that which who whose whom with without in from for at on of to by as and or is are was has near under like trying \
+    "that which who whose whom with without in from for at on of to by as and or is are was has near under like being trying \
      wanting needing seeking looking providing offering specializing specialising developing producing selling working \
      aiming dedicated committed founded located living embarking the a an his her their its das die der von mit für que \
      qui che de di",
@@ -50,7 +50,7 @@ static AFTER_ORGANISATION: List = List::new(
 );
 
 /// What may follow an animal or a thing. No `developing`: `a software developing student`.
-static AFTER_THING: List = List::new("that which who with in on from is living");
+static AFTER_THING: List = List::new("that which who with in on from is being living");
 
 /// What a dangling reference points at.
 static TEXTS: List = List::new(

@@ -52,7 +52,7 @@ const LEXICON: &[(&str, &str)] = &[
         "sport",
         "sport* athlet* coach* football* soccer basketball baseball hockey tennis cricket* rugby runner* marathon* swimmer* \
       cyclist* cycling boxer* boxing golf* gym fitness olymp* referee* player players team teammate* skat* skier* skiing \
-      wrestl* gymnast* league championship* racing swim* surf* climber* mountaineer* volleyball | fußball sportler trainer \
+      wrestl* gymnast* league championship* racing swim* surf* polo climber* mountaineer* volleyball | fußball sportler trainer \
       turner 体育 足球 篮球 运动员 教练 球迷",
     ),
     (
@@ -95,7 +95,7 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "military",
-        "military army soldier* veteran* navy marine* sergeant* colonel* pilot war wars combat officer* captain* \
+        "military army soldier* wwii veterans navy marine* sergeant* colonel* pilot war wars combat captain* \
       defense troop* sniper* militia* cadet* | soldat 军人 士兵 军队 退伍",
     ),
     (
@@ -120,7 +120,7 @@ const LEXICON: &[(&str, &str)] = &[
     (
         "trades",
         "carpenter* plumber* electrician* mechanic* welder* mason* tailor* seamstress* craft* woodwork* knit* sew* quilt* \
-      potter* pottery blacksmith* jewel* hairdress* barber* cleaner* janitor* construction builder* repair* handyman \
+      pottery blacksmith* jewel* hairdress* barber* cleaner* janitor* construction builder* repair* handyman \
       contractor* technician* restorer* diy factory renovation* | schreiner tischler elektriker handwerk mechaniker friseur \
       工人 木匠 维修 手工",
     ),
@@ -138,7 +138,7 @@ const LEXICON: &[(&str, &str)] = &[
     (
         "environment",
         "environment* climate conservation* ecolog* sustainab* renewable recycl* forest* wildlife ocean* park nature \
-      biodivers* geograph* meteorolog* weather pollution green river rivers water arctic | umwelt klima förster \
+      biodivers* geograph* meteorolog* weather pollution green river rivers arctic | umwelt klima förster \
       环保 环境 气候 生态",
     ),
     (
@@ -164,7 +164,7 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "community",
-        "volunteer* charit* nonprofit non-profit ngo humanitarian community neighbor* neighbour* local resident* \
+        "volunteer* charit* nonprofit non-profit ngo humanitarian community neighbor* neighbour* resident* \
       refugee* homeless lgbt* feminist* immigrant* firefighter* emergency scout* tenant* landlord* | sozialarbeit \
       feuerwehr nachbar 志愿者 社区 居民 邻居",
     ),
