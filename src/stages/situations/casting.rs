@@ -1,1 +1,325 @@
-//! (to come)
+//! Who is put together with whom.
+//!
+//! [`Cast::group`] is a pure function of the running number of the wanted situation, so neither an interruption nor concurrency
+//! can change a group. Groups never mix splits, and each split has groups in proportion to its people. Everyone is used about
+//! equally often: groups are filled by going through shuffled orders, in another order each time round.
+//!
+//! - `random`: the next so many people of the order.
+//! - `domain`: an anchor, everyone in turn, and people of the same domain: the one the source states, else the one that the
+//!   words of the description tell ([`domains`]). Where too few share it, people of adjacent domains come in, then anyone.
+//! - `anchor`: an anchor, everyone in turn, and complements who could meet them: someone of the same domain, their counterpart
+//!   (a teacher's student, a doctor's patient, see [`roles`]), someone of an adjacent domain, someone who meets anyone (a
+//!   neighbour, a relative, a bartender). Which of these comes first changes with each time round.
+
+mod domains;
+mod roles;
+mod rotation;
+
+use std::collections::BTreeMap;
+
+use crate::config::{CastingMode, GroupSize};
+use crate::draw::Draw;
+use crate::record::Persona;
+use roles::{Roles, SIDES};
+use rotation::{Sizes, Turns};
+
+/// A pool is used only if it is at least this part of those who draw on it, so that no one is used much more than others.
+const POOL_SHARE: usize = 4;
+
+/// Why no groups can be formed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CastingError {
+    /// Every split is too small.
+    #[error(
+        "no split has the {min} people that a group needs ({}): take more personas, lower `situations.personas.min`, or set one \
+         split in `compile.splits`",
+        listed(splits)
+    )]
+    TooFewPeople {
+        /// The smallest group.
+        min: usize,
+        /// How many people each split has.
+        splits: Vec<(String, usize)>,
+    },
+    /// The limits of a group contradict each other.
+    #[error("groups of {min} to {max} people can't be formed: `situations.personas` needs 2 <= min <= max")]
+    Size {
+        /// Fewest.
+        min: usize,
+        /// Most.
+        max: usize,
+    },
+}
+
+fn listed(splits: &[(String, usize)]) -> String {
+    match splits {
+        [] => "there are no personas".to_owned(),
+        _ => splits.iter().map(|(name, count)| format!("{name} has {count}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl CastingError {
+    /// The exit code that tells this apart from other failures: 3 for the people, 2 for the configuration.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::TooFewPeople { .. } => 3,
+            Self::Size { .. } => 2,
+        }
+    }
+}
+
+/// People who are put into one situation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Their indices in the list that [`Cast::new`] was given, no one twice; the anchor first.
+    pub members: Vec<usize>,
+    /// The split they all belong to.
+    pub split: String,
+}
+
+/// Everyone who can be cast, and the rule.
+#[derive(Debug)]
+pub struct Cast {
+    mode: CastingMode,
+    seed: u64,
+    troupes: Vec<Troupe>,
+    turns: Turns,
+    left_out: Vec<(String, usize)>,
+}
+
+impl Cast {
+    /// Sorts `people` into splits and pools.
+    pub fn new(people: &[Persona], mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
+        let GroupSize { min, max } = size;
+        if min < 2 || max < min {
+            return Err(CastingError::Size { min, max });
+        }
+        let mut splits: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, person) in people.iter().enumerate() {
+            splits.entry(&person.split).or_default().push(index);
+        }
+        let (fit, small): (Vec<_>, Vec<_>) = splits.into_iter().partition(|(_, members)| members.len() >= min);
+        let left_out: Vec<_> = small.iter().map(|(name, members)| ((*name).to_owned(), members.len())).collect();
+        if fit.is_empty() {
+            return Err(CastingError::TooFewPeople { min, splits: left_out });
+        }
+        let troupes: Vec<_> =
+            fit.iter().map(|(name, members)| Troupe::new(name, members, people, size, seed)).collect();
+        let turns = Turns::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
+        Ok(Self { mode, seed, troupes, turns, left_out })
+    }
+
+    /// Splits with fewer people than the smallest group, and how many they have. They are in no group.
+    pub fn left_out(&self) -> &[(String, usize)] {
+        &self.left_out
+    }
+
+    /// The group of the wanted situation with this running number.
+    pub fn group(&self, ordinal: u64) -> Group {
+        let turn = self.turns.of(ordinal).and_then(|(who, rank)| Some((self.troupes.get(who)?, rank)));
+        let Some((troupe, rank)) = turn else {
+            return Group { members: Vec::new(), split: String::new() };
+        };
+        let (size, before) = troupe.sizes.of(self.seed, &troupe.split, rank);
+        let members = match self.mode {
+            CastingMode::Random => troupe.in_line(self.seed, before, size),
+            CastingMode::Domain => troupe.around(self.seed, rank, size, &[Kind::SameDomain]),
+            CastingMode::Anchor => troupe.around(self.seed, rank, size, &Kind::COMPLEMENTS),
+        };
+        Group { members, split: troupe.split.clone() }
+    }
+}
+
+/// How a member is related to the anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    SameDomain,
+    Counterpart,
+    AdjacentDomain,
+    Everyday,
+}
+
+impl Kind {
+    const COMPLEMENTS: [Self; 4] = [Self::SameDomain, Self::Counterpart, Self::AdjacentDomain, Self::Everyday];
+}
+
+/// The people of one split, in shuffled order.
+#[derive(Debug)]
+struct Troupe {
+    split: String,
+    sizes: Sizes,
+    /// Indices into the list of all people.
+    order: Vec<usize>,
+    /// By position in `order`.
+    traits: Vec<Traits>,
+    /// Positions of those who share a domain.
+    domains: BTreeMap<String, Vec<usize>>,
+    /// Positions of those who take a side.
+    sides: Vec<Vec<usize>>,
+    /// Positions of those who meet anyone.
+    everyday: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Traits {
+    domain: Option<String>,
+    /// Position in the pool of the domain.
+    rank: usize,
+    roles: Roles,
+}
+
+impl Troupe {
+    fn new(split: &str, members: &[usize], people: &[Persona], size: GroupSize, seed: u64) -> Self {
+        let order: Vec<usize> =
+            Draw::new(seed, &["casting", "order", split]).sample(members, members.len()).into_iter().copied().collect();
+        let mut troupe = Self {
+            split: split.to_owned(),
+            sizes: Sizes { min: size.min, max: size.max.min(members.len()) },
+            order: Vec::new(),
+            traits: Vec::with_capacity(order.len()),
+            domains: BTreeMap::new(),
+            sides: vec![Vec::new(); SIDES],
+            everyday: Vec::new(),
+        };
+        for (position, person) in order.iter().filter_map(|index| people.get(*index)).enumerate() {
+            troupe.join(position, person);
+        }
+        troupe.order = order;
+        troupe
+    }
+
+    fn join(&mut self, position: usize, person: &Persona) {
+        let roles = Roles::of_text(&person.persona);
+        for side in roles.sides() {
+            if let Some(pool) = self.sides.get_mut(side) {
+                pool.push(position);
+            }
+        }
+        if roles.everyday {
+            self.everyday.push(position);
+        }
+        let domain = domain(person);
+        let pool = domain.as_ref().map(|domain| self.domains.entry(domain.clone()).or_default());
+        let rank = pool.map_or(position, |pool| {
+            pool.push(position);
+            pool.len() - 1
+        });
+        self.traits.push(Traits { domain, rank, roles });
+    }
+
+    /// `size` people from place `start` of the endless line in which everyone stands once a pass.
+    fn in_line(&self, seed: u64, start: u64, size: usize) -> Vec<usize> {
+        let count = self.order.len() as u64;
+        let mut members = Vec::with_capacity(size);
+        for place in (0_u64..).map(|step| start.wrapping_add(step)) {
+            if members.len() == size {
+                break;
+            }
+            // Over the end of a pass the same person may stand twice within reach: the line moves up.
+            let at = usize::try_from(place % count).unwrap_or_default();
+            let position = rotation::position(seed, &self.split, place / count, at, self.order.len());
+            if !members.contains(&position) {
+                members.push(position);
+            }
+        }
+        self.people(&members)
+    }
+
+    /// The anchor of group `rank`, and those who could meet them.
+    fn around(&self, seed: u64, rank: u64, size: usize, kinds: &[Kind]) -> Vec<usize> {
+        let count = self.order.len() as u64;
+        let (pass, at) = (rank / count, usize::try_from(rank % count).unwrap_or_default());
+        let anchor = rotation::position(seed, &self.split, pass, at, self.order.len());
+        let mut members = vec![anchor];
+        for slot in 1..size {
+            let mut draw = Draw::new(seed, &["casting", "slot", &self.split, &pass.to_string(), &slot.to_string()]);
+            let shift = draw.below(self.order.len());
+            // The kind and the shift hold for a whole pass: who stands side by side in a pool comes side by side, so that
+            // no one of the pool is passed over.
+            let first = slot - 1 + usize::try_from(pass % kinds.len().max(1) as u64).unwrap_or_default();
+            let tried = (0..kinds.len()).filter_map(|next| kinds.get((first + next) % kinds.len()));
+            let found = tried.into_iter().any(|kind| self.complement(*kind, anchor, shift, &mut members));
+            if !found && !self.adjacent(anchor, shift, &mut members) {
+                self.anyone(anchor + shift, &mut members);
+            }
+        }
+        self.people(&members)
+    }
+
+    fn complement(&self, kind: Kind, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
+        match kind {
+            Kind::SameDomain => self.same(anchor, shift, members),
+            Kind::AdjacentDomain => self.adjacent(anchor, shift, members),
+            Kind::Counterpart => self.counterpart(anchor, shift, members),
+            Kind::Everyday => fits(&self.everyday, self.order.len()) && take(&self.everyday, anchor + shift, members),
+        }
+    }
+
+    fn same(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
+        let Some(traits) = self.traits.get(anchor) else { return false };
+        self.pool(traits.domain.as_deref()).is_some_and(|pool| take(pool, traits.rank + shift, members))
+    }
+
+    /// One of the domains next to the anchor's, larger ones more often.
+    fn adjacent(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
+        let Some(Traits { domain: Some(domain), rank, .. }) = self.traits.get(anchor) else { return false };
+        let own = self.pool(Some(domain)).map_or(0, Vec::len);
+        let pools: Vec<&Vec<usize>> =
+            domains::adjacent(domain).filter_map(|name| self.pool(Some(name))).filter(|pool| fits(pool, own)).collect();
+        let total: usize = pools.iter().map(|pool| pool.len()).sum();
+        let Some(mut at) = (rank + shift).checked_rem(total) else { return false };
+        for pool in pools {
+            if at < pool.len() {
+                return take(pool, at, members);
+            }
+            at -= pool.len();
+        }
+        false
+    }
+
+    fn counterpart(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
+        let Some(traits) = self.traits.get(anchor) else { return false };
+        traits.roles.sides().any(|side| {
+            let (own, pool) = (self.sides.get(side), self.sides.get(side ^ 1));
+            let (Some(own), Some(pool)) = (own, pool) else { return false };
+            let rank = own.partition_point(|position| *position < anchor);
+            fits(pool, own.len()) && take(pool, rank + shift, members)
+        })
+    }
+
+    fn anyone(&self, start: usize, members: &mut Vec<usize>) {
+        let count = self.order.len();
+        let free = (0..count).map(|next| (start + next) % count).find(|position| !members.contains(position));
+        members.extend(free);
+    }
+
+    fn pool(&self, domain: Option<&str>) -> Option<&Vec<usize>> {
+        self.domains.get(domain?)
+    }
+
+    fn people(&self, positions: &[usize]) -> Vec<usize> {
+        positions.iter().filter_map(|position| self.order.get(*position)).copied().collect()
+    }
+}
+
+/// Whether a pool can serve so many without any of its people coming up much more often than others.
+fn fits(pool: &[usize], served: usize) -> bool {
+    pool.len() * POOL_SHARE >= served
+}
+
+/// Adds the first of `pool` from `start` on, round its end, who is not among `members` yet.
+fn take(pool: &[usize], start: usize, members: &mut Vec<usize>) -> bool {
+    let (head, tail) = pool.split_at(start.checked_rem(pool.len()).unwrap_or_default());
+    let free = tail.iter().chain(head).find(|position| !members.contains(position)).copied();
+    members.extend(free);
+    free.is_some()
+}
+
+/// The domain the source states, in the lexicon's terms where it has any, else the one the description tells.
+fn domain(person: &Persona) -> Option<String> {
+    let stated = person.domain.as_ref().map(|stated| domains::of_text(stated).map_or(stated.clone(), str::to_owned));
+    stated.or_else(|| domains::of_text(&person.persona).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests;

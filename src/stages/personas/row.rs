@@ -1,0 +1,206 @@
+//! One line to one description: strict about JSON, tolerant of keys.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::reader::{Line, MAX_LINE};
+
+/// Where a description is looked for: PersonaHub's `persona.jsonl` and elite files use the first, its samples the second.
+const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];
+/// Where elite rows state a domain, most useful first: the general ones are fewer, so that people share them.
+const DOMAIN_KEYS: [&str; 4] = [
+    "general domain (top 1 percent)",
+    "general domain (top 0.1 percent)",
+    "specific domain (top 1 percent)",
+    "specific domain (top 0.1 percent)",
+];
+
+/// Why a row is set aside.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("longer than {MAX_LINE} bytes")]
+    LineTooLong,
+    #[error("not valid UTF-8 from byte {0}")]
+    NotUtf8(usize),
+    #[error("not a valid row: {0}")]
+    Invalid(String),
+    #[error("no `persona` and no `input persona`")]
+    NoText,
+    #[error("control character {0} in the description")]
+    ControlCharacter(String),
+    #[error("empty description")]
+    Empty,
+    #[error("{chars} characters, fewer than {min}")]
+    TooShort { chars: usize, min: usize },
+    #[error("{chars} characters, more than {max}")]
+    TooLong { chars: usize, max: usize },
+    #[error("not a person: {0}")]
+    NotAPerson(String),
+}
+
+/// What a row says.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) persona: Cow<'a, str>,
+    pub(super) domain: Option<String>,
+}
+
+pub(super) fn parse(line: Line<'_>) -> Result<Row<'_>, Reason> {
+    let Line::Whole(bytes) = line else { return Err(Reason::LineTooLong) };
+    let text = str::from_utf8(bytes).map_err(|error| Reason::NotUtf8(error.valid_up_to() + 1))?;
+    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| Reason::Invalid(said(&error)))?;
+    let [first, second] = fields.texts;
+    let domain = fields.domains.into_iter().flatten().find_map(|domain| stated(&domain));
+    Ok(Row { persona: first.or(second).ok_or(Reason::NoText)?, domain })
+}
+
+/// The description trimmed, if it is fit to be one.
+pub(super) fn checked(persona: &str, min: usize, max: usize) -> Result<&str, Reason> {
+    let text = persona.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if let Some(c) = text.chars().find(|c| c.is_control() && !c.is_whitespace()) {
+        return Err(Reason::ControlCharacter(format!("U+{:04X}", u32::from(c))));
+    }
+    match text.chars().count() {
+        0 => Err(Reason::Empty),
+        chars if chars < min => Err(Reason::TooShort { chars, min }),
+        chars if chars > max => Err(Reason::TooLong { chars, max }),
+        _ => Ok(text),
+    }
+}
+
+/// A missing domain is the word `None`.
+fn stated(domain: &str) -> Option<String> {
+    let domain = domain.trim().to_lowercase();
+    (!domain.is_empty() && domain != "none").then_some(domain)
+}
+
+/// The parser's words, without its line number, which is always 1.
+fn said(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    format!("{message} (column {})", error.column())
+}
+
+/// The keys that matter; the rest is checked to be JSON and dropped.
+#[derive(Default)]
+struct Fields<'a> {
+    texts: [Option<Cow<'a, str>>; 2],
+    domains: [Option<String>; 4],
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::default();
+        let mut seen = BTreeSet::new();
+        while let Some(Text(key)) = map.next_key()? {
+            // Readers disagree on which of two equal keys counts, so neither does.
+            if seen.contains(&key) {
+                return Err(serde::de::Error::custom(format_args!("key `{key}` stands twice")));
+            }
+            fields.take(&key, &mut map)?;
+            seen.insert(key);
+        }
+        Ok(fields)
+    }
+}
+
+impl<'de> Fields<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let text_at = TEXT_KEYS.iter().position(|name| *name == key);
+        let domain_at = DOMAIN_KEYS.iter().position(|name| *name == key);
+        if let Some(slot) = text_at.and_then(|at| self.texts.get_mut(at)) {
+            *slot = Some(map.next_value::<Text<'de>>()?.0);
+        } else if let Some(slot) = domain_at.and_then(|at| self.domains.get_mut(at)) {
+            *slot = map.next_value::<Value>()?.as_str().map(str::to_owned);
+        } else {
+            map.next_value_seed(Skip)?;
+        }
+        Ok(())
+    }
+}
+
+/// A string, borrowed from the line unless it has escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// Checks a value and drops it. Unlike [`IgnoredAny`] it keeps to the parser's limit of nesting and its rules for escapes,
+/// since the row is kept by others as it stands.
+struct Skip;
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Skip)?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            map.next_value_seed(Skip)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,321 @@
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn options() -> Options {
+    let splits = BTreeMap::from([("test".to_owned(), 0.1), ("train".to_owned(), 0.9)]);
+    Options { sample: None, min_chars: 10, max_chars: 2000, seed: 17, splits }
+}
+
+fn with_sample(sample: u64) -> Options {
+    Options { sample: Some(sample), ..options() }
+}
+
+fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::File::options().create(true).write(true).truncate(true).open(&path).unwrap().write_all(bytes).unwrap();
+    path
+}
+
+fn read_bytes(bytes: &[u8], options: &Options) -> Result<People, PersonasError> {
+    let folder = tempfile::tempdir().unwrap();
+    read(&Source::File(file(&folder, "people.jsonl", bytes)), options)
+}
+
+fn rows(count: usize) -> String {
+    (0..count).fold(String::new(), |mut text, n| {
+        writeln!(text, r#"{{"persona":"A gardener who grows kind {n} of apples"}}"#).unwrap();
+        text
+    })
+}
+
+fn assert_sums(people: &People) {
+    let Counts { read, accepted, duplicate, rejected, not_sampled } = people.counts;
+    assert_eq!(read, accepted + duplicate + rejected + not_sampled, "{:?}", people.counts);
+    assert_eq!(accepted, people.accepted.len() as u64);
+}
+
+#[test]
+fn every_shape_of_the_source_is_understood() {
+    let elite = concat!(
+        r#"{"persona":"An oncologist who runs trials","general domain (top 1 percent)":"Medicine","#,
+        r#""specific domain (top 1 percent)":"Oncology","general domain (top 0.1 percent)":"None","#,
+        r#""specific domain (top 0.1 percent)":"None","specific domain (top 0.0.1 percent)":"x"}"#
+    );
+    let specific = r#"{"persona":"A keeper of rare bees","general domain (top 1 percent)":"None","specific domain (top 1 percent)":"Apiculture"}"#;
+    let sample = r#"{"input persona":"  a potter from Delft \n","synthesized text":"...","description":null}"#;
+    let text = format!("\u{feff}{elite}\r\n\r\n{sample}\n   \n{specific}");
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    assert_sums(&people);
+    assert_eq!(people.counts.read, 3, "blank lines are no rows");
+    let seen: Vec<_> = people
+        .accepted
+        .iter()
+        .map(|p| (p.id.as_str(), p.persona.as_str(), p.domain.as_deref(), p.source.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("p0000000001", "An oncologist who runs trials", Some("medicine"), "people.jsonl:1"),
+            ("p0000000003", "a potter from Delft", None, "people.jsonl:3"),
+            ("p0000000005", "A keeper of rare bees", Some("apiculture"), "people.jsonl:5"),
+        ]
+    );
+    assert_eq!(people.input.bytes, text.len() as u64);
+}
+
+#[test]
+fn each_bad_row_is_named_and_the_rest_is_kept() {
+    let deep = format!(r#"{{"persona":"A baker of rye bread","x":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let cases: &[(&[u8], &str)] = &[
+        (b"[\"A baker of rye bread\"]", "not a valid row: invalid type: sequence, expected an object"),
+        (b"{\"persona\":\"A baker of rye", "not a valid row: EOF while parsing a string"),
+        (b"{\"persona\":\"A baker\xff of rye bread\"}", "not valid UTF-8 from byte 20"),
+        (b"{\"persona\":\"A baker \\ud800 of rye bread\"}", "not a valid row: "),
+        (b"{\"persona\":\"A baker of rye bread\",\"x\":\"\\ud800\"}", "not a valid row: "),
+        (b"{\"persona\":\"A baker\\u0000 of rye bread\"}", "control character U+0000"),
+        (b"{\"persona\":\"A baker\0 of rye bread\"}", "not a valid row: control character"),
+        (b"\0\0\0\0", "not a valid row: expected value"),
+        (
+            b"{\"persona\":\"A baker of rye bread\",\"persona\":\"A cook of fine soups\"}",
+            "not a valid row: key `persona` stands twice",
+        ),
+        (b"{\"persona\":\"A baker of rye bread\",\"x\":1e999}", "not a valid row: number out of range"),
+        (deep.as_bytes(), "not a valid row: recursion limit exceeded"),
+        (b"{\"persona\":null}", "not a valid row: invalid type: null, expected a string"),
+        (b"{\"persona\":\" \"}", "empty description"),
+        (b"{\"persona\":\"A cook\"}", "6 characters, fewer than 10"),
+        (b"{\"text\":\"A baker of rye bread\"}", "no `persona` and no `input persona`"),
+        (b"{\"persona\":\"A software company that sells billing\"}", "not a person: an organisation (`company`)"),
+    ];
+    let mut bytes = Vec::new();
+    for (row, _) in cases {
+        bytes.extend_from_slice(row);
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(br#"{"persona":"The one good row of all"}"#);
+    let people = read_bytes(&bytes, &options()).unwrap();
+    assert_sums(&people);
+    assert_eq!(people.accepted.len(), 1);
+    assert_eq!(people.accepted[0].id, format!("p{:010}", cases.len() + 1));
+    for (number, (row, (_, reason))) in people.rejected.iter().zip(cases).enumerate() {
+        assert_eq!((row.source.as_str(), row.line), ("people.jsonl", number as u64 + 1));
+        assert!(row.reason.starts_with(reason), "{}: {}", row.line, row.reason);
+        assert!(!row.excerpt.chars().any(char::is_control));
+    }
+    assert_eq!(people.rejected.len(), cases.len());
+}
+
+#[test]
+fn a_line_beyond_the_cap_is_one_rejected_row() {
+    let row = |filling: &str| format!(r#"{{"persona":"A miller of old grains","x":"{filling}"}}"#);
+    let long = |length: usize| row(&"x".repeat(length - row("").len()));
+    let text = [long(reader::MAX_LINE + 1), long(reader::MAX_LINE), long(3 << 20), rows(1)].join("\n");
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    assert_eq!(
+        people.rejected.iter().map(|r| (r.line, r.reason.as_str())).collect::<Vec<_>>(),
+        [(1, "longer than 1048576 bytes"), (3, "longer than 1048576 bytes"),]
+    );
+    assert_eq!(people.accepted.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000002", "p0000000004"]);
+}
+
+#[test]
+fn case_spacing_and_unicode_form_make_no_new_person() {
+    let text = concat!(
+        "{\"persona\":\"A Café owner in Straßburg\"}\n",
+        "{\"persona\":\"a cafe\\u0301  OWNER in STRASSBURG\"}\n",
+        "{\"persona\":\"A ca\\u200bfé owner\\tin Straßburg\"}\n",
+        "{\"persona\":\"A cafe owner in Strassburg\"}\n",
+    );
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    assert_sums(&people);
+    assert_eq!(people.accepted.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000001", "p0000000004"]);
+    let kept: Vec<_> = people.duplicates.iter().map(|d| (d.line, d.kept.as_str())).collect();
+    assert_eq!(kept, [(2, "p0000000001"), (3, "p0000000001")]);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn compression_is_told_by_content_not_by_name() {
+    let text = rows(3_000);
+    let (head, tail) = text.as_bytes().split_at(text.len() / 3);
+    let plain = read_bytes(text.as_bytes(), &options()).unwrap();
+    let members = [gzip(head), gzip(tail)].concat();
+    let frames = [zstd::encode_all(head, 3).unwrap(), zstd::encode_all(tail, 3).unwrap()].concat();
+    for bytes in [members, frames] {
+        let people = read_bytes(&bytes, &options()).unwrap();
+        assert_eq!(people.accepted, plain.accepted);
+        assert_eq!(people.input.bytes, bytes.len() as u64, "the digest is of the file, not of its content");
+    }
+}
+
+#[test]
+fn compressed_data_cut_short_or_damaged_is_refused() {
+    let text = rows(3_000);
+    for (bytes, name) in [(gzip(text.as_bytes()), "gzip"), (zstd::encode_all(text.as_bytes(), 3).unwrap(), "zstd")] {
+        for end in [6, bytes.len() / 2, bytes.len() - 1] {
+            let error = read_bytes(&bytes[..end], &options()).unwrap_err();
+            assert!(
+                matches!(&error, PersonasError::CutShort { compression, .. } if *compression == name),
+                "{end}: {error}"
+            );
+            assert_eq!(error.exit_code(), 3);
+        }
+        let mut bytes = bytes;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x55;
+        let error = read_bytes(&bytes, &options()).unwrap_err();
+        assert!(matches!(error, PersonasError::Damaged { .. } | PersonasError::CutShort { .. }), "{error}");
+    }
+}
+
+fn refusal(path: &Path) -> PersonasError {
+    let error = read(&Source::File(path.to_owned()), &options()).unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    error
+}
+
+#[test]
+fn what_is_no_file_of_rows_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert!(matches!(refusal(&pipe), PersonasError::NotAFile { kind: "a pipe", .. }));
+    assert!(matches!(refusal(folder.path()), PersonasError::NotAFile { kind: "a directory", .. }));
+    assert!(matches!(refusal(Path::new("/dev/zero")), PersonasError::NotAFile { kind: "a device", .. }));
+    assert!(matches!(refusal(&folder.path().join("absent")), PersonasError::Missing { .. }));
+    let file = |bytes: &[u8]| file(&folder, "people.jsonl", bytes);
+    assert!(matches!(refusal(&file(b"")), PersonasError::Empty { .. }));
+    assert!(matches!(refusal(&file(b"\n \r\n")), PersonasError::Empty { .. }));
+    assert!(matches!(refusal(&file(&gzip(b""))), PersonasError::Empty { .. }));
+    assert!(matches!(refusal(&file(b"PAR1...")), PersonasError::OtherFormat { kind: "a Parquet file", .. }));
+    assert!(matches!(refusal(&file(b"\xff\xfe{\0")), PersonasError::OtherFormat { .. }));
+    assert!(matches!(refusal(&file(b"\x7fELF\0\0\n\0")), PersonasError::NoPersonas { rows: 2, line: 1, .. }));
+}
+
+#[test]
+fn the_text_that_ships_is_read_like_a_file() {
+    let people = read(&Source::BuiltIn("{\"persona\":\"A gardener of alpine plants\"}\n"), &options()).unwrap();
+    assert_eq!(people.accepted[0].source, "built-in:1");
+    assert_eq!(people.input.sha256.len(), 64);
+    assert!(matches!(read(&Source::BuiltIn(""), &options()), Err(PersonasError::Empty { .. })));
+}
+
+#[test]
+fn a_larger_sample_contains_the_smaller() {
+    let text = rows(300) + &rows(300);
+    let all = read_bytes(text.as_bytes(), &options()).unwrap();
+    assert_eq!((all.counts.accepted, all.counts.duplicate), (300, 300));
+    let mut smaller: Vec<Persona> = Vec::new();
+    for size in [1, 7, 50, 299, 300, 1000] {
+        let people = read_bytes(text.as_bytes(), &with_sample(size)).unwrap();
+        assert_sums(&people);
+        assert_eq!(people.counts.accepted, size.min(300));
+        assert_eq!(people.counts.duplicate, size.min(300), "only copies of what was taken are duplicates");
+        assert_eq!(people.duplicates.len() as u64, people.counts.duplicate);
+        assert!(smaller.iter().all(|person| people.accepted.contains(person)), "ids and splits stay");
+        assert!(people.accepted.iter().all(|person| all.accepted.contains(person)));
+        assert!(people.accepted.is_sorted_by_key(|person| &person.id), "source order");
+        smaller = people.accepted;
+    }
+    let drawn = |seed| read_bytes(text.as_bytes(), &Options { seed, ..with_sample(50) }).unwrap().accepted;
+    let same = drawn(17).iter().filter(|one| drawn(18).iter().any(|other| one.id == other.id)).count();
+    assert!(same < 25, "another seed draws other people, {same} are the same");
+}
+
+#[test]
+fn shares_decide_how_many_people_a_split_has() {
+    let people = read_bytes(rows(4_000).as_bytes(), &options()).unwrap();
+    let test = people.accepted.iter().filter(|p| p.split == "test").count();
+    // Binomial, 400 expected, standard deviation 19.
+    assert!((320..480).contains(&test), "{test}");
+    let one = read_bytes(rows(5).as_bytes(), &Options { splits: BTreeMap::new(), ..options() }).unwrap();
+    assert!(one.accepted.iter().all(|p| p.split == "train"));
+}
+
+#[test]
+fn lists_are_bounded_and_counts_are_not() {
+    let text = rows(1) + &"{\"persona\":\"short\"}\n".repeat(LISTED_ROWS + 5) + &rows(1).repeat(LISTED_ROWS + 7);
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    assert_sums(&people);
+    assert_eq!((people.rejected.len(), people.counts.rejected), (LISTED_ROWS, LISTED_ROWS as u64 + 5));
+    assert_eq!((people.duplicates.len(), people.counts.duplicate), (LISTED_ROWS, LISTED_ROWS as u64 + 7));
+}
+
+/// Bytes that look enough like rows to reach every branch.
+fn soup() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(br#"{"persona":"#.to_vec()),
+        Just(br#"{"input persona":"A nurse who sings","#.to_vec()),
+        Just(b"{\"persona\":\"A nurse who sings\"}\n".to_vec()),
+        Just(b"\"A company that\"}".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(b"\xef\xbb\xbf".to_vec()),
+        Just(b"\\ud83d\\ude00".to_vec()),
+        Just(b"\x1f\x8b\x08".to_vec()),
+        "\\PC{0,12}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..16),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in soup(), sample in proptest::option::of(0_u64..4)) {
+        let options = Options { sample, min_chars: 1, ..options() };
+        match read_bytes(&bytes, &options) {
+            Ok(people) => {
+                assert_sums(&people);
+                let ids: std::collections::BTreeSet<_> = people.accepted.iter().map(|p| &p.id).collect();
+                prop_assert_eq!(ids.len(), people.accepted.len());
+                let again = read_bytes(&bytes, &options).unwrap();
+                prop_assert_eq!(again, people);
+            }
+            Err(error) => prop_assert!(error.exit_code() == 3 && !error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn folding_is_idempotent(text in "\\PC{0,40}") {
+        let folded = sample::fold(&text);
+        prop_assert_eq!(sample::fold(&folded), folded.clone());
+        prop_assert_eq!(sample::fold(&text.to_uppercase()), sample::fold(&text.to_uppercase().to_lowercase()));
+    }
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("CONVOGEN_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join("data").join(name);
+    let found = path.is_file().then_some(path);
+    if found.is_none() {
+        println!("skipped: no {name} under {}", root.display());
+    }
+    found
+}
+
+#[test]
+fn real_rows_lose_only_what_is_no_person() {
+    let Some(path) = shared("personahub-2000.jsonl") else { return };
+    let people = read(&Source::File(path), &Options { min_chars: 1, ..options() }).unwrap();
+    assert_sums(&people);
+    assert_eq!(people.counts.read, 2_000);
+    println!("{:?}", people.counts);
+    for row in &people.rejected {
+        println!("{:>5} {} | {}", row.line, row.reason, row.excerpt);
+    }
+    assert!((30..=60).contains(&people.counts.rejected), "{:?}", people.counts);
+}
