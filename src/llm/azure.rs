@@ -1,1 +1,280 @@
-//! (to come)
+//! Azure OpenAI: the two forms of its address, and its two ways to sign in.
+//!
+//! ```text
+//! dated   {endpoint}/openai/deployments/{deployment}/chat/completions?api-version=2024-10-21
+//! v1      {endpoint}/openai/v1/chat/completions          `model` in the body is the deployment
+//! ```
+//!
+//! A version in the configuration asks for the dated form. One in a variable does too, unless the endpoint is given
+//! with `/openai/v1`. The body is the same for both: [`Route`](super::openai) sends it and reads the answer.
+
+mod entra;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use reqwest::header::HeaderMap;
+use secrecy::SecretString;
+use url::Url;
+
+use self::entra::Entra;
+use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
+use super::openai::{Advice, Route, filled, structured, unfit_for_a_header};
+use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, StructuredSupport};
+use crate::config::{AzureAuth, Model};
+
+/// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
+const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
+const DEPLOYMENT: [&str; 4] = [
+    "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT",
+    "AZURE_OPENAI_API_DEPLOYMENT_NAME",
+];
+const API_VERSION: [&str; 3] = ["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
+const KEY: &str = "AZURE_OPENAI_API_KEY";
+const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
+
+/// A deployment of Azure OpenAI.
+#[derive(Debug)]
+pub struct AzureOpenAi {
+    route: Route,
+    sign_in: SignIn,
+    structured: StructuredSupport,
+}
+
+#[derive(Debug)]
+enum SignIn {
+    Fixed(Arc<Credential>),
+    Entra(Entra),
+}
+
+impl AzureOpenAi {
+    /// The deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+        let deployment = deployment(config, var)?;
+        let given = config.endpoint.clone().or_else(|| first(var, &ENDPOINT)).ok_or_else(|| {
+            SetupError::setting("endpoint", "give the resource, such as https://NAME.openai.azure.com, or set AZURE_OPENAI_ENDPOINT in the environment or in .env")
+        })?;
+        let endpoint = endpoint_url("endpoint", &given)?;
+        let url = completions_url(&endpoint, &deployment, config.api_version.as_deref(), var)?;
+        let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
+        let (sign_in, credential) = sign_in(config, var)?;
+        let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
+        let advice = Advice { address: "endpoint", model: "deployment", credential };
+        let route = Route::new(http, url, deployment, advice);
+        Ok(Self { route, sign_in, structured: structured(config) })
+    }
+
+    async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
+        let credential = match &self.sign_in {
+            SignIn::Fixed(credential) => Arc::clone(credential),
+            SignIn::Entra(entra) => entra.credential().await?,
+        };
+        let mut headers = HeaderMap::new();
+        credential.apply(&mut headers);
+        self.route.attempt(request, wire, headers, Some(&credential)).await
+    }
+}
+
+impl ChatModel for AzureOpenAi {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        Box::pin(self.send(request, wire))
+    }
+
+    fn structured(&self) -> StructuredSupport {
+        self.structured
+    }
+
+    fn tier(&self) -> &'static str {
+        "endpoint"
+    }
+
+    fn target(&self) -> String {
+        self.route.origin()
+    }
+}
+
+/// The deployment of `config`, which is also the logical model name where none is given.
+pub fn deployment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<String, SetupError> {
+    let given = config.deployment.clone().filter(|d| !d.trim().is_empty());
+    given.or_else(|| first(var, &DEPLOYMENT)).ok_or_else(|| {
+        SetupError::setting(
+            "deployment",
+            "name the deployment, or set AZURE_OPENAI_CHAT_DEPLOYMENT_NAME in the environment or in .env",
+        )
+    })
+}
+
+fn first(var: &dyn Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| filled(var, name))
+}
+
+fn completions_url(
+    endpoint: &Url,
+    deployment: &str,
+    api_version: Option<&str>,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<Url, SetupError> {
+    let (resource, says_v1) = resource(endpoint);
+    let from_variable = || if says_v1 { None } else { first(var, &API_VERSION) };
+    let version = api_version.map(|v| v.trim().to_owned()).or_else(from_variable);
+    match version.as_deref() {
+        None | Some("" | "v1") => Ok(join(&resource, &["openai", "v1", "chat", "completions"])),
+        Some(version) if is_dated(version) => {
+            let mut url = join(&resource, &["openai", "deployments", deployment, "chat", "completions"]);
+            url.query_pairs_mut().append_pair("api-version", version);
+            Ok(url)
+        }
+        Some(version) => Err(SetupError::setting(
+            "api_version",
+            format!("{version:?} is no dated version such as 2024-10-21; leave it out for the /openai/v1/ route"),
+        )),
+    }
+}
+
+/// The endpoint without `/openai` or `/openai/v1` at its end, and whether it asked for v1.
+fn resource(endpoint: &Url) -> (Url, bool) {
+    let mut segments: Vec<&str> = endpoint.path_segments().into_iter().flatten().filter(|s| !s.is_empty()).collect();
+    let says_v1 = segments.ends_with(&["openai", "v1"]);
+    if says_v1 {
+        segments.pop();
+    }
+    if segments.last() == Some(&"openai") {
+        segments.pop();
+    }
+    let mut resource = endpoint.clone();
+    resource.set_path(&segments.join("/"));
+    resource.set_query(None);
+    resource.set_fragment(None);
+    (resource, says_v1)
+}
+
+/// `2024-10-21`, with or without `-preview`.
+fn is_dated(version: &str) -> bool {
+    let date = version.strip_suffix("-preview").unwrap_or(version);
+    date.len() == 10
+        && date.bytes().enumerate().all(|(at, b)| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
+}
+
+/// How to sign in, and what to say when that is refused.
+fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(SignIn, String), SetupError> {
+    match config.auth {
+        AzureAuth::Key => {
+            let name = key_variable(config);
+            let secret = filled(var, name).ok_or_else(|| SetupError::MissingCredential {
+                advice: format!("set {name} in the environment or in .env, or `auth: entra` to sign in with Entra ID"),
+            })?;
+            let credential = Credential::api_key(SecretString::from(secret)).ok_or_else(|| unfit_for_a_header(name))?;
+            Ok((SignIn::Fixed(Arc::new(credential)), format!("check the key in {name} (environment or .env)")))
+        }
+        AzureAuth::Entra => {
+            let advice = "check who is signed in and that it has the role Cognitive Services OpenAI User".to_owned();
+            if let Some(token) = filled(var, TOKEN) {
+                let credential =
+                    Credential::bearer(SecretString::from(token)).ok_or_else(|| unfit_for_a_header(TOKEN))?;
+                return Ok((SignIn::Fixed(Arc::new(credential)), format!("{advice}; {TOKEN} may have expired")));
+            }
+            Ok((SignIn::Entra(Entra::from_environment(config, var)?), advice))
+        }
+    }
+}
+
+/// A variable of one's own choice serves deployments of several resources; `OPENAI_API_KEY` is the default of another
+/// provider and never meant here.
+fn key_variable(config: &Model) -> &str {
+    config.api_key_env.as_deref().filter(|name| *name != "OPENAI_API_KEY").unwrap_or(KEY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+    }
+
+    fn url(endpoint: &str, version: Option<&str>, pairs: &'static [(&'static str, &'static str)]) -> String {
+        let endpoint = endpoint_url("endpoint", endpoint).unwrap();
+        completions_url(&endpoint, "my gpt", version, &vars(pairs)).unwrap().to_string()
+    }
+
+    #[test]
+    fn both_forms_of_the_address_from_every_spelling() {
+        let dated = "https://r.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21";
+        let v1 = "https://r.openai.azure.com/openai/v1/chat/completions";
+        for endpoint in [
+            "https://r.openai.azure.com",
+            "https://r.openai.azure.com/",
+            "https://r.openai.azure.com/openai",
+            "https://r.openai.azure.com/openai/v1",
+            "https://r.openai.azure.com/openai/v1/",
+        ] {
+            assert_eq!(url(endpoint, None, &[]), v1);
+            assert_eq!(url(endpoint, Some("v1"), &[]), v1);
+            assert_eq!(url(endpoint, Some("2024-10-21"), &[]), dated, "{endpoint}");
+        }
+        let in_variable = &[("AZURE_OPENAI_API_VERSION", "2024-10-21")];
+        assert_eq!(url("https://r.openai.azure.com", None, in_variable), dated);
+        assert_eq!(url("https://r.openai.azure.com/openai/v1/", None, in_variable), v1);
+        assert_eq!(
+            url("https://gateway/team/openai/v1", None, &[]),
+            "https://gateway/team/openai/v1/chat/completions",
+            "a path in front stays"
+        );
+        let odd = endpoint_url("endpoint", "https://r.openai.azure.com").unwrap();
+        assert_eq!(completions_url(&odd, "d", Some("latest"), &|_| None).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn variables_fill_what_the_configuration_leaves_out() {
+        let model = AzureOpenAi::new(
+            &Model::default(),
+            &vars(&[
+                ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/"),
+                ("AZURE_OPENAI_CHAT_DEPLOYMENT_NAME", "chat"),
+                ("AZURE_OPENAI_API_KEY", "canary-key-123"),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(model.target(), "https://r.openai.azure.com");
+        assert!(!format!("{model:?}").contains("canary"));
+        let SignIn::Fixed(credential) = &model.sign_in else { panic!("signs in with the key") };
+        let mut headers = HeaderMap::new();
+        credential.apply(&mut headers);
+        assert_eq!(headers["api-key"], "canary-key-123");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_exit_code() {
+        let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
+        let error = AzureOpenAi::new(&config, &|_| None).unwrap_err();
+        assert_eq!(error.exit_code(), 6);
+        assert!(error.to_string().contains("AZURE_OPENAI_API_KEY") && error.to_string().contains(".env"));
+        for (config, word) in [
+            (Model { endpoint: None, ..config.clone() }, "AZURE_OPENAI_ENDPOINT"),
+            (Model { deployment: None, ..config.clone() }, "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"),
+            (Model { endpoint: Some("http://r.openai.azure.com.invalid".into()), ..config }, "plain http"),
+        ] {
+            let error = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_API_KEY", "k")])).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_ready_token_is_taken_as_it_is() {
+        let config = Model {
+            endpoint: Some("https://r".into()),
+            deployment: Some("d".into()),
+            auth: AzureAuth::Entra,
+            ..Model::default()
+        };
+        let model = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
+        let SignIn::Fixed(credential) = &model.sign_in else { panic!("uses the token") };
+        let mut headers = HeaderMap::new();
+        credential.apply(&mut headers);
+        assert_eq!(headers["authorization"], "Bearer canary-token");
+        assert!(!format!("{model:?}").contains("canary"));
+    }
+}

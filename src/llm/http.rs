@@ -1,1 +1,425 @@
-//! (to come)
+//! One HTTPS client for all endpoints, and one request at a time through it.
+//!
+//! What it keeps to:
+//! - rustls with ring and the system's root certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name
+//!   (they replace the system's). There is no switch that turns verification off. An endpoint on plain `http://` loads
+//!   no roots at all, so it works where none are installed.
+//! - No redirect is followed: it would carry prompts and a key to a host nobody named.
+//! - No proxy: `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` are not read.
+//! - No retry below [`super::retry`], so that every request is counted.
+//! - Four time-outs on the monotonic clock, and at most [`BODY_CAP`] bytes of an answer, counted while they arrive.
+//!   Nothing is decompressed, so nothing can grow after it was counted.
+//! - A key goes over plain `http://` to this machine alone, unless the configuration lists the host.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use super::{AttemptError, Transient};
+use crate::config::Timeouts;
+
+/// The most bytes of one answer: far above any completion, far below what hurts.
+pub const BODY_CAP: usize = 8 << 20;
+
+/// The most bytes of an endpoint's own words in a message.
+const QUOTE_CAP: usize = 2 << 10;
+
+/// Why a model cannot be called at all, found before any call.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A setting is missing or makes no sense.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The key in the configuration, or the variable.
+        setting: String,
+        /// What is wrong and what to write instead.
+        reason: String,
+    },
+    /// A key would travel readable for all.
+    #[error(
+        "{setting}: a key would go to {host} over plain http; use https, or add {host} to the model's allow_http_hosts"
+    )]
+    KeyOverHttp {
+        /// The key in the configuration.
+        setting: &'static str,
+        /// The host as configured.
+        host: String,
+    },
+    /// The variable that holds a credential is not set.
+    #[error("no credential: {advice}")]
+    MissingCredential {
+        /// Which variables to set, and where.
+        advice: String,
+    },
+    /// The TLS client could not be made, mostly because the system has no root certificates.
+    #[error(
+        "no https client: {reason}; install the system's CA certificates or name a PEM file in the variable SSL_CERT_FILE"
+    )]
+    Tls {
+        /// What the TLS library said.
+        reason: String,
+    },
+}
+
+impl SetupError {
+    /// The process's exit code: 2 for configuration, 6 for what the endpoint needs and is not there.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting { .. } | Self::KeyOverHttp { .. } => 2,
+            Self::MissingCredential { .. } | Self::Tls { .. } => 6,
+        }
+    }
+
+    pub(super) fn setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Setting { setting: setting.into(), reason: reason.into() }
+    }
+}
+
+/// A key or token and the header it travels in. It is never printed, and whatever an endpoint says is searched for it.
+pub struct Credential {
+    name: HeaderName,
+    value: HeaderValue,
+    secret: SecretString,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({})", self.name)
+    }
+}
+
+impl Credential {
+    /// `Authorization: Bearer …`. `None` when the secret holds bytes that no header can.
+    pub fn bearer(secret: SecretString) -> Option<Self> {
+        let value = sensitive(&format!("Bearer {}", secret.expose_secret()))?;
+        Some(Self { name: reqwest::header::AUTHORIZATION, value, secret })
+    }
+
+    /// `api-key: …`, as Azure wants it. `None` when the secret holds bytes that no header can.
+    pub fn api_key(secret: SecretString) -> Option<Self> {
+        let value = sensitive(secret.expose_secret())?;
+        Some(Self { name: HeaderName::from_static("api-key"), value, secret })
+    }
+
+    /// Puts the credential among `headers`.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        headers.insert(self.name.clone(), self.value.clone());
+    }
+
+    /// Takes the secret out of `text`, in its plain and its percent-encoded form.
+    ///
+    /// Secrets below eight bytes are placeholders such as `none` or `x`, and words of ordinary text.
+    fn redact(&self, text: &str) -> String {
+        let secret = self.secret.expose_secret();
+        if secret.len() < 8 {
+            return text.to_owned();
+        }
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        text.replace(secret, "[redacted]").replace(&encoded, "[redacted]")
+    }
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// An endpoint's own words as a message may show them: one line without control characters and without the
+/// credential, at most 2 KiB.
+pub(super) fn quote(text: &str, credential: Option<&Credential>) -> String {
+    let start = cut(text, 8 * QUOTE_CAP);
+    // The secret goes first: a cut through its middle would leave half of it.
+    let clean = credential.map_or_else(|| start.to_owned(), |c| c.redact(start));
+    let line: String = clean.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(line.trim(), QUOTE_CAP).to_owned()
+}
+
+/// The start of `text`, at most `cap` bytes, cut between two characters.
+fn cut(text: &str, cap: usize) -> &str {
+    let end = (0..=cap.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// An answer, whatever it says.
+#[derive(Debug)]
+pub struct HttpReply {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// The client for one endpoint.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    first_byte: Duration,
+    idle: Duration,
+    total: Duration,
+}
+
+impl Http {
+    /// A client for `url`. Where a name resolved to this machine alone was the reason to let a key go over plain
+    /// `http://`, `pinned` holds the addresses, and the name is not looked up again.
+    pub fn new(url: &Url, timeouts: &Timeouts, pinned: &[SocketAddr]) -> Result<Self, SetupError> {
+        let mut builder = builder(seconds("timeouts.connect_s", timeouts.connect_s)?);
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        }
+        if let (Some(host), false) = (url.host_str(), pinned.is_empty()) {
+            builder = builder.resolve_to_addrs(host, pinned);
+        }
+        Ok(Self {
+            client: build(builder)?,
+            first_byte: seconds("timeouts.first_byte_s", timeouts.first_byte_s)?,
+            idle: seconds("timeouts.idle_s", timeouts.idle_s)?,
+            total: seconds("timeouts.total_s", timeouts.total_s)?,
+        })
+    }
+
+    /// Sends `body` to `url` once and reads the answer whole.
+    ///
+    /// An error is [`Transient::NotSent`] when no connection came about, and [`Transient::Unknown`] when the endpoint
+    /// may have worked on the request: time-outs, hang-ups, an answer above [`BODY_CAP`].
+    pub async fn post_json(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
+        let exchange = self.exchange(url, headers, body);
+        match timeout(self.total, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(unknown(format!("{} took more than {:?} in all", origin(url), self.total))),
+        }
+    }
+
+    async fn exchange(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
+        let request =
+            self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
+        let mut response = match timeout(self.first_byte, request.send()).await {
+            Ok(sent) => sent.map_err(|e| failure(url, &e))?,
+            Err(_) => return Err(unknown(format!("{} said nothing for {:?}", origin(url), self.first_byte))),
+        };
+        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+        let body = self.read(url, &mut response).await?;
+        Ok(HttpReply { status, headers, body })
+    }
+
+    async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
+        let mut body = Vec::new();
+        loop {
+            let piece = match timeout(self.idle, response.chunk()).await {
+                Ok(piece) => piece.map_err(|e| failure(url, &e))?,
+                Err(_) => return Err(unknown(format!("{} stopped for {:?} amid its answer", origin(url), self.idle))),
+            };
+            let Some(piece) = piece else { return Ok(body) };
+            if body.len() + piece.len() > BODY_CAP {
+                return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));
+            }
+            body.extend_from_slice(&piece);
+        }
+    }
+}
+
+/// A plain client with the system's roots for services that are not models, such as a sign-in.
+pub(super) fn bare_client(connect: Duration, total: Duration) -> Result<reqwest::Client, SetupError> {
+    build(builder(connect).timeout(total))
+}
+
+fn builder(connect: Duration) -> reqwest::ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    // A second library in the process may have installed a provider before; any will do.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::builder()
+        .user_agent(concat!("convogen/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(connect)
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SetupError> {
+    builder.build().map_err(|e| SetupError::Tls { reason: chain(&e) })
+}
+
+fn seconds(setting: &str, value: f64) -> Result<Duration, SetupError> {
+    match Duration::try_from_secs_f64(value) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(SetupError::setting(setting, format!("{value} is no positive number of seconds"))),
+    }
+}
+
+/// Parses an endpoint's address and refuses what could leak: other schemes, and credentials inside the address.
+pub(super) fn endpoint_url(setting: &str, text: &str) -> Result<Url, SetupError> {
+    let url = Url::parse(text.trim()).map_err(|e| SetupError::setting(setting, format!("no address: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(SetupError::setting(setting, "must start with https:// or http:// and name a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SetupError::setting(setting, "must hold no user and no password; keys come from variables"));
+    }
+    Ok(url)
+}
+
+/// `url` with path segments added, whether or not it ends in a slash.
+pub(super) fn join(url: &Url, segments: &[&str]) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// Whether a key may go to `url`: over https, to an address of this machine, to a name that resolves to this machine
+/// alone, or to a host in `allowed`. Returns the addresses to hold on to where the name's resolution decided.
+pub(super) fn check_key_transport(
+    setting: &'static str,
+    url: &Url,
+    allowed: &[String],
+) -> Result<Vec<SocketAddr>, SetupError> {
+    let host = url.host_str().unwrap_or_default();
+    if url.scheme() == "https" || allowed.iter().any(|a| a.eq_ignore_ascii_case(host)) {
+        return Ok(Vec::new());
+    }
+    let (addresses, local) = match url.host() {
+        Some(Host::Ipv4(ip)) => (Vec::new(), ip.is_loopback()),
+        Some(Host::Ipv6(ip)) => (Vec::new(), ip.to_canonical().is_loopback()),
+        Some(Host::Domain(name)) => {
+            let port = url.port_or_known_default().unwrap_or(80);
+            let found: Vec<SocketAddr> = (name, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+            let local = !found.is_empty() && found.iter().map(SocketAddr::ip).all(is_loopback);
+            (found, local)
+        }
+        None => (Vec::new(), false),
+    };
+    if local { Ok(addresses) } else { Err(SetupError::KeyOverHttp { setting, host: host.to_owned() }) }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+/// Scheme, host and port: what a message may show of an address.
+pub(super) fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn failure(url: &Url, error: &reqwest::Error) -> AttemptError {
+    if let Some(reason) = certificate_trouble(error) {
+        let message = format!(
+            "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
+            origin(url)
+        );
+        return AttemptError::Fatal { message };
+    }
+    let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
+    let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
+    AttemptError::Transient { message: format!("{what} {}: {}", origin(url), chain(error)), kind, retry_after: None }
+}
+
+/// An answer that may have been billed and is no use.
+pub(super) fn unknown(message: String) -> AttemptError {
+    AttemptError::Transient { message, kind: Transient::Unknown, retry_after: None }
+}
+
+/// A certificate that does not hold will not hold at the next attempt either.
+fn certificate_trouble(error: &reqwest::Error) -> Option<String> {
+    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
+    causes.filter_map(|e| e.downcast_ref::<io::Error>()).find_map(|e| {
+        match e.get_ref()?.downcast_ref::<rustls::Error>()? {
+            rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
+            _ => None,
+        }
+    })
+}
+
+/// The causes of an error, outermost first. reqwest's own line is left out: it says no more than the causes, and
+/// names the whole address.
+fn chain(error: &reqwest::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    if texts.is_empty() { "connection lost".to_owned() } else { texts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_key_stays_off_the_open_wire() {
+        let check = |text: &str, allowed: &[&str]| {
+            let allowed: Vec<String> = allowed.iter().map(|a| (*a).to_owned()).collect();
+            check_key_transport("base_url", &url(text), &allowed)
+        };
+        for fine in [
+            "https://api.example/v1",
+            "http://127.0.0.1:1/v1",
+            "http://127.8.9.1/",
+            "http://[::1]:9/",
+            "http://0x7f.1/",
+        ] {
+            assert!(check(fine, &[]).unwrap().is_empty(), "{fine}");
+        }
+        assert!(!check("http://localhost:8000/v1", &[]).unwrap().is_empty(), "the addresses are held on to");
+        for open in
+            ["http://10.0.0.1/", "http://0.0.0.0/", "http://127.0.0.1.example.invalid/", "http://[::ffff:10.0.0.1]/"]
+        {
+            let error = check(open, &[]).unwrap_err();
+            assert!(matches!(error, SetupError::KeyOverHttp { .. }), "{open}");
+            assert_eq!(error.exit_code(), 2);
+        }
+        assert!(check("http://GPU-box.internal:8000/", &["gpu-BOX.internal"]).is_ok());
+    }
+
+    #[test]
+    fn addresses_with_secrets_or_other_schemes_are_refused() {
+        for bad in ["ftp://host/v1", "https://user:pw@host/v1", "https://user@host/v1", "host/v1", "file:///etc", ""] {
+            assert_eq!(endpoint_url("base_url", bad).unwrap_err().exit_code(), 2, "{bad}");
+        }
+        assert_eq!(join(&url("http://h/v1/"), &["a", "b"]).as_str(), "http://h/v1/a/b");
+        assert_eq!(join(&url("http://h?x=1"), &["a"]).as_str(), "http://h/a?x=1");
+    }
+
+    #[test]
+    fn no_secret_is_printed_or_quoted() {
+        let credential = Credential::bearer(SecretString::from("canary+key/1234")).unwrap();
+        assert_eq!(format!("{credential:?}"), "Credential(authorization)");
+        assert!(!format!("{:?}", credential.value).contains("canary"));
+        let said = quote("wrong key canary+key/1234\r\n\u{1b}[31m or canary%2Bkey%2F1234", Some(&credential));
+        assert_eq!(said, "wrong key [redacted]   [31m or [redacted]");
+        let long = format!("{}canary+key/1234", "é".repeat(QUOTE_CAP / 2 - 2));
+        let said = quote(&long, Some(&credential));
+        assert!(said.len() <= QUOTE_CAP && !said.contains("can"), "half a key is left");
+    }
+
+    #[test]
+    fn nonsense_time_outs_are_a_setting_error() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            let timeouts = Timeouts { idle_s: bad, ..Timeouts::default() };
+            let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[]).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().starts_with("timeouts.idle_s"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_header_cannot_be_split() {
+        assert!(Credential::bearer(SecretString::from("a\r\nx: y")).is_none());
+    }
+}

@@ -1,1 +1,341 @@
-//! (to come)
+//! Chat completions over HTTP: OpenAI and everything that speaks its protocol (vLLM, Ollama, LM Studio, llama.cpp).
+//!
+//! [`Route`] is the protocol, one address that takes completions, and serves Azure too; [`OpenAi`] is the address and
+//! the key. What answers mean stands in [`reply`].
+//!
+//! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
+
+mod reply;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use self::reply::Asked;
+use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, origin};
+use super::{
+    AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, StructuredSupport, Transient,
+};
+use crate::config::Model;
+
+/// Where OpenAI itself is.
+const OPENAI: &str = "https://api.openai.com/v1";
+
+/// Endpoints take at most this many stop texts.
+const MOST_STOPS: usize = 4;
+
+/// One address that takes chat completions, and what it was found to understand.
+#[derive(Debug)]
+pub(super) struct Route {
+    http: Http,
+    url: Url,
+    /// What `model` says in a request; it need not be the logical name.
+    model: String,
+    advice: Advice,
+    dialect: Dialect,
+}
+
+/// Names of settings and variables, for messages that say what to change.
+#[derive(Debug)]
+pub(super) struct Advice {
+    /// The setting that holds the address.
+    pub(super) address: &'static str,
+    /// The setting that names the model.
+    pub(super) model: &'static str,
+    /// How to change the credential.
+    pub(super) credential: String,
+}
+
+/// What the endpoint said it does not take. Learnt once, from an answer that was an error; each such answer is a
+/// request of its own and is counted as one.
+#[derive(Debug, Default)]
+struct Dialect {
+    max_completion_tokens: AtomicBool,
+    no_stop: AtomicBool,
+}
+
+impl Route {
+    pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
+        Self { http, url, model, advice, dialect: Dialect::default() }
+    }
+
+    pub(super) fn origin(&self) -> String {
+        origin(&self.url)
+    }
+
+    /// Sends `request` once. `headers` come with the credential in them already.
+    pub(super) async fn attempt(
+        &self,
+        request: &ChatRequest,
+        wire: Structured,
+        headers: HeaderMap,
+        credential: Option<&Credential>,
+    ) -> Result<Reply, AttemptError> {
+        let body = self.body(request, wire);
+        let bytes = serde_json::to_vec(&body)
+            .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })?;
+        let answer = self.http.post_json(&self.url, headers, bytes).await?;
+        let asked = Asked { request, url: &self.url, model: &self.model, advice: &self.advice, credential };
+        reply::read(&answer, &asked).map_err(|unserved| self.learn(&body, unserved))
+    }
+
+    /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
+    /// have been refused, so there is one such attempt for each field at most.
+    fn learn(&self, sent: &Body<'_>, unserved: reply::Unserved) -> AttemptError {
+        let flag = match unserved.field.as_deref() {
+            Some("max_tokens") if sent.max_tokens.is_some() => &self.dialect.max_completion_tokens,
+            Some("stop") if !sent.stop.is_empty() => &self.dialect.no_stop,
+            _ => return unserved.error,
+        };
+        flag.store(true, Ordering::Relaxed);
+        AttemptError::Transient {
+            message: unserved.error.to_string(),
+            kind: Transient::TurnedAway,
+            retry_after: Some(std::time::Duration::ZERO),
+        }
+    }
+
+    fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> Body<'a> {
+        let renamed = self.dialect.max_completion_tokens.load(Ordering::Relaxed);
+        let stops = if self.dialect.no_stop.load(Ordering::Relaxed) { 0 } else { MOST_STOPS };
+        Body {
+            model: &self.model,
+            messages: &request.messages,
+            temperature: request.temperature,
+            top_p: request.top_p,
+            max_tokens: (!renamed).then_some(request.max_tokens),
+            max_completion_tokens: renamed.then_some(request.max_tokens),
+            stop: request.stop.iter().take(stops).map(String::as_str).collect(),
+            response_format: response_format(&request.format, wire),
+        }
+    }
+}
+
+/// The request as it goes over the wire.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
+}
+
+fn response_format(format: &ReplyFormat, wire: Structured) -> Option<Value> {
+    let ReplyFormat::Json { name, schema } = format else { return None };
+    match wire {
+        Structured::JsonSchema => {
+            let schema = json!({"name": name, "strict": true, "schema": schema});
+            Some(json!({"type": "json_schema", "json_schema": schema}))
+        }
+        Structured::JsonObject => Some(json!({"type": "json_object"})),
+        Structured::None => None,
+    }
+}
+
+/// A model at an OpenAI-compatible address.
+#[derive(Debug)]
+pub struct OpenAi {
+    route: Route,
+    credential: Option<Credential>,
+    headers: HeaderMap,
+    structured: StructuredSupport,
+}
+
+impl OpenAi {
+    /// The model that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+        let Some(model) = config.model.clone().filter(|m| !m.trim().is_empty()) else {
+            return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
+        };
+        let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
+        let base = endpoint_url("base_url", base.as_deref().unwrap_or(OPENAI))?;
+        let credential = config.api_key_env.as_deref().map(|name| key(var, name)).transpose()?;
+        let pinned = match credential {
+            Some(_) => check_key_transport("base_url", &base, &config.allow_http_hosts)?,
+            None => Vec::new(),
+        };
+        let http = Http::new(&base, &config.timeouts, &pinned)?;
+        let advice = Advice {
+            address: "base_url",
+            model: "model",
+            credential: credential_advice(config.api_key_env.as_deref()),
+        };
+        Ok(Self {
+            route: Route::new(http, join(&base, &["chat", "completions"]), model, advice),
+            headers: headers(credential.as_ref(), var),
+            credential,
+            structured: structured(config),
+        })
+    }
+}
+
+impl ChatModel for OpenAi {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_ref()))
+    }
+
+    fn structured(&self) -> StructuredSupport {
+        self.structured
+    }
+
+    fn tier(&self) -> &'static str {
+        "endpoint"
+    }
+
+    fn target(&self) -> String {
+        self.route.origin()
+    }
+}
+
+/// What the configuration says about structured output.
+pub(super) fn structured(config: &Model) -> StructuredSupport {
+    config.structured.fixed().map_or(StructuredSupport::Probe, StructuredSupport::Fixed)
+}
+
+/// A variable that is set to something.
+pub(super) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    var(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// The key that the variable `name` holds.
+fn key(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Credential, SetupError> {
+    let secret = filled(var, name).ok_or_else(|| SetupError::MissingCredential {
+        advice: format!(
+            "set {name} in the environment or in .env, or `api_key_env: null` for the model if its server wants no key"
+        ),
+    })?;
+    Credential::bearer(SecretString::from(secret)).ok_or_else(|| unfit_for_a_header(name))
+}
+
+pub(super) fn unfit_for_a_header(name: &str) -> SetupError {
+    SetupError::setting(name, "holds characters that no header can carry; was more than the key copied?")
+}
+
+fn credential_advice(variable: Option<&str>) -> String {
+    match variable {
+        Some(name) => format!("check the key in {name} (environment or .env)"),
+        None => "name the variable that holds the key in api_key_env".to_owned(),
+    }
+}
+
+/// The key, and the organisation and project it is to be billed to; these go nowhere without a key.
+fn headers(credential: Option<&Credential>, var: &dyn Fn(&str) -> Option<String>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(credential) = credential else { return headers };
+    credential.apply(&mut headers);
+    for (header, name) in [("openai-organization", "OPENAI_ORG_ID"), ("openai-project", "OPENAI_PROJECT_ID")] {
+        if let Some(value) = filled(var, name).and_then(|v| HeaderValue::from_str(&v).ok()) {
+            headers.insert(HeaderName::from_static(header), value);
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Model {
+        Model { base_url: Some("http://127.0.0.1:9/v1/".into()), model: Some("demo".into()), ..Model::default() }
+    }
+
+    fn with_key(name: &str) -> Option<String> {
+        (name == "OPENAI_API_KEY").then(|| " sk-canary-123456\n".to_owned())
+    }
+
+    fn request(format: ReplyFormat) -> ChatRequest {
+        ChatRequest {
+            model: "logical".into(),
+            messages: vec![Message::system("s"), Message::user("u")],
+            temperature: Some(0.8),
+            top_p: None,
+            max_tokens: 300,
+            stop: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
+            seed: 99,
+            format,
+        }
+    }
+
+    fn wire(route: &Route, format: ReplyFormat, wire: Structured) -> Value {
+        serde_json::to_value(route.body(&request(format), wire)).unwrap()
+    }
+
+    #[test]
+    fn the_body_is_what_endpoints_take_and_no_more() {
+        let model = OpenAi::new(&config(), &with_key).unwrap();
+        assert_eq!(model.route.url.as_str(), "http://127.0.0.1:9/v1/chat/completions");
+        let text = ReplyFormat::Text { prefix: Some("Ann:".into()) };
+        assert_eq!(
+            wire(&model.route, text.clone(), Structured::JsonSchema),
+            json!({"model": "demo", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+                   "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"]})
+        );
+        let form = ReplyFormat::Json { name: "turn".into(), schema: json!({"type": "object"}) };
+        assert_eq!(
+            wire(&model.route, form.clone(), Structured::JsonSchema)["response_format"],
+            json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true, "schema": {"type": "object"}}})
+        );
+        assert_eq!(
+            wire(&model.route, form.clone(), Structured::JsonObject)["response_format"],
+            json!({"type": "json_object"})
+        );
+        assert!(wire(&model.route, form, Structured::None).get("response_format").is_none());
+        model.route.dialect.max_completion_tokens.store(true, Ordering::Relaxed);
+        let body = wire(&model.route, text, Structured::None);
+        assert_eq!(body["max_completion_tokens"], 300);
+        assert!(body.get("max_tokens").is_none());
+    }
+
+    #[test]
+    fn a_missing_key_says_which_variable_and_where() {
+        for none in [None, Some(String::new()), Some("  ".to_owned())] {
+            let error = OpenAi::new(&config(), &|_| none.clone()).unwrap_err();
+            assert_eq!(error.exit_code(), 6);
+            assert!(error.to_string().contains("OPENAI_API_KEY") && error.to_string().contains(".env"), "{error}");
+        }
+        let keyless = Model { api_key_env: None, ..config() };
+        assert!(OpenAi::new(&keyless, &|_| None).unwrap().credential.is_none());
+    }
+
+    #[test]
+    fn a_key_never_goes_over_plain_http_to_others() {
+        let open = Model { base_url: Some("http://10.1.2.3/v1".into()), ..config() };
+        assert_eq!(OpenAi::new(&open, &with_key).unwrap_err().exit_code(), 2);
+        let listed = Model { allow_http_hosts: vec!["10.1.2.3".into()], ..open.clone() };
+        assert!(OpenAi::new(&listed, &with_key).is_ok());
+        let keyless = Model { api_key_env: None, ..open };
+        assert!(OpenAi::new(&keyless, &with_key).is_ok(), "there is nothing to steal");
+    }
+
+    #[test]
+    fn a_model_needs_a_name_and_an_address_of_sense() {
+        assert_eq!(OpenAi::new(&Model { model: None, ..config() }, &with_key).unwrap_err().exit_code(), 2);
+        let odd = Model { base_url: Some("127.0.0.1:9".into()), ..config() };
+        assert_eq!(OpenAi::new(&odd, &with_key).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn no_form_of_the_model_shows_its_key() {
+        let model = OpenAi::new(&config(), &with_key).unwrap();
+        assert!(model.credential.is_some());
+        assert!(!format!("{model:?} {model:#?} {}", model.target()).contains("canary"));
+        let split = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-canary\u{7}x".to_owned());
+        let error = OpenAi::new(&config(), &split).unwrap_err();
+        assert!(error.to_string().contains("OPENAI_API_KEY") && !format!("{error:?}{error}").contains("canary"));
+    }
+}
