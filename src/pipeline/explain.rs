@@ -1,0 +1,193 @@
+//! The exact messages of an item, and where every part of them came from.
+//!
+//! Nothing is stored for this: the item is worked on again over the recorded replies, with the prompts that the run
+//! keeps in `inputs/`, and every call is looked at on its way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::error::RunError;
+use super::inputs::Inputs;
+use super::models;
+use super::run::Watch;
+use super::steps::Steps;
+use crate::config::load;
+use crate::config::{Config, SituationMode};
+use crate::llm::budget::Budget;
+use crate::llm::recorded::{Answer, Calls, Site};
+use crate::llm::{ChatRequest, Message};
+use crate::record::{Conversation, Persona, Situation};
+use crate::stages::conversations;
+use crate::store::checkpoint::SealedStage;
+use crate::store::journal::Archive;
+use crate::store::run::RunDir;
+
+/// One call of an item, as it was made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Call {
+    /// `conversations` or `situations`.
+    pub stage: String,
+    /// The item the call belongs to.
+    pub item: String,
+    /// Turn it was made for.
+    pub turn: u32,
+    /// What the model was used for.
+    pub role: String,
+    /// 0 for the first time of asking.
+    pub attempt: u32,
+    /// The logical model.
+    pub model: String,
+    /// What was sent.
+    pub messages: Vec<Message>,
+    /// What came back.
+    pub answer: Answer,
+}
+
+/// Everything there is to know of an item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explained {
+    /// The item.
+    pub id: String,
+    /// Its calls in the order in which they were made.
+    pub calls: Vec<Call>,
+    /// The people in it, with the rows they came from.
+    pub people: Vec<Origin>,
+    /// The texts that prompts were made from, with their content hashes.
+    pub inputs: BTreeMap<String, String>,
+    /// Where the situation came from: prompt, shots, model, seed; a JSON object.
+    pub provenance: Option<serde_json::Value>,
+}
+
+/// Where a person came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// Participant id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// File and line, or the situation that invented them.
+    pub source: String,
+}
+
+/// Explains `id` (a conversation, or a situation) of the run in `path`.
+pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
+    let dir = RunDir::open_read_only(path)?;
+    let config = load::load(Some(&dir.config()), &[])?.config;
+    let inputs = Inputs::read(&dir.inputs())?;
+    let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
+    let calls = replay(&dir, &config, id, &seen)?;
+    let situations: Vec<Situation> = rows(&dir, "situations")?;
+    let personas: Vec<Persona> = rows(&dir, "personas")?;
+    let found = situations.iter().find_map(|situation| replicate_of(id, situation).map(|of| (situation, of)));
+    let situation = match found {
+        Some((situation, Some(replicate))) => {
+            let prompts = inputs.conversation_prompts()?;
+            let stage =
+                conversations::Stage { settings: &config.conversations, prompts: &prompts, calls: &calls, seed: config.seed };
+            // An unfinished conversation stops where its record does; what was seen until then is shown.
+            let _ = stage.hold(situation, replicate).await;
+            Some(situation)
+        }
+        Some((situation, None)) => {
+            replay_situations(&dir, &config, &inputs, calls, &personas).await?;
+            Some(situation)
+        }
+        None if config.situations.mode != SituationMode::File => {
+            replay_situations(&dir, &config, &inputs, calls, &personas).await?;
+            None
+        }
+        None => None,
+    };
+    let calls = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    if calls.is_empty() && situation.is_none() {
+        let message = format!(
+            "{} has no item {id}; ids stand in stages/2-situations and stages/3-conversations, rejected.jsonl included",
+            path.display()
+        );
+        return Err(RunError::NotFound { message });
+    }
+    Ok(Explained {
+        id: id.to_owned(),
+        calls,
+        people: situation.map(|situation| origins(situation, &personas)).unwrap_or_default(),
+        inputs: inputs.hashes(),
+        provenance: situation.and_then(|situation| serde_json::from_str(&situation.provenance).ok()),
+    })
+}
+
+/// `Some(None)` for the situation itself, `Some(Some(n))` for its n-th conversation.
+fn replicate_of(id: &str, situation: &Situation) -> Option<Option<u64>> {
+    if id == situation.id {
+        return Some(None);
+    }
+    let rest = id.strip_prefix("c-")?.strip_prefix(situation.id.as_str())?.strip_prefix('-')?;
+    rest.parse().ok().map(Some)
+}
+
+/// Calls over recorded replies that remember what belongs to `id`.
+fn replay(dir: &RunDir, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Result<Calls, RunError> {
+    let (seen, id) = (Arc::clone(seen), id.to_owned());
+    let tap = move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
+        // A call for situations has the id of its first ones without the index.
+        if site.item == id || (site.stage == "situations" && id.starts_with(site.item)) {
+            let call = Call {
+                stage: site.stage.to_owned(),
+                item: site.item.to_owned(),
+                turn: site.turn,
+                role: site.role.to_string(),
+                attempt: site.attempt,
+                model: request.model.clone(),
+                messages: request.messages.clone(),
+                answer: answer.clone(),
+            };
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        }
+    };
+    Ok(Calls {
+        journal: None,
+        inherited: Some(Archive::open(&dir.journal())?),
+        budget: Arc::new(Budget::new(&config.budget, &config.models)),
+        lines: models::lines(config, models::Source::Recorded)?,
+        control: Arc::default(),
+        retry_failed: false,
+        seed: config.seed,
+        tap: Some(Box::new(tap)),
+    })
+}
+
+async fn replay_situations(
+    dir: &RunDir,
+    config: &Config,
+    inputs: &Inputs,
+    calls: Calls,
+    personas: &[Persona],
+) -> Result<(), RunError> {
+    let watch = Watch::default();
+    let steps = Steps::replaying(config, inputs, dir, &watch, calls);
+    steps.generate(personas).await.map(drop)
+}
+
+fn rows<R: serde::de::DeserializeOwned>(dir: &RunDir, stage: &str) -> Result<Vec<R>, RunError> {
+    let Some(sealed) = SealedStage::open(&dir.stage(stage))? else { return Ok(Vec::new()) };
+    Ok(sealed.rows("part-00000.jsonl")?.collect::<Result<_, _>>()?)
+}
+
+fn origins(situation: &Situation, personas: &[Persona]) -> Vec<Origin> {
+    let people = situation.personas.iter();
+    people
+        .map(|person| {
+            let row = personas.iter().find(|persona| persona.id == person.id);
+            let source = row.map_or_else(|| format!("situation {}", situation.id), |persona| persona.source.clone());
+            Origin { id: person.id.clone(), name: person.name.clone(), source }
+        })
+        .collect()
+}
+
+/// The conversation with this id, if it was accepted.
+pub fn conversation(path: &Path, id: &str) -> Result<Option<Conversation>, RunError> {
+    let dir = RunDir::open_read_only(path)?;
+    Ok(rows::<Conversation>(&dir, "conversations")?.into_iter().find(|conversation| conversation.id == id))
+}
