@@ -59,6 +59,9 @@ pub enum TableError {
         /// Position from 0.
         row: usize,
     },
+    /// A Parquet file breaks rules that its readers rely on.
+    #[error("the Parquet file is damaged; compare it with its checksum and fetch or make it again")]
+    Damaged,
     /// Arrow could not build or read an array.
     #[error("failed to build a table: {0}")]
     Arrow(#[from] ArrowError),

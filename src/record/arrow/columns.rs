@@ -1,4 +1,4 @@
-//! The columns of each record and how they are filled. `docs` of the fields are with the records themselves.
+//! The columns of each record and how they are filled. What a column means is said where the record is defined.
 
 use std::sync::Arc;
 

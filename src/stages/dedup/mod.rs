@@ -5,7 +5,7 @@
 //! changes never removes a text that is far from what stays. Callers put records in in the order of their ids, and get
 //! the same verdicts on every platform and for every concurrency.
 //!
-//! Exact: xxh3-128 of the [normalised](normalize) text. Near: MinHash candidates ([`minhash`]), each verified by the
+//! Exact: xxh3-128 of the [normalised](normalize) text. Near: MinHash candidates (`minhash.rs`), each verified by the
 //! exact Jaccard index of the two sets of shingles, so nothing is removed on an estimate. A text shorter than one shingle
 //! is compared exactly only: short texts are where similarity misleads.
 
