@@ -159,7 +159,7 @@ impl Findings<'_> {
     fn models(&mut self, config: &Config) {
         for (role, model) in config.models.named() {
             let key = format!("models.{role}");
-            let named = self.loaded.document().value["models"][role].get("provider").is_some();
+            let named = self.loaded.document().value.pointer(&format!("/models/{role}/provider")).is_some();
             self.require(named || role == "default", &format!("{key}.provider"), || {
                 "missing: a role's own model takes nothing over from models.default".to_owned()
             });

@@ -116,7 +116,7 @@ fn is_within(place: &str, key: &str) -> bool {
 }
 
 /// The slot for a dotted key, its parents made where they are missing or null.
-fn entry<'a>(root: &'a mut Value, parts: &[&str]) -> Result<&'a mut Value, String> {
+pub(super) fn entry<'a>(root: &'a mut Value, parts: &[&str]) -> Result<&'a mut Value, String> {
     let mut slot = root;
     for (depth, part) in parts.iter().enumerate() {
         if slot.is_null() {

@@ -13,8 +13,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::document::entry;
+use super::load::listed;
 use super::{
     Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GroupSize, Hub, Model, Models,
     PersonaLength, Personas, Situations, Turns, WordsPerTurn,
@@ -287,23 +289,15 @@ impl Drift {
     }
 }
 
-fn listed(differences: &[Difference]) -> String {
-    differences.iter().map(|difference| format!("\n  {difference}")).collect()
-}
-
 /// The settings that shaped the data, as YAML, for those who get the dataset: no host, no path, no run directory.
 pub fn public_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
-    let mut tree = Value::Object(Map::from_iter([("version".to_owned(), json!(config.version))]));
+    let mut tree = json!({ "version": config.version });
     for (key, value) in semantic(config) {
-        let mut slot = &mut tree;
-        for part in key.split('.') {
-            if !slot.is_object() {
-                *slot = Value::Object(Map::new());
-            }
-            // Indexing an object by a new key makes the key.
-            slot = &mut slot[part];
+        let parts: Vec<&str> = key.split('.').collect();
+        // No semantic key lies within another, so every slot can be made.
+        if let Ok(slot) = entry(&mut tree, &parts) {
+            *slot = value;
         }
-        *slot = value;
     }
     serde_saphyr::to_string(&tree)
 }

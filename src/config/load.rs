@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub use super::document::Place;
 pub use super::shape::Problem;
 
+use serde_json::Value;
+
 use super::document::{Document, read_text};
 use super::shape::typed;
 use super::{Config, assets, check};
@@ -97,8 +99,9 @@ impl ConfigError {
     }
 }
 
-fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+/// Each item on an indented line of its own.
+pub(super) fn listed(items: &[impl std::fmt::Display]) -> String {
+    items.iter().fold(String::new(), |text, item| text + &format!("\n  {item}"))
 }
 
 /// A configuration that was read and checked, and where it came from.
@@ -166,7 +169,7 @@ pub(super) fn invalid(file: String, mut problems: Vec<Problem>) -> ConfigError {
 
 /// The version is judged first: a newer format may have keys that this one would call unknown.
 fn typed_config(document: &Document) -> Result<Config, Vec<Problem>> {
-    match document.value["version"].as_u64() {
+    match document.value.get("version").and_then(Value::as_u64) {
         Some(found) if found != VERSION => {
             let advice = if found > VERSION { "a newer convogen reads it" } else { "write version: 1" };
             let message = format!("this is format version {found}, this convogen reads version {VERSION}: {advice}");
@@ -180,7 +183,6 @@ fn typed_config(document: &Document) -> Result<Config, Vec<Problem>> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
     use crate::config::testing::{self, EVERYTHING, keys, schema_of};
@@ -218,7 +220,7 @@ mod tests {
         assert!(!messages.concat().contains("canary"));
         insta::assert_snapshot!(messages.join("\n"), @r##"
         c.yaml cannot be used as it is
-          c.yaml:1:1: expected a group of keys, found null
+          c.yaml:1:1: expected a group of keys, found null; leave the key out to get its default
         c.yaml cannot be used as it is
           c.yaml:1:1: version: this is format version 2, this convogen reads version 1: a newer convogen reads it
         c.yaml cannot be used as it is

@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
             ("object", Value::Object(map)) => self.object(schema, map, key),
             ("array", Value::Array(items)) => {
                 for (at, item) in items.iter().enumerate() {
-                    self.value(&schema["items"], item, &format!("{key}[{at}]"));
+                    self.value(part(schema, "items"), item, &format!("{key}[{at}]"));
                 }
             }
             ("integer", Value::Number(number)) if number.is_i64() || number.is_u64() => {
@@ -90,9 +90,9 @@ impl<'a> Walk<'a> {
     }
 
     fn whole_number(&mut self, schema: &Value, value: &Value, key: &str) {
-        let most = if schema["format"] == "uint32" { u64::from(u32::MAX) } else { u64::MAX };
+        let most = if part(schema, "format") == "uint32" { u64::from(u32::MAX) } else { u64::MAX };
         match value.as_u64() {
-            None if schema["minimum"] == 0 => self.problem(key, format!("{value} is less than 0")),
+            None if part(schema, "minimum") == 0 => self.problem(key, format!("{value} is less than 0")),
             Some(found) if found > most => self.problem(key, format!("{found} is more than {most}")),
             _ => {}
         }
@@ -110,16 +110,16 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, schema: &'a Value, map: &serde_json::Map<String, Value>, key: &str) {
-        let known = schema["properties"].as_object();
+        let known = part(schema, "properties").as_object();
         for (name, value) in map {
             let key = join(key, name);
-            match (known.and_then(|known| known.get(name)), &schema["additionalProperties"]) {
+            match (known.and_then(|known| known.get(name)), part(schema, "additionalProperties")) {
                 (Some(inner), _) => self.value(inner, value, &key),
                 (None, free @ Value::Object(_)) => self.value(free, value, &key),
                 (None, _) => self.unknown(&key, name, known.map(|known| known.keys()).into_iter().flatten()),
             }
         }
-        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for name in part(schema, "required").as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !map.contains_key(name) {
                 self.problem(&join(key, name), "missing, and there is no default for it".to_owned());
             }
@@ -135,17 +135,17 @@ impl<'a> Walk<'a> {
 
     /// Follows a reference to a definition.
     fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let pointer = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
+        let pointer = part(schema, "$ref").as_str().and_then(|name| name.strip_prefix('#'));
         pointer.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
     }
 
     /// The schema of what an option holds; `None` where the value is a null that may be one.
     fn without_option(&self, schema: &'a Value, value: &Value) -> Option<&'a Value> {
-        if let Some(types) = schema["type"].as_array() {
+        if let Some(types) = part(schema, "type").as_array() {
             return (!(value.is_null() && types.iter().any(|name| name == "null"))).then_some(schema);
         }
-        let Some(choices) = schema["anyOf"].as_array() else { return Some(schema) };
-        let is_null = |choice: &&Value| choice["type"] == "null";
+        let Some(choices) = part(schema, "anyOf").as_array() else { return Some(schema) };
+        let is_null = |choice: &&Value| part(choice, "type") == "null";
         if value.is_null() && choices.iter().any(|choice| is_null(&choice)) {
             return None;
         }
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
 
 /// The schema's type, `null` aside.
 fn type_of(schema: &Value) -> &str {
-    match &schema["type"] {
+    match part(schema, "type") {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null").unwrap_or(""),
         other => other.as_str().unwrap_or(""),
     }
@@ -163,8 +163,9 @@ fn type_of(schema: &Value) -> &str {
 
 /// The values of a unit enum; none for any other schema.
 fn enum_names(schema: &Value) -> Vec<&str> {
-    let consts = schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice["const"].as_str());
-    consts.chain(schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str)).collect()
+    let consts =
+        part(schema, "oneOf").as_array().into_iter().flatten().filter_map(|choice| part(choice, "const").as_str());
+    consts.chain(part(schema, "enum").as_array().into_iter().flatten().filter_map(Value::as_str)).collect()
 }
 
 fn mismatch(expected: &str, found: &Value) -> String {
@@ -182,6 +183,7 @@ fn mismatch(expected: &str, found: &Value) -> String {
         ("boolean" | "integer" | "number", Value::String(text)) if serde_json::from_str::<Value>(text).is_ok() => {
             "; take it out of its quotes"
         }
+        (_, Value::Null) => "; leave the key out to get its default",
         _ => "",
     };
     format!("expected {wanted}, found {}{hint}", kind(found))
@@ -189,6 +191,12 @@ fn mismatch(expected: &str, found: &Value) -> String {
 
 fn list(names: &[&str]) -> String {
     names.join(", ")
+}
+
+/// A part of a schema; null where there is none.
+fn part<'a>(schema: &'a Value, name: &str) -> &'a Value {
+    static NULL: Value = Value::Null;
+    schema.get(name).unwrap_or(&NULL)
 }
 
 /// Enough of a text to be recognised.
