@@ -459,7 +459,6 @@ pub struct Model {
     /// The logical name. It is part of a reply's key; the host is not. `azure_openai`: left out, the deployment's name.
     pub model: Option<String>,
     /// `openai`: the *name* of the variable that holds the key, never the key. `null` where the server wants none.
-    #[serde(default = "default_api_key_env")]
     pub api_key_env: Option<String>,
     /// `azure_openai`: the resource, such as `https://NAME.openai.azure.com`. Left out: `AZURE_OPENAI_ENDPOINT`.
     pub endpoint: Option<String>,
@@ -491,17 +490,13 @@ pub struct Model {
     pub max_attempts: u32,
 }
 
-fn default_api_key_env() -> Option<String> {
-    Some("OPENAI_API_KEY".to_owned())
-}
-
 impl Default for Model {
     fn default() -> Self {
         Self {
             provider: Provider::default(),
             base_url: None,
             model: None,
-            api_key_env: default_api_key_env(),
+            api_key_env: Some("OPENAI_API_KEY".to_owned()),
             endpoint: None,
             deployment: None,
             api_version: None,

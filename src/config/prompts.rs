@@ -44,23 +44,20 @@ pub struct PromptFile {
 
 /// Reads the prompt configuration that `loaded` names, or the built-in one.
 pub fn prompt_config(loaded: &Loaded) -> Result<Prompts, ConfigError> {
-    let (name, text, base) = match &loaded.config.situations.prompt_config {
-        Some(written) => {
-            let path = loaded.path(written);
-            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-            (path.display().to_string(), read_text(&path)?, Base::Folder(folder))
-        }
-        None => {
-            let text = assets::builtin(BUILT_IN).unwrap_or_default().to_owned();
-            (BUILT_IN.to_owned(), text, Base::BuiltIn("configs/prompt-configs"))
-        }
+    let (name, text, base) = if let Some(written) = &loaded.config.situations.prompt_config {
+        let path = loaded.path(written);
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        (path.display().to_string(), read_text(&path)?, Base::Folder(folder))
+    } else {
+        let text = assets::builtin(BUILT_IN).unwrap_or_default().to_owned();
+        (BUILT_IN.to_owned(), text, Base::BuiltIn("configs/prompt-configs"))
     };
     let document = Document::parse(&name, &text)?;
-    let mut config: PromptConfig = match typed(&document) {
-        Ok(config) => config,
-        Err(problems) => return Err(invalid(name, problems)),
-    };
-    let problems = meaning(&document, &config);
+    let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
+    let mut problems = meaning(&document, &config);
+    if let Base::Folder(folder) = &base {
+        problems.extend(files(&document, &config, folder));
+    }
     if !problems.is_empty() {
         return Err(invalid(name, problems));
     }
@@ -93,9 +90,32 @@ fn meaning(document: &Document, config: &PromptConfig) -> Vec<Problem> {
         ),
     ];
     let broken = rules.into_iter().filter(|(holds, ..)| !holds);
-    broken
-        .map(|(_, key, message)| Problem { place: document.place(key).cloned(), key: key.to_owned(), message })
+    broken.map(|(_, key, message)| problem(document, key.to_owned(), message)).collect()
+}
+
+/// Every file that is named and not there.
+fn files(document: &Document, config: &PromptConfig, folder: &Path) -> Vec<Problem> {
+    let prompts = [("prompt", Some(&config.prompt)), ("persona_prompt", config.persona_prompt.as_ref())];
+    let prompts = prompts.into_iter().filter_map(|(key, path)| path.map(|path| (key.to_owned(), path)));
+    let shots = [("shots", Some(&config.shots)), ("persona_shots", config.persona_shots.as_ref())];
+    let shots = shots.into_iter().flat_map(|(key, paths)| {
+        paths.into_iter().flatten().enumerate().map(move |(at, path)| (format!("{key}[{at}]"), path))
+    });
+    let named = prompts.map(|(key, path)| (key, path, false)).chain(shots.map(|(key, path)| (key, path, true)));
+    let missing = named.filter(|(_, path, may_be_folder)| {
+        let path = folder.join(path);
+        !(path.is_file() || *may_be_folder && path.is_dir())
+    });
+    missing
+        .map(|(key, path, _)| {
+            let message = format!("there is no {} (paths are relative to this file)", folder.join(path).display());
+            problem(document, key, message)
+        })
         .collect()
+}
+
+fn problem(document: &Document, key: String, message: String) -> Problem {
+    Problem { place: document.place(&key).cloned(), key, message }
 }
 
 impl Prompts {
@@ -221,13 +241,19 @@ mod tests {
           DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: persona_prompt, persona_shots, prompt, selection, shots, shots_per_prompt, situations_per_call)
           DIR/p.yaml:3:1: selection: unknown value `randm`; did you mean `random`? (one of fixed, random)
         "##);
-        write(folder.path(), "p.yaml", "prompt: a.md\nshots: []\nselection: fixed\nsituations_per_call: 0\n");
+        write(
+            folder.path(),
+            "p.yaml",
+            "prompt: a.md\nshots: []\npersona_shots: [gone]\nselection: fixed\nsituations_per_call: 0\n",
+        );
         let error = prompt_config(&loaded(folder.path(), "auto")).unwrap_err().to_string();
         let shown = error.replace(&folder.path().display().to_string(), "DIR");
         insta::assert_snapshot!(shown, @r##"
         DIR/p.yaml cannot be used as it is
+          DIR/p.yaml:1:1: prompt: there is no DIR/a.md (paths are relative to this file)
           DIR/p.yaml:2:1: shots: empty, but shots_per_prompt asks for some
-          DIR/p.yaml:4:1: situations_per_call: 0 is not within 1 to 50
+          DIR/p.yaml:3:17: persona_shots[0]: there is no DIR/gone (paths are relative to this file)
+          DIR/p.yaml:5:1: situations_per_call: 0 is not within 1 to 50
         "##);
     }
 
