@@ -1,1 +1,96 @@
-//! (to come)
+//! The command line: reads arguments, calls the library, prints what came of it.
+//!
+//! One file a command. [`args`] holds what clap reads, [`output`] everything that is printed, [`failure`] the exit codes
+//! and how errors are shown, [`telemetry`] logging. Nothing else in the crate prints.
+
+pub mod args;
+mod config;
+pub mod failure;
+mod init;
+mod model;
+pub mod output;
+mod pipeline;
+pub mod telemetry;
+
+use std::io::Write;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::process::ExitCode;
+
+use clap::Parser;
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, setrlimit, umask};
+
+use args::{Cli, Command, Pipeline};
+use failure::{Exit, Failure};
+use output::{Printer, Verbosity, clean};
+use telemetry::Telemetry;
+
+/// Runs the program and says how it ended.
+pub fn run() -> ExitCode {
+    harden();
+    report_panics();
+    // A panic has been reported by the hook when it arrives here.
+    let code = panic::catch_unwind(AssertUnwindSafe(run_command)).unwrap_or(Exit::Bug as u8);
+    ExitCode::from(code)
+}
+
+fn run_command() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and version are no errors; neither is a reader that went away.
+            let _ = message.print();
+            return u8::try_from(message.exit_code()).unwrap_or(Exit::Usage as u8);
+        }
+    };
+    let printer = Printer::standard(Verbosity { quiet: cli.quiet, verbose: cli.verbose });
+    let telemetry = Telemetry::start(&printer);
+    dispatch(&cli.command, &printer, &telemetry).unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        failure.code
+    })
+}
+
+fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+    match command {
+        Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
+        Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
+        Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
+        Command::Plan(args) => pipeline::plan(args, printer),
+        Command::Explain(args) => pipeline::explain(args, printer),
+        Command::Config(command) => config::run(command, printer),
+        Command::Model(command) => model::run(*command, printer),
+        Command::Init(args) => init::run(args, printer),
+    }
+}
+
+/// Keys live in memory, so a crash must leave no core file; what is written is its owner's alone.
+fn harden() {
+    // Lowering a limit is always allowed; there is nothing to do where it is not.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// A panic is a bug: say so in a line, and leave the backtrace to those who ask for it by `RUST_BACKTRACE`.
+fn report_panics() {
+    let trace = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        // Not eprintln: it would panic again where stderr is closed.
+        let _ = std::io::stderr().write_all(panic_report(info).as_bytes());
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            trace(info);
+        }
+    }));
+}
+
+fn panic_report(info: &PanicHookInfo<'_>) -> String {
+    let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+    let message: String = message.unwrap_or("no message").chars().take(500).collect();
+    format!(
+        "error: a bug in convogen{place}: {}\nhint: please report it with the command and this message; \
+         a run that was interrupted goes on with the same command\n",
+        clean(&message)
+    )
+}

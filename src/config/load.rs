@@ -1,1 +1,477 @@
-//! (to come)
+//! Reading a configuration: file, flags, form, meaning, and the files it names.
+//!
+//! Every step reports all it finds at once, each fault with its file, line and dotted key. Paths are relative to the
+//! configuration file, the run directory to the working directory; without a file everything is relative to the latter.
+
+use std::path::{Path, PathBuf};
+
+pub use super::document::Place;
+pub use super::shape::Problem;
+
+use serde_json::Value;
+
+use super::document::{Document, read_text};
+use super::shape::typed;
+use super::{Config, assets, check};
+use crate::store::fs::FsError;
+
+/// The name of the built-in configuration in messages and in [`assets`].
+pub const QUICKSTART: &str = "configs/quickstart.yaml";
+
+/// The version of the format that is read.
+pub const VERSION: u64 = 1;
+
+/// Why a configuration cannot be used. Exit code 2, whatever the reason.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] FsError),
+    /// A folder, a pipe or a device.
+    #[error("{path} is not a regular file", path = path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// Larger than any configuration.
+    #[error("{path} is larger than 1 MiB, which no configuration needs", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not UTF-8.
+    #[error("{path} is not UTF-8 text (byte {offset})", path = path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that does not fit.
+        offset: usize,
+    },
+    /// Not YAML, or more than the parser's budget allows.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// Why.
+        message: String,
+    },
+    /// A `--set` flag that names or holds nothing sensible.
+    #[error("--set {flag}: {message}")]
+    Flag {
+        /// The flag's argument.
+        flag: String,
+        /// Why.
+        message: String,
+    },
+    /// The built-in prompt configuration names a file that was not compiled in.
+    #[error("{path} is not compiled into this convogen; name a file of your own in situations.prompt_config")]
+    NotBuiltIn {
+        /// The path below the project.
+        path: String,
+    },
+    /// Everything that is wrong with a file that can be read.
+    #[error("{file} cannot be used as it is{}", listed(problems))]
+    Invalid {
+        /// The file.
+        file: String,
+        /// What is wrong; at least one.
+        problems: Vec<Problem>,
+    },
+}
+
+impl ConfigError {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        2
+    }
+
+    /// What to do next, where the message alone does not say it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Read(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
+                Some("`convogen init` writes configurations to start from; without -c the built-in quick start runs")
+            }
+            Self::Flag { .. } | Self::Invalid { .. } => {
+                Some("`convogen config schema` prints every key with its meaning")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Each item on an indented line of its own.
+pub(super) fn listed(items: &[impl std::fmt::Display]) -> String {
+    items.iter().fold(String::new(), |text, item| text + &format!("\n  {item}"))
+}
+
+/// A configuration that was read and checked, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration, flags laid over it.
+    pub config: Config,
+    /// The file; `None` for the built-in one.
+    pub file: Option<PathBuf>,
+    /// The folder that paths are relative to: the file's own, or the working directory.
+    pub base: PathBuf,
+    document: Document,
+}
+
+impl Loaded {
+    /// A path of the configuration (any but `run_dir`) as it can be opened.
+    pub fn path(&self, written: &Path) -> PathBuf {
+        self.base.join(written)
+    }
+
+    /// The file's name in messages.
+    pub fn name(&self) -> &str {
+        &self.document.file
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+}
+
+/// Reads and checks a configuration. `None`: the built-in quick start. `sets` are `KEY=VALUE` flags.
+pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let text = match path {
+        Some(path) => read_text(path)?,
+        None => assets::builtin(QUICKSTART).unwrap_or_default().to_owned(),
+    };
+    let loaded = parse(path, &text, sets)?;
+    accept(&loaded, check::files(&loaded))?;
+    Ok(loaded)
+}
+
+/// All of [`load`] that needs no other file.
+pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());
+    let mut document = Document::parse(&file, text)?;
+    for flag in sets {
+        document.set(flag)?;
+    }
+    let config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
+    accept(&loaded, check::meaning(&loaded))?;
+    Ok(loaded)
+}
+
+fn accept(loaded: &Loaded, problems: Vec<Problem>) -> Result<(), ConfigError> {
+    if problems.is_empty() { Ok(()) } else { Err(invalid(loaded.name().to_owned(), problems)) }
+}
+
+/// The problems in the order of the file, those of flags last.
+pub(super) fn invalid(file: String, mut problems: Vec<Problem>) -> ConfigError {
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    ConfigError::Invalid { file, problems }
+}
+
+/// The version is judged first: a newer format may have keys that this one would call unknown.
+fn typed_config(document: &Document) -> Result<Config, Vec<Problem>> {
+    match document.value.get("version").and_then(Value::as_u64) {
+        Some(found) if found != VERSION => {
+            let advice = if found > VERSION { "a newer convogen reads it" } else { "write version: 1" };
+            let message = format!("this is format version {found}, this convogen reads version {VERSION}: {advice}");
+            let key = "version".to_owned();
+            Err(vec![Problem { place: document.place(&key).cloned(), key, message }])
+        }
+        _ => typed(document),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::testing::{self, EVERYTHING, keys, schema_of};
+
+    const HEAD: &str = "version: 1\nrun_dir: r\n";
+
+    fn refusal(body: &str) -> String {
+        let text = if body.contains("version") { body.to_owned() } else { format!("{HEAD}{body}") };
+        parse(Some(Path::new("c.yaml")), &text, &[]).unwrap_err().to_string()
+    }
+
+    fn flags(sets: &[&str]) -> Result<Loaded, ConfigError> {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        parse(Some(Path::new("c.yaml")), EVERYTHING, &sets)
+    }
+
+    #[test]
+    fn a_fault_of_form_names_line_key_and_what_was_meant() {
+        let all = [
+            "# no version\n",
+            "version: 2\nnovelty_of_two: 1\n",
+            "version: 0\n",
+            "version: one\nrun_dir: r\n",
+            "version: 1\n",
+            "situation: {count: 3}\n",
+            "conversations:\n  turn: {min: 3}\n  speaker_selection: roundrobin\n  layout: 3\n",
+            "seed: -1\nlanguage: 5\npersonas: [a]\n",
+            "situations: {count: 2.5, hub: {novelty: high}}\n",
+            "conversations: {allow_repeat_speaker: 'true', words_per_turn: {median: 4}}\n",
+            "models: {default: {api_key: sk-canary, max_tokens: 99999999999}}\n",
+            "models: {default: {max_tokens: 99999999999}}\n",
+            "compile: {splits: {train: all}}\n",
+        ];
+        let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
+        assert!(!messages.concat().contains("canary"));
+        insta::assert_snapshot!(messages.join("\n"), @r##"
+        c.yaml cannot be used as it is
+          c.yaml:1:1: expected a group of keys, found null; leave the key out to get its default
+        c.yaml cannot be used as it is
+          c.yaml:1:1: version: this is format version 2, this convogen reads version 1: a newer convogen reads it
+        c.yaml cannot be used as it is
+          c.yaml:1:1: version: this is format version 0, this convogen reads version 1: write version: 1
+        c.yaml cannot be used as it is
+          c.yaml:1:1: version: expected a whole number, found text
+        c.yaml cannot be used as it is
+          c.yaml:1:1: run_dir: missing, and there is no default for it
+        c.yaml cannot be used as it is
+          c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: budget, card, compile, conversations, dedup, language, models, personas, run_dir, seed, situations, version)
+        c.yaml cannot be used as it is
+          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: allow_repeat_speaker, ending, layout, max_repairs, per_situation, prompts, speaker_selection, turns, words_per_turn)
+          c.yaml:5:3: conversations.speaker_selection: unknown value `roundrobin`; did you mean `round_robin`? (one of auto, fused, round_robin, random, rules)
+          c.yaml:6:3: conversations.layout: expected one of agent_first, shared_prefix, found the number 3
+        c.yaml cannot be used as it is
+          c.yaml:3:1: seed: -1 is less than 0
+          c.yaml:4:1: language: expected text, found the number 5; put it in quotes
+          c.yaml:5:1: personas: expected a group of keys, found a list
+        c.yaml cannot be used as it is
+          c.yaml:3:14: situations.count: expected a whole number, found the number 2.5
+          c.yaml:3:32: situations.hub.novelty: expected a number, found text
+        c.yaml cannot be used as it is
+          c.yaml:3:17: conversations.allow_repeat_speaker: expected true or false, found text; take it out of its quotes
+          c.yaml:3:47: conversations.words_per_turn.p90: missing, and there is no default for it
+        c.yaml cannot be used as it is
+          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: allow_http_hosts, api_key_env, api_version, auth, base_url, concurrency, deployment, endpoint, entra_scope, max_attempts, max_tokens, model, price, provider, structured, temperature, timeouts, top_p)
+          c.yaml:3:40: models.default.max_tokens: 99999999999 is more than 4294967295
+        c.yaml cannot be used as it is
+          c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295
+        c.yaml cannot be used as it is
+          c.yaml:3:20: compile.splits.train: expected a number, found text
+        "##);
+    }
+
+    #[test]
+    fn a_fault_of_meaning_is_reported_with_all_the_others() {
+        let all = [
+            "language: english please\nrun_dir2: x\n",
+            "language: e\npersonas: {sample: 0, length: {min: 5, max: 4}}\n",
+            "situations: {mode: file, count: 0, personas: {min: 1, max: 13}}\n",
+            "situations: {source: s.jsonl, personas: {min: 5, max: 4}, hub: {round_calls: 0, seed_ratio: 2, novelty: -1, cap: 0}}\n",
+            "conversations: {per_situation: 0, turns: {min: 0}, words_per_turn: {median: 30, p90: 12}}\n",
+            "conversations: {turns: {min: 11}}\n",
+            "dedup: {situations: 0, conversations: 1.5}\n",
+            "compile: {splits: {train: 0.9, Test: 0.2, dev: -0.1}}\n",
+            "compile: {splits: {}}\n",
+            "card: {date: 2026-02-29, name: \"a\\nb\", license: ''}\n",
+            "models: {default: {provider: openai}, speaker: {temperature: 3, top_p: 0, max_tokens: 8, concurrency: 0}}\n",
+            "models: {default: {provider: openai, model: m, endpoint: https://x, auth: entra, base_url: 'https://u:p@x/v1'}}\n",
+            "models: {default: {provider: azure_openai, base_url: http://x/v1, api_key_env: MY_KEY, max_attempts: 0}}\n",
+            "models: {default: {provider: openai, model: m, api_key_env: sk-canary, timeouts: {idle_s: 0}}}\n",
+            "models: {default: {price: {currency: dollars, prompt: 1, per_hour: 2}}, speaker: {provider: embedded, price: {completion: -1}}}\n",
+            "models: {default: {price: {per_hour: 2}}, speaker: {provider: embedded, price: {currency: EUR, per_hour: 2}}}\n",
+            "budget: {max_cost: -1}\n",
+        ];
+        let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
+        assert!(!messages.concat().contains("canary"));
+        insta::assert_snapshot!(messages.join("\n"), @r##"
+        c.yaml cannot be used as it is
+          c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: budget, card, compile, conversations, dedup, language, models, personas, run_dir, seed, situations, version)
+        c.yaml cannot be used as it is
+          c.yaml:3:1: language: not a language tag such as en, de or pt-BR (BCP 47)
+          c.yaml:4:12: personas.sample: 0 is too small; at least 1
+          c.yaml:4:32: personas.length.min: 5 is more than personas.length.max, which is 4
+        c.yaml cannot be used as it is
+          c.yaml:3:1: situations.source: missing: mode `file` imports situations from it
+          c.yaml:3:26: situations.count: 0 is too small; at least 1
+          c.yaml:3:47: situations.personas.min: 1 is too small; at least 2
+          c.yaml:3:55: situations.personas.max: 13 is too many; at most 12
+        c.yaml cannot be used as it is
+          c.yaml:3:14: situations.source: only mode `file` reads it; set situations.mode to file or leave it out
+          c.yaml:3:42: situations.personas.min: 5 is more than situations.personas.max, which is 4
+          c.yaml:3:65: situations.hub.round_calls: 0 is too small; at least 1
+          c.yaml:3:81: situations.hub.seed_ratio: 2 is not within 0 to 1
+          c.yaml:3:96: situations.hub.novelty: -1 is not within 0 to 1
+          c.yaml:3:109: situations.hub.cap: 0 is too small; at least 1
+        c.yaml cannot be used as it is
+          c.yaml:3:17: conversations.per_situation: 0 is too small; at least 1
+          c.yaml:3:43: conversations.turns.min: 0 is too small; at least 1
+          c.yaml:3:81: conversations.words_per_turn.p90: 12 is not above the median, which is 30
+        c.yaml cannot be used as it is
+          c.yaml:3:25: conversations.turns.min: 11 is more than conversations.turns.max, which is 10
+        c.yaml cannot be used as it is
+          c.yaml:3:9: dedup.situations: 0 is no similarity; above 0 and at most 1
+          c.yaml:3:24: dedup.conversations: 1.5 is no similarity; above 0 and at most 1
+        c.yaml cannot be used as it is
+          c.yaml:3:32: compile.splits.Test: a split's name is lower-case letters, digits, - and _, a letter first
+          c.yaml:3:43: compile.splits.dev: -0.1 is no share; above 0
+        c.yaml cannot be used as it is
+          c.yaml:3:11: compile.splits: empty; name at least one, as {train: 1.0}
+        c.yaml cannot be used as it is
+          c.yaml:3:8: card.date: not a date as 2026-01-31
+          c.yaml:3:26: card.name: must be one line of text
+          c.yaml:3:40: card.license: must be one line of text
+        c.yaml cannot be used as it is
+          c.yaml:3:10: models.default.model: missing: provider openai needs it
+          c.yaml:3:39: models.speaker.provider: missing: a role's own model takes nothing over from models.default
+          c.yaml:3:49: models.speaker.temperature: 3 is not within 0 to 2
+          c.yaml:3:65: models.speaker.top_p: above 0 and at most 1
+          c.yaml:3:75: models.speaker.max_tokens: 8 is too small; at least 16
+          c.yaml:3:90: models.speaker.concurrency: 0 is not within 1 to 10000
+        c.yaml cannot be used as it is
+          c.yaml:3:48: models.default.endpoint: belongs to provider azure_openai, but the provider is openai
+          c.yaml:3:69: models.default.auth: belongs to provider azure_openai, but the provider is openai
+          c.yaml:3:82: models.default.base_url: not an http:// or https:// URL with a host and without user, password, query or fragment
+        c.yaml cannot be used as it is
+          c.yaml:3:44: models.default.base_url: belongs to provider openai, but the provider is azure_openai
+          c.yaml:3:67: models.default.api_key_env: belongs to provider openai, but the provider is azure_openai
+          c.yaml:3:88: models.default.max_attempts: 0 is too small; at least 1
+        c.yaml cannot be used as it is
+          c.yaml:3:48: models.default.api_key_env: expected the name of an environment variable, such as OPENAI_API_KEY; a key must not stand in a file
+          c.yaml:3:83: models.default.timeouts.idle_s: 0 is not within 0.001 to 86400
+        c.yaml cannot be used as it is
+          c.yaml:3:20: models.default.price: a price is per token or per hour, not both
+          c.yaml:3:28: models.default.price.currency: not a code of three capitals, such as USD
+          c.yaml:3:103: models.speaker.price: name prompt and completion (per million tokens), or per_hour
+          c.yaml:3:103: models.speaker.price.currency: USD here, but dollars in models.default.price; one currency for all
+          c.yaml:3:111: models.speaker.price.completion: a price is not below 0
+        c.yaml cannot be used as it is
+          c.yaml:3:81: models.speaker.price.currency: EUR here, but USD in models.default.price; one currency for all
+        c.yaml cannot be used as it is
+          c.yaml:3:10: budget.max_cost: below 0
+          c.yaml:3:10: budget.max_cost: costs are not known without prices; set models.default.price
+        "##);
+    }
+
+    #[test]
+    fn a_flag_is_named_as_the_place_of_its_fault() {
+        let all = [
+            flags(&["situations.count=0", "conversations.turns={min: 9, max: 3}"]),
+            flags(&["conversations.turn.max=3"]),
+            flags(&["conversations.speaker_selection=fuse"]),
+            flags(&["seed"]),
+            flags(&["seed.x=1"]),
+            flags(&["models.default.model=4"]),
+        ];
+        let messages: Vec<String> = all.into_iter().map(|result| result.unwrap_err().to_string()).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r##"
+        c.yaml cannot be used as it is
+          --set conversations.turns={min: 9, max: 3}: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
+          --set situations.count=0: situations.count: 0 is too small; at least 1
+        c.yaml cannot be used as it is
+          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: allow_repeat_speaker, ending, layout, max_repairs, per_situation, prompts, speaker_selection, turns, words_per_turn)
+        c.yaml cannot be used as it is
+          --set conversations.speaker_selection=fuse: conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
+        --set seed: expected KEY=VALUE, such as conversations.turns.max=12
+        --set seed.x=1: `seed` is the number 17, which has no keys of its own
+        c.yaml cannot be used as it is
+          --set models.default.model=4: models.default.model: expected text, found the number 4; put it in quotes
+        "##);
+    }
+
+    #[test]
+    fn a_file_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        let text = format!("{HEAD}personas:\n  source: none.jsonl\nsituations:\n  prompt_config: ..\n");
+        crate::store::fs::write_atomic(&path, text.as_bytes()).unwrap();
+        let shown = load(Some(&path), &[]).unwrap_err().to_string();
+        insta::assert_snapshot!(shown.replace(&folder.path().display().to_string(), "DIR"), @r##"
+        DIR/c.yaml cannot be used as it is
+          DIR/c.yaml:4:3: personas.source: there is no file DIR/none.jsonl (paths are relative to the configuration file)
+          DIR/c.yaml:6:3: situations.prompt_config: there is no file DIR/.. (paths are relative to the configuration file)
+        "##);
+        crate::store::fs::write_atomic(&folder.path().join("none.jsonl"), b"").unwrap();
+        let loaded = load(Some(&path), &["situations.prompt_config=null".to_owned()]).unwrap();
+        assert_eq!(loaded.path(Path::new("none.jsonl")), folder.path().join("none.jsonl"));
+    }
+
+    #[test]
+    fn without_a_file_the_quick_start_runs() {
+        let loaded = load(None, &[]).unwrap();
+        assert_eq!(loaded.config.run_dir, Path::new("runs/quickstart"));
+        assert_eq!(loaded.path(Path::new("p.jsonl")), Path::new("p.jsonl"));
+    }
+
+    #[test]
+    fn every_configuration_that_ships_is_sound() {
+        for (name, text) in assets::ALL {
+            let is_pipeline = name.starts_with("configs/") && text.contains("\nrun_dir: ");
+            if is_pipeline && let Err(error) = parse(Some(Path::new(name)), text, &[]) {
+                panic!("{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_full_example_has_every_key() {
+        let text = assets::builtin("configs/pipeline.yaml").unwrap();
+        let document = Document::parse("pipeline.yaml", text).unwrap();
+        for key in keys::<Config>() {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            let mut around: Vec<&str> = key.split('.').collect();
+            let name = around.pop().unwrap_or_default();
+            // What hangs on a group that is null stands in the comment beside it.
+            let is_null = (1..=around.len()).any(|end| {
+                document.value.pointer(&format!("/{}", around[..end].join("/"))).is_some_and(Value::is_null)
+            });
+            assert!(
+                document.value.pointer(&pointer).is_some() || (is_null && text.contains(&format!("{name}:"))),
+                "{key}"
+            );
+        }
+    }
+
+    /// A value that `key` can have, as it would be typed on a command line.
+    fn scalar(key: &str) -> BoxedStrategy<String> {
+        let schema = schema_of::<Config>(key);
+        let names: Vec<String> = ["oneOf", "enum"]
+            .iter()
+            .flat_map(|list| schema[list].as_array().cloned().unwrap_or_default())
+            .filter_map(|choice| choice.as_str().or(choice["const"].as_str()).map(str::to_owned))
+            .collect();
+        if !names.is_empty() {
+            return proptest::sample::select(names).boxed();
+        }
+        match schema["type"].as_str().or(schema["type"][0].as_str()) {
+            Some("boolean") => any::<bool>().prop_map(|truth| truth.to_string()).boxed(),
+            Some("integer") => any::<u32>().prop_map(|number| number.to_string()).boxed(),
+            Some("number") => (0.0..1e6_f64).prop_map(|number| format!("{number:?}")).boxed(),
+            Some("string") => {
+                "[a-zA-Z][a-zA-Z0-9 =:/._-]{0,20}[a-z]".prop_map(|text| serde_json::to_string(&text).unwrap()).boxed()
+            }
+            _ => Just("null".to_owned()).boxed(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_scalar_key_can_be_set(
+            (key, value) in proptest::sample::select(keys::<Config>())
+                .prop_filter("the version has one value", |key| key != "version")
+                .prop_flat_map(|key| (Just(key.clone()), scalar(&key)))
+        ) {
+            prop_assume!(value != "null");
+            let mut document = Document::parse("c.yaml", testing::EVERYTHING).unwrap();
+            document.set(&format!("{key}={value}")).unwrap();
+            // A role, or a price, that was not there before needs its required keys.
+            let config = typed::<Config>(&document);
+            prop_assert!(config.is_ok(), "{key}={value}: {config:?}");
+            let after = serde_json::to_value(config.unwrap()).unwrap();
+            let found = after.pointer(&format!("/{}", key.replace('.', "/"))).cloned().unwrap_or_default();
+            let expected: Value = serde_json::from_str(&value).unwrap_or_else(|_| Value::String(value.clone()));
+            let same = found == expected || (found.is_number() && found.as_f64() == value.parse().ok());
+            prop_assert!(same, "{key}={value} became {found}");
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[a-z:{}\\[\\]&*!|>'\"#, \n-]{0,80}") {
+            let _ = parse(None, &text, &[]);
+            let _ = parse(None, testing::EVERYTHING, &[text]);
+        }
+    }
+}

@@ -1,11 +1,21 @@
 //! What a run is asked to do: the YAML files of `configs/`, typed, every key documented, unknown keys refused.
 //!
-//! [`load`] reads and checks a file, [`fingerprint`] says which keys shape the data and which only how it is made,
-//! [`environment`] resolves credentials. Paths stay as written here; [`load::Loaded`] resolves them.
+//! [`load`](mod@load) reads a file in three steps, each of which reports all it finds: [`document`] parses YAML and lays `--set`
+//! over it, [`shape`] compares it with the schema of the structs below, [`check`] judges what the values mean.
+//! [`fingerprint`] says which keys shape the data and which only how it is made, [`environment`] finds credentials,
+//! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
+//! [`load::Loaded`] resolves them.
 
+pub mod assets;
+mod check;
+mod document;
 pub mod environment;
 pub mod fingerprint;
 pub mod load;
+pub mod prompts;
+mod shape;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +23,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::llm::Structured;
+use crate::llm::{Role, Structured};
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +63,31 @@ pub struct Config {
     /// The models, by role.
     #[serde(default)]
     pub models: Models,
+}
+
+impl Config {
+    /// The roles that this configuration makes calls for, each with the key of its model under `models` and the model.
+    pub fn roles(&self) -> Vec<(Role, &'static str, &Model)> {
+        let makes_situations = self.situations.mode != SituationMode::File;
+        let asks_selector = self.conversations.speaker_selection == SpeakerSelection::Auto;
+        let models = &self.models;
+        let all = [
+            (Role::Situations, "situations", &models.situations, makes_situations),
+            (Role::Speaker, "speaker", &models.speaker, true),
+            (Role::Selector, "selector", &models.selector, asks_selector),
+        ];
+        let used = all.into_iter().filter(|(.., used)| *used);
+        used.map(|(role, key, own, _)| match own {
+            Some(model) => (role, key, model),
+            None => (role, "default", &models.default),
+        })
+        .collect()
+    }
+
+    /// The models that calls are made to, each once, by their key under `models`.
+    pub fn used_models(&self) -> BTreeMap<&'static str, &Model> {
+        self.roles().into_iter().map(|(_, key, model)| (key, model)).collect()
+    }
 }
 
 fn default_language() -> String {
@@ -390,7 +425,7 @@ pub struct Budget {
     pub max_cost: Option<f64>,
 }
 
-/// The models by role. A role without one of its own uses `default`.
+/// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
@@ -404,6 +439,15 @@ pub struct Models {
     pub selector: Option<Model>,
 }
 
+impl Models {
+    /// Every model that is configured, used or not, by its key.
+    pub fn named(&self) -> Vec<(&'static str, &Model)> {
+        let own = [("situations", &self.situations), ("speaker", &self.speaker), ("selector", &self.selector)];
+        let own = own.into_iter().filter_map(|(key, model)| model.as_ref().map(|model| (key, model)));
+        [("default", &self.default)].into_iter().chain(own).collect()
+    }
+}
+
 /// One model and how to reach it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -415,7 +459,6 @@ pub struct Model {
     /// The logical name. It is part of a reply's key; the host is not. `azure_openai`: left out, the deployment's name.
     pub model: Option<String>,
     /// `openai`: the *name* of the variable that holds the key, never the key. `null` where the server wants none.
-    #[serde(default = "default_api_key_env")]
     pub api_key_env: Option<String>,
     /// `azure_openai`: the resource, such as `https://NAME.openai.azure.com`. Left out: `AZURE_OPENAI_ENDPOINT`.
     pub endpoint: Option<String>,
@@ -447,17 +490,13 @@ pub struct Model {
     pub max_attempts: u32,
 }
 
-fn default_api_key_env() -> Option<String> {
-    Some("OPENAI_API_KEY".to_owned())
-}
-
 impl Default for Model {
     fn default() -> Self {
         Self {
             provider: Provider::default(),
             base_url: None,
             model: None,
-            api_key_env: default_api_key_env(),
+            api_key_env: Some("OPENAI_API_KEY".to_owned()),
             endpoint: None,
             deployment: None,
             api_version: None,
@@ -487,6 +526,17 @@ pub enum Provider {
     /// A small model in this process: no key, no network once fetched, demo quality.
     #[default]
     Embedded,
+}
+
+impl Provider {
+    /// The value as it stands in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::AzureOpenai => "azure_openai",
+            Self::Embedded => "embedded",
+        }
+    }
 }
 
 /// How to sign in to Azure OpenAI.
@@ -580,6 +630,12 @@ pub struct PromptConfig {
     pub prompt: PathBuf,
     /// Shot files, JSON, one situation each; a folder stands for all `.json` in it, by name. Relative to this file.
     pub shots: Vec<PathBuf>,
+    /// The prompt for `situations.mode: predefined`, where the people are given. Left out: `prompt`.
+    #[serde(default)]
+    pub persona_prompt: Option<PathBuf>,
+    /// The shots for `situations.mode: predefined`. Left out: `shots`.
+    #[serde(default)]
+    pub persona_shots: Option<Vec<PathBuf>>,
     /// Which shots a prompt shows.
     #[serde(default)]
     pub selection: ShotSelection,

@@ -1,0 +1,310 @@
+//! The command line, as clap reads it. The doc comments here are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Synthetic multi-party conversation datasets, made by LLM agents.
+///
+/// Personas are put into situations, situations become group conversations turn by turn, duplicates are removed, and
+/// what is left is compiled into JSONL and Parquet. A run that is interrupted goes on where it stopped.
+#[derive(Debug, Parser)]
+#[command(name = "convogen", version, max_term_width = 100, propagate_version = false, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print errors and data only
+    #[arg(long, short, global = true, conflicts_with = "verbose", display_order = 100)]
+    pub quiet: bool,
+    /// Say more: -v milestones, -vv each call, -vvv prompts and replies
+    #[arg(long, short, global = true, action = ArgAction::Count, display_order = 101)]
+    pub verbose: u8,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  convogen pipeline run                            a small dataset; needs neither key nor configuration
+  convogen init my-dataset                         configurations and prompts to start from
+  convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
+  convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
+  convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+
+Exit codes:
+  0 target reached            1 a bug                  2 usage or configuration   3 input data
+  4 run directory in use      5 made with other settings, prompts or inputs
+  6 endpoint or weights can't be had                   7 disk or other I/O
+  8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
+  130 interrupted: the same command goes on";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a dataset: run the stages, look at a run, check its files
+    #[command(subcommand)]
+    Pipeline(Pipeline),
+    /// Show what a run would ask for and cost, without a call
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(PlanArgs),
+    /// Show the exact messages behind a conversation, and where every part of them came from
+    Explain(ExplainArgs),
+    /// Check, print or document configurations
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Fetch or find the weights of the built-in model
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Write configurations and prompts to start from; files that exist are left as they are
+    Init(InitArgs),
+}
+
+/// The commands about runs.
+#[derive(Debug, Subcommand)]
+pub enum Pipeline {
+    /// Start a run, or go on with one; a finished run is left as it is
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show progress, outcomes and spend of a run, also while it is going on
+    Status(StatusArgs),
+    /// Check every file of a run against its hash, and every journal line against its checksum
+    Verify(VerifyArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  convogen pipeline run
+  convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
+  convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   reuse what still applies";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  convogen plan -c configs/pipeline.yaml
+  convogen plan -c configs/pipeline.yaml --set conversations.layout=shared_prefix";
+
+/// Which configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// The configuration; left out: the built-in quick start
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key for this run: a dotted key and a YAML value, such as conversations.turns.max=12
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+/// `pipeline run`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Where the run lives, in place of the one in the configuration
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Start from another run: reuse its sealed stages and recorded replies where they still apply
+    #[arg(long, value_name = "OLD_RUN")]
+    pub fork: Option<PathBuf>,
+    /// Try again what failed in earlier attempts at this run
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// When the budget is reached, finish with what is there
+    #[arg(long)]
+    pub accept_partial: bool,
+    /// No network but this machine; weights that are missing are an error
+    #[arg(long)]
+    pub offline: bool,
+    /// Accept a run directory on a network file system, whose locks and renames may not hold
+    #[arg(long)]
+    pub allow_network_fs: bool,
+    /// Print a summary as one JSON object on the last line of stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipeline status`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StatusArgs {
+    /// The run; left out: that of the quick start
+    #[arg(value_name = "RUN_DIR", default_value = "runs/quickstart")]
+    pub run_dir: PathBuf,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipeline verify`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct VerifyArgs {
+    /// The run
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Copy what is sound into a new run directory
+    #[arg(long, value_name = "NEW_DIR")]
+    pub salvage: Option<PathBuf>,
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlanArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExplainArgs {
+    /// A conversation's id, such as it stands in the dataset
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The run it belongs to
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: PathBuf,
+}
+
+/// The commands about configurations.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a configuration and every file it names, and say what it would do
+    Check(ConfigArgs),
+    /// Print a configuration with every default written out
+    Show(ConfigArgs),
+    /// Print the JSON schema of configurations, for editors and as a reference of all keys
+    Schema,
+}
+
+/// The commands about the built-in model.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ModelCommand {
+    /// Fetch the weights into the cache directory, unless they are there
+    Pull,
+    /// Print where the weights are
+    Path,
+}
+
+/// `init`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct InitArgs {
+    /// Where to write; made if need be
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut command = &mut command;
+        for name in path {
+            command = command.find_subcommand_mut(name).unwrap();
+        }
+        command.render_help().to_string()
+    }
+
+    #[test]
+    fn the_help_teaches() {
+        Cli::command().debug_assert();
+        insta::assert_snapshot!(help(&[]), @r##"
+        Synthetic multi-party conversation datasets, made by LLM agents
+
+        Usage: convogen [OPTIONS] <COMMAND>
+
+        Commands:
+          pipeline  Make a dataset: run the stages, look at a run, check its files
+          plan      Show what a run would ask for and cost, without a call
+          explain   Show the exact messages behind a conversation, and where every part of them came from
+          config    Check, print or document configurations
+          model     Fetch or find the weights of the built-in model
+          init      Write configurations and prompts to start from; files that exist are left as they are
+          help      Print this message or the help of the given subcommand(s)
+
+        Options:
+          -q, --quiet       Print errors and data only
+          -v, --verbose...  Say more: -v milestones, -vv each call, -vvv prompts and replies
+          -h, --help        Print help (see more with '--help')
+          -V, --version     Print version
+
+        Examples:
+          convogen pipeline run                            a small dataset; needs neither key nor
+          configuration
+          convogen init my-dataset                         configurations and prompts to start from
+          convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
+          convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
+          convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+
+        Exit codes:
+          0 target reached            1 a bug                  2 usage or configuration   3 input data
+          4 run directory in use      5 made with other settings, prompts or inputs
+          6 endpoint or weights can't be had                   7 disk or other I/O
+          8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
+          130 interrupted: the same command goes on
+        "##);
+        insta::assert_snapshot!(help(&["pipeline", "run"]), @r##"
+        Start a run, or go on with one; a finished run is left as it is
+
+        Usage: convogen pipeline run [OPTIONS]
+
+        Options:
+          -c, --config <FILE>     The configuration; left out: the built-in quick start
+              --set <KEY=VALUE>   Set one key for this run: a dotted key and a YAML value, such as
+                                  conversations.turns.max=12
+              --run-dir <DIR>     Where the run lives, in place of the one in the configuration
+              --fork <OLD_RUN>    Start from another run: reuse its sealed stages and recorded replies where
+                                  they still apply
+              --retry-failed      Try again what failed in earlier attempts at this run
+              --accept-partial    When the budget is reached, finish with what is there
+              --offline           No network but this machine; weights that are missing are an error
+              --allow-network-fs  Accept a run directory on a network file system, whose locks and renames
+                                  may not hold
+              --json              Print a summary as one JSON object on the last line of stdout
+          -q, --quiet             Print errors and data only
+          -v, --verbose...        Say more: -v milestones, -vv each call, -vvv prompts and replies
+          -h, --help              Print help
+
+        Examples:
+          convogen pipeline run
+          convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
+          convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   reuse what still applies
+        "##);
+    }
+
+    #[test]
+    fn the_commands_of_the_contract_are_read() {
+        for line in [
+            "pipeline run -c f --run-dir d --set a=1 --set b=2 --fork o --retry-failed --accept-partial --offline --json --quiet",
+            "pipeline run",
+            "pipeline status",
+            "pipeline status d --json",
+            "pipeline verify d --salvage n --json",
+            "plan -c f --json",
+            "explain c-0001 --run-dir d",
+            "config check -c f",
+            "config show -c f",
+            "config schema",
+            "model pull",
+            "model path",
+            "init",
+            "init d",
+            "-vv pipeline run",
+        ] {
+            let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split(' ')));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        for line in ["", "pipeline", "pipeline verify", "explain c-0001", "pipeline run --set", "-q -v pipeline run"] {
+            let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));
+            assert_eq!(parsed.unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `config check`, `show` and `schema`.
+
+use super::args::{ConfigArgs, ConfigCommand};
+use super::failure::{Exit, Failure};
+use super::output::Printer;
+use crate::config::fingerprint::resolved_yaml;
+use crate::config::load::{Loaded, load};
+use crate::config::prompts::prompt_config;
+use crate::config::{Config, Ending, Model, ShotSelection, SituationMode};
+
+pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Failure> {
+    match command {
+        ConfigCommand::Check(args) => check(args, printer),
+        ConfigCommand::Show(args) => show(args, printer),
+        ConfigCommand::Schema => schema(printer),
+    }
+}
+
+fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
+    let loaded = load(args.config.as_deref(), &args.sets)?;
+    let mut shots = ShotSelection::default();
+    if loaded.config.situations.mode != SituationMode::File {
+        let prompts = prompt_config(&loaded)?;
+        prompts.prompt()?;
+        prompts.shots()?;
+        shots = prompts.config.selection;
+    }
+    printer.data(&format!("{}: ok\n{}", loaded.name(), summary(&loaded, shots)))?;
+    Ok(Exit::Reached as u8)
+}
+
+fn show(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
+    let loaded = load(args.config.as_deref(), &args.sets)?;
+    let yaml = resolved_yaml(&loaded.config).map_err(|error| Failure::of(Exit::Bug as u8, &error))?;
+    printer.data(&yaml)?;
+    Ok(Exit::Reached as u8)
+}
+
+fn schema(printer: &Printer) -> Result<u8, Failure> {
+    printer.data(&format!("{:#}", schemars::schema_for!(Config).to_value()))?;
+    Ok(Exit::Reached as u8)
+}
+
+/// What a run would do: one line about the data, one about the means.
+fn summary(loaded: &Loaded, shots: ShotSelection) -> String {
+    let config = &loaded.config;
+    let conversations = &config.conversations;
+    let ending = match conversations.ending {
+        Ending::Agreed => "ended by agreement",
+        Ending::MaxOnly => "always to the maximum",
+    };
+    let models: Vec<String> = config.used_models().into_iter().map(|(key, model)| named_model(key, model)).collect();
+    format!(
+        "  {}, then {} each of {} turns ({}, {}, {ending})\n  models: {}; run directory: {}",
+        situations(config, shots),
+        counted(conversations.per_situation, "conversation"),
+        range(conversations.turns.min as usize, conversations.turns.max as usize),
+        conversations.speaker_selection.as_str(),
+        conversations.layout.as_str(),
+        models.join(", "),
+        config.run_dir.display(),
+    )
+}
+
+fn situations(config: &Config, shots: ShotSelection) -> String {
+    let situations = &config.situations;
+    let shots = match shots {
+        ShotSelection::Fixed => "fixed shots",
+        ShotSelection::Random => "random shots",
+    };
+    let people = match (situations.mode, config.personas.sample) {
+        (SituationMode::File, _) => return format!("up to {} from a file", counted(situations.count, "situation")),
+        (SituationMode::Auto, _) => "invented people".to_owned(),
+        (SituationMode::Predefined, Some(sample)) => format!("people out of {}", counted(sample, "persona")),
+        (SituationMode::Predefined, None) => "people out of all personas".to_owned(),
+    };
+    let group = range(situations.personas.min, situations.personas.max);
+    format!("{} of {group} {people} ({shots})", counted(situations.count, "situation"))
+}
+
+fn named_model(key: &str, model: &Model) -> String {
+    let name = model.model.as_ref().or(model.deployment.as_ref()).map(|name| format!(" {name}")).unwrap_or_default();
+    let place = model.base_url.as_ref().or(model.endpoint.as_ref()).map(|url| format!(" at {url}")).unwrap_or_default();
+    format!("{key} {}{name}{place}", model.provider.as_str())
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn range(min: usize, max: usize) -> String {
+    if min == max { min.to_string() } else { format!("{min}-{max}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::output::{Verbosity, testing::captured};
+    use crate::store::fs;
+
+    fn project() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("c.yaml", "version: 1\nrun_dir: runs/x\npersonas: {sample: 50}\nsituations: {prompt_config: p.yaml}\n"),
+            ("p.yaml", "prompt: a.md\nshots: [s.json]\nselection: fixed\n"),
+            ("a.md", ""),
+            ("s.json", "{}"),
+        ] {
+            fs::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
+        }
+        folder
+    }
+
+    fn args(folder: &Path, sets: &[&str]) -> ConfigArgs {
+        let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+        ConfigArgs { config: Some(folder.join("c.yaml")), sets }
+    }
+
+    #[test]
+    fn check_says_what_would_be_done() {
+        let folder = project();
+        let (printer, captured) = captured(Verbosity::default(), false);
+        let sets = ["models.default={provider: openai, base_url: 'http://127.0.0.1:1/v1', model: demo}"];
+        run(&ConfigCommand::Check(args(folder.path(), &sets)), &printer).unwrap();
+        let shown = captured.out.text().replace(&folder.path().display().to_string(), "DIR");
+        insta::assert_snapshot!(shown, @r##"
+        DIR/c.yaml: ok
+          20 situations of 3-5 people out of 50 personas (fixed shots), then 1 conversation each of 6-10 turns (auto, agent_first, ended by agreement)
+          models: default openai demo at http://127.0.0.1:1/v1; run directory: runs/x
+        "##);
+    }
+
+    #[test]
+    fn check_looks_into_the_prompt_configuration_too() {
+        let folder = project();
+        let (printer, captured) = captured(Verbosity::default(), false);
+        fs::write_atomic(&folder.path().join("p.yaml"), b"prompt: gone.md\nshots: [s.json]\n").unwrap();
+        let failure = run(&ConfigCommand::Check(args(folder.path(), &[])), &printer).unwrap_err();
+        assert_eq!(failure.code, 2);
+        assert!(failure.message.contains("p.yaml:1:1: prompt: there is no "), "{}", failure.message);
+        assert_eq!(captured.out.text(), "");
+    }
+
+    #[test]
+    fn what_show_prints_is_a_configuration() {
+        let folder = project();
+        let (printer, captured) = captured(Verbosity::default(), false);
+        run(&ConfigCommand::Show(args(folder.path(), &["seed=5"])), &printer).unwrap();
+        fs::write_atomic(&folder.path().join("d.yaml"), captured.out.text().as_bytes()).unwrap();
+        let again = load(Some(&folder.path().join("d.yaml")), &[]).unwrap().config;
+        assert_eq!(again, load(Some(&folder.path().join("c.yaml")), &["seed=5".to_owned()]).unwrap().config);
+    }
+
+    #[test]
+    fn the_schema_describes_every_key() {
+        let (printer, captured) = captured(Verbosity::default(), false);
+        run(&ConfigCommand::Schema, &printer).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();
+        let objects = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+        for (name, key) in objects.filter_map(|object| object["properties"].as_object()).flatten() {
+            assert!(key["description"].is_string(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `init`: a folder with everything a project of one's own starts from.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::args::InitArgs;
+use super::failure::{Exit, Failure};
+use super::output::Printer;
+use crate::config::assets;
+use crate::store::fs::{self, FsError};
+
+const ENV_EXAMPLE: &str = "\
+# Copy to .env and fill in what you use. Variables of the environment win over this file; never commit it.
+
+# Any OpenAI-compatible endpoint
+OPENAI_API_KEY=
+# OPENAI_BASE_URL=https://api.openai.com/v1
+
+# Azure OpenAI
+# AZURE_OPENAI_ENDPOINT=https://NAME.openai.azure.com
+# AZURE_OPENAI_CHAT_DEPLOYMENT_NAME=
+# AZURE_OPENAI_API_VERSION=
+# AZURE_OPENAI_API_KEY=
+
+# Azure with Entra ID (auth: entra), where there is no managed identity and no `az login`
+# AZURE_TENANT_ID=
+# AZURE_CLIENT_ID=
+# AZURE_CLIENT_SECRET=
+";
+
+const GIT_IGNORE: &str = "/.env\n/runs\n";
+
+pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<u8, Failure> {
+    let own = [(".env.example", ENV_EXAMPLE), (".gitignore", GIT_IGNORE)];
+    for (name, text) in assets::ALL.iter().copied().chain(own) {
+        let state = if write_new(&args.dir.join(name), text)? { "created" } else { "kept" };
+        printer.data(&format!("{state} {name}"))?;
+    }
+    let enter = if args.dir == Path::new(".") { String::new() } else { format!("  cd {}\n", args.dir.display()) };
+    printer.note(&format!(
+        "\nnext:\n{enter}  convogen pipeline run                             a first dataset: no key needed\n  \
+         cp .env.example .env                              then fill in the key of your endpoint\n  \
+         convogen config check -c configs/pipeline.yaml    edit the file first\n  \
+         convogen pipeline run -c configs/pipeline.yaml"
+    ));
+    Ok(Exit::Reached as u8)
+}
+
+/// Writes a file that is not there yet. Returns whether it did.
+fn write_new(path: &Path, text: &str) -> Result<bool, FsError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = match fs::create_new(path) {
+        Err(error) if error.source.kind() == ErrorKind::AlreadyExists => return Ok(false),
+        other => other?,
+    };
+    let written = file.write_all(text.as_bytes());
+    written.map_err(|source| FsError { action: "write", path: path.to_owned(), source })?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::{Verbosity, testing::captured};
+
+    #[test]
+    fn a_project_is_written_whole_and_nothing_in_it_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = InitArgs { dir: folder.path().join("new/project") };
+        fs::create_dir_all(&args.dir.join("configs")).unwrap();
+        fs::write_atomic(&args.dir.join("configs/pipeline.yaml"), b"mine").unwrap();
+        let (printer, first) = captured(Verbosity::default(), false);
+        run(&args, &printer).unwrap();
+        assert_eq!(first.out.text().lines().filter(|line| line.starts_with("kept ")).count(), 1);
+        assert!(first.out.text().contains("kept configs/pipeline.yaml\n"));
+        for (name, text) in assets::ALL {
+            let expected = if *name == "configs/pipeline.yaml" { "mine" } else { text };
+            assert_eq!(fs::read_to_string(&args.dir.join(name)).unwrap(), expected, "{name}");
+        }
+        let (printer, second) = captured(Verbosity::default(), false);
+        run(&args, &printer).unwrap();
+        assert!(second.out.text().lines().all(|line| line.starts_with("kept ")));
+    }
+}

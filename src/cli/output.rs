@@ -1,0 +1,349 @@
+//! What people and scripts see: data on stdout, everything else on stderr.
+//!
+//! A reader that goes away (`convogen … | head`) ends the output, not the work. Text that comes from models, personas
+//! or endpoints can hold control sequences that would act on a terminal; all text passes through [`clean`].
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::failure::{Exit, Failure};
+
+/// How much is said on stderr.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Verbosity {
+    /// Errors only.
+    pub quiet: bool,
+    /// How often `-v` was given.
+    pub verbose: u8,
+}
+
+/// Where a command writes. Clones write to the same place.
+#[derive(Clone)]
+pub struct Printer {
+    streams: Arc<Streams>,
+    verbosity: Verbosity,
+    colour: bool,
+    bars: MultiProgress,
+}
+
+struct Streams {
+    out: Mutex<Box<dyn Write + Send>>,
+    err: Mutex<Box<dyn Write + Send>>,
+}
+
+impl std::fmt::Debug for Printer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Printer")
+            .field("verbosity", &self.verbosity)
+            .field("colour", &self.colour)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The labels in front of lines on stderr, and their colours (SGR codes).
+#[derive(Debug, Clone, Copy)]
+enum Label {
+    Error,
+    Warning,
+    Hint,
+}
+
+impl Label {
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Error => ("error", "1;31"),
+            Self::Warning => ("warning", "1;33"),
+            Self::Hint => ("hint", "1;36"),
+        }
+    }
+}
+
+impl Printer {
+    /// Writes to the standard streams of the process.
+    pub fn standard(verbosity: Verbosity) -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_terminal = io::stderr().is_terminal();
+        let bars = MultiProgress::new();
+        if verbosity.quiet || !is_terminal || is_dumb {
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Self {
+            streams: Arc::new(Streams {
+                out: Mutex::new(Box::new(io::stdout())),
+                err: Mutex::new(Box::new(io::stderr())),
+            }),
+            verbosity,
+            colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
+            bars,
+        }
+    }
+
+    /// How much is said.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Writes `text` and a line break to stdout. A closed stdout is no failure.
+    pub fn data(&self, text: &str) -> Result<(), Failure> {
+        let line = format!("{}\n", clean(text.trim_end_matches('\n')));
+        let result = self.bars.suspend(|| {
+            let mut out = self.streams.out.lock().unwrap_or_else(PoisonError::into_inner);
+            out.write_all(line.as_bytes()).and_then(|()| out.flush())
+        });
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(Exit::Io, format!("failed to write to standard output: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes `value` as one line to stdout, as `--json` promises.
+    pub fn json(&self, value: &Value) -> Result<(), Failure> {
+        self.data(&value.to_string())
+    }
+
+    /// Tells the user something; silent with `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.verbosity.quiet {
+            self.stderr(&format!("{}\n", clean(text)));
+        }
+    }
+
+    /// Tells the user something that only `-v` asks for.
+    pub fn detail(&self, text: &str) {
+        if self.verbosity.verbose > 0 {
+            self.note(text);
+        }
+    }
+
+    /// Tells the user of something to act on; silent with `--quiet`.
+    pub fn warning(&self, text: &str) {
+        if !self.verbosity.quiet {
+            self.labelled(Label::Warning, text);
+        }
+    }
+
+    /// Prints a failure with its causes and its hint.
+    pub fn failure(&self, failure: &Failure) {
+        self.labelled(Label::Error, &failure.message);
+        for cause in &failure.causes {
+            self.stderr(&format!("  caused by: {}\n", clean(cause)));
+        }
+        if let Some(hint) = &failure.hint {
+            self.labelled(Label::Hint, hint);
+        }
+    }
+
+    /// A progress bar of bytes; invisible unless stderr is a terminal.
+    pub fn bytes_bar(&self, what: &str) -> ProgressBar {
+        let template = "{msg} {bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bars.add(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
+    }
+
+    /// The bars on the screen, for a command that draws its own.
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    fn labelled(&self, label: Label, text: &str) {
+        let (name, colour) = label.parts();
+        let name = if self.colour { format!("\u{1b}[{colour}m{name}:\u{1b}[0m") } else { format!("{name}:") };
+        self.stderr(&format!("{name} {}\n", clean(text)));
+    }
+
+    /// Writes text that is already clean. There is nowhere to report that stderr is closed.
+    pub(super) fn stderr(&self, text: &str) {
+        self.bars.suspend(|| {
+            let mut err = self.streams.err.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        });
+    }
+}
+
+/// Text without anything that acts on a terminal: escape sequences, control characters but tab and line break, and the
+/// marks that turn the direction of what follows.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_escape(&mut characters),
+            '\u{9b}' => skip_until(&mut characters, |c| ('@'..='~').contains(&c)),
+            '\n' | '\t' => clean.push(character),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {}
+            other if other.is_control() => {}
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+/// Skips the rest of an escape sequence: a control sequence up to its final byte, an operating system command up to its
+/// terminator, any other a character long (ECMA-48).
+fn skip_escape(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match characters.next_if(|c| !matches!(c, '\n' | '\u{1b}')) {
+        Some('[') => skip_until(characters, |c| ('@'..='~').contains(&c)),
+        Some(']' | 'P' | 'X' | '^' | '_') => skip_until(characters, |c| c == '\u{7}' || c == '\\'),
+        _ => {}
+    }
+}
+
+/// Skips to `last` and over it, but never beyond the line.
+fn skip_until(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, last: impl Fn(char) -> bool) {
+    while let Some(character) = characters.next_if(|c| *c != '\n') {
+        if last(character) {
+            return;
+        }
+    }
+}
+
+/// Rows as aligned columns, two spaces apart: the first to the left, the others to the right. Rows may differ in length.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cell_width = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
+    let widths: Vec<usize> =
+        (0..columns).map(|column| rows.iter().map(|row| cell_width(row, column)).max().unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells
+            .map(|(at, (cell, &width))| if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// What was printed.
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured {
+        pub(crate) out: Shared,
+        pub(crate) err: Shared,
+    }
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A printer that keeps what it prints.
+    pub(crate) fn captured(verbosity: Verbosity, colour: bool) -> (Printer, Captured) {
+        let captured = Captured::default();
+        (over(captured.out.clone(), captured.err.clone(), verbosity, colour), captured)
+    }
+
+    pub(crate) fn over(
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+        verbosity: Verbosity,
+        colour: bool,
+    ) -> Printer {
+        let streams = Streams { out: Mutex::new(Box::new(out)), err: Mutex::new(Box::new(err)) };
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Printer { streams: Arc::new(streams), verbosity, colour, bars }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{captured, over};
+    use super::*;
+
+    #[test]
+    fn untrusted_text_cannot_act_on_a_terminal() {
+        for (text, expected) in [
+            ("plain\ttext\nzwei Zeilen – 你好", "plain\ttext\nzwei Zeilen – 你好"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("a\u{1b}]0;title\u{7}b\u{1b}]8;;http://x\u{1b}\\link", "ablink"),
+            ("a\u{1b}cb\u{9b}2Jc\rd\u{8}e\u{0}", "abcde"),
+            ("cut\u{1b}[", "cut"),
+            ("open\u{1b}]never closed\nnext", "open\nnext"),
+            ("\u{202e}abc\u{202c}", "abc"),
+        ] {
+            assert_eq!(clean(text), expected, "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn clean_text_stays_as_it_is(text in ".*") {
+            let once = clean(&text);
+            proptest::prop_assert!(!once.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+            proptest::prop_assert_eq!(clean(&once), once);
+        }
+    }
+
+    #[test]
+    fn data_and_talk_go_to_different_streams() {
+        let failure =
+            Failure { causes: vec!["why\u{7}".to_owned()], ..Failure::new(Exit::Io, "what") }.with_hint("do it");
+        let (printer, captured) = captured(Verbosity::default(), false);
+        printer.data("row").unwrap();
+        printer.note("note");
+        printer.detail("detail");
+        printer.warning("care");
+        printer.failure(&failure);
+        assert_eq!(captured.out.text(), "row\n");
+        assert_eq!(captured.err.text(), "note\nwarning: care\nerror: what\n  caused by: why\nhint: do it\n");
+    }
+
+    #[test]
+    fn quiet_leaves_data_and_errors() {
+        let (printer, captured) = captured(Verbosity { quiet: true, verbose: 0 }, true);
+        printer.data("row").unwrap();
+        printer.note("note");
+        printer.warning("care");
+        printer.failure(&Failure::new(Exit::Io, "what"));
+        assert_eq!(captured.out.text(), "row\n");
+        assert_eq!(captured.err.text(), "\u{1b}[1;31merror:\u{1b}[0m what\n");
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is_one() {
+        struct Broken(io::ErrorKind);
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let printer = over(Broken(io::ErrorKind::BrokenPipe), io::sink(), Verbosity::default(), false);
+        assert_eq!(printer.data("row"), Ok(()));
+        let printer = over(Broken(io::ErrorKind::StorageFull), io::sink(), Verbosity::default(), false);
+        assert_eq!(printer.data("row").unwrap_err().code, 7);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["stage", "accepted"], ["personas", "24"], ["é", "3"]];
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
+        assert_eq!(table(&rows), "stage     accepted\npersonas        24\né                3");
+        assert_eq!(table(&[]), "");
+    }
+}

@@ -1,0 +1,379 @@
+//! A YAML file before it is typed: a tree of values and, beside it, where each of them was written.
+//!
+//! Kept apart from the typed structs so that `--set` can change a key that the file leaves out, and so that every
+//! complaint, also one about the meaning of a value, can name its line. The parser runs under a budget: at most
+//! [`MAX_BYTES`], no merge keys, no duplicate keys, bounded nesting and aliases, no infinite numbers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
+
+use super::load::ConfigError;
+use crate::store::fs;
+
+/// Most bytes of a configuration file; 1 MiB.
+pub(super) const MAX_BYTES: u64 = 1 << 20;
+
+/// Levels of nesting that are read; the configuration itself has four.
+const MAX_DEPTH: usize = 32;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In a file.
+    Line {
+        /// The file, as it was named.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column, from 1.
+        column: u64,
+    },
+    /// On the command line, as `KEY=VALUE`.
+    Flag(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::Flag(flag) => write!(f, "--set {flag}"),
+        }
+    }
+}
+
+/// A parsed file with the `--set` flags laid over it.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    /// The file, for messages.
+    pub(super) file: String,
+    /// The values.
+    pub(super) value: Value,
+    /// Where each dotted key was written; list items are `key[0]`, the file as a whole is the empty key.
+    places: BTreeMap<String, Place>,
+}
+
+impl Document {
+    /// Parses `text`; `file` is its name in messages.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let node = parse_node(text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            ConfigError::Syntax { place: Place::Line { file: file.to_owned(), line, column }, message: reason(&error) }
+        })?;
+        let mut places = BTreeMap::from([(String::new(), Place::Line { file: file.to_owned(), line: 1, column: 1 })]);
+        let value = plain(node, "", &mut |key, at| {
+            places.insert(key, Place::Line { file: file.to_owned(), line: at.line(), column: at.column() });
+        });
+        Ok(Self { file: file.to_owned(), value, places })
+    }
+
+    /// Lays one `KEY=VALUE` over the document. The key is dotted, the value YAML; keys on the way are made as needed.
+    pub(super) fn set(&mut self, flag: &str) -> Result<(), ConfigError> {
+        let refused = |message: String| ConfigError::Flag { flag: flag.to_owned(), message };
+        let (key, text) = flag
+            .split_once('=')
+            .ok_or_else(|| refused("expected KEY=VALUE, such as conversations.turns.max=12".to_owned()))?;
+        let parts: Vec<&str> = key.split('.').collect();
+        if parts.iter().any(|part| part.trim() != *part || part.is_empty()) {
+            return Err(refused(format!("`{key}` is not a dotted key such as conversations.turns.max")));
+        }
+        let value = parse_node(text).map_err(|error| refused(reason(&error)))?;
+        let value = plain(value, "", &mut |_, _| {});
+        *entry(&mut self.value, &parts).map_err(refused)? = value;
+        self.places.retain(|place, _| !is_within(place, key));
+        for end in key.match_indices('.').map(|(at, _)| at).chain([key.len()]) {
+            let made = key.get(..end).unwrap_or(key).to_owned();
+            self.places.entry(made).or_insert_with(|| Place::Flag(flag.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Where `key`, or else the nearest thing around it, was written.
+    pub(super) fn place(&self, key: &str) -> Option<&Place> {
+        let mut key = key;
+        loop {
+            if let Some(place) = self.places.get(key) {
+                return Some(place);
+            }
+            if key.is_empty() {
+                return None;
+            }
+            key = key.rfind(['.', '[']).and_then(|end| key.get(..end)).unwrap_or("");
+        }
+    }
+}
+
+/// Whether `place` is `key` or a part of it.
+fn is_within(place: &str, key: &str) -> bool {
+    place.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The slot for a dotted key, its parents made where they are missing or null.
+pub(super) fn entry<'a>(root: &'a mut Value, parts: &[&str]) -> Result<&'a mut Value, String> {
+    let mut slot = root;
+    for (depth, part) in parts.iter().enumerate() {
+        if slot.is_null() {
+            *slot = Value::Object(Map::new());
+        }
+        let Value::Object(map) = slot else {
+            let parent = parts.get(..depth).unwrap_or_default().join(".");
+            return Err(format!("`{parent}` is {}, which has no keys of its own", kind(slot)));
+        };
+        slot = map.entry((*part).to_owned()).or_insert(Value::Null);
+    }
+    Ok(slot)
+}
+
+/// What `value` is, in the words of messages. Text is not quoted: it may be a key pasted into the wrong place.
+pub(super) fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => format!("`{truth}`"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(_) => "text".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a group of keys".to_owned(),
+    }
+}
+
+/// Reads a small text file: a regular one, UTF-8, at most [`MAX_BYTES`].
+pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    // A pipe would block and a device never end; a missing file is left to `open`, whose error names it.
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(ConfigError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    let read = fs::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|source| fs::FsError { action: "read", path: path.to_owned(), source })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned() });
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| ConfigError::NotText { path: path.to_owned(), offset: error.utf8_error().valid_up_to() })
+}
+
+/// The parser's reason without the place, which messages put in front.
+fn reason(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    let error = error.without_snippet();
+    match error {
+        Error::MultipleDocuments { .. } => "a second document starts here; one is expected".to_owned(),
+        Error::MergeKeyNotAllowed { .. } => "merge keys (`<<`) are not read; write the keys out".to_owned(),
+        Error::NonFiniteFloat { value, .. } => format!("{value} is not a finite number"),
+        Error::DuplicateMappingKey { key, .. } => format!("`{}` stands here twice", key.as_deref().unwrap_or("a key")),
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+            "a second document starts here; one is expected".to_owned()
+        }
+        Error::Budget { .. } => "more nesting, aliases or values than a configuration needs".to_owned(),
+        Error::AliasError { error, .. } => reason(error),
+        other => {
+            let text = other.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            let text = text.lines().next().unwrap_or_default();
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+    }
+}
+
+fn parse_node(text: &str) -> Result<Node, serde_saphyr::Error> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: 20_000, max_aliases: 100, max_documents: 1 },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        non_finite_float_policy: NonFiniteFloatPolicy::Reject,
+        reject_unsupported_tags: true,
+        // `no` is a language tag and a legitimate text; only true and false are truth values.
+        strict_booleans: true,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+/// A value as the parser hands it over, its parts with their places.
+#[derive(Debug)]
+enum Node {
+    Leaf(Value),
+    List(Vec<Spanned<Node>>),
+    Group(Vec<(Spanned<String>, Node)>),
+}
+
+/// The plain value of `node`; `place` is told the dotted key of everything in it and where that key stands.
+fn plain(node: Node, key: &str, place: &mut impl FnMut(String, Location)) -> Value {
+    match node {
+        Node::Leaf(value) => value,
+        Node::List(items) => {
+            let mut list = Vec::with_capacity(items.len());
+            for (at, item) in items.into_iter().enumerate() {
+                let key = format!("{key}[{at}]");
+                place(key.clone(), item.referenced);
+                list.push(plain(item.value, &key, place));
+            }
+            Value::Array(list)
+        }
+        Node::Group(entries) => {
+            let mut group = Map::new();
+            for (name, item) in entries {
+                let key = join(key, &name.value);
+                place(key.clone(), name.referenced);
+                group.insert(name.value, plain(item, &key, place));
+            }
+            Value::Object(group)
+        }
+    }
+}
+
+/// `parent.name`, or `name` at the top.
+pub(super) fn join(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::from(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::from(value)))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("numbers must be finite"))?;
+        Ok(Node::Leaf(Value::Number(number)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::String(value.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut group = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            group.push(entry);
+        }
+        Ok(Node::Group(group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Document::parse("f.yaml", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_value_knows_its_line() {
+        let document = Document::parse("f.yaml", "a: 1\nb:\n  - x\n  - {c: null}\n").unwrap();
+        assert_eq!(document.value, serde_json::json!({"a": 1, "b": ["x", {"c": null}]}));
+        assert_eq!(document.place("a").unwrap().to_string(), "f.yaml:1:1");
+        assert_eq!(document.place("b[1].c").unwrap().to_string(), "f.yaml:4:6");
+        assert_eq!(document.place("b[1].missing").unwrap().to_string(), "f.yaml:4:5");
+        assert_eq!(document.place("nothing").unwrap().to_string(), "f.yaml:1:1");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_makes_its_parents() {
+        let mut document = Document::parse("f.yaml", "a: {b: 1, c: 2}\nn: null\n").unwrap();
+        document.set("a.b={x: 1}").unwrap();
+        document.set("n.deep.key=text with = sign").unwrap();
+        assert_eq!(
+            document.value,
+            serde_json::json!({"a": {"b": {"x": 1}, "c": 2}, "n": {"deep": {"key": "text with = sign"}}})
+        );
+        assert_eq!(document.place("a.b.x").unwrap().to_string(), "--set a.b={x: 1}");
+        assert_eq!(document.place("a.c").unwrap().to_string(), "f.yaml:1:11");
+        let refused = document.set("a.c.d=1").unwrap_err().to_string();
+        assert_eq!(refused, "--set a.c.d=1: `a.c` is the number 2, which has no keys of its own");
+        for flag in ["a.b", "=1", "a..b=1", "a. b=1", "a=[1"] {
+            assert!(document.set(flag).unwrap_err().to_string().starts_with(&format!("--set {flag}: ")), "{flag}");
+        }
+    }
+
+    #[test]
+    fn hostile_files_are_refused_in_words() {
+        let nested = "[".repeat(5000);
+        let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*d,*d,*d,*d,*d,*d,*d]\n";
+        let all = [
+            ("duplicate", "a: 1\na: 2\n"),
+            ("merge", "x: &x {a: 1}\ny: {<<: *x}\n"),
+            ("infinite", "a: 1e999\n"),
+            ("tag", "a: !python/object 1\n"),
+            ("two documents", "a: 1\n---\nb: 2\n"),
+            ("unclosed", "a: [1, 2\nb: 3\n"),
+            ("tab", "a:\n\tb: 1\n"),
+            ("nested", &nested),
+            ("bomb", bomb),
+        ];
+        let messages: Vec<String> = all.iter().map(|(name, text)| format!("{name}: {}", refusal(text))).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r##"
+        duplicate: f.yaml:2:1: `a` stands here twice
+        merge: f.yaml:2:5: merge keys (`<<`) are not read; write the keys out
+        infinite: f.yaml:1:4: 1e999 is not a finite number
+        tag: f.yaml:1:19: unsupported tag `!python/object`
+        two documents: f.yaml:2:1: a second document starts here; one is expected
+        unclosed: f.yaml:2:2: illegal placement of ':' indicator
+        tab: f.yaml:2:2: tabs disallowed within this context (block indentation)
+        nested: f.yaml:1:256: recursion limit exceeded
+        bomb: f.yaml:5:8: more nesting, aliases or values than a configuration needs
+        "##);
+    }
+
+    #[test]
+    fn only_true_and_false_are_truth_values() {
+        let document = Document::parse("f.yaml", "a: no\nb: true\n").unwrap();
+        assert_eq!(document.value, serde_json::json!({"a": "no", "b": true}));
+    }
+
+    #[test]
+    fn large_and_binary_files_are_not_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        fs::write_atomic(&path, &vec![b' '; 1 << 20]).unwrap();
+        assert_eq!(read_text(&path).unwrap().len(), 1 << 20);
+        fs::write_atomic(&path, &vec![b' '; (1 << 20) + 1]).unwrap();
+        assert!(matches!(read_text(&path), Err(ConfigError::TooLarge { .. })));
+        fs::write_atomic(&path, b"ab\xff").unwrap();
+        assert!(matches!(read_text(&path), Err(ConfigError::NotText { offset: 2, .. })));
+        assert!(matches!(read_text(folder.path()), Err(ConfigError::NotAFile { .. })));
+        assert!(matches!(read_text(Path::new("/dev/zero")), Err(ConfigError::NotAFile { .. })));
+        assert!(matches!(read_text(&folder.path().join("none")), Err(ConfigError::Read(_))));
+    }
+}
