@@ -1,35 +1,218 @@
-//! `pipeline run`, `status` and `verify`, `plan` and `explain`.
+//! `pipeline run`, `status` and `verify`.
 
-use super::args::{ExplainArgs, PlanArgs, RunArgs, StatusArgs, VerifyArgs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{ConfigArgs, RunArgs, StatusArgs, VerifyArgs};
 use super::failure::{Exit, Failure};
-use super::output::Printer;
+use super::output::{Printer, table};
+use super::progress::{Display, duration, thousands};
 use super::telemetry::Telemetry;
+use crate::config::Provider;
+use crate::config::environment::Environment;
+use crate::config::load::{self, Loaded};
+use crate::llm::recorded::Halt;
+use crate::pipeline::error::RunError;
+use crate::pipeline::ledger::{Status, Summary};
+use crate::pipeline::run::{self, Ended, Options, Watch};
+use crate::pipeline::{status, verify};
+
+/// How long calls in flight may take to finish after Ctrl-C.
+const DRAIN: Duration = Duration::from_secs(30);
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Config(error) => error.into(),
+            error => Self::of(error.exit_code(), &error),
+        }
+    }
+}
 
 /// Starts a run or goes on with one. Returns the exit code.
-pub(super) fn run(_args: &RunArgs, _printer: &Printer, _telemetry: &Telemetry) -> Result<u8, Failure> {
-    Err(unavailable())
+pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    let environment = environment(printer)?;
+    let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    if uses_embedded(&loaded) && !args.offline {
+        super::model::pull(printer)?;
+    }
+    let options = Options {
+        run_dir: Some(run_dir.clone()),
+        fork: args.fork.clone(),
+        retry_failed: args.retry_failed,
+        accept_partial: args.accept_partial,
+        offline: args.offline,
+        allow_network_fs: args.allow_network_fs,
+    };
+    let watch = Arc::new(Watch::new(telemetry.clone()));
+    let display = Display::start(&watch, printer);
+    let result = block_on(make(&loaded, &environment, &options, &watch, printer));
+    display.finish();
+    let ended = result?.map_err(|error| advised(error, &args.config, &run_dir))?;
+    conclude(&ended, printer);
+    if args.json {
+        printer.json(&json!(ended.summary))?;
+    }
+    Ok(ended.exit_code)
+}
+
+fn uses_embedded(loaded: &Loaded) -> bool {
+    loaded.config.used_models().values().any(|model| model.provider == Provider::Embedded)
+}
+
+/// The variables that may be used, and a word on where they come from.
+pub(super) fn environment(printer: &Printer) -> Result<Environment, Failure> {
+    let environment = Environment::load()?;
+    if let Some(file) = environment.file() {
+        printer.detail(&format!("read {}", file.display()));
+        if environment.is_exposed() {
+            printer.warning(&format!("{0} can be read by other users; `chmod 600 {0}` keeps keys private", file.display()));
+        }
+    }
+    Ok(environment)
+}
+
+/// Runs `work` on a runtime of its own.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::of(Exit::Io as u8, &error))?;
+    let result = runtime.block_on(work);
+    // A look-up of a host name that hangs must not hold up the end.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// Runs until the end, or until a signal: the first lets calls in flight finish, the second does not.
+async fn make(
+    loaded: &Loaded,
+    environment: &Environment,
+    options: &Options,
+    watch: &Watch,
+    printer: &Printer,
+) -> Result<Ended, RunError> {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return run::run(loaded, environment, options, watch).await;
+    };
+    let mut work = Box::pin(run::run(loaded, environment, options, watch));
+    tokio::select! {
+        result = &mut work => return result,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    watch.control.stop(Halt::Interrupted);
+    printer.note("stopping once the calls in flight have ended; Ctrl-C again stops at once, just as safely");
+    tokio::select! {
+        result = &mut work => result,
+        _ = interrupt.recv() => Err(RunError::Halted(Halt::Interrupted)),
+        _ = terminate.recv() => Err(RunError::Halted(Halt::Interrupted)),
+        () = tokio::time::sleep(DRAIN) => Err(RunError::Halted(Halt::Interrupted)),
+    }
+}
+
+/// The failure with the command that goes on, where one does.
+fn advised(error: RunError, config: &ConfigArgs, run_dir: &Path) -> Failure {
+    let again = match &config.config {
+        Some(file) => format!("convogen pipeline run -c {}", file.display()),
+        None => "convogen pipeline run".to_owned(),
+    };
+    let resumable = matches!(error.exit_code(), 6 | 7 | 130);
+    let failure = Failure::from(error);
+    if resumable && failure.hint.is_none() {
+        let kept = format!("everything received so far is kept in {}; the same command goes on: {again}", run_dir.display());
+        return failure.with_hint(kept);
+    }
+    failure
+}
+
+/// The closing summary for people.
+fn conclude(ended: &Ended, printer: &Printer) {
+    let summary = &ended.summary;
+    printer.note("");
+    printer.note(&report(summary));
+    let dataset = summary.run_dir.join("dataset");
+    let dataset = dataset.display();
+    printer.note(&format!("dataset: {dataset}"));
+    if let Some((id, split)) = &ended.example {
+        let run_dir = summary.run_dir.display();
+        printer.note(&format!("  read it      less {dataset}/jsonl/conversations-{split}.jsonl"));
+        printer.note(&format!("  about it     less {dataset}/README.md"));
+        printer.note(&format!("  how it came  convogen explain {id} --run-dir {run_dir}"));
+    }
+}
+
+/// Status, outcomes and spend as a few lines.
+fn report(summary: &Summary) -> String {
+    let run_dir = summary.run_dir.display();
+    let standing = match summary.status {
+        Status::Finished => format!("{run_dir} is finished"),
+        Status::Short => format!("{run_dir} is finished, with fewer accepted than asked for"),
+        Status::Partial => format!("{run_dir} was sealed as it was when the budget was reached"),
+        Status::Resumable => format!("{run_dir} is not finished; the same command goes on with it"),
+    };
+    let header = ["", "accepted", "duplicate", "rejected", "refused", "failed", "over budget"].map(str::to_owned);
+    let mut rows = vec![header.to_vec()];
+    for stage in ["personas", "situations", "conversations"] {
+        let Some(tally) = summary.stages.get(stage) else { continue };
+        let counts =
+            [tally.accepted, tally.duplicate, tally.rejected, tally.refused, tally.failed, tally.over_budget];
+        rows.push([stage.to_owned()].into_iter().chain(counts.map(thousands)).collect());
+    }
+    let usage = &summary.usage;
+    let mut spend = format!(
+        "{} calls, {} prompt tokens ({} cached), {} completion tokens",
+        thousands(usage.calls),
+        thousands(usage.prompt_tokens),
+        thousands(usage.cached_prompt_tokens),
+        thousands(usage.completion_tokens),
+    );
+    if let Some(cost) = usage.cost {
+        spend += &format!(", cost {cost:.4}");
+    }
+    if usage.possibly_billed > 0 {
+        spend += &format!("; {} more may have been billed without a reply", thousands(usage.possibly_billed));
+    }
+    let time = if summary.wall_s > 0.0 { format!(", {}", duration(summary.wall_s)) } else { String::new() };
+    format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
 }
 
 /// Shows the progress of a run.
-pub(super) fn status(_args: &StatusArgs, _printer: &Printer) -> Result<u8, Failure> {
-    Err(unavailable())
+pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure> {
+    let found = status::status(&args.run_dir)?;
+    if args.json {
+        printer.json(&json!(found.summary))?;
+    } else {
+        printer.data(&report(&found.summary))?;
+        for reason in &found.reasons {
+            printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;
+        }
+    }
+    Ok(Exit::Reached as u8)
 }
 
 /// Checks the files of a run.
-pub(super) fn verify(_args: &VerifyArgs, _printer: &Printer) -> Result<u8, Failure> {
-    Err(unavailable())
-}
-
-/// Shows what a run would cost.
-pub(super) fn plan(_args: &PlanArgs, _printer: &Printer) -> Result<u8, Failure> {
-    Err(unavailable())
-}
-
-/// Shows the messages behind a conversation.
-pub(super) fn explain(_args: &ExplainArgs, _printer: &Printer) -> Result<u8, Failure> {
-    Err(unavailable())
-}
-
-fn unavailable() -> Failure {
-    Failure::new(Exit::Usage, "not available in this build")
+pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<u8, Failure> {
+    let found = verify::verify(&args.run_dir, args.salvage.as_deref())?;
+    if args.json {
+        printer.json(&json!(found))?;
+    } else {
+        for damage in &found.damage {
+            printer.data(damage)?;
+        }
+        let (files, replies) = (thousands(found.files), thousands(found.replies));
+        printer.data(&format!("{files} files and {replies} recorded replies checked"))?;
+        if let Some(salvaged) = &found.salvaged {
+            printer.data(salvaged)?;
+        }
+    }
+    if found.damage.is_empty() {
+        return Ok(Exit::Reached as u8);
+    }
+    let failure = Failure::new(Exit::Damage, format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()));
+    Err(failure.with_hint("`convogen pipeline verify RUN_DIR --salvage NEW_DIR` saves the replies that are sound"))
 }

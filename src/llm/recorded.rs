@@ -21,7 +21,7 @@ use super::retry::{Decision, Retry};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
 use super::{Transient, Usage};
 use crate::draw::Draw;
-use crate::prompt::PromptError;
+use crate::prompt::template::PromptError;
 use crate::store::journal::{Archive, Journal, JournalError, Kind};
 
 /// Part of every key: a change to what keys are made of gets a new number.
@@ -147,9 +147,9 @@ pub type Tap = Box<dyn Fn(&Site<'_>, &ChatRequest, &Answer) + Send + Sync>;
 
 /// Where replies come from.
 pub struct Calls {
-    /// What this run has recorded.
-    pub journal: Arc<Journal>,
-    /// What another run recorded, for forks.
+    /// What this run has recorded and records; `None` when nothing is to be recorded.
+    pub journal: Option<Arc<Journal>>,
+    /// What a run recorded that is over: the one this was forked from, or the one that is looked at.
     pub inherited: Option<Archive>,
     /// What may be spent.
     pub budget: Arc<Budget>,
@@ -275,15 +275,16 @@ impl Calls {
 
     /// What this run, or the one it was forked from, has on record.
     async fn recorded(&self, key: &str, site: &Site<'_>) -> Result<Option<Answer>, Halt> {
-        let wanted =
-            |recorded: &RecordedReply| !(self.retry_failed && matches!(recorded.answer, Answer::Failed { .. }));
-        if let Some(recorded) = self.journal.get_as::<RecordedReply>(key)?.filter(wanted) {
+        let wanted = |recorded: &RecordedReply| !(self.retry_failed && matches!(recorded.answer, Answer::Failed { .. }));
+        if let Some(journal) = &self.journal
+            && let Some(recorded) = journal.get_as::<RecordedReply>(key)?.filter(wanted)
+        {
             return Ok(Some(recorded.answer));
         }
         let Some(archive) = &self.inherited else { return Ok(None) };
         let Some(recorded) = archive.get_as::<RecordedReply>(key)?.filter(wanted) else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
-        self.journal.append(Kind::Reply, Some(key), Some(site.item), &copy).await?;
+        self.write(Kind::Reply, key, site, &copy).await?;
         Ok(Some(copy.answer))
     }
 
@@ -436,7 +437,8 @@ impl Calls {
     }
 
     async fn write<B: Serialize + Sync>(&self, kind: Kind, key: &str, site: &Site<'_>, body: &B) -> Result<(), Halt> {
-        match self.journal.append(kind, Some(key), Some(site.item), body).await {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        match journal.append(kind, Some(key), Some(site.item), body).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.control.stop(error.into())),
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::error::RunError;
+use super::identity::Identity;
 use super::inputs::Inputs;
 use super::models;
 use super::run::Watch;
@@ -166,7 +167,8 @@ async fn replay_situations(
     personas: &[Persona],
 ) -> Result<(), RunError> {
     let watch = Watch::default();
-    let steps = Steps::replaying(config, inputs, dir, &watch, calls);
+    let identity = Identity::of(config, inputs, None);
+    let steps = Steps { config, inputs, identity: &identity, dir, source: None, accept_partial: false, watch: &watch, calls };
     steps.generate(personas).await.map(drop)
 }
 

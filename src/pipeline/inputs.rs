@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded};
+use crate::config::prompts;
 use crate::config::{Config, PromptConfig, SituationMode};
-use crate::prompt::shots::Shot;
-use crate::prompt::{PromptError, ShotError, Template};
+use crate::prompt::shots::{Shot, ShotError};
+use crate::prompt::template::PromptError;
 use crate::stages::conversations::agents::{PromptFile, Prompts};
+use crate::stages::situations::Prompt;
 use crate::stages::situations::coverage::{Coverage, CoverageError};
-use crate::stages::situations::hub::Example;
-use crate::stages::situations::{self, Prompt};
 use crate::store::fs::{self, FsError};
 
 /// The texts by their name below `inputs/`.
@@ -41,6 +41,12 @@ pub enum InputsError {
     /// A file.
     #[error(transparent)]
     File(#[from] FsError),
+    /// The prompt configuration cannot be kept, or the kept one cannot be read.
+    #[error("{PROMPT_CONFIG}: {message}")]
+    Kept {
+        /// Why.
+        message: String,
+    },
     /// The copy in the run directory has a hole.
     #[error("{path} is missing from the run directory", path = path.display())]
     Missing {
@@ -72,7 +78,7 @@ impl Inputs {
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
             let text = match path {
                 Some(path) => fs::read_to_string(&loaded.path(path))?,
-                None => assets::text(&format!("prompts/conversations/{name}")).to_owned(),
+                None => assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default().to_owned(),
             };
             texts.insert(name.to_owned(), text);
         }
@@ -82,8 +88,11 @@ impl Inputs {
     /// Reads the copy in a run directory's `inputs/`.
     pub fn read(folder: &Path) -> Result<Self, InputsError> {
         let mut texts = BTreeMap::new();
-        for name in fs::list_files(folder)? {
-            texts.insert(name.clone(), fs::read_to_string(&folder.join(&name))?);
+        for (prefix, folder) in [("", folder.to_owned()), (SHOTS, folder.join(SHOTS))] {
+            let names = if folder.is_dir() { fs::list_files(&folder)? } else { Vec::new() };
+            for name in names {
+                texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
+            }
         }
         Ok(Self { texts })
     }
@@ -109,22 +118,17 @@ impl Inputs {
     pub fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
         let text = self.text(SITUATIONS)?;
         Ok(Prompt {
-            template: Template::parse(SITUATIONS, text, situations::SECTIONS, situations::VARIABLES)?,
+            template: crate::prompt::situations::parse(SITUATIONS, text)?,
             config: self.prompt_config()?,
             mode: config.situations.mode,
             language: config.language.clone(),
         })
     }
 
-    /// The hand-written examples, as prompts show them.
-    pub fn shots(&self, mode: SituationMode) -> Result<Vec<Example>, InputsError> {
+    /// The hand-written examples, in the order of the prompt configuration.
+    pub fn shots(&self) -> Result<Vec<Shot>, InputsError> {
         let shots = self.texts.iter().filter_map(|(name, text)| Some((name.strip_prefix(SHOTS)?, text)));
-        shots
-            .map(|(name, text)| {
-                let shot = Shot::parse(name, text)?;
-                Ok(Example { id: name.to_owned(), input: shot.input(), output: shot.output(mode) })
-            })
-            .collect()
+        shots.map(|(name, text)| Ok(Shot::parse(Path::new(without_number(name)), text)?)).collect()
     }
 
     /// The prompts of the conversations stage, parsed.
@@ -140,10 +144,29 @@ impl Inputs {
     }
 
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {
-        Ok(crate::config::load::parse_prompt_config(PROMPT_CONFIG, self.text(PROMPT_CONFIG)?)?)
+        serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
+            .map_err(|error| InputsError::Kept { message: error.to_string() })
     }
 
     fn text(&self, name: &str) -> Result<&str, InputsError> {
         self.texts.get(name).map(String::as_str).ok_or_else(|| InputsError::Missing { path: name.into() })
     }
+}
+
+fn gather_situations(loaded: &Loaded, texts: &mut BTreeMap<String, String>) -> Result<(), InputsError> {
+    let prompts = prompts::prompt_config(loaded)?;
+    let kept = serde_saphyr::to_string(&prompts.config);
+    let kept = kept.map_err(|error| InputsError::Kept { message: error.to_string() })?;
+    texts.insert(PROMPT_CONFIG.to_owned(), kept);
+    texts.insert(SITUATIONS.to_owned(), prompts.prompt()?.text);
+    for (at, shot) in prompts.shots()?.into_iter().enumerate() {
+        let name = Path::new(&shot.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Numbered, because their order matters and two folders may hold files of one name.
+        texts.insert(format!("{SHOTS}{at:03}-{name}"), shot.text);
+    }
+    Ok(())
+}
+
+fn without_number(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(_, name)| name)
 }

@@ -24,6 +24,9 @@ use crate::stages::situations::import::{self, Import};
 use crate::stages::situations::{self, Made};
 use crate::store::run::RunDir;
 
+/// The personas that are used when the configuration names none.
+const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
+
 /// Everything the stages of a run work with.
 pub(super) struct Steps<'a> {
     pub(super) config: &'a Config,
@@ -80,7 +83,7 @@ impl Steps<'_> {
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
         let source = match &self.source {
             Some(path) => personas::Source::File(path.clone()),
-            None => personas::Source::BuiltIn(assets::text(assets::PERSONAS)),
+            None => personas::Source::BuiltIn(assets::builtin(BUILT_IN_PERSONAS).unwrap_or_default()),
         };
         let length = &self.config.personas.length;
         let options = personas::Options {
@@ -181,7 +184,7 @@ impl Steps<'_> {
         self.config.dedup.enabled.then_some(threshold)
     }
 
-    async fn generate(&self, people: &[Persona]) -> Result<Made, RunError> {
+    pub(super) async fn generate(&self, people: &[Persona]) -> Result<Made, RunError> {
         let settings = &self.config.situations;
         let prompt = self.inputs.situations_prompt(self.config)?;
         let cast = match settings.mode {
@@ -201,7 +204,7 @@ impl Steps<'_> {
             coverage: self.inputs.coverage()?,
             dedup: self.threshold(self.config.dedup.situations),
             splits: &self.config.compile.splits,
-            shots: self.inputs.shots(settings.mode)?,
+            shots: self.inputs.shots()?,
             calls: &self.calls,
             seed: self.config.seed,
         };

@@ -7,14 +7,12 @@
 
 pub mod arrow;
 mod conversation;
-mod language;
 mod outcome;
 pub mod parquet;
 mod persona;
 mod situation;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
-pub use language::language_name;
 pub use outcome::{Dropped, Outcome, Tally};
 pub use persona::Persona;
 pub use situation::{Participant, Relation, Situation};

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::config::Layout;
 use crate::llm::{Message, MessageRole};
-use crate::prompt::{PromptError, Template};
+use crate::prompt::language;
+use crate::prompt::template::{PromptError, Template};
 use crate::record::{Participant, Situation, Turn};
 
 /// The prompts of the conversations stage.
@@ -138,7 +139,7 @@ pub struct Script<'a> {
 impl<'a> Script<'a> {
     /// The script for `situation`.
     pub fn new(prompts: &'a Prompts, layout: Layout, situation: &'a Situation) -> Result<Self, PromptError> {
-        let language_name = crate::record::language_name(&situation.language);
+        let language_name = language::name(&situation.language);
         let mut script = Self { prompts, layout, situation, language_name, opener: String::new() };
         script.opener = prompts.speaker.render("opener", &script.values())?;
         Ok(script)

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::round::Slot;
-use crate::config::SituationMode;
 use crate::draw::Draw;
-use crate::prompt::reply::Draft;
-use crate::prompt::shots;
+use crate::prompt::draft::Draft;
 use crate::record::{Participant, Relation, Situation};
 
 /// What a situation takes from its call.
@@ -21,16 +19,6 @@ pub(super) struct Context<'a> {
 /// Name and persona of the people a model invented.
 pub(super) fn proposed_names(draft: &Draft) -> Vec<(String, String)> {
     draft.personas.iter().map(|person| (person.name.clone(), person.persona.clone().unwrap_or_default())).collect()
-}
-
-/// The people given, as a prompt shows them.
-pub(super) fn example_input(slot: &Slot) -> String {
-    shots::people_as_text(slot.people.iter().map(|person| (person.name.as_str(), person.persona.as_str())))
-}
-
-/// The situation as the reply of a prompt would have it.
-pub(super) fn example_output(draft: &Draft, mode: SituationMode) -> String {
-    draft.to_json(mode)
 }
 
 /// The record of `draft`. `names` replace the ones the model gave, wherever they stand.

@@ -12,24 +12,14 @@ use serde::Serialize;
 
 use crate::config::{self, ShotSelection};
 use crate::draw::Draw;
+use crate::prompt::shots::Shot;
 use crate::stages::dedup::{Dedup, Shingling};
-
-/// An example as a prompt shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Example {
-    /// The shot's file name, or the id of an accepted situation.
-    pub id: String,
-    /// The people given; empty where the model invents them.
-    pub input: String,
-    /// The situation as JSON.
-    pub output: String,
-}
 
 /// What prompts draw from.
 #[derive(Debug)]
 pub struct Hub {
     settings: config::Hub,
-    seeds: Vec<Arc<Example>>,
+    seeds: Vec<Arc<Shot>>,
     grown: Snapshot,
     gate: Dedup,
     uses: BTreeMap<String, u64>,
@@ -37,7 +27,7 @@ pub struct Hub {
 }
 
 /// The accepted situations in the hub at some moment.
-pub type Snapshot = Vec<Arc<Example>>;
+pub type Snapshot = Vec<Arc<Shot>>;
 
 /// What the hub did, for the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -56,7 +46,7 @@ pub struct Figures {
 
 impl Hub {
     /// A hub that starts with hand-written shots.
-    pub fn new(settings: config::Hub, seeds: Vec<Example>) -> Self {
+    pub fn new(settings: config::Hub, seeds: Vec<Shot>) -> Self {
         // Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
         let gate = Dedup::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3));
         let seeds = seeds.into_iter().map(Arc::new).collect();
@@ -91,8 +81,8 @@ impl Hub {
             }
         };
         for example in &chosen {
-            *self.uses.entry(example.id.clone()).or_default() += 1;
-            let grown = !self.seeds.iter().any(|seed| seed.id == example.id);
+            *self.uses.entry(example.name.clone()).or_default() += 1;
+            let grown = !self.seeds.iter().any(|seed| seed.name == example.name);
             if grown { self.figures.grown_shown += 1 } else { self.figures.seeds_shown += 1 }
         }
         chosen
@@ -108,12 +98,12 @@ impl Hub {
     }
 
     /// Offers an accepted situation, of which `text` is compared.
-    pub fn offer(&mut self, example: Example, text: &str) {
+    pub fn offer(&mut self, example: Shot, text: &str) {
         if self.gate.max_similarity(text) > 1.0 - self.settings.novelty {
             self.figures.not_novel += 1;
             return;
         }
-        self.gate.add(&example.id, text);
+        self.gate.add(&example.name, text);
         self.grown.push(Arc::new(example));
         self.figures.admitted += 1;
         while self.grown.len() > self.settings.cap {
@@ -123,7 +113,7 @@ impl Hub {
 
     /// The most used leaves; of equals the oldest.
     fn evict(&mut self) {
-        let uses = |example: &Arc<Example>| self.uses.get(&example.id).copied().unwrap_or(0);
+        let uses = |example: &Arc<Shot>| self.uses.get(&example.name).copied().unwrap_or(0);
         let most = self.grown.iter().map(uses).max().unwrap_or(0);
         if let Some(at) = self.grown.iter().position(|example| uses(example) == most) {
             self.grown.remove(at);
@@ -135,9 +125,18 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::draft::Draft;
 
-    fn example(id: &str) -> Example {
-        Example { id: id.to_owned(), input: String::new(), output: String::new() }
+    fn example(name: &str) -> Shot {
+        let text = String::new;
+        let draft = Draft {
+            personas: Vec::new(),
+            relations: Vec::new(),
+            situation: text(),
+            topic: text(),
+            conversation_starter: text(),
+        };
+        Shot { name: name.to_owned(), draft }
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
@@ -161,7 +160,7 @@ mod tests {
         for n in 0..400 {
             let mut draw = Draw::new(n, &["prompt"]);
             let shown = hub.examples(&snapshot, ShotSelection::Random, 3, &mut draw);
-            let seeds = shown.iter().filter(|e| e.id.starts_with("shot")).count();
+            let seeds = shown.iter().filter(|e| e.name.starts_with("shot")).count();
             assert_eq!(shown.len(), 3);
             assert!((1..=2).contains(&seeds), "3 x 0.5 is one or two");
         }
@@ -174,9 +173,9 @@ mod tests {
     fn an_empty_hub_leaves_the_shots() {
         let mut hub = hub(0.0, 100);
         let shown = hub.examples(&Vec::new(), ShotSelection::Random, 3, &mut Draw::new(1, &["p"]));
-        assert!(shown.len() == 3 && shown.iter().all(|e| e.id.starts_with("shot")));
+        assert!(shown.len() == 3 && shown.iter().all(|e| e.name.starts_with("shot")));
         let fixed = hub.examples(&Vec::new(), ShotSelection::Fixed, 2, &mut Draw::new(1, &["p"]));
-        assert_eq!(fixed.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["shot-0", "shot-1"]);
+        assert_eq!(fixed.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["shot-0", "shot-1"]);
     }
 
     #[test]
@@ -195,7 +194,7 @@ mod tests {
         let only_second: Snapshot = hub.snapshot().into_iter().skip(1).collect();
         hub.examples(&only_second, ShotSelection::Random, 1, &mut Draw::new(1, &["p"]));
         hub.offer(example("s-3"), &text(3));
-        let left: Vec<String> = hub.snapshot().iter().map(|e| e.id.clone()).collect();
+        let left: Vec<String> = hub.snapshot().iter().map(|e| e.name.clone()).collect();
         assert_eq!(left, ["s-1", "s-3"]);
     }
 }

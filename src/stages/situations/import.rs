@@ -9,9 +9,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Made, Notes, STAGE, draft};
+use crate::prompt::draft::{Draft, Tie};
 use crate::record::{Dropped, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
 use crate::stages::dedup::{self, Dedup, Shingling, Verdict};
@@ -65,36 +66,20 @@ pub enum ImportError {
     },
 }
 
+/// The keys of a line beyond those of a draft.
 #[derive(Deserialize)]
 struct Row {
-    id: Option<serde_json::Value>,
-    personas: Vec<RowPerson>,
-    relations: Vec<serde_json::Value>,
-    situation: String,
-    topic: String,
-    conversation_starter: String,
+    id: Option<Value>,
     language: Option<String>,
     split: Option<String>,
     attributes: Option<String>,
+    personas: Vec<RowPerson>,
 }
 
 #[derive(Deserialize)]
 struct RowPerson {
     id: Option<String>,
-    name: String,
-    description: String,
-    persona: String,
-    stance: Option<String>,
-    goal: Option<String>,
     knowledge: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RowRelation {
-    from: String,
-    to: String,
-    r#type: Option<String>,
-    text: Option<String>,
 }
 
 /// Reads the file and removes duplicates, the earlier one staying.
@@ -143,7 +128,7 @@ fn reject(source: &Path, line: u64, detail: String) -> Dropped {
 fn keep(made: &mut Made, index: &mut Option<Dedup>, situation: Situation, dedup: Option<f64>) {
     let text = dedup::situation_text(&situation);
     if let Some(threshold) = dedup {
-        let index = index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_corpus([text.as_str()])));
+        let index = index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_language(&situation.language)));
         if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
             made.duplicates.push((situation.id, found));
             return;
@@ -178,25 +163,18 @@ fn read_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String,
 }
 
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, String> {
-    let row: Row = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let draft = Draft::from_value(&value).map_err(|flaw| flaw.to_string())?;
+    draft.check().map_err(|flaw| flaw.to_string())?;
+    let row = Row::deserialize(&value).map_err(|error| error.to_string())?;
     let id = match row.id {
-        Some(serde_json::Value::String(id)) if !id.trim().is_empty() => id,
-        Some(serde_json::Value::Number(id)) => id.to_string(),
+        Some(Value::String(id)) if !id.trim().is_empty() => id,
+        Some(Value::Number(id)) => id.to_string(),
         None => format!("line-{number:08}"),
-        Some(_) => return Err("`id` must be a text that is not empty".to_owned()),
+        Some(_) => return Err("id: a text is wanted".to_owned()),
     };
-    if !(2..=12).contains(&row.personas.len()) {
-        return Err(format!("`personas` has {} people; 2 to 12 are needed", row.personas.len()));
-    }
-    for (key, text) in
-        [("situation", &row.situation), ("topic", &row.topic), ("conversation_starter", &row.conversation_starter)]
-    {
-        if text.trim().is_empty() {
-            return Err(format!("`{key}` is empty"));
-        }
-    }
-    let people = people(&id, row.personas)?;
-    let relations = row.relations.iter().map(|relation| self::relation(relation, &people)).collect::<Result<_, _>>()?;
+    let people = people(&id, &draft, row.personas);
+    let relations = draft.relations.iter().map(|tie| relation(tie, &people)).collect();
     // People who appear in several situations of the file cannot be kept apart without joining half the file; the
     // smallest persona decides, so that at least equal groups stay together.
     let anchor = people.iter().map(|person| person.persona.as_str()).min().unwrap_or_default();
@@ -205,9 +183,9 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
         split: split.unwrap_or_else(|| draft::split_of(import.seed, anchor, import.splits)),
         personas: people,
         relations,
-        situation: row.situation.trim().to_owned(),
-        topic: row.topic.trim().to_owned(),
-        conversation_starter: row.conversation_starter.trim().to_owned(),
+        situation: draft.situation,
+        topic: draft.topic,
+        conversation_starter: draft.conversation_starter,
         language: row.language.unwrap_or_else(|| import.language.to_owned()),
         attributes: row.attributes.unwrap_or_else(|| "{}".to_owned()),
         provenance: json!({"mode": "file", "line": number}).to_string(),
@@ -218,55 +196,27 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
     Ok(situation)
 }
 
-fn people(id: &str, rows: Vec<RowPerson>) -> Result<Vec<Participant>, String> {
-    let mut names = BTreeSet::new();
-    rows.into_iter()
-        .enumerate()
-        .map(|(at, row)| {
-            let name = row.name.trim().to_owned();
-            if name.is_empty() || !names.insert(name.to_lowercase()) {
-                return Err(format!("`personas[{at}].name` is empty or stands twice"));
-            }
-            if row.description.trim().is_empty() && row.persona.trim().is_empty() {
-                return Err(format!("`personas[{at}]` has neither description nor persona"));
-            }
-            Ok(Participant {
-                id: row.id.unwrap_or_else(|| format!("{id}-p{}", at + 1)),
-                name,
-                description: row.description,
-                persona: row.persona,
-                stance: row.stance,
-                goal: row.goal,
-                knowledge: row.knowledge,
-            })
+fn people(id: &str, draft: &Draft, rows: Vec<RowPerson>) -> Vec<Participant> {
+    let people = draft.personas.iter().zip(rows).enumerate();
+    people
+        .map(|(at, (person, row))| Participant {
+            id: row.id.unwrap_or_else(|| format!("{id}-p{}", at + 1)),
+            name: person.name.clone(),
+            description: person.description.clone(),
+            persona: person.persona.clone().unwrap_or_default(),
+            stance: person.stance.clone(),
+            goal: person.goal.clone(),
+            knowledge: row.knowledge,
         })
         .collect()
 }
 
-/// A relation from an object, whose ends are names or ids, or from a sentence that mentions two names.
-fn relation(value: &serde_json::Value, people: &[Participant]) -> Result<Relation, String> {
-    let known = |end: &str| {
-        let found = people.iter().find(|person| person.id == end || person.name.eq_ignore_ascii_case(end));
-        found.map(|person| person.id.clone())
+fn relation(tie: &Tie, people: &[Participant]) -> Relation {
+    let id = |name: &str| {
+        let person = people.iter().find(|person| person.name == name);
+        person.map(|person| person.id.clone()).unwrap_or_default()
     };
-    if let Some(text) = value.as_str() {
-        let mut mentioned: Vec<(usize, &Participant)> =
-            people.iter().filter_map(|person| Some((text.find(first_name(&person.name))?, person))).collect();
-        mentioned.sort_by_key(|(at, _)| *at);
-        let end = |at: usize| mentioned.get(at).map(|(_, person)| person.id.clone()).unwrap_or_default();
-        return Ok(Relation { from: end(0), to: end(1), r#type: String::new(), text: text.to_owned() });
-    }
-    let row: RowRelation = serde_json::from_value(value.clone()).map_err(|error| format!("`relations`: {error}"))?;
-    let end =
-        |name: &str| known(name).ok_or_else(|| format!("`relations` names `{name}`, who is not among the personas"));
-    let (from, to) = (end(&row.from)?, end(&row.to)?);
-    let r#type = row.r#type.unwrap_or_default();
-    let text = row.text.unwrap_or_else(|| format!("{} is {} of {}", row.from, r#type, row.to));
-    Ok(Relation { from, to, r#type, text })
-}
-
-fn first_name(name: &str) -> &str {
-    name.split(' ').next().unwrap_or(name)
+    Relation { from: id(&tie.from), to: id(&tie.to), r#type: tie.r#type.clone(), text: tie.text.clone() }
 }
 
 #[cfg(test)]

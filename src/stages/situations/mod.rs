@@ -21,7 +21,7 @@ use serde_json::json;
 
 use self::casting::Cast;
 use self::coverage::Coverage;
-use self::hub::{Example, Figures, Hub, Snapshot};
+use self::hub::{Figures, Hub, Snapshot};
 use self::names::Namer;
 use self::round::{Call, Filled, Person, Slot};
 use super::Progress;
@@ -30,9 +30,10 @@ use crate::config::{GroupSize, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::Role;
 use crate::llm::recorded::{Calls, Halt};
+use crate::prompt::shots::Shot;
 use crate::record::{Dropped, Outcome, Persona, Situation, Tally};
 
-pub use self::round::{Prompt, SECTIONS, VARIABLES};
+pub use self::round::Prompt;
 
 /// The stage's name in keys, draws and folders.
 pub const STAGE: &str = "situations";
@@ -57,7 +58,7 @@ pub struct Stage<'a> {
     /// Split shares, for people the model invents.
     pub splits: &'a BTreeMap<String, f64>,
     /// Hand-written examples.
-    pub shots: Vec<Example>,
+    pub shots: Vec<Shot>,
     /// Where replies come from.
     pub calls: &'a Calls,
     /// The run's seed.
@@ -248,7 +249,7 @@ impl Stage<'_> {
     fn take_call(&self, desk: &mut Desk, call: Call, filled: Vec<Filled>, progress: &Progress) {
         let provenance = json!({
             "prompt": self.prompt.template.hash(),
-            "shots": call.examples.iter().map(|example| example.id.as_str()).collect::<Vec<_>>(),
+            "shots": call.examples.iter().map(|example| example.name.as_str()).collect::<Vec<_>>(),
             "model": self.calls.profile(Role::Situations).model,
             "tier": self.calls.profile(Role::Situations).tier,
             "mode": self.settings.mode,
@@ -268,11 +269,8 @@ impl Stage<'_> {
                         attributes: &call.attributes,
                         provenance: &provenance,
                     };
-                    let example_input = draft::example_input(slot);
-                    let example_output = draft::example_output(&draft, self.settings.mode);
                     let situation = draft::record(slot, *draft, names, &context);
-                    let example = Example { id: situation.id.clone(), input: example_input, output: example_output };
-                    self.accept(desk, situation, example, &call.attributes);
+                    self.accept(desk, situation, &call.attributes);
                 }
             }
             progress.advance(1, desk.made.accepted.len() as u64);
@@ -280,17 +278,17 @@ impl Stage<'_> {
     }
 
     /// Deduplicates, keeps, and offers to the hub.
-    fn accept(&self, desk: &mut Desk, situation: Situation, example: Example, cell: &BTreeMap<String, String>) {
+    fn accept(&self, desk: &mut Desk, situation: Situation, cell: &BTreeMap<String, String>) {
         let text = dedup::situation_text(&situation);
         if let Some(threshold) = self.dedup {
-            // One shingle length for the corpus; the first situation tells its script and length.
-            let index = desk.index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_corpus([text.as_str()])));
+            let shingling = || Shingling::for_language(&self.prompt.language);
+            let index = desk.index.get_or_insert_with(|| Dedup::new(threshold, shingling()));
             if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
                 desk.made.duplicates.push((situation.id, found));
                 return;
             }
         }
-        desk.hub.offer(example, &text);
+        desk.hub.offer(Shot::from_situation(&situation), &text);
         if !cell.is_empty() {
             let cell: Vec<String> = cell.iter().map(|(name, value)| format!("{name}={value}")).collect();
             *desk.made.notes.coverage.entry(cell.join(",")).or_default() += 1;

@@ -2,33 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde_json::Value;
 
 use super::hub::Snapshot;
 use crate::config::{PromptConfig, SituationMode};
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
 use crate::llm::{Finish, Message, Reply, ReplyFormat, Role};
-use crate::prompt::reply::{self, Draft};
-use crate::prompt::schema::{self, People};
-use crate::prompt::{PromptError, Template};
+use crate::prompt::draft::Draft;
+use crate::prompt::leak::Leaks;
+use crate::prompt::reply::{self, Standard};
+use crate::prompt::situations::{Attribute, Example, Given, Values};
+use crate::prompt::template::{PromptError, Template};
+use crate::prompt::{Wanted, language, schema};
 use crate::record::Outcome;
 
-/// Sections a situations prompt has.
-pub const SECTIONS: &[&str] = &["system", "user", "repair"];
-/// What a situations prompt can be filled with.
-pub const VARIABLES: &[&str] = &[
-    "language",
-    "language_name",
-    "count",
-    "groups",
-    "min_people",
-    "max_people",
-    "shots",
-    "attributes",
-    "intent",
-    "schema",
-    "error",
-];
 /// Tokens a call may have at least, whatever a spoken turn may have: a situation is longer than a turn.
 const LEAST_TOKENS: u32 = 1000;
 
@@ -44,9 +31,8 @@ pub(super) struct Slot {
 }
 
 /// A person given to the model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Person {
-    #[serde(skip)]
     pub(super) id: String,
     pub(super) name: String,
     pub(super) persona: String,
@@ -81,33 +67,6 @@ pub struct Prompt {
     pub language: String,
 }
 
-#[derive(Serialize)]
-struct Values<'a> {
-    language: &'a str,
-    language_name: String,
-    count: usize,
-    groups: Vec<&'a [Person]>,
-    min_people: usize,
-    max_people: usize,
-    shots: Vec<Shown<'a>>,
-    attributes: Vec<Attribute<'a>>,
-    intent: Option<&'a str>,
-    schema: String,
-    error: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    input: &'a str,
-    output: &'a str,
-}
-
-#[derive(Serialize)]
-struct Attribute<'a> {
-    name: &'a str,
-    value: &'a str,
-}
-
 impl Prompt {
     /// Makes `call` and returns what came of each of its slots, in their order.
     pub(super) async fn fill(&self, calls: &Calls, call: &Call) -> Result<Vec<Filled>, Halt> {
@@ -115,10 +74,14 @@ impl Prompt {
             Answer::Reply(reply) => reply,
             lost => return Ok(lost_slots(&lost, call.slots.len())),
         };
-        let drafts = self.read(call, &first);
+        let standard = match calls.profile(Role::Situations).tier {
+            "demo" => Standard::Demo,
+            _ => Standard::Full,
+        };
+        let drafts = self.read(call, &first, standard);
         let Some(error) = complaint(&drafts) else { return Ok(drafts.into_iter().map(filled).collect()) };
         let second = match self.ask(calls, call, 1, Some((&first, error))).await? {
-            Answer::Reply(reply) => self.read(call, &reply),
+            Answer::Reply(reply) => self.read(call, &reply, standard),
             // What was sound in the first reply is paid for and stays.
             Answer::Refused { .. } | Answer::Failed { .. } => Vec::new(),
         };
@@ -139,7 +102,7 @@ impl Prompt {
         attempt: u32,
         repair: Option<(&Reply, String)>,
     ) -> Result<Answer, Halt> {
-        let schema = self.schema(call);
+        let schema = schema::situations_schema(&self.wanted(call));
         let messages = self.messages(call, &schema, repair)?;
         let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
@@ -148,18 +111,20 @@ impl Prompt {
         calls.ask_at_length(&site, messages, format, max_tokens).await
     }
 
-    fn messages(
+    /// The messages of a call; `repair` is a reply that could not be used, and why.
+    pub(super) fn messages(
         &self,
         call: &Call,
-        schema: &serde_json::Value,
+        schema: &Value,
         repair: Option<(&Reply, String)>,
     ) -> Result<Vec<Message>, PromptError> {
-        let mut values = self.values(call, schema);
+        let (schema, language_name) = (schema.to_string(), language::name(&self.language));
+        let mut values = self.values(call, &schema, &language_name);
         let mut messages = vec![
             Message::system(self.template.render("system", &values)?),
             Message::user(self.template.render("user", &values)?),
         ];
-        if let Some((reply, error)) = repair {
+        if let Some((reply, error)) = &repair {
             values.error = Some(error);
             messages.push(Message::assistant(reply.text.clone()));
             messages.push(Message::user(self.template.render("repair", &values)?));
@@ -167,50 +132,55 @@ impl Prompt {
         Ok(messages)
     }
 
-    fn values<'a>(&'a self, call: &'a Call, schema: &serde_json::Value) -> Values<'a> {
-        let sizes = call.slots.iter().map(|slot| slot.size);
+    fn values<'a>(&'a self, call: &'a Call, schema: &'a str, language_name: &'a str) -> Values<'a> {
+        let given = |slot: &'a Slot| slot.people.iter().map(|p| Given { name: &p.name, persona: &p.persona }).collect();
+        let with_people = call.slots.iter().filter(|slot| !slot.people.is_empty());
+        let mode = self.wanted(call).mode();
+        let (min_people, max_people) = sizes(call);
         Values {
             language: &self.language,
-            language_name: crate::record::language_name(&self.language),
+            language_name,
             count: call.slots.len(),
-            groups: call.slots.iter().map(|slot| slot.people.as_slice()).filter(|people| !people.is_empty()).collect(),
-            min_people: sizes.clone().min().unwrap_or(0),
-            max_people: sizes.max().unwrap_or(0),
-            shots: call.examples.iter().map(|e| Shown { input: &e.input, output: &e.output }).collect(),
+            groups: with_people.map(given).collect(),
+            min_people,
+            max_people,
+            shots: call.examples.iter().map(|shot| Example::new(shot, mode)).collect(),
             attributes: call.attributes.iter().map(|(name, value)| Attribute { name, value }).collect(),
             intent: None,
-            schema: schema.to_string(),
+            schema: Some(schema),
             error: None,
         }
     }
 
-    fn schema(&self, call: &Call) -> serde_json::Value {
-        schema::situations(&self.people(call), call.slots.len())
-    }
-
-    fn people(&self, call: &Call) -> People {
+    pub(super) fn wanted(&self, call: &Call) -> Wanted {
+        let (min, max) = sizes(call);
         match self.mode {
-            SituationMode::Auto => {
-                let sizes = call.slots.iter().map(|slot| slot.size);
-                People::Invented { min: sizes.clone().min().unwrap_or(2), max: sizes.max().unwrap_or(2) }
+            SituationMode::Auto => Wanted::Invented { count: call.slots.len(), min, max },
+            SituationMode::Predefined | SituationMode::File => {
+                let names = |slot: &Slot| slot.people.iter().map(|person| person.name.clone()).collect();
+                Wanted::Given(call.slots.iter().map(names).collect())
             }
-            SituationMode::Predefined | SituationMode::File => People::Given(
-                call.slots.iter().map(|slot| slot.people.iter().map(|person| person.name.clone()).collect()).collect(),
-            ),
         }
     }
 
     /// One result a slot, whatever the reply was.
-    fn read(&self, call: &Call, reply: &Reply) -> Vec<Result<Draft, String>> {
-        let mut drafts = reply::parse_situations(&reply.text, &self.people(call), call.slots.len());
+    fn read(&self, call: &Call, reply: &Reply, standard: Standard) -> Vec<Result<Draft, String>> {
+        let words: Vec<String> = call.examples.iter().map(|shot| shot.words()).collect();
+        let leaks = Leaks::new([self.template.literal()].into_iter().chain(words.iter().map(String::as_str)));
+        let mut drafts = reply::parse_situations(&reply.text, &self.wanted(call), &leaks, standard);
         if reply.finish == Finish::Length {
-            for draft in drafts.iter_mut().filter_map(|draft| draft.as_mut().err()) {
-                "the reply was cut off by its length: be briefer".clone_into(draft);
+            for error in drafts.iter_mut().filter_map(|draft| draft.as_mut().err()) {
+                "the reply was cut off by its length: be briefer".clone_into(error);
             }
         }
-        drafts.resize_with(call.slots.len(), || Err("the reply has fewer situations than were asked for".to_owned()));
         drafts
     }
+}
+
+/// Fewest and most people in the situations of a call.
+fn sizes(call: &Call) -> (usize, usize) {
+    let sizes = call.slots.iter().map(|slot| slot.size);
+    (sizes.clone().min().unwrap_or(2), sizes.max().unwrap_or(2))
 }
 
 fn complaint(drafts: &[Result<Draft, String>]) -> Option<String> {

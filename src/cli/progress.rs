@@ -1,0 +1,166 @@
+//! How far a run is: a bar for the stage at work on a terminal, a line a stage elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::Printer;
+use crate::pipeline::ledger::Spend;
+use crate::pipeline::run::Watch;
+use crate::stages::Look;
+
+/// How often the run is looked at.
+const TICK: Duration = Duration::from_millis(150);
+
+/// Shows a run until it is finished with.
+#[derive(Debug)]
+pub(super) struct Display {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Display {
+    /// Starts showing `watch`.
+    pub(super) fn start(watch: &Arc<Watch>, printer: &Printer) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut stage = StageDisplay::new(printer.clone());
+        let (watch, ended) = (Arc::clone(watch), Arc::clone(&over));
+        let thread = thread::spawn(move || {
+            loop {
+                // Looked at before the run is: what it did last must be shown.
+                let last = ended.load(Ordering::Acquire);
+                stage.show(watch.progress.look(), &watch.spend());
+                watch.take_notices().iter().for_each(|notice| stage.printer.note(notice));
+                if last {
+                    return stage.close();
+                }
+                thread::park_timeout(TICK);
+            }
+        });
+        Self { over, thread: Some(thread) }
+    }
+
+    /// Shows what is left to show and takes the bar away.
+    pub(super) fn finish(mut self) {
+        self.over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic in the display is reported by the panic hook and changes nothing else.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The stage at work.
+struct StageDisplay {
+    printer: Printer,
+    bar: Option<ProgressBar>,
+    last: Look,
+    since: Instant,
+}
+
+impl StageDisplay {
+    fn new(printer: Printer) -> Self {
+        Self { printer, bar: None, last: Look::default(), since: Instant::now() }
+    }
+
+    fn show(&mut self, look: Look, spend: &Spend) {
+        if look.stage != self.last.stage {
+            self.close();
+            self.since = Instant::now();
+            if !look.stage.is_empty() {
+                let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
+                bar.set_prefix(look.stage);
+                self.bar = Some(bar);
+            }
+        }
+        self.last = look;
+        if let Some(bar) = &self.bar {
+            bar.set_length(look.wanted);
+            bar.set_position(look.accepted);
+            bar.set_message(self.figures(look, spend));
+        }
+    }
+
+    /// Rate, time left and spend, as far as they are known.
+    fn figures(&self, look: Look, spend: &Spend) -> String {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let mut parts = Vec::new();
+        let lost = look.done.saturating_sub(look.accepted);
+        if lost > 0 {
+            parts.push(format!("{lost} not accepted"));
+        }
+        if look.accepted > 0 && seconds > 0.5 && look.wanted > 0 {
+            let rate = look.accepted as f64 / seconds;
+            parts.push(format!("{rate:.1}/s"));
+            let left = look.wanted.saturating_sub(look.accepted) as f64 / rate;
+            parts.push(format!("{} left", duration(left)));
+        }
+        if spend.calls > 0 {
+            parts.push(format!("{} calls", thousands(spend.calls)));
+            parts.push(format!("{} tokens", thousands(spend.prompt_tokens + spend.completion_tokens)));
+        }
+        if let Some(cost) = spend.cost {
+            parts.push(format!("cost {cost:.2}"));
+        }
+        parts.join(" · ")
+    }
+
+    /// Replaces the bar of a stage by the line that stays.
+    fn close(&mut self) {
+        let Some(bar) = self.bar.take() else { return };
+        bar.finish_and_clear();
+        self.printer.bars().remove(&bar);
+        if self.last.done > 0 {
+            let Look { stage, done, accepted, .. } = self.last;
+            let took = duration(self.since.elapsed().as_secs_f64());
+            self.printer.note(&format!("{stage}: {} of {} accepted, {took}", thousands(accepted), thousands(done)));
+        }
+    }
+}
+
+fn style(bounded: bool) -> ProgressStyle {
+    let template = if bounded { "{prefix:13} {bar:24} {pos}/{len}  {msg}" } else { "{prefix:13} {spinner}  {msg}" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// Seconds as people say them.
+pub(super) fn duration(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a century")]
+    let whole = seconds.clamp(0.0, 3.2e9).round() as u64;
+    match whole {
+        0..60 if seconds < 9.95 => format!("{seconds:.1} s"),
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A number with its thousands set apart.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        let shown = [0.04, 9.96, 59.4, 60.0, 3_661.0, f64::INFINITY].map(duration);
+        assert_eq!(shown[..5], ["0.0 s", "10 s", "59 s", "1 min 00 s", "1 h 01 min"]);
+        assert!(shown[5].ends_with(" h 53 min"), "{}", shown[5]);
+    }
+}
