@@ -1,7 +1,7 @@
 //! What a run is asked to do: the YAML files of `configs/`, typed, every key documented, unknown keys refused.
 //!
-//! [`load`](mod@load) reads a file in three steps, each of which reports all it finds: [`document`] parses YAML and lays `--set`
-//! over it, [`shape`] compares it with the schema of the structs below, [`check`] judges what the values mean.
+//! [`load`](mod@load) reads a file in three steps, each of which reports all it finds: `document` parses YAML and lays `--set`
+//! over it, `shape` compares it with the schema of the structs below, `check` judges what the values mean.
 //! [`fingerprint`] says which keys shape the data and which only how it is made, [`environment`] finds credentials,
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
 //! [`load::Loaded`] resolves them.
