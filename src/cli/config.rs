@@ -3,10 +3,11 @@
 use super::args::{ConfigArgs, ConfigCommand};
 use super::failure::{Exit, Failure};
 use super::output::Printer;
+use crate::config::environment::{AZURE_API_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
 use crate::config::load::{Loaded, load};
 use crate::config::prompts::prompt_config;
-use crate::config::{Config, Ending, Model, ShotSelection, SituationMode};
+use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
 
 pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Failure> {
     match command {
@@ -17,7 +18,9 @@ pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Fail
 }
 
 fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
-    let loaded = load(args.config.as_deref(), &args.sets)?;
+    let mut loaded = load(args.config.as_deref(), &args.sets)?;
+    let environment = Environment::load()?;
+    environment.complete(&mut loaded.config);
     let mut shots = ShotSelection::default();
     if loaded.config.situations.mode != SituationMode::File {
         let prompts = prompt_config(&loaded)?;
@@ -26,6 +29,9 @@ fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
         shots = prompts.config.selection;
     }
     printer.data(&format!("{}: ok\n{}", loaded.name(), summary(&loaded, shots)))?;
+    for warning in missing_keys(&loaded.config, &environment) {
+        printer.warning(&warning);
+    }
     Ok(Exit::Reached as u8)
 }
 
@@ -39,6 +45,22 @@ fn show(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
 fn schema(printer: &Printer) -> Result<u8, Failure> {
     printer.data(&format!("{:#}", schemars::schema_for!(Config).to_value()))?;
     Ok(Exit::Reached as u8)
+}
+
+/// The variables with keys that a run would look for and not find.
+fn missing_keys(config: &Config, environment: &Environment) -> Vec<String> {
+    let used = config.used_models();
+    let names = used.iter().filter_map(|(key, model)| Some((key, key_variable(model)?)));
+    let missing = names.filter(|(_, name)| environment.var(name).is_none());
+    missing.map(|(key, name)| format!("models.{key}: {name} is set neither in the environment nor in .env")).collect()
+}
+
+fn key_variable(model: &Model) -> Option<&str> {
+    match (model.provider, model.auth) {
+        (Provider::Openai, _) => model.api_key_env.as_deref(),
+        (Provider::AzureOpenai, AzureAuth::Key) => Some(AZURE_API_KEY),
+        (Provider::AzureOpenai, AzureAuth::Entra) | (Provider::Embedded, _) => None,
+    }
 }
 
 /// What a run would do: one line about the data, one about the means.
@@ -141,6 +163,25 @@ mod tests {
         assert_eq!(failure.code, 2);
         assert!(failure.message.contains("p.yaml:1:1: prompt: there is no "), "{}", failure.message);
         assert_eq!(captured.out.text(), "");
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_told_by_its_name() {
+        let folder = project();
+        let sets = [
+            "models.default={provider: openai, model: m, api_key_env: NAME_OF_KEY}",
+            "models.speaker={provider: openai, model: m, api_key_env: null}",
+            "models.selector={provider: azure_openai, auth: key}",
+        ];
+        let args = args(folder.path(), &sets);
+        let config = load(args.config.as_deref(), &args.sets).unwrap().config;
+        let nowhere = folder.path().join("none");
+        let told = |name: &str| {
+            let environment = Environment::new([(name.to_owned(), "canary".to_owned())], &nowhere).unwrap();
+            missing_keys(&config, &environment).join("\n")
+        };
+        assert_eq!(told(AZURE_API_KEY), "models.default: NAME_OF_KEY is set neither in the environment nor in .env");
+        assert!(told("NAME_OF_KEY").starts_with("models.selector: AZURE_OPENAI_API_KEY "));
     }
 
     #[test]

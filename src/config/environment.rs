@@ -27,6 +27,9 @@ pub const AZURE_API_VERSION: &[&str] = &["OPENAI_API_VERSION", "AZURE_OPENAI_API
 pub const AZURE_DEPLOYMENT: &[&str] =
     &["AZURE_OPENAI_CHAT_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT"];
 
+/// The name of an Azure OpenAI key.
+pub const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
+
 /// The name of an OpenAI-compatible base URL.
 pub const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
 

@@ -91,9 +91,6 @@ impl ConfigError {
             Self::Read(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
                 Some("`convogen init` writes configurations to start from; without -c the built-in quick start runs")
             }
-            Self::Flag { .. } | Self::Invalid { .. } => {
-                Some("`convogen config schema` prints every key with its meaning")
-            }
             _ => None,
         }
     }

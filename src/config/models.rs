@@ -1,0 +1,203 @@
+//! The `models` part of a configuration: which model each role uses, how it is reached and what it costs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::llm::Structured;
+
+/// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// For every role that names no other.
+    pub default: Model,
+    /// Writes situations.
+    pub situations: Option<Model>,
+    /// Speaks.
+    pub speaker: Option<Model>,
+    /// Chooses the next speaker.
+    pub selector: Option<Model>,
+}
+
+impl Models {
+    /// Every model that is configured, used or not, by its key.
+    pub fn named(&self) -> Vec<(&'static str, &Model)> {
+        let own = [("situations", &self.situations), ("speaker", &self.speaker), ("selector", &self.selector)];
+        let own = own.into_iter().filter_map(|(key, model)| model.as_ref().map(|model| (key, model)));
+        [("default", &self.default)].into_iter().chain(own).collect()
+    }
+}
+
+/// One model and how to reach it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// The kind of endpoint.
+    pub provider: Provider,
+    /// `openai`: base URL up to and with `/v1`. Left out: `OPENAI_BASE_URL`, else OpenAI's own.
+    pub base_url: Option<String>,
+    /// The logical name. It is part of a reply's key; the host is not. `azure_openai`: left out, the deployment's name.
+    pub model: Option<String>,
+    /// `openai`: the *name* of the variable that holds the key, never the key. `null` where the server wants none.
+    pub api_key_env: Option<String>,
+    /// `azure_openai`: the resource, such as `https://NAME.openai.azure.com`. Left out: `AZURE_OPENAI_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// `azure_openai`: the deployment. Left out: `AZURE_OPENAI_CHAT_DEPLOYMENT_NAME`.
+    pub deployment: Option<String>,
+    /// `azure_openai`: a dated API version. Left out: `OPENAI_API_VERSION` or `AZURE_OPENAI_API_VERSION`; none at all: the `/openai/v1/` route.
+    pub api_version: Option<String>,
+    /// `azure_openai`: how to sign in.
+    pub auth: AzureAuth,
+    /// `azure_openai` with Entra ID: the token's scope.
+    pub entra_scope: String,
+    /// Hosts besides this machine to which a key may go over plain `http://`.
+    pub allow_http_hosts: Vec<String>,
+    /// Most calls in flight.
+    pub concurrency: usize,
+    /// Sampling temperature. `null`: the endpoint's own; reasoning models want that.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling mass. `null`: the endpoint's own.
+    pub top_p: Option<f64>,
+    /// The most tokens a spoken turn or a choice of speaker may have; situations get this for each one asked for, and at least 1,000 a call.
+    pub max_tokens: u32,
+    /// How JSON is asked for.
+    pub structured: StructuredMode,
+    /// What it costs. `null`: cost is not counted.
+    pub price: Option<Price>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// Attempts at one call before its item fails; pauses that the endpoint asks for do not count.
+    pub max_attempts: u32,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            provider: Provider::default(),
+            base_url: None,
+            model: None,
+            api_key_env: Some("OPENAI_API_KEY".to_owned()),
+            endpoint: None,
+            deployment: None,
+            api_version: None,
+            auth: AzureAuth::default(),
+            entra_scope: "https://cognitiveservices.azure.com/.default".to_owned(),
+            allow_http_hosts: Vec::new(),
+            concurrency: 64,
+            temperature: Some(0.8),
+            top_p: None,
+            max_tokens: 300,
+            structured: StructuredMode::default(),
+            price: None,
+            timeouts: Timeouts::default(),
+            max_attempts: 8,
+        }
+    }
+}
+
+/// Kinds of endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// Anything that speaks `POST /v1/chat/completions`: OpenAI, vLLM, Ollama, LM Studio, llama.cpp.
+    Openai,
+    /// Azure OpenAI.
+    AzureOpenai,
+    /// A small model in this process: no key, no network once fetched, demo quality.
+    #[default]
+    Embedded,
+}
+
+impl Provider {
+    /// The value as it stands in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::AzureOpenai => "azure_openai",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+/// How to sign in to Azure OpenAI.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AzureAuth {
+    /// `AZURE_OPENAI_API_KEY`.
+    #[default]
+    Key,
+    /// Entra ID: service principal, workload identity, managed identity or developer tools.
+    Entra,
+}
+
+/// How JSON is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredMode {
+    /// The endpoint is asked once what it can do; the answer is recorded with the run.
+    #[default]
+    Auto,
+    /// By JSON schema.
+    JsonSchema,
+    /// As a JSON object.
+    JsonObject,
+    /// In words only.
+    None,
+}
+
+impl StructuredMode {
+    /// The wire form, or `None` where it has to be found out.
+    pub fn fixed(self) -> Option<Structured> {
+        match self {
+            Self::Auto => None,
+            Self::JsonSchema => Some(Structured::JsonSchema),
+            Self::JsonObject => Some(Structured::JsonObject),
+            Self::None => Some(Structured::None),
+        }
+    }
+}
+
+/// What a model costs: per million tokens by kind, or per hour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// ISO 4217 code; the same for every model of a run.
+    #[serde(default = "default_currency")]
+    pub currency: String,
+    /// Per million prompt tokens.
+    #[serde(default)]
+    pub prompt: Option<f64>,
+    /// Per million cached prompt tokens; left out: as `prompt`.
+    #[serde(default)]
+    pub cached_prompt: Option<f64>,
+    /// Per million completion tokens.
+    #[serde(default)]
+    pub completion: Option<f64>,
+    /// Per hour in which calls are in flight, for endpoints that are rented.
+    #[serde(default)]
+    pub per_hour: Option<f64>,
+}
+
+fn default_currency() -> String {
+    "USD".to_owned()
+}
+
+/// How long to wait for what, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// Until a connection stands.
+    pub connect_s: f64,
+    /// Until the first byte of the answer.
+    pub first_byte_s: f64,
+    /// Between two pieces of the answer.
+    pub idle_s: f64,
+    /// For one attempt as a whole.
+    pub total_s: f64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect_s: 10.0, first_byte_s: 180.0, idle_s: 60.0, total_s: 300.0 }
+    }
+}
