@@ -541,18 +541,18 @@ mod tests {
         assert_eq!(Estimate::of(&request).completion_tokens, 7);
     }
 
-    /// One caller: what it sets aside, how long the call takes, and how it ends with which share of the bound.
+    /// One caller: what it sets aside, how long the call takes, and how it ends with how many hundredths of the bound.
     #[derive(Debug, Clone)]
     struct Caller {
         prompt: u64,
         completion: u64,
         takes_ms: u64,
         ending: u8,
-        share: f64,
+        share: u64,
     }
 
     fn caller() -> impl Strategy<Value = Caller> {
-        (0..60_u64, 0..40_u64, 0..30_u64, 0..5_u8, 0.0..=1.0_f64).prop_map(
+        (0..60_u64, 0..40_u64, 0..30_u64, 0..5_u8, 0..=100_u64).prop_map(
             |(prompt, completion, takes_ms, ending, share)| Caller { prompt, completion, takes_ms, ending, share },
         )
     }
@@ -560,7 +560,7 @@ mod tests {
     async fn play(budget: Arc<Budget>, caller: Caller) {
         let Ok(held) = budget.reserve(Role::Speaker, estimate(caller.prompt, caller.completion)).await else { return };
         tokio::time::sleep(Duration::from_millis(caller.takes_ms)).await;
-        let part = |bound: u64| (bound as f64 * caller.share).floor() as u64;
+        let part = |bound: u64| bound * caller.share / 100;
         match caller.ending {
             0 => held.release(),
             1 => held.lost(),

@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{AttemptError, Transient};
-use crate::draw::Draw;
 
 /// Failures in a row, over all callers, from which the endpoint counts as broken.
 const BREAK_AFTER: u32 = 10;
@@ -22,36 +21,40 @@ const BREAK_AFTER: u32 = 10;
 /// How long it must have failed without a break to count as broken; three of its own pauses if they are longer.
 const BREAK_AFTER_TIME: Duration = Duration::from_secs(60);
 
-/// A pause nobody asked for starts here and doubles with each failure in a row: one stray 429 among many answers
-/// hardly slows anyone, a storm stops everyone.
+/// A pause nobody asked for starts here and doubles each time calls are turned away after it, until one is answered:
+/// one stray 429 among many answers hardly slows anyone, a storm stops everyone.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest time over which those who waited for the end of a pause are let go.
 const LONGEST_RELEASE: Duration = Duration::from_secs(1);
 
+/// The fractional part of the golden ratio.
+const GOLDEN: f64 = 0.618_033_988_749_895;
+
 /// Bounds and paces the calls to one endpoint.
 #[derive(Debug)]
 pub struct Limiter {
     slots: Arc<Semaphore>,
-    concurrency: u32,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     pause: Option<Pause>,
+    /// How often in a row a pause was tried that nobody asked for.
+    unasked_pauses: u32,
     failures: u32,
     failing_since: Option<Instant>,
     longest_pause: Duration,
     last_failure: String,
+    /// How many waiting callers have been told when to go on.
+    releases: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Pause {
     until: Instant,
     length: Duration,
-    /// How many callers have been told when to go on.
-    tickets: u32,
 }
 
 /// One of the places for calls in flight; dropping it frees the place.
@@ -66,11 +69,7 @@ impl Limiter {
     /// A limiter that lets `concurrency` calls (at least one) be in flight.
     pub fn new(concurrency: usize) -> Self {
         let slots = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            slots: Arc::new(Semaphore::new(slots)),
-            concurrency: u32::try_from(slots).unwrap_or(u32::MAX),
-            state: Mutex::default(),
-        }
+        Self { slots: Arc::new(Semaphore::new(slots)), state: Mutex::default() }
     }
 
     /// Waits for a place and for the end of any pause. Places are given in the order in which they were asked for.
@@ -98,6 +97,7 @@ impl Limiter {
             Err(AttemptError::Fatal { .. }) => {}
             Ok(_) | Err(AttemptError::Refused { .. } | AttemptError::BadRequest { .. }) => {
                 state.failures = 0;
+                state.unasked_pauses = 0;
                 state.failing_since = None;
                 state.longest_pause = Duration::ZERO;
             }
@@ -107,7 +107,7 @@ impl Limiter {
     /// Waits before another attempt, `wait` being what [`Retry`](super::retry::Retry) decided.
     ///
     /// Whoever was turned away makes everybody pause: for as long as the endpoint asked, or, where it did not say, the
-    /// longer the more failures there were in a row. Other trouble is the caller's own, and only the caller waits.
+    /// longer the more pauses did not help. Other trouble is the caller's own, and only the caller waits.
     pub async fn back_off(&self, error: &AttemptError, wait: Duration) {
         let AttemptError::Transient { kind: Transient::TurnedAway, retry_after, .. } = error else {
             return sleep(wait).await;
@@ -127,8 +127,8 @@ impl Limiter {
         state.longest_pause = state.longest_pause.max(length);
         match &mut state.pause {
             Some(pause) if pause.until >= until => {}
-            // Tickets already given hold for the old end; those callers look again then.
-            _ => state.pause = Some(Pause { until, length, tickets: 0 }),
+            // Those who wait for the old end look again when it comes.
+            _ => state.pause = Some(Pause { until, length }),
         }
     }
 
@@ -149,25 +149,28 @@ impl Limiter {
     }
 
     fn unasked_pause(&self) -> Duration {
-        let doublings = self.state().failures.saturating_sub(1).min(16);
-        FIRST_PAUSE.saturating_mul(1 << doublings)
+        let mut state = self.state();
+        // Calls sent before the pause began say nothing about whether it helps.
+        if state.pause.as_ref().is_none_or(|pause| Instant::now() >= pause.until) {
+            state.unasked_pauses = state.unasked_pauses.saturating_add(1);
+        }
+        FIRST_PAUSE.saturating_mul(1 << state.unasked_pauses.saturating_sub(1).min(16))
     }
 
-    /// When the next caller may go on, if there is a pause: its end, then one after the other.
+    /// When the next caller may go on, if there is a pause: some time after its end, each at another moment.
+    ///
+    /// The moments are the multiples of the golden ratio modulo one (a Weyl sequence), which fill any interval evenly,
+    /// however many callers there turn out to be and whenever they come.
     fn next_release(&self) -> Option<Instant> {
         let mut state = self.state();
-        let pause = state.pause.as_mut()?;
-        let spread = (pause.length / 4).min(LONGEST_RELEASE);
-        let release = pause.until + spread;
-        if Instant::now() >= release {
+        let Pause { until, length } = *state.pause.as_ref()?;
+        let spread = (length / 4).min(LONGEST_RELEASE);
+        if Instant::now() >= until + spread {
             state.pause = None;
             return None;
         }
-        let step = spread / self.concurrency;
-        let jitter = step.mul_f64(Draw::new(u64::from(pause.tickets), &["release"]).unit());
-        let at = pause.until + step.saturating_mul(pause.tickets).min(spread) + jitter;
-        pause.tickets = pause.tickets.saturating_add(1);
-        Some(at)
+        state.releases = state.releases.wrapping_add(1);
+        Some(until + spread.mul_f64((f64::from(state.releases) * GOLDEN).fract()))
     }
 
     fn pause_is_over(&self) -> bool {
@@ -286,7 +289,13 @@ mod tests {
         };
         let other = tokio::select! { biased; () = caller => panic!("the caller itself waits"), at = other => at };
         assert!(other < Duration::from_millis(200), "{other:?}");
-        fail(&limiter, 12);
+        limiter.observe(&Ok(()));
+        for _ in 0..12 {
+            sleep(Duration::from_secs(300)).await;
+            for _ in 0..8 {
+                limiter.pause_for(limiter.unasked_pause());
+            }
+        }
         assert!(limiter.unasked_pause() > Duration::from_secs(60), "a storm stops everyone");
     }
 
@@ -320,7 +329,7 @@ mod tests {
     async fn a_dropped_waiter_leaves_its_place_to_others() {
         let limiter = Limiter::new(1);
         let held = limiter.acquire().await;
-        drop(tokio::time::timeout(Duration::from_millis(5), limiter.acquire()).await.unwrap_err());
+        assert!(tokio::time::timeout(Duration::from_millis(5), limiter.acquire()).await.is_err());
         drop(held);
         let _permit = limiter.acquire().await;
     }

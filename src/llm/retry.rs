@@ -176,7 +176,7 @@ mod tests {
             let decision = retry.decide(&transient(Transient::TurnedAway, Some(asked)), Duration::ZERO);
             assert_eq!(decision, Decision::Wait(asked));
         }
-        let late = CALL_DEADLINE - Duration::from_secs(6);
+        let late = CALL_DEADLINE.saturating_sub(Duration::from_secs(6));
         assert_eq!(retry.decide(&transient(Transient::TurnedAway, Some(asked)), late), Decision::GiveUp);
     }
 

@@ -507,7 +507,7 @@ mod tests {
         let headers: HeaderMap = [("retry-after".parse().unwrap(), "7".parse().unwrap())].into_iter().collect();
         match read_bytes(429, b"{}", headers).unwrap_err().error {
             AttemptError::Transient { retry_after, .. } => {
-                assert_eq!(retry_after, Some(std::time::Duration::from_secs(7)))
+                assert_eq!(retry_after, Some(std::time::Duration::from_secs(7)));
             }
             other => panic!("{other:?}"),
         }

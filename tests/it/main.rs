@@ -1,0 +1,13 @@
+//! Integration tests, one program. Each module tests one part through its public face, against real sockets and files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say what they expect of their own fixtures"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod endpoints;

@@ -1,0 +1,6 @@
+//! What integration tests stand on.
+
+pub(crate) mod endpoint;
+pub(crate) mod prose;
+pub(crate) mod script;
+pub(crate) mod values;
