@@ -17,6 +17,7 @@
 mod author;
 mod echo;
 mod engine;
+mod fetch;
 mod kernel;
 mod model;
 mod sampling;
@@ -39,6 +40,7 @@ use self::slots::Slots;
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, StructuredSupport};
 use crate::store::fs::FsError;
 
+pub use self::fetch::{Attempt, Trouble};
 pub use self::model::ModelError;
 
 /// Threads at most: each holds the memory of a conversation while it works.

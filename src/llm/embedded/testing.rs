@@ -1,14 +1,15 @@
 //! The model for tests that need the real one.
 
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use super::engine::Mind;
+use super::weights;
 
 /// The model, or `None` after saying why the test is skipped.
 pub(super) fn mind() -> Option<Arc<Mind>> {
     static MIND: LazyLock<Option<Arc<Mind>>> = LazyLock::new(|| {
-        Some(Arc::new(Mind::load(Path::new("/tmp/smol.gguf")).unwrap()))
+        let path = weights::ensure(true, |_| {}).map_err(|error| println!("{error}")).ok()?;
+        Some(Arc::new(Mind::load(&path).unwrap()))
     });
     let mind = MIND.clone();
     if mind.is_none() {

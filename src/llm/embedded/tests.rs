@@ -27,3 +27,12 @@ fn try_it() {
     let reply = mind.answer(&r, &slots, &|| false).unwrap();
     println!("{:?} {reply:?}", t.elapsed());
 }
+
+#[test]
+fn zz_real() {
+    let mut n = 0;
+    let t = std::time::Instant::now();
+    println!("{:?} {n} {:?}", weights::ensure(false, |_| n += 1), t.elapsed());
+    let t = std::time::Instant::now();
+    println!("{:?} {:?}", weights::locate(), t.elapsed());
+}
