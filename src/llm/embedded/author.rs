@@ -89,19 +89,27 @@ impl<'a> Author<'a> {
 impl Pen for Author<'_> {
     type Error = Halt;
 
-    fn copy(&mut self, text: &str) -> Result<(), Halt> {
+    fn print(&mut self, text: &str) -> Result<(), Halt> {
         let tokens = self.session.vocabulary().encode(text)?;
         self.write(&tokens)
     }
 
-    /// Goes down the tree of the options' tokens. An option that ends where others go on competes as the comma after it.
+    /// Goes down the tree of the options' tokens. An option that ends where others go on competes as the line break after it. Free text
+    /// is chosen where the model begins with none of the others.
     fn pick(&mut self, options: &[String]) -> Result<usize, Halt> {
         let vocabulary = self.session.vocabulary();
-        let comma = vocabulary.comma();
+        let line = vocabulary.line();
         let encoded = options.iter().map(|option| vocabulary.encode(option));
         let mut left: Vec<(usize, Vec<u32>)> = encoded.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate().collect();
+        if let Some(free) = options.iter().position(String::is_empty) {
+            left.remove(free);
+            let token = self.session.next(&self.sampling, true, &mut self.draw);
+            if left.iter().all(|(_, tokens)| tokens.first() != Some(&token)) {
+                return Ok(free);
+            }
+        }
         for depth in 0.. {
-            let next = |tokens: &[u32]| tokens.get(depth).copied().unwrap_or(comma);
+            let next = |tokens: &[u32]| tokens.get(depth).copied().unwrap_or(line);
             let mut allowed: Vec<u32> = left.iter().map(|(_, tokens)| next(tokens)).collect();
             allowed.sort_unstable();
             allowed.dedup();
@@ -123,7 +131,7 @@ impl Pen for Author<'_> {
             return Err(Halt::Full);
         }
         let begin = self.session.length();
-        let end = End { line: false, quote: true, stop: &[], max_chars };
+        let end = End { line: true, stop: &[], max_chars, sentence: room / 2 };
         let written = self.session.write(&self.sampling, &end, room, &mut self.draw)?;
         self.used += written.tokens;
         self.free = self.free.saturating_sub(written.tokens);
@@ -159,7 +167,7 @@ struct Skeleton<'a> {
 impl Pen for Skeleton<'_> {
     type Error = EngineError;
 
-    fn copy(&mut self, text: &str) -> Result<(), EngineError> {
+    fn print(&mut self, text: &str) -> Result<(), EngineError> {
         self.tokens += self.vocabulary.encode(text)?.len();
         Ok(())
     }

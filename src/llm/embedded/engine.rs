@@ -30,6 +30,9 @@ const TOP_P: f64 = 0.95;
 /// How often an utterance that echoes is sampled again.
 const RESAMPLES: u8 = 2;
 
+/// Tokens after which an utterance ends with its sentence: left alone, the model goes on.
+const UTTERANCE: usize = 40;
+
 /// The repetition penalty to begin with.
 const PENALTY: f32 = 1.1;
 
@@ -81,7 +84,7 @@ impl Mind {
     /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept.
     fn text(&self, request: &ChatRequest, prefix: Option<&str>, slots: &Slots, abandoned: &dyn Fn() -> bool) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
-        let end = End { line: prefix.is_some(), quote: false, stop: &request.stop, max_chars: usize::MAX };
+        let end = End { line: prefix.is_some(), stop: &request.stop, max_chars: usize::MAX, sentence: if prefix.is_some() { UTTERANCE } else { usize::MAX } };
         let mut faintest: Option<(f64, Written)> = None;
         for attempt in 0..=RESAMPLES {
             session.rewind(session.prompt)?;

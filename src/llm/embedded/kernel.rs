@@ -144,54 +144,47 @@ mod avx2 {
             let (columns, rows) = (self.weights.rows(), self.input.rows());
             for first in (0..rows).step_by(ROWS) {
                 let last = rows.min(first + ROWS);
-                let mut column = 0;
-                while column + 2 <= columns {
-                    self.band::<2>(column, first, last);
-                    column += 2;
-                }
-                if column < columns {
-                    self.band::<1>(column, first, last);
+                for column in 0..columns {
+                    self.band(column, first, last);
                 }
             }
         }
     }
 
     impl Product<'_> {
-        /// `C` columns for the rows `first..last`, four rows at a time: a block of weights is loaded once for all four.
+        /// One column for the rows `first..last`, four rows at a time: a block of weights is loaded once for all four. Two
+        /// columns at a time would spare loads too, but two streams of weights defeat the prefetcher: a single row
+        /// then takes three times as long.
         #[inline(always)]
-        fn band<const C: usize>(&mut self, column: usize, first: usize, last: usize) {
+        fn band(&mut self, column: usize, first: usize, last: usize) {
             let mut row = first;
             while row + 4 <= last {
-                self.tile::<C, 4>(column, row);
+                self.tile::<4>(column, row);
                 row += 4;
             }
             while row < last {
-                self.tile::<C, 1>(column, row);
+                self.tile::<1>(column, row);
                 row += 1;
             }
         }
 
         #[inline(always)]
-        fn tile<const C: usize, const R: usize>(&mut self, column: usize, row: usize) {
-            let weights: [Row<'_>; C] = std::array::from_fn(|c| self.weights.row(column + c));
+        fn tile<const R: usize>(&mut self, column: usize, row: usize) {
+            let weights = self.weights.row(column);
             let inputs: [Row<'_>; R] = std::array::from_fn(|r| self.input.row(row + r));
-            let mut sums = [[self.simd.avx._mm256_setzero_ps(); R]; C];
+            let mut sums = [self.simd.avx._mm256_setzero_ps(); R];
             for block in 0..self.weights.blocks {
-                for c in 0..C {
-                    let weight: __m256i = pulp::cast(weights[c].quants[block]);
-                    let magnitude = self.simd.avx2._mm256_abs_epi8(weight);
-                    for r in 0..R {
-                        let input: __m256i = pulp::cast(inputs[r].quants[block]);
-                        let scale = weights[c].scales[block] * inputs[r].scales[block];
-                        sums[c][r] = self.add_block(sums[c][r], weight, magnitude, input, scale);
-                    }
+                let weight: __m256i = pulp::cast(weights.quants[block]);
+                let magnitude = self.simd.avx2._mm256_abs_epi8(weight);
+                for r in 0..R {
+                    let input: __m256i = pulp::cast(inputs[r].quants[block]);
+                    let scale = weights.scales[block] * inputs[r].scales[block];
+                    sums[r] = self.add_block(sums[r], weight, magnitude, input, scale);
                 }
             }
             let width = self.weights.rows();
-            for c in 0..C {
-                for r in 0..R {
-                    self.out[(row + r) * width + column + c] = self.total(sums[c][r]);
-                }
+            for r in 0..R {
+                self.out[(row + r) * width + column] = self.total(sums[r]);
             }
         }
 

@@ -6,8 +6,8 @@ use crate::draw::Draw;
 /// Tokens that are drawn from at most; what lies beyond is noise in a model of this size.
 const TOP_K: usize = 40;
 
-/// Tokens back from the end whose words are avoided: about the last dozen lines of a transcript.
-const RECENT: usize = 256;
+/// Tokens less likely than this share of the likeliest are not drawn (min-p, arXiv 2407.01082).
+const MIN_P: f64 = 0.08;
 
 /// How a reply is sampled.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ pub(super) struct Sampling {
 
 impl Sampling {
     /// Makes what was just said less likely, and what would repeat a whole sequence impossible.
-    pub(super) fn discourage(&self, logits: &mut [f32], written: &[u32], vocabulary: &Vocabulary) {
-        let mut recent: Vec<u32> = written.iter().rev().take(RECENT).copied().collect();
+    pub(super) fn discourage(&self, logits: &mut [f32], written: &[u32], prompt: usize, vocabulary: &Vocabulary) {
+        let mut recent: Vec<u32> = written.iter().skip(prompt).copied().collect();
         recent.sort_unstable();
         recent.dedup();
         for id in recent.into_iter().filter(|id| vocabulary.token(*id).is_some_and(|token| token.word)) {
@@ -53,7 +53,8 @@ impl Sampling {
         if self.temperature <= 0.0 {
             return best.0;
         }
-        let weights: Vec<f64> = ranked.iter().map(|(_, logit)| (f64::from(logit - best.1) / self.temperature).exp()).collect();
+        let plausible = ranked.iter().take_while(|(_, logit)| f64::from(logit - best.1).exp() >= MIN_P);
+        let weights: Vec<f64> = plausible.map(|(_, logit)| (f64::from(logit - best.1) / self.temperature).exp()).collect();
         let nucleus = self.nucleus(&weights);
         let drawn = draw.weighted(weights.get(..nucleus).unwrap_or_default());
         drawn.and_then(|index| ranked.get(index)).map_or(best.0, |(id, _)| *id)

@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 /// Integers offered at most where the schema leaves a wide range.
 const INTEGERS: i64 = 101;
 
+/// The longest description that becomes part of a label.
+const HINT_BYTES: usize = 80;
+
 /// What to write for a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Plan {
     /// Every key with its value, in this order.
-    Object(Vec<(String, Plan)>),
+    Object(Vec<Member>),
     /// `count` values alike.
     Array {
         /// How many: the fewest allowed, but not none if there may be one.
@@ -30,6 +33,28 @@ pub(super) enum Plan {
     Choice(Vec<Value>),
     /// One of these.
     Any(Vec<Plan>),
+}
+
+/// A key of an object and what goes there.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member {
+    /// The key.
+    pub(super) name: String,
+    /// What it is called to the model: the key in plain words, with the schema's description where that is short.
+    pub(super) label: String,
+    /// What to write.
+    pub(super) plan: Plan,
+}
+
+impl Member {
+    fn read(name: &str, schema: &Value, path: &str) -> Result<Self, SchemaError> {
+        let plan = Plan::at(schema, &format!("{path}/properties/{name}"))?;
+        let words = name.replace('_', " ");
+        let hint = schema.get("description").and_then(Value::as_str).map(str::trim);
+        let hint = hint.filter(|hint| !hint.is_empty() && hint.len() <= HINT_BYTES && !hint.contains('\n'));
+        let label = hint.map_or_else(|| words.clone(), |hint| format!("{words} ({hint})"));
+        Ok(Self { name: name.to_owned(), label, plan })
+    }
 }
 
 /// A schema that cannot be followed.
@@ -130,7 +155,7 @@ impl Plan {
             let Some(schema) = properties.get(name) else {
                 return Err(SchemaError::at(path, format!("the required key {key} without a schema")));
             };
-            Ok((name.to_owned(), Self::at(schema, &format!("{path}/properties/{name}"))?))
+            Member::read(name, schema, path)
         };
         Ok(Self::Object(required.iter().map(member).collect::<Result<_, _>>()?))
     }
@@ -189,11 +214,12 @@ mod tests {
             "type": "object", "additionalProperties": false, "required": ["text", "end"],
             "properties": {"end": {"type": "boolean"}, "text": {"type": "string", "maxLength": 9, "description": "said"}},
         });
-        let expected = [
-            ("text".to_owned(), Plan::Text { max_chars: 9 }),
-            ("end".to_owned(), Plan::Choice(vec![true.into(), false.into()])),
+        let member = |name: &str, label: &str, plan| Member { name: name.to_owned(), label: label.to_owned(), plan };
+        let expected = vec![
+            member("text", "text (said)", Plan::Text { max_chars: 9 }),
+            member("end", "end", Plan::Choice(vec![true.into(), false.into()])),
         ];
-        assert_eq!(Plan::read(&schema), Ok(Plan::Object(expected.into())));
+        assert_eq!(Plan::read(&schema), Ok(Plan::Object(expected)));
     }
 
     #[test]

@@ -15,21 +15,20 @@ const PATIENCE: usize = 128;
 pub(super) struct End<'a> {
     /// At a line break.
     pub(super) line: bool,
-    /// At a double quote. Such a text needs no escapes either.
-    pub(super) quote: bool,
     /// At any of these.
     pub(super) stop: &'a [String],
     /// When it has this many characters.
     pub(super) max_chars: usize,
+    /// With the sentence, from this many tokens on.
+    pub(super) sentence: usize,
 }
 
 impl End<'_> {
     /// Where `bytes` has to be cut, if it has to.
     fn cut(&self, bytes: &[u8]) -> Option<usize> {
         let line = bytes.iter().position(|byte| self.line && *byte == b'\n');
-        let quote = bytes.iter().position(|byte| self.quote && *byte == b'"');
         let find = |stop: &String| bytes.windows(stop.len().max(1)).position(|window| window == stop.as_bytes());
-        self.stop.iter().filter_map(find).chain(line).chain(quote).min()
+        self.stop.iter().filter_map(find).chain(line).min()
     }
 }
 
@@ -114,7 +113,7 @@ impl<'a> Session<'a> {
         let mut tokens = 0;
         let mut complete = false;
         while !complete && tokens < max_tokens && bytes.len() < end.max_chars.saturating_mul(4) {
-            let token = self.next(sampling, end, bytes.is_empty(), draw);
+            let token = self.next(sampling, bytes.is_empty(), draw);
             tokens += 1;
             complete = self.mind.vocabulary.ends(token);
             if complete {
@@ -124,6 +123,7 @@ impl<'a> Session<'a> {
             bytes.extend(self.mind.vocabulary.token(token).map(|token| token.bytes.as_slice()).unwrap_or_default());
             let Some(cut) = end.cut(&bytes) else {
                 self.read(&[token])?;
+                complete = tokens >= end.sentence && bytes.last().is_some_and(|byte| b".!?".contains(byte));
                 if count_chars(&bytes) >= end.max_chars {
                     break;
                 }
@@ -154,16 +154,16 @@ impl<'a> Session<'a> {
     }
 
     /// The next token of a text. One that is to begin does so with a word.
-    fn next(&self, sampling: &Sampling, end: &End<'_>, begins: bool, draw: &mut Draw) -> u32 {
+    pub(super) fn next(&self, sampling: &Sampling, begins: bool, draw: &mut Draw) -> u32 {
         let vocabulary = &self.mind.vocabulary;
         let mut logits = self.logits();
         for ((id, token), logit) in (0..).zip(vocabulary.tokens()).zip(&mut logits) {
             let special = token.bytes.is_empty() && !vocabulary.ends(id);
-            if special || begins && !token.opens || end.quote && token.escapes {
+            if special || begins && !token.opens {
                 *logit = f32::NEG_INFINITY;
             }
         }
-        sampling.discourage(&mut logits, self.memory.tokens(), vocabulary);
+        sampling.discourage(&mut logits, self.memory.tokens(), self.prompt, vocabulary);
         sampling.choose(&logits, draw)
     }
 }

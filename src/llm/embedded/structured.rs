@@ -1,161 +1,163 @@
 //! JSON that cannot come out wrong.
 //!
-//! A model of this size does not keep to a format, so it is never asked to: keys, brackets and commas are written here, following the
-//! schema, and the model fills in what is left. Choices are made among what the schema allows; strings are
-//! plain text to the model and are escaped here. Every value is preceded by a blank, because the tokens
-//! of words and of opening quotes have theirs in front.
+//! A model of this size does not keep to a format, so it is never asked to. It fills in a form of labelled lines, the kind of text
+//! it has read most of, and is only ever asked for the next value; keys, brackets, commas and escapes are written here:
+//!
+//! ```text
+//! what the model reads and writes      what comes out
+//! topic: the shared garden             {"topic": "the shared garden",
+//! people:                               "people": [
+//! - name: Ann                             {"name": "Ann",
+//!   goal: to keep her beds                 "goal": "to keep her beds"}]}
+//! ```
 
 use serde_json::Value;
 
-use super::schema::Plan;
+use super::schema::{Member, Plan};
 
-/// Who fills in the values.
+/// Who fills in the form.
 pub(super) trait Pen {
     /// Why writing had to end.
     type Error;
 
-    /// Writes `text` as it is.
-    fn copy(&mut self, text: &str) -> Result<(), Self::Error>;
+    /// Writes a part of the form itself.
+    fn print(&mut self, text: &str) -> Result<(), Self::Error>;
 
-    /// Writes the one of `options`, of which there are some, that goes best here, and says which.
+    /// Writes the one of `options` that goes best here, and says which. There are some. An empty one stands for free text, and
+    /// choosing it writes nothing.
     fn pick(&mut self, options: &[String]) -> Result<usize, Self::Error>;
 
-    /// Writes the inside of a string, at most `max_chars` characters, and returns it without escapes.
+    /// Writes a line of at most `max_chars` characters and returns it.
     fn compose(&mut self, max_chars: usize) -> Result<String, Self::Error>;
 }
 
-/// Writes a value that fits `plan` with `pen`. `out` has what was written so far even where it fails.
+/// Writes a value that fits `plan` to `out`, filled in by `pen`. `out` is a torn value where the pen gives up.
 pub(super) fn fill<P: Pen>(plan: &Plan, pen: &mut P, out: &mut String) -> Result<(), P::Error> {
-    let mut walk = Walk { pen, out, pending: String::new() };
-    walk.value(plan)?;
-    walk.flush()
+    Walk { pen, out, pending: String::new(), depth: 0 }.value(plan)
 }
 
 struct Walk<'a, P> {
     pen: &'a mut P,
     out: &'a mut String,
-    /// Skeleton not yet handed to the pen: tokens are cut best from longer pieces.
+    /// Parts of the form that the pen has not been given yet: tokens are cut best from longer pieces.
     pending: String,
+    /// How deep in lists and objects the value is.
+    depth: usize,
 }
 
 impl<P: Pen> Walk<'_, P> {
-    fn literal(&mut self, text: &str) {
-        self.pending.push_str(text);
+    fn value(&mut self, plan: &Plan) -> Result<(), P::Error> {
+        match plan {
+            Plan::Object(members) => self.object(members),
+            Plan::Array { count, item } => self.array(*count, item),
+            Plan::Text { max_chars } => self.text(*max_chars),
+            Plan::Choice(values) => self.any(&[Plan::Choice(values.clone())]),
+            Plan::Any(plans) => self.any(plans),
+        }
+    }
+
+    fn object(&mut self, members: &[Member]) -> Result<(), P::Error> {
+        self.out.push('{');
+        self.depth += 1;
+        for (index, member) in members.iter().enumerate() {
+            // The first key of a list's item stands beside its dash.
+            if index > 0 || !self.pending.ends_with("- ") {
+                self.line("");
+            }
+            self.pending.push_str(&member.label);
+            self.pending.push(':');
+            self.out.push_str(if index == 0 { "" } else { ", " });
+            self.out.push_str(&Value::from(member.name.as_str()).to_string());
+            self.out.push_str(": ");
+            self.value(&member.plan)?;
+        }
+        self.depth -= 1;
+        self.out.push('}');
+        Ok(())
+    }
+
+    fn array(&mut self, count: usize, item: &Plan) -> Result<(), P::Error> {
+        self.out.push('[');
+        for index in 0..count {
+            self.line("- ");
+            // What the model writes begins with a blank of its own.
+            if !matches!(item, Plan::Object(_)) {
+                self.pending.pop();
+            }
+            self.out.push_str(if index == 0 { "" } else { ", " });
+            self.value(item)?;
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    /// Begins a line of the form, but for the very first.
+    fn line(&mut self, mark: &str) {
+        if !self.out.trim_start_matches(['{', '[']).is_empty() {
+            self.pending.push('\n');
+            self.pending.push_str(&"  ".repeat(self.depth.saturating_sub(1)));
+        }
+        self.pending.push_str(mark);
     }
 
     fn flush(&mut self) -> Result<(), P::Error> {
         let text = std::mem::take(&mut self.pending);
-        if text.is_empty() {
-            return Ok(());
-        }
-        self.pen.copy(&text)?;
-        self.out.push_str(&text);
-        Ok(())
-    }
-
-    fn value(&mut self, plan: &Plan) -> Result<(), P::Error> {
-        match plan {
-            Plan::Choice(values) => {
-                let options: Vec<String> = values.iter().map(written).collect();
-                self.pick(&options).map(|_| ())
-            }
-            Plan::Any(plans) => self.any(plans),
-            Plan::Object(_) | Plan::Array { .. } | Plan::Text { .. } => {
-                self.literal(opening(plan));
-                self.rest(plan)
-            }
-        }
-    }
-
-    /// What follows the opening.
-    fn rest(&mut self, plan: &Plan) -> Result<(), P::Error> {
-        match plan {
-            Plan::Object(members) => self.members(members),
-            Plan::Array { count, item } => self.items(*count, item),
-            Plan::Text { max_chars } => self.text(*max_chars),
-            Plan::Choice(_) | Plan::Any(_) => Ok(()),
-        }
-    }
-
-    fn members(&mut self, members: &[(String, Plan)]) -> Result<(), P::Error> {
-        for (index, (name, plan)) in members.iter().enumerate() {
-            self.literal(if index == 0 { "" } else { ", " });
-            self.literal(&Value::from(name.as_str()).to_string());
-            self.literal(":");
-            self.value(plan)?;
-        }
-        self.literal("}");
-        Ok(())
-    }
-
-    fn items(&mut self, count: usize, item: &Plan) -> Result<(), P::Error> {
-        for index in 0..count {
-            self.literal(if index == 0 { "" } else { "," });
-            self.value(item)?;
-        }
-        self.literal("]");
-        Ok(())
+        if text.is_empty() { Ok(()) } else { self.pen.print(&text) }
     }
 
     fn text(&mut self, max_chars: usize) -> Result<(), P::Error> {
+        let mut text = String::new();
         if max_chars > 0 {
             self.flush()?;
-            let text = self.pen.compose(max_chars)?;
-            let text: String = text.trim().chars().take(max_chars).collect();
-            let quoted = Value::from(text).to_string();
-            self.out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
+            text = self.pen.compose(max_chars)?.trim().chars().take(max_chars).collect();
         }
-        self.literal("\"");
+        self.out.push_str(&Value::from(text).to_string());
         Ok(())
     }
 
-    /// Which kind of value to write is decided by how each begins; of two objects, which begin alike, it is the first.
+    /// Chooses a value, or the kind of value to go on with. Text, objects and lists do not show how they begin: the first of them
+    /// stands for all.
     fn any(&mut self, plans: &[Plan]) -> Result<(), P::Error> {
-        let options: Vec<(String, Option<&Plan>)> = plans.iter().flat_map(beginnings).collect();
-        let texts: Vec<String> = options.iter().map(|(text, _)| text.clone()).collect();
-        let chosen = self.pick(&texts)?;
-        match options.get(chosen) {
-            Some((_, Some(plan))) => self.rest(plan),
-            _ => Ok(()),
+        let (mut values, mut free) = (Vec::new(), None);
+        flatten(plans, &mut values, &mut free);
+        let mut options: Vec<String> = values.iter().map(|value| shown(value)).collect();
+        options.extend(free.map(|_| String::new()));
+        let chosen = if let [only] = options.as_slice() {
+            self.pending.push_str(only);
+            0
+        } else {
+            self.flush()?;
+            self.pen.pick(&options)?
+        };
+        match (values.get(chosen), free) {
+            (Some(value), _) => self.out.push_str(&value.to_string()),
+            (None, Some(plan)) => self.value(plan)?,
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+fn flatten<'a>(plans: &'a [Plan], values: &mut Vec<&'a Value>, free: &mut Option<&'a Plan>) {
+    for plan in plans {
+        match plan {
+            Plan::Choice(some) => values.extend(some),
+            Plan::Any(some) => flatten(some, values, free),
+            Plan::Object(_) | Plan::Array { .. } | Plan::Text { .. } => *free = free.or(Some(plan)),
         }
     }
-
-    fn pick(&mut self, options: &[String]) -> Result<usize, P::Error> {
-        if let [only] = options {
-            self.literal(only);
-            return Ok(0);
-        }
-        self.flush()?;
-        let chosen = self.pen.pick(options)?;
-        self.out.push_str(options.get(chosen).map(String::as_str).unwrap_or_default());
-        Ok(chosen)
-    }
 }
 
-fn written(value: &Value) -> String {
-    format!(" {value}")
-}
-
-fn opening(plan: &Plan) -> &'static str {
-    match plan {
-        Plan::Object(_) => " {",
-        Plan::Array { .. } => " [",
-        Plan::Text { .. } => " \"",
-        Plan::Choice(_) | Plan::Any(_) => "",
-    }
-}
-
-/// How a value of `plan` may begin, each with the plan that is still to be carried out after it.
-fn beginnings(plan: &Plan) -> Vec<(String, Option<&Plan>)> {
-    match plan {
-        Plan::Choice(values) => values.iter().map(|value| (written(value), None)).collect(),
-        Plan::Any(plans) => plans.iter().flat_map(beginnings).collect(),
-        Plan::Object(_) | Plan::Array { .. } | Plan::Text { .. } => vec![(opening(plan).to_owned(), Some(plan))],
+/// A value as it stands in the form: with a blank in front, as the tokens of words have it, and without quotes.
+fn shown(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) if !text.trim().is_empty() && !text.contains('\n') => format!(" {text}"),
+        _ => format!(" {value}"),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::convert::Infallible;
 
     use proptest::prelude::*;
@@ -165,24 +167,31 @@ mod tests {
     use crate::draw::Draw;
 
     /// Writes anything: quotes, line breaks, control characters, nothing at all.
-    struct Scribble(Draw);
+    struct Scribble {
+        draw: Draw,
+        form: String,
+    }
 
     impl Pen for Scribble {
         type Error = Infallible;
 
-        fn copy(&mut self, _: &str) -> Result<(), Infallible> {
+        fn print(&mut self, text: &str) -> Result<(), Infallible> {
+            self.form.push_str(text);
             Ok(())
         }
 
         fn pick(&mut self, options: &[String]) -> Result<usize, Infallible> {
             assert!(!options.is_empty());
-            Ok(self.0.below(options.len()))
+            let chosen = self.draw.below(options.len());
+            self.form.push_str(&options[chosen]);
+            Ok(chosen)
         }
 
         fn compose(&mut self, _: usize) -> Result<String, Infallible> {
             let characters = ['a', '"', '\\', '\n', '\u{1}', 'é', '🙂', ' ', '}', ','];
-            let length = self.0.below(12);
-            Ok((0..length).filter_map(|_| self.0.pick(&characters)).collect())
+            let length = self.draw.below(12);
+            self.form.push_str(" …");
+            Ok((0..length).filter_map(|_| self.draw.pick(&characters)).collect())
         }
     }
 
@@ -212,7 +221,7 @@ mod tests {
     }
 
     /// Whether `value` fits `schema`, within the part of the language used here.
-    pub(in crate::llm::embedded) fn fits(value: &Value, schema: &Value) -> bool {
+    pub(in super::super) fn fits(value: &Value, schema: &Value) -> bool {
         if let Some(expected) = schema.get("const") {
             return value == expected;
         }
@@ -247,30 +256,47 @@ mod tests {
         })
     }
 
-    fn scribbled(schema: &Value, seed: u64) -> String {
+    /// What comes out, and the form.
+    fn scribbled(schema: &Value, seed: u64) -> (String, String) {
         let mut out = String::new();
-        let Ok(()) = fill(&Plan::read(schema).unwrap(), &mut Scribble(Draw::new(seed, &["scribble"])), &mut out);
-        out
+        let mut pen = Scribble { draw: Draw::new(seed, &["scribble"]), form: String::new() };
+        let Ok(()) = fill(&Plan::read(schema).unwrap(), &mut pen, &mut out);
+        (out, pen.form)
     }
 
     proptest! {
         #[test]
         fn whatever_the_model_writes_the_result_fits_the_schema(schema in schema(), seed: u64) {
-            let text = scribbled(&schema, seed);
+            let (text, _) = scribbled(&schema, seed);
             let value: Value = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
             prop_assert!(fits(&value, &schema), "{value} does not fit {schema}");
         }
     }
 
     #[test]
-    fn the_skeleton_reads_as_people_write_it() {
+    fn the_model_fills_in_a_form() {
+        let person = json!({
+            "type": "object", "additionalProperties": false, "required": ["first_name", "goal"],
+            "properties": {"first_name": {"enum": ["Ann"]}, "goal": {"type": "string", "description": "what she wants"}},
+        });
         let schema = json!({
-            "type": "object", "additionalProperties": false, "required": ["b", "a"],
+            "type": "object", "additionalProperties": false, "required": ["topic", "people", "lines", "done"],
             "properties": {
-                "a": {"type": "array", "minItems": 2, "items": {"type": "object", "required": ["x"], "properties": {"x": {"const": 1}}}},
-                "b": {"const": null},
+                "topic": {"type": "string"}, "done": {"const": null},
+                "people": {"type": "array", "minItems": 2, "items": person},
+                "lines": {"type": "array", "minItems": 2, "items": {"type": "string"}},
             },
         });
-        insta::assert_snapshot!(scribbled(&schema, 1).trim(), @r#"{"b": null, "a": [ {"x": 1}, {"x": 1}]}"#);
+        insta::assert_snapshot!(scribbled(&schema, 1).1, @r"
+        topic: …
+        people:
+        - first name: Ann
+          goal (what she wants): …
+        - first name: Ann
+          goal (what she wants): …
+        lines:
+        - …
+        - …
+        ");
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Vocabulary {
     end_of_text: u32,
     turn_start: u32,
     turn_end: u32,
-    comma: u32,
+    line: u32,
 }
 
 /// One token: its bytes, and what follows from them.
@@ -41,8 +41,6 @@ pub(super) struct Token {
     pub(super) bytes: Vec<u8>,
     /// Text may begin with it: a letter, a digit or part of one, not white space or punctuation.
     pub(super) opens: bool,
-    /// It has white space other than blanks, a control character or a backslash in it, which would need escaping in JSON.
-    pub(super) escapes: bool,
     /// It has a word in it, so that using it again is noticed.
     pub(super) word: bool,
 }
@@ -57,11 +55,11 @@ impl Vocabulary {
         let ids: Vocab = texts.iter().cloned().zip(0..).collect();
         let id = |text: &str| ids.get(text).copied().ok_or_else(|| ModelError::Metadata(format!("token {text}")));
         let (end_of_text, turn_start, turn_end) = (id("<|endoftext|>")?, id("<|im_start|>")?, id("<|im_end|>")?);
-        let comma = id(",")?;
+        let line = id("Ċ")?;
         let alphabet = alphabet();
         let tokens = texts.iter().map(|text| Token::new(text, &alphabet)).collect();
         let tokenizer = tokenizer(ids, merges).map_err(ModelError::Tokenizer)?;
-        Ok(Self { tokenizer, tokens, end_of_text, turn_start, turn_end, comma })
+        Ok(Self { tokenizer, tokens, end_of_text, turn_start, turn_end, line })
     }
 
     /// Plain text as tokens.
@@ -112,9 +110,9 @@ impl Vocabulary {
         id == self.turn_end || id == self.end_of_text
     }
 
-    /// The token that goes on after a JSON value.
-    pub(super) fn comma(&self) -> u32 {
-        self.comma
+    /// The line break.
+    pub(super) fn line(&self) -> u32 {
+        self.line
     }
 }
 
@@ -126,7 +124,6 @@ impl Token {
         let first = bytes.iter().find(|byte| **byte != b' ');
         Self {
             opens: first.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()),
-            escapes: bytes.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'),
             word: bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count() >= WORD_LETTERS,
             bytes,
         }
@@ -173,9 +170,8 @@ mod tests {
     fn a_token_knows_what_it_is() {
         let alphabet = alphabet();
         let token = |text: &str| Token::new(text, &alphabet);
-        assert!(token("Ġhello").opens && token("Ġhello").word && !token("Ġhello").escapes);
+        assert!(token("Ġhello").opens && token("Ġhello").word);
         assert!(!token("Ġ,").opens && !token("Ġthe").word);
-        assert!(token("Ċ").escapes && token("Ġ\\").escapes);
         assert!(token("<|im_end|>").bytes.is_empty());
         assert_eq!(token("<").bytes, b"<");
     }
