@@ -22,7 +22,7 @@ use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, R
 use super::{Transient, Usage};
 use crate::draw::Draw;
 use crate::prompt::template::PromptError;
-use crate::store::journal::{Archive, Journal, JournalError, Kind};
+use crate::store::journal::{Archive, Entry, Journal, JournalError, Kind};
 
 /// Part of every key: a change to what keys are made of gets a new number.
 const KEY_FORMAT: &str = "convogen reply key v1";
@@ -171,6 +171,12 @@ impl fmt::Debug for Calls {
     }
 }
 
+/// What [`Calls`] finds before it makes a call.
+enum Recorded {
+    Answer(Answer),
+    Nothing { key: String },
+}
+
 /// The body of a `reply` entry.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RecordedReply {
@@ -258,31 +264,49 @@ impl Calls {
     }
 
     async fn answer(&self, line: &Arc<Line>, site: &Site<'_>, request: &ChatRequest) -> Result<Answer, Halt> {
-        let key = key(site, request);
-        if let Some(answer) = self.recorded(&key, site).await? {
-            return Ok(answer);
-        }
+        let key = match self.recorded(key(site, request), site).await? {
+            Recorded::Answer(answer) => return Ok(answer),
+            Recorded::Nothing { key } => key,
+        };
         let Some(model) = line.model.as_deref() else {
             return Err(Halt::NotRecorded { item: site.item.to_owned() });
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
-            ReplyFormat::Json { .. } if site.role == Role::Probe => Structured::JsonSchema,
             ReplyFormat::Json { .. } => self.wire(line, model).await?,
         };
         self.make(line, model, site, request, wire, &key).await
     }
 
-    /// What this run, or the one it was forked from, has on record.
-    async fn recorded(&self, key: &str, site: &Site<'_>) -> Result<Option<Answer>, Halt> {
-        let wanted = |recorded: &RecordedReply| !(self.retry_failed && matches!(recorded.answer, Answer::Failed { .. }));
+    /// What is on record for this call, or the key under which it is to be recorded.
+    ///
+    /// What the endpoint failed may be asked for again; since the first record of a key stands for ever, each further
+    /// time has a key of its own, derived from the first.
+    async fn recorded(&self, first: String, site: &Site<'_>) -> Result<Recorded, Halt> {
+        let (mut key, mut failed) = (first.clone(), None);
+        for time in 1_u32.. {
+            match self.look_up(&key, site).await? {
+                Some(answer @ Answer::Failed { .. }) => failed = Some(answer),
+                Some(answer) => return Ok(Recorded::Answer(answer)),
+                None => break,
+            }
+            key = crate::record::content_hash([first.as_str(), &time.to_string()]);
+        }
+        Ok(match failed {
+            Some(answer) if !self.retry_failed => Recorded::Answer(answer),
+            _ => Recorded::Nothing { key },
+        })
+    }
+
+    /// The reply with this key in this run, or in the one it was forked from.
+    async fn look_up(&self, key: &str, site: &Site<'_>) -> Result<Option<Answer>, Halt> {
         if let Some(journal) = &self.journal
-            && let Some(recorded) = journal.get_as::<RecordedReply>(key)?.filter(wanted)
+            && let Some(recorded) = journal.get_as::<RecordedReply>(key)?
         {
             return Ok(Some(recorded.answer));
         }
         let Some(archive) = &self.inherited else { return Ok(None) };
-        let Some(recorded) = archive.get_as::<RecordedReply>(key)?.filter(wanted) else { return Ok(None) };
+        let Some(recorded) = archive.get_as::<RecordedReply>(key)? else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
         self.write(Kind::Reply, key, site, &copy).await?;
         Ok(Some(copy.answer))
@@ -317,10 +341,9 @@ impl Calls {
             let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
             let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone() };
             let request = self.request(line, &site, vec![Message::user(words)], format, 64);
-            let key = key(&site, &request);
-            let answer = match self.recorded(&key, &site).await? {
-                Some(answer) => answer,
-                None => self.make(line, model, &site, &request, wire, &key).await?,
+            let answer = match self.recorded(key(&site, &request), &site).await? {
+                Recorded::Answer(answer) => answer,
+                Recorded::Nothing { key } => self.make(line, model, &site, &request, wire, &key).await?,
             };
             if let Answer::Reply(reply) = answer {
                 let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
@@ -482,30 +505,44 @@ pub struct Spent {
 }
 
 impl Spent {
-    /// Takes one entry into account.
-    pub fn add(&mut self, kind: Kind, key: Option<&str>, item: Option<&str>, body: &str) {
-        let Some(key) = key else { return };
-        match kind {
+    /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
+    pub fn add(&mut self, entry: &Entry<'_>) {
+        let Some(key) = entry.key.as_deref() else { return };
+        match entry.kind {
             Kind::Intent => {
-                let Ok(intent) = serde_json::from_str::<RecordedIntent>(body) else { return };
+                let Ok(intent) = entry.read::<RecordedIntent>() else { return };
                 *self.calls.entry(intent.role).or_default() += 1;
-                let replaced = self.open.insert(key.to_owned(), (item.unwrap_or_default().to_owned(), intent));
+                let item = entry.item.as_deref().unwrap_or_default().to_owned();
+                let replaced = self.open.insert(key.to_owned(), (item, intent));
                 self.lost.extend(replaced.map(|(_, intent)| intent));
             }
             Kind::Reject => {
                 let Some((_, intent)) = self.open.remove(key) else { return };
-                if serde_json::from_str::<RecordedReject>(body).is_ok_and(|reject| reject.maybe_billed) {
+                if entry.read::<RecordedReject>().is_ok_and(|reject| reject.maybe_billed) {
                     self.lost.push(intent);
                 }
             }
             Kind::Reply => {
                 self.open.remove(key);
-                let Ok(recorded) = serde_json::from_str::<RecordedReply>(body) else { return };
+                let Ok(recorded) = entry.read::<RecordedReply>() else { return };
                 if let (Answer::Reply(reply), false) = (&recorded.answer, recorded.inherited) {
                     *self.usage.entry(recorded.role).or_default() += reply.usage;
                 }
             }
             Kind::Segment | Kind::Seal => {}
+        }
+    }
+
+    /// Counts all of it in `budget`: requests without an outcome as spent.
+    pub fn restore(&self, budget: &Budget) {
+        for (role, calls) in &self.calls {
+            (0..*calls).for_each(|_| budget.restore_call(*role));
+        }
+        for (role, usage) in &self.usage {
+            budget.restore(*role, *usage);
+        }
+        for intent in self.lost.iter().chain(self.open.values().map(|(_, intent)| intent)) {
+            budget.restore_lost(intent.role, intent.estimate);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::llm::budget::Budget;
 use crate::record::Tally;
 
 /// How a run, or the part of it made so far, stands.
@@ -15,6 +16,8 @@ pub enum Status {
     Finished,
     /// Finished, but fewer accepted than asked for.
     Short,
+    /// The budget was reached and what was there was sealed.
+    Partial,
     /// Stopped before its end; the same command goes on with it.
     Resumable,
 }
@@ -51,4 +54,34 @@ pub struct Spend {
     pub completion_tokens: u64,
     /// In the currency of the prices; `null` without prices.
     pub cost: Option<f64>,
+    /// Requests that may have been billed although no reply came.
+    pub possibly_billed: u64,
+}
+
+impl Spend {
+    /// What `budget` has counted.
+    pub fn of(budget: &Budget) -> Self {
+        let spent = budget.snapshot();
+        Self {
+            calls: spent.calls,
+            calls_by_role: spent.calls_by_role.iter().map(|(role, calls)| (role.to_string(), *calls)).collect(),
+            prompt_tokens: spent.prompt_tokens,
+            cached_prompt_tokens: spent.cached_prompt_tokens,
+            completion_tokens: spent.completion_tokens,
+            cost: spent.cost,
+            possibly_billed: spent.unknown,
+        }
+    }
+}
+
+impl Status {
+    /// The exit code that goes with it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Finished => 0,
+            Self::Short => 9,
+            Self::Partial => 8,
+            Self::Resumable => 130,
+        }
+    }
 }

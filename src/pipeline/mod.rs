@@ -15,4 +15,6 @@ pub mod ledger;
 pub mod models;
 pub mod run;
 mod seal;
+pub mod status;
 mod steps;
+pub mod verify;

@@ -3,25 +3,23 @@
 //! The run directory is the state. Sealed stages are read, the stage at work replays its recorded replies and goes on
 //! behind the last of them; so starting, resuming and finishing are one path, and it is exercised by every run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::error::RunError;
-use super::identity::{self, Identity, RunRecord};
+use super::identity;
 use super::inputs::Inputs;
-use super::ledger::{Spend, Status, Summary};
+use super::ledger::{Spend, Summary};
 use super::models;
-use super::steps::{Outcomes, Steps};
+use super::steps::Steps;
 use crate::clock::{self, Stopwatch};
-use crate::config::Config;
 use crate::config::environment::Environment;
-use crate::config::fingerprint;
 use crate::config::load::Loaded;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::recorded::{Calls, Spent};
 use crate::stages::Progress;
-use crate::store::journal::{Archive, Journal};
+use crate::store::journal::{self, Archive, Journal};
 use crate::store::run::RunDir;
 
 /// What is asked of a run besides its configuration.
@@ -42,17 +40,29 @@ pub struct Options {
 }
 
 /// What a run shows to whoever watches it, and how it is stopped.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Watch {
     /// How far it is.
     pub progress: Progress,
     /// Stops it.
     pub control: Arc<Control>,
+    opened: Option<Box<dyn Fn(&Path) + Send + Sync>>,
     budget: OnceLock<Arc<Budget>>,
     notices: Mutex<Vec<String>>,
 }
 
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("progress", &self.progress).field("control", &self.control).finish_non_exhaustive()
+    }
+}
+
 impl Watch {
+    /// A watch that is told the run directory once it is this process's.
+    pub fn new(opened: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        Self { opened: Some(Box::new(opened)), ..Self::default() }
+    }
+
     /// Tells the user something.
     pub fn notice(&self, text: impl Into<String>) {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
@@ -74,8 +84,10 @@ impl Watch {
 pub struct Ended {
     /// The closing summary.
     pub summary: Summary,
-    /// 0, or 9 when fewer were accepted than asked for.
+    /// 0, 8 or 9.
     pub exit_code: u8,
+    /// Id and split of a conversation worth looking at.
+    pub example: Option<(String, String)>,
 }
 
 /// Makes, resumes or confirms a run.
@@ -95,11 +107,19 @@ pub async fn run(
     let inputs = Inputs::gather(loaded)?;
     let source = identity::source(&config).map(|path| loaded.path(path));
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
-    let identity = claim(&dir, &config, &inputs, source.as_deref())?;
-
+    let identity = identity::claim(&dir, &config, &inputs, source.as_deref())?;
+    if let Some(opened) = &watch.opened {
+        opened(&path);
+    }
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let journal = Arc::new(open_journal(&dir, &budget, watch)?);
     let _ = watch.budget.set(Arc::clone(&budget));
+    // A run whose stages are all sealed needs no model, nor what a model needs.
+    let models = if dir.is_sealed("conversations") {
+        models::Source::Recorded
+    } else {
+        models::Source::Live { environment, offline: options.offline }
+    };
     let steps = Steps {
         config: &config,
         inputs: &inputs,
@@ -110,27 +130,42 @@ pub async fn run(
         watch,
         calls: Calls {
             inherited: options.fork.as_deref().map(|old| Archive::open(&old.join("journal"))).transpose()?,
-            journal: Arc::clone(&journal),
+            journal: Some(Arc::clone(&journal)),
             budget: Arc::clone(&budget),
-            lines: models::lines(&config, models::Source::Live { environment, offline: options.offline })?,
+            lines: models::lines(&config, models)?,
             control: Arc::clone(&watch.control),
             retry_failed: options.retry_failed,
             seed: config.seed,
             tap: None,
         },
     };
-    let outcomes = steps.run().await?;
-    let ended = ended(outcomes, &config, path, &budget, stopwatch);
-    record_end(&dir, ended.summary.status)?;
-    Ok(ended)
+    let (outcomes, example) = steps.run().await?;
+    let status = outcomes.status(&config);
+    identity::record_end(&dir, status)?;
+    let summary = Summary {
+        run_dir: path,
+        status,
+        stages: outcomes.by_stage(),
+        usage: Spend::of(&budget),
+        wall_s: stopwatch.wall().as_secs_f64(),
+        cpu_s: clock::cpu_time().as_secs_f64(),
+    };
+    Ok(Ended { exit_code: status.exit_code(), summary, example })
 }
 
-/// Makes the directory this run's, or checks that it is.
-fn claim(
-    dir: &RunDir,
-    config: &Config,
-    inputs: &Inputs,
-    source: Option<&std::path::Path>,
-) -> Result<Identity, RunError> {
-    todo!()
+/// Opens the journal and rebuilds from it what was spent.
+fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<Journal, RunError> {
+    let mut spent = Spent::default();
+    let (journal, _) = Journal::open(&dir.journal(), dir.id(), journal::Options::default(), |entry| spent.add(entry))?;
+    spent.restore(budget);
+    let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
+    if !open.is_empty() {
+        let shown = open.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        let more = if open.len() > 8 { ", …" } else { "" };
+        watch.notice(format!(
+            "{} calls were in flight when the run last ended: they are made again and may have been billed ({shown}{more})",
+            open.len()
+        ));
+    }
+    Ok(journal)
 }

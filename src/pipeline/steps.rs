@@ -1,5 +1,6 @@
 //! The stages of a run in order, each read back where it is sealed and made where it is not.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -7,6 +8,7 @@ use serde_json::json;
 use super::error::RunError;
 use super::executor;
 use super::identity::Identity;
+use super::ledger::Status;
 use super::inputs::Inputs;
 use super::run::Watch;
 use super::seal::{Product, Seal, Sealed};
@@ -48,9 +50,34 @@ pub(super) struct Outcomes {
     pub(super) conversations: Tally,
 }
 
+impl Outcomes {
+    /// How the run stands, now that every stage is sealed.
+    pub(super) fn status(&self, config: &Config) -> Status {
+        let over_budget = self.situations.over_budget + self.conversations.over_budget;
+        let wanted = self.situations.accepted * config.conversations.per_situation;
+        let enough = config.situations.wanted().is_none_or(|count| self.situations.accepted >= count);
+        if over_budget > 0 {
+            Status::Partial
+        } else if enough && self.conversations.accepted >= wanted {
+            Status::Finished
+        } else {
+            Status::Short
+        }
+    }
+
+    pub(super) fn by_stage(&self) -> BTreeMap<String, Tally> {
+        let stages = [
+            ("personas", self.personas),
+            ("situations", self.situations),
+            ("conversations", self.conversations),
+        ];
+        stages.into_iter().map(|(stage, tally)| (stage.to_owned(), tally)).collect()
+    }
+}
+
 impl Steps<'_> {
     /// Runs what is not sealed yet, then compiles.
-    pub(super) async fn run(&self) -> Result<Outcomes, RunError> {
+    pub(super) async fn run(&self) -> Result<(Outcomes, Option<(String, String)>), RunError> {
         let personas = self.personas()?;
         let situations = self.situations(&personas).await?;
         let conversations = self.conversations(&situations).await?;
@@ -60,7 +87,8 @@ impl Steps<'_> {
             conversations: conversations.tally,
         };
         self.compile(&personas, &situations, &conversations, outcomes)?;
-        Ok(outcomes)
+        let example = conversations.rows.first().map(|row| (row.id.clone(), row.split.clone()));
+        Ok((outcomes, example))
     }
 
     fn seal(&self, stage: Stage, upstream: Option<&str>) -> Seal {
