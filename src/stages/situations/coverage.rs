@@ -247,7 +247,7 @@ fn malformed(file: &Path, error: &serde_saphyr::Error) -> CoverageError {
     let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let message = first.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(first, |(_, what)| what);
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    let line = error.location().map(|at| u64::from(at.line()));
+    let line = error.location().map(|at| at.line());
     CoverageError::Malformed { file: file.to_owned(), line, message: message.to_owned() }
 }
 
