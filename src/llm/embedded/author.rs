@@ -51,7 +51,13 @@ impl From<ModelError> for Halt {
 
 impl<'a> Author<'a> {
     /// Goes on from `session`, in up to `most` tokens.
-    pub(super) fn new(session: Session<'a>, plan: &Plan, sampling: Sampling, draw: Draw, most: usize) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        session: Session<'a>,
+        plan: &Plan,
+        sampling: Sampling,
+        draw: Draw,
+        most: usize,
+    ) -> Result<Self, EngineError> {
         let mut skeleton = Skeleton { vocabulary: session.vocabulary(), tokens: 0, strings: 0 };
         structured::fill(plan, &mut skeleton, &mut String::new())?;
         let (tokens, strings) = (skeleton.tokens, skeleton.strings);
@@ -100,7 +106,8 @@ impl Pen for Author<'_> {
         let vocabulary = self.session.vocabulary();
         let line = vocabulary.line();
         let encoded = options.iter().map(|option| vocabulary.encode(option));
-        let mut left: Vec<(usize, Vec<u32>)> = encoded.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate().collect();
+        let mut left: Vec<(usize, Vec<u32>)> =
+            encoded.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate().collect();
         if let Some(free) = options.iter().position(String::is_empty) {
             left.remove(free);
             let token = self.session.next(&self.sampling, true, &mut self.draw);

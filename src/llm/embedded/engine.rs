@@ -13,8 +13,8 @@ use super::echo;
 use super::model::{CONTEXT, Llama, ModelError};
 use super::sampling::Sampling;
 use super::schema::{Plan, SchemaError};
-use super::slots::Slots;
 use super::session::{End, Session, Written};
+use super::slots::Slots;
 use super::structured;
 use super::vocabulary::Vocabulary;
 use crate::draw::Draw;
@@ -34,13 +34,13 @@ const RESAMPLES: u8 = 2;
 const UTTERANCE: usize = 40;
 
 /// The repetition penalty to begin with.
-const PENALTY: f32 = 1.1;
+const PENALTY: f32 = 1.2;
 
 /// What is added to it each time an utterance is sampled again.
 const STERNER: f32 = 0.1;
 
-/// No sequence of this many tokens is copied from the prompt or said twice. Names are shorter, whole sentences longer.
-const DISTINCT: usize = 6;
+/// No sequence of this many words is copied from the prompt or said twice. Names are shorter, sentences longer.
+const DISTINCT: usize = 5;
 
 /// The model and its vocabulary.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ pub(super) struct Mind {
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EngineError {
-    #[error("the prompt has {prompt} tokens and asks for up to {reply} more, but the embedded model reads {CONTEXT} in all; shorten the prompt or use an endpoint")]
+    #[error(
+        "the prompt has {prompt} tokens and asks for up to {reply} more, but the embedded model reads {CONTEXT} in all; shorten the prompt or use an endpoint"
+    )]
     TooLong { prompt: usize, reply: usize },
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -74,17 +76,33 @@ impl Mind {
     }
 
     /// Answers `request`. `abandoned` tells that nobody waits any more.
-    pub(super) fn answer(&self, request: &ChatRequest, slots: &Slots, abandoned: &dyn Fn() -> bool) -> Result<Reply, EngineError> {
+    pub(super) fn answer(
+        &self,
+        request: &ChatRequest,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
         match &request.format {
             ReplyFormat::Text { prefix } => self.text(request, prefix.as_deref(), slots, abandoned),
             ReplyFormat::Json { schema, .. } => self.json(request, &Plan::read(schema)?, slots, abandoned),
         }
     }
 
-    /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept.
-    fn text(&self, request: &ChatRequest, prefix: Option<&str>, slots: &Slots, abandoned: &dyn Fn() -> bool) -> Result<Reply, EngineError> {
+    /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept, and only it is counted.
+    fn text(
+        &self,
+        request: &ChatRequest,
+        prefix: Option<&str>,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
-        let end = End { line: prefix.is_some(), stop: &request.stop, max_chars: usize::MAX, sentence: if prefix.is_some() { UTTERANCE } else { usize::MAX } };
+        let end = End {
+            line: prefix.is_some(),
+            stop: &request.stop,
+            max_chars: usize::MAX,
+            sentence: if prefix.is_some() { UTTERANCE } else { usize::MAX },
+        };
         let mut faintest: Option<(f64, Written)> = None;
         for attempt in 0..=RESAMPLES {
             session.rewind(session.prompt)?;
@@ -106,7 +124,13 @@ impl Mind {
         Ok(Reply { text: written.text.trim().to_owned(), finish, usage })
     }
 
-    fn json(&self, request: &ChatRequest, plan: &Plan, slots: &Slots, abandoned: &dyn Fn() -> bool) -> Result<Reply, EngineError> {
+    fn json(
+        &self,
+        request: &ChatRequest,
+        plan: &Plan,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
         let session = Session::open(self, request, "", slots, abandoned)?;
         let draw = Draw::new(request.seed, &["embedded", "json"]);
         let mut author = Author::new(session, plan, sampling(request, PENALTY), draw, request.max_tokens as usize)?;

@@ -126,7 +126,8 @@ fn download(pip: &[Vec<OsString>], folder: &Path) -> Result<PathBuf, Trouble> {
 }
 
 fn wheel(folder: &Path) -> Result<PathBuf, Trouble> {
-    let entries = std::fs::read_dir(folder).map_err(|source| FsError { action: "list", path: folder.to_owned(), source })?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|source| FsError { action: "list", path: folder.to_owned(), source })?;
     let mut paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     paths.find(|path| path.extension().is_some_and(|extension| extension == "whl")).ok_or(Trouble::NoModel)
 }
@@ -164,7 +165,8 @@ impl Hub {
     /// As `HF_ENDPOINT` and `HF_TOKEN` say; `None` when `HF_HUB_OFFLINE` rules it out.
     pub(super) fn from_env() -> Option<Self> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let off = set("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.to_lowercase().as_str(), "0" | "false" | "no" | "off"));
+        let off = set("HF_HUB_OFFLINE")
+            .is_some_and(|value| !matches!(value.to_lowercase().as_str(), "0" | "false" | "no" | "off"));
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| PUBLIC_HUB.to_owned());
         (!off).then(|| Self::new(endpoint, set("HF_TOKEN").map(SecretString::from)))
     }
@@ -192,7 +194,11 @@ impl Hub {
     fn url(&self, name: &str) -> Result<Url, Trouble> {
         let url = Url::parse(&format!("{}/{REPOSITORY}/{name}", self.endpoint.trim_end_matches('/')));
         let url = url.map_err(|_| Trouble::Endpoint)?;
-        if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) { Ok(url) } else { Err(Trouble::Endpoint) }
+        if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) {
+            Ok(url)
+        } else {
+            Err(Trouble::Endpoint)
+        }
     }
 
     /// On a thread of its own, since the caller may be on one that already drives a runtime.
@@ -208,7 +214,10 @@ impl Hub {
     async fn stream(&self, url: Url, intake: &mut Intake<'_>) -> Result<(), Trouble> {
         // Fails only where one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().https_only(url.scheme() == "https").connect_timeout(SILENCE).read_timeout(SILENCE);
+        let client = reqwest::Client::builder()
+            .https_only(url.scheme() == "https")
+            .connect_timeout(SILENCE)
+            .read_timeout(SILENCE);
         let mut request = client.build().map_err(connection)?.get(url);
         if let Some(token) = &self.token {
             // Sent to this host alone: a redirect to the hub's storage goes without.

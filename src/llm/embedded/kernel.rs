@@ -5,7 +5,7 @@
 //! its order of summation by shape: a run that is resumed feeds its prompts in other pieces than one that never
 //! stopped, and must write the same bytes. The price is that results may differ between processor families.
 //!
-//! 8-bit blocks follow the Q8_0 scheme of GGML (32 values share the scale `max |x| / 127`), with the scale as `f32`
+//! 8-bit blocks follow GGML's `Q8_0` (32 values share the scale `max |x| / 127`), with the scale as `f32`
 //! and apart from the quants, so that neither has to be converted or unpacked while multiplying.
 #![expect(clippy::indexing_slicing, reason = "every index is bounded by a shape that `Llama::load` has checked")]
 
@@ -176,15 +176,14 @@ mod avx2 {
             for block in 0..self.weights.blocks {
                 let weight: __m256i = pulp::cast(weights.quants[block]);
                 let magnitude = self.simd.avx2._mm256_abs_epi8(weight);
-                for r in 0..R {
-                    let input: __m256i = pulp::cast(inputs[r].quants[block]);
-                    let scale = weights.scales[block] * inputs[r].scales[block];
-                    sums[r] = self.add_block(sums[r], weight, magnitude, input, scale);
+                for (sum, input) in sums.iter_mut().zip(&inputs) {
+                    let scale = weights.scales[block] * input.scales[block];
+                    *sum = self.add_block(*sum, weight, magnitude, pulp::cast(input.quants[block]), scale);
                 }
             }
             let width = self.weights.rows();
-            for r in 0..R {
-                self.out[(row + r) * width + column] = self.total(sums[r]);
+            for (offset, sum) in sums.into_iter().enumerate() {
+                self.out[(row + offset) * width + column] = self.total(sum);
             }
         }
 
@@ -205,10 +204,10 @@ mod avx2 {
     }
 }
 
-/// The sizes of attention: `heads` query heads share `groups` key and value heads, each `width` numbers.
+/// The sizes of attention: `queries` query heads share `groups` key and value heads, each `width` numbers wide.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads {
-    pub(super) heads: usize,
+    pub(super) queries: usize,
     pub(super) groups: usize,
     pub(super) width: usize,
 }
@@ -233,11 +232,11 @@ impl WithSimd for Attend<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Heads { heads, groups, width } = self.shape;
+        let Heads { queries, groups, width } = self.shape;
         let row = groups * width;
         let mut weights = vec![0.0; self.keys.len() / row];
-        for head in 0..heads {
-            let group = head * groups / heads * width;
+        for head in 0..queries {
+            let group = head * groups / queries * width;
             let query = &self.query[head * width..(head + 1) * width];
             for (weight, keys) in weights.iter_mut().zip(self.keys.chunks_exact(row)) {
                 *weight = dot_f32(simd, query, &keys[group..group + width]) / (width as f32).sqrt();
@@ -295,7 +294,7 @@ pub(super) fn normalize(values: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32
     out
 }
 
-/// SwiGLU (arXiv 2002.05202): `silu(gate) × up`, into `gate`.
+/// `SwiGLU` (arXiv 2002.05202): `silu(gate) × up`, into `gate`.
 pub(super) fn swiglu(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.iter_mut().zip(up) {
         *gate = *gate / (1.0 + (-*gate).exp()) * up;
@@ -368,7 +367,7 @@ mod tests {
 
     #[test]
     fn attention_over_equal_keys_is_the_mean_of_the_values() {
-        let shape = Heads { heads: 2, groups: 1, width: 16 };
+        let shape = Heads { queries: 2, groups: 1, width: 16 };
         let (keys, values) = (vec![0.5; 48], [vec![1.0; 16], vec![2.0; 16], vec![6.0; 16]].concat());
         let mut out = vec![0.0; 32];
         attend(shape, &numbers("q", 32), &keys, &values, &mut out);

@@ -76,15 +76,15 @@ impl Embedded {
     /// Loads the weights that [`weights::ensure`] has checked and starts a thread per core, four at most. Blocks for about a second.
     pub fn load(weights: &Path) -> Result<Self, LoadError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::start(Arc::new(Mind::load(weights)?), cores.min(MAX_THREADS))
+        Self::start(&Arc::new(Mind::load(weights)?), cores.min(MAX_THREADS))
     }
 
-    fn start(mind: Arc<Mind>, threads: usize) -> Result<Self, LoadError> {
+    fn start(mind: &Arc<Mind>, threads: usize) -> Result<Self, LoadError> {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         let slots = Arc::new(Slots::default());
         for index in 0..threads {
-            let (mind, slots, queue) = (Arc::clone(&mind), Arc::clone(&slots), Arc::clone(&queue));
+            let (mind, slots, queue) = (Arc::clone(mind), Arc::clone(&slots), Arc::clone(&queue));
             let thread = std::thread::Builder::new().name(format!("embedded-{index}"));
             thread.spawn(move || serve(&mind, &slots, &queue)).map_err(LoadError::Thread)?;
         }
@@ -125,14 +125,18 @@ impl ChatModel for Embedded {
 }
 
 fn stopped() -> AttemptError {
-    AttemptError::Fatal { message: "the embedded model's thread has stopped; this is a bug, please report it".to_owned() }
+    AttemptError::Fatal {
+        message: "the embedded model's thread has stopped; this is a bug, please report it".to_owned(),
+    }
 }
 
 impl From<EngineError> for AttemptError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
         match error {
-            EngineError::TooLong { .. } | EngineError::Overflow | EngineError::Schema(_) => Self::BadRequest { status: 400, message },
+            EngineError::TooLong { .. } | EngineError::Overflow | EngineError::Schema(_) => {
+                Self::BadRequest { status: 400, message }
+            }
             EngineError::Model(_) | EngineError::Abandoned => Self::Fatal { message },
         }
     }

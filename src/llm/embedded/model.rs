@@ -111,10 +111,10 @@ impl Llama {
         let mut source = Source { content, file };
         let width = source.size("llama.embedding_length")?;
         let inner = source.size("llama.feed_forward_length")?;
-        let heads = source.size("llama.attention.head_count")?;
+        let queries = source.size("llama.attention.head_count")?;
         let groups = source.size("llama.attention.head_count_kv")?;
-        let heads = Heads { heads, groups, width: width / heads };
-        let sound = heads.width * heads.heads == width && heads.heads.is_multiple_of(groups);
+        let heads = Heads { queries, groups, width: width / queries };
+        let sound = heads.width * queries == width && queries.is_multiple_of(groups);
         // The vectors of the widest processors hold 16 numbers; a head that is no multiple would lose its rest.
         if !sound || !heads.width.is_multiple_of(16) || !width.is_multiple_of(BLOCK) || !inner.is_multiple_of(BLOCK) {
             return Err(ModelError::Metadata("layer sizes".to_owned()));
@@ -285,7 +285,8 @@ impl<F: Read + Seek> Source<'_, F> {
         let mut matrix = Quantized::new(width);
         matrix.reserve(rows);
         for first in (0..rows).step_by(LOAD_ROWS) {
-            let slab: Vec<u32> = (first..rows.min(first + LOAD_ROWS)).filter_map(|row| u32::try_from(row).ok()).collect();
+            let slab: Vec<u32> =
+                (first..rows.min(first + LOAD_ROWS)).filter_map(|row| u32::try_from(row).ok()).collect();
             let slab = tensor.embedding(&Tensor::new(slab, &Device::Cpu)?)?;
             matrix.extend(&slab.flatten_all()?.to_vec1::<f32>()?);
         }

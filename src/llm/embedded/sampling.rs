@@ -7,7 +7,7 @@ use crate::draw::Draw;
 const TOP_K: usize = 40;
 
 /// Tokens less likely than this share of the likeliest are not drawn (min-p, arXiv 2407.01082).
-const MIN_P: f64 = 0.08;
+const MIN_P: f64 = 0.05;
 
 /// How a reply is sampled.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Sampling {
     pub(super) top_p: f64,
     /// Repetition penalty (arXiv 1909.05858) on words that were used lately; 1 is none.
     pub(super) penalty: f32,
-    /// No sequence of this many tokens is written twice; 0 allows any.
+    /// No sequence of this many words is written twice; 0 allows any.
     pub(super) distinct: usize,
 }
 
@@ -33,7 +33,8 @@ impl Sampling {
                 *logit = if *logit > 0.0 { *logit / self.penalty } else { *logit * self.penalty };
             }
         }
-        for id in repeats(written, self.distinct) {
+        let starts = |id: u32| vocabulary.token(id).is_some_and(|token| token.bytes.first() == Some(&b' '));
+        for id in repeats(written, self.distinct, starts) {
             if let Some(logit) = logits.get_mut(id as usize) {
                 *logit = f32::NEG_INFINITY;
             }
@@ -42,7 +43,8 @@ impl Sampling {
 
     /// Draws a token. Ties go to the lower id, so that the draw alone decides.
     pub(super) fn choose(&self, logits: &[f32], draw: &mut Draw) -> u32 {
-        let mut ranked: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite()).collect();
+        let mut ranked: Vec<(u32, f32)> =
+            (0..).zip(logits.iter().copied()).filter(|(_, logit)| logit.is_finite()).collect();
         let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if ranked.len() > TOP_K {
             ranked.select_nth_unstable_by(TOP_K, order);
@@ -54,7 +56,8 @@ impl Sampling {
             return best.0;
         }
         let plausible = ranked.iter().take_while(|(_, logit)| f64::from(logit - best.1).exp() >= MIN_P);
-        let weights: Vec<f64> = plausible.map(|(_, logit)| (f64::from(logit - best.1) / self.temperature).exp()).collect();
+        let weights: Vec<f64> =
+            plausible.map(|(_, logit)| (f64::from(logit - best.1) / self.temperature).exp()).collect();
         let nucleus = self.nucleus(&weights);
         let drawn = draw.weighted(weights.get(..nucleus).unwrap_or_default());
         drawn.and_then(|index| ranked.get(index)).map_or(best.0, |(id, _)| *id)
@@ -72,14 +75,17 @@ impl Sampling {
     }
 }
 
-/// The tokens that would complete a sequence of `length` that `written` already has.
-fn repeats(written: &[u32], length: usize) -> Vec<u32> {
-    let Some(context) = length.checked_sub(1).and_then(|context| written.len().checked_sub(context)) else {
+/// The tokens that would begin the last word of a sequence of `words` that `written` already has. Words are counted rather than tokens,
+/// and only whole ones kept out, so that a long name can be said again and is never spoilt in its middle.
+fn repeats(written: &[u32], words: usize, starts: impl Fn(u32) -> bool) -> Vec<u32> {
+    let begins = written.iter().enumerate().rev().filter(|(_, id)| starts(**id));
+    let begin = words.checked_sub(2).and_then(|others| begins.map(|(index, _)| index).nth(others));
+    let Some(tail) = begin.and_then(|begin| written.get(begin..)) else {
         return Vec::new();
     };
-    let tail = written.get(context..).unwrap_or_default();
-    let windows = written.windows(length.max(1));
-    windows.filter_map(|window| window.strip_prefix(tail)?.first().copied()).collect()
+    let windows = written.windows(tail.len() + 1);
+    let next = windows.filter_map(|window| window.strip_prefix(tail)?.first().copied());
+    next.filter(|id| starts(*id)).collect()
 }
 
 #[cfg(test)]
@@ -112,10 +118,14 @@ mod tests {
 
     #[test]
     fn a_sequence_is_not_completed_twice() {
-        assert_eq!(repeats(&[1, 2, 3, 9, 1, 2], 3), [3]);
-        assert_eq!(repeats(&[1, 2, 3, 9, 1, 2], 4), [0_u32; 0]);
-        assert_eq!(repeats(&[1, 2], 0), [0_u32; 0]);
-        assert_eq!(repeats(&[], 3), [0_u32; 0]);
+        // Tokens from 10 on begin a word, those below go on with one.
+        let repeats = |written: &[u32], words| repeats(written, words, |id| id >= 10);
+        assert_eq!(repeats(&[11, 12, 13, 19, 11, 12], 3), [13]);
+        assert_eq!(repeats(&[11, 12, 13, 19, 11, 12], 4), [0; 0]);
+        assert_eq!(repeats(&[11, 1, 2, 12, 3, 13, 19, 11, 1, 2, 12, 3], 3), [13]);
+        assert_eq!(repeats(&[11, 1, 2, 12, 3, 13, 19, 11, 1, 2, 12], 3), [0; 0], "a word is not spoilt");
+        assert_eq!(repeats(&[11, 12], 0), [0; 0]);
+        assert_eq!(repeats(&[], 3), [0; 0]);
     }
 
     proptest! {

@@ -109,13 +109,16 @@ impl Plan {
     fn any(options: &Value, path: &str) -> Result<Self, SchemaError> {
         let options = options.as_array().filter(|options| !options.is_empty());
         let options = options.ok_or_else(|| SchemaError::at(path, "an empty `anyOf`"))?;
-        let plans = options.iter().enumerate().map(|(index, option)| Self::at(option, &format!("{path}/anyOf/{index}")));
+        let plans =
+            options.iter().enumerate().map(|(index, option)| Self::at(option, &format!("{path}/anyOf/{index}")));
         Ok(Self::Any(plans.collect::<Result<_, _>>()?))
     }
 
     /// `["string", "null"]` and the like: keywords belong to the one type that is not `null`.
     fn of_types(names: &[Value], keys: &Map<String, Value>, path: &str) -> Result<Self, SchemaError> {
-        let name = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| SchemaError::at(path, "a `type` that is no name"));
+        let name = |value: &Value| {
+            value.as_str().map(str::to_owned).ok_or_else(|| SchemaError::at(path, "a `type` that is no name"))
+        };
         let names = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
         let null = Map::new();
         let plans = names.iter().map(|name| Self::of_type(name, if name == "null" { &null } else { keys }, path));
@@ -184,7 +187,9 @@ impl Plan {
             return Err(SchemaError::at(path, "no room between `minimum` and `maximum`"));
         };
         let steps = span.min(INTEGERS - 1);
-        let value = |step: i64| lowest + i64::try_from(i128::from(span) * i128::from(step) / i128::from(steps.max(1))).unwrap_or(0);
+        let value = |step: i64| {
+            lowest + i64::try_from(i128::from(span) * i128::from(step) / i128::from(steps.max(1))).unwrap_or(0)
+        };
         Ok(Self::Choice((0..=steps).map(|step| value(step).into()).collect()))
     }
 }
@@ -262,11 +267,16 @@ mod tests {
         });
         insta::assert_snapshot!(error(nested), @"the schema at /properties/a/items has `pattern`, which the embedded model cannot follow; use an endpoint for it");
         assert!(error(json!({"type": "number"})).contains("type `number`"));
-        assert!(error(json!({"type": "object", "properties": {"a": {"type": "null"}}})).contains("`a` that is not `required`"));
+        assert!(
+            error(json!({"type": "object", "properties": {"a": {"type": "null"}}}))
+                .contains("`a` that is not `required`")
+        );
         assert!(error(json!({"type": "object", "additionalProperties": true})).contains("additionalProperties"));
         assert!(error(json!({"$ref": "#/x"})).contains("its root has no `type`"));
         assert!(error(json!({"enum": []})).contains("empty `enum`"));
-        assert!(error(json!({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 1})).contains("above"));
+        assert!(
+            error(json!({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 1})).contains("above")
+        );
         assert!(error(json!({"type": "integer", "minimum": 2, "maximum": 1})).contains("no room"));
         assert!(error(json!(true)).contains("no object"));
     }

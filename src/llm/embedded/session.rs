@@ -55,7 +55,13 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Reads the prompt of `request`, up to where the reply goes on after `prefix`.
-    pub(super) fn open(mind: &'a Mind, request: &ChatRequest, prefix: &str, slots: &Slots, abandoned: &'a dyn Fn() -> bool) -> Result<Self, EngineError> {
+    pub(super) fn open(
+        mind: &'a Mind,
+        request: &ChatRequest,
+        prefix: &str,
+        slots: &Slots,
+        abandoned: &'a dyn Fn() -> bool,
+    ) -> Result<Self, EngineError> {
         let prompt = mind.vocabulary.chat(&request.messages, prefix)?;
         let reply = request.max_tokens as usize;
         if prompt.len().saturating_add(reply) > CONTEXT {
@@ -108,7 +114,13 @@ impl<'a> Session<'a> {
     }
 
     /// Samples text until `end`, the model's own end, or `max_tokens`.
-    pub(super) fn write(&mut self, sampling: &Sampling, end: &End<'_>, max_tokens: usize, draw: &mut Draw) -> Result<Written, EngineError> {
+    pub(super) fn write(
+        &mut self,
+        sampling: &Sampling,
+        end: &End<'_>,
+        max_tokens: usize,
+        draw: &mut Draw,
+    ) -> Result<Written, EngineError> {
         let mut bytes = Vec::new();
         let mut tokens = 0;
         let mut complete = false;

@@ -204,7 +204,8 @@ pub(super) mod tests {
             Just(json!({"type": ["string", "null"]})),
             Just(json!({"const": {"a": ["\"", 1.5]}})),
             Just(json!({"enum": ["", "a \" b", null, 3, "ünï"]})),
-            (-9_i64..9, 0_i64..300).prop_map(|(low, span)| json!({"type": "integer", "minimum": low, "maximum": low + span})),
+            (-9_i64..9, 0_i64..300)
+                .prop_map(|(low, span)| json!({"type": "integer", "minimum": low, "maximum": low + span})),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
@@ -235,7 +236,9 @@ pub(super) mod tests {
             Value::Array(names) => names.clone(),
             name => vec![name.clone()],
         };
-        let limit = |key: &str, default: u64| usize::try_from(schema.get(key).map_or(default, |n| n.as_u64().unwrap())).unwrap();
+        let limit = |key: &str, default: u64| {
+            usize::try_from(schema.get(key).map_or(default, |n| n.as_u64().unwrap())).unwrap()
+        };
         names.iter().any(|name| match (name.as_str().unwrap(), value) {
             ("null", Value::Null) | ("boolean", Value::Bool(_)) => true,
             ("string", Value::String(text)) => text.chars().count() <= limit("maxLength", 1 << 32),
@@ -250,7 +253,9 @@ pub(super) mod tests {
             ("object", Value::Object(members)) => {
                 let properties = schema["properties"].as_object().unwrap();
                 members.len() == properties.len()
-                    && properties.iter().all(|(name, inner)| members.get(name).is_some_and(|member| fits(member, inner)))
+                    && properties
+                        .iter()
+                        .all(|(name, inner)| members.get(name).is_some_and(|member| fits(member, inner)))
             }
             _ => false,
         })

@@ -57,16 +57,22 @@ fn situation() -> ChatRequest {
 
 fn utterance(transcript: &str, name: &str, persona: &str) -> ChatRequest {
     let system = "People are talking in a group. Write what the person says next: one or two sentences, spoken, in their own voice. Answer what was said last and add something new.";
-    let user = format!("The situation: The tenants of an old house meet in the courtyard because the landlord wants to turn the shared garden into parking spaces.\nThe people: Ann, a retired librarian; Bob, a young electrician; Carla, a nurse.\n\nThe conversation so far:\nSo, has everybody read the landlord's letter?\n{transcript}\nYou are {name}. {persona} What does {name} say next?");
-    request(ReplyFormat::Text { prefix: Some(format!("{name}:")) }, 80, vec![Message::system(system), Message::user(user)])
+    let user = format!(
+        "The situation: The tenants of an old house meet in the courtyard because the landlord wants to turn the shared garden into parking spaces.\nThe people: Ann, a retired librarian; Bob, a young electrician; Carla, a nurse.\n\nThe conversation so far:\nSo, has everybody read the landlord's letter?\n{transcript}\nYou are {name}. {persona} What does {name} say next?"
+    );
+    request(
+        ReplyFormat::Text { prefix: Some(format!("{name}:")) },
+        80,
+        vec![Message::system(system), Message::user(user)],
+    )
 }
-
 
 /// Pinned: weights, tokenizer, arithmetic and template in one. Without sampling it is the same on all processors, or nearly.
 #[test]
 fn it_knows_what_it_was_trained_on() {
     let Some(mind) = testing::mind() else { return };
-    let greedy = ChatRequest { temperature: Some(0.0), ..plain(40, "What is the capital of France? Answer in one sentence.") };
+    let greedy =
+        ChatRequest { temperature: Some(0.0), ..plain(40, "What is the capital of France? Answer in one sentence.") };
     let reply = answer(&mind, &greedy, &Slots::default());
     assert_eq!(reply.text, "The capital of France is Paris.");
     assert_eq!(reply.finish, Finish::Stop);
@@ -76,7 +82,8 @@ fn it_knows_what_it_was_trained_on() {
 #[test]
 fn a_state_does_not_depend_on_how_its_text_was_read() {
     let Some(mind) = testing::mind() else { return };
-    let text = "Ann and Bob have been neighbours for twenty years, and for as long there has been the fence. ".repeat(5);
+    let text =
+        "Ann and Bob have been neighbours for twenty years, and for as long there has been the fence. ".repeat(5);
     let tokens = mind.vocabulary.encode(&text).unwrap();
     assert!(tokens.len() > 100);
     let read = |pieces: &[usize]| {
@@ -100,7 +107,8 @@ fn a_state_does_not_depend_on_how_its_text_was_read() {
 fn what_is_remembered_shows_in_nothing() {
     let Some(mind) = testing::mind() else { return };
     let turns = ["", "Ann: I have read it twice.\n", "Ann: I have read it twice.\nBob: So have I, and I like it.\n"];
-    let requests: Vec<ChatRequest> = turns.iter().map(|transcript| utterance(transcript, "Carla", "You are calm.")).collect();
+    let requests: Vec<ChatRequest> =
+        turns.iter().map(|transcript| utterance(transcript, "Carla", "You are calm.")).collect();
     let fresh: Vec<Reply> = requests.iter().map(|request| answer(&mind, request, &Slots::default())).collect();
     let shared = Slots::default();
     let warm: Vec<Reply> = requests.iter().map(|request| answer(&mind, request, &shared)).collect();
@@ -114,13 +122,14 @@ fn what_is_remembered_shows_in_nothing() {
 #[tokio::test]
 async fn threads_and_company_change_no_reply() {
     let Some(mind) = testing::mind() else { return };
-    let requests: Vec<ChatRequest> = (0..4).map(|seed| ChatRequest { seed, ..utterance("", "Bob", "You are in a hurry.") }).collect();
-    let alone = Embedded::start(Arc::clone(&mind), 1).unwrap();
+    let requests: Vec<ChatRequest> =
+        (0..4).map(|seed| ChatRequest { seed, ..utterance("", "Bob", "You are in a hurry.") }).collect();
+    let alone = Embedded::start(&mind, 1).unwrap();
     let mut expected = Vec::new();
     for request in &requests {
         expected.push(alone.attempt(request, Structured::None).await.unwrap());
     }
-    let crowd = Embedded::start(mind, 3).unwrap();
+    let crowd = Embedded::start(&mind, 3).unwrap();
     let replies = requests.iter().rev().map(|request| crowd.attempt(request, Structured::None));
     let replies: Vec<Reply> = futures_util::future::join_all(replies).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(replies.into_iter().rev().collect::<Vec<_>>(), expected);
@@ -131,7 +140,8 @@ async fn threads_and_company_change_no_reply() {
 fn an_utterance_is_one_line_without_its_name() {
     let Some(mind) = testing::mind() else { return };
     for seed in 0..4 {
-        let reply = answer(&mind, &ChatRequest { seed, ..utterance("", "Ann", "You are a librarian.") }, &Slots::default());
+        let reply =
+            answer(&mind, &ChatRequest { seed, ..utterance("", "Ann", "You are a librarian.") }, &Slots::default());
         assert!(!reply.text.is_empty() && !reply.text.contains('\n'), "{reply:?}");
         assert_eq!(reply.text.trim(), reply.text);
         assert!(!reply.text.starts_with("Ann:"), "{reply:?}");
@@ -161,7 +171,7 @@ fn a_reply_that_runs_out_of_tokens_says_so() {
 #[tokio::test]
 async fn what_cannot_be_served_is_a_bad_request() {
     let Some(mind) = testing::mind() else { return };
-    let model = Embedded::start(mind, 1).unwrap();
+    let model = Embedded::start(&mind, 1).unwrap();
     let refused = async |request: ChatRequest| match model.attempt(&request, Structured::None).await {
         Err(AttemptError::BadRequest { status: 400, message }) => message,
         other => panic!("{other:?}"),
@@ -196,7 +206,8 @@ fn json_fits_its_schema_whatever_the_schema() {
     for schema in schemas {
         for seed in 0..2 {
             let reply = answer(&mind, &ChatRequest { seed, ..filled(schema.clone(), 600) }, &slots);
-            let value: Value = serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {}", reply.text));
+            let value: Value =
+                serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {}", reply.text));
             assert!(fits(&value, &schema), "{value} does not fit {schema}");
             assert_eq!(reply.finish, Finish::Stop);
             assert!(reply.usage.completion_tokens <= 600);
@@ -210,7 +221,8 @@ fn choices_follow_what_the_model_finds_likely() {
     let messages = vec![Message::user("Which city is the capital of France?")];
     let schema = json!({"type": "object", "required": ["capital"], "properties": {"capital": {"enum": ["Oslo", "Paris", "Lima"]}}});
     let format = ReplyFormat::Json { name: "capital".to_owned(), schema };
-    let reply = answer(&mind, &ChatRequest { temperature: Some(0.0), ..request(format, 20, messages) }, &Slots::default());
+    let reply =
+        answer(&mind, &ChatRequest { temperature: Some(0.0), ..request(format, 20, messages) }, &Slots::default());
     assert_eq!(reply.text, r#"{"capital": "Paris"}"#);
 }
 
@@ -234,17 +246,35 @@ fn bench_speed_and_samples() {
         let reply = mind.answer(&ChatRequest { seed, ..situation() }, &slots, &|| false).unwrap();
         println!("{:?} {:?} {:?}\n{}", t.elapsed(), reply.finish, reply.usage, reply.text);
     }
-    let people = [("Ann", "You are a retired librarian who grows vegetables there and does not want to lose them."), ("Bob", "You need a place to park your van and would not mind."), ("Carla", "You chair the tenants' association and want everybody to agree on a letter.")];
+    let people = [
+        ("Ann", "You are a retired librarian who grows vegetables there and does not want to lose them."),
+        ("Bob", "You need a place to park your van and would not mind."),
+        ("Carla", "You chair the tenants' association and want everybody to agree on a letter."),
+    ];
     for seed in 0..2 {
         let mut transcript = String::new();
         let t = std::time::Instant::now();
         for turn in 0..8 {
             let (name, persona) = people[(turn * 2 + usize::from(turn % 4 == 3)) % 3];
-            let reply = mind.answer(&ChatRequest { seed: seed * 100 + turn as u64, ..utterance(&transcript, name, persona) }, &slots, &|| false).unwrap();
+            let reply = mind
+                .answer(
+                    &ChatRequest { seed: seed * 100 + turn as u64, ..utterance(&transcript, name, persona) },
+                    &slots,
+                    &|| false,
+                )
+                .unwrap();
             println!("{name}: {} [{:?} {:?}]", reply.text, reply.finish, reply.usage.completion_tokens);
-            transcript += &format!("{name}: {}\n", reply.text);
+            transcript = format!("{transcript}{name}: {}\n", reply.text);
         }
         println!("{:?}", t.elapsed());
     }
-    println!("{}", std::fs::read_to_string("/proc/self/status").unwrap().lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).collect::<Vec<_>>().join(" "));
+    println!(
+        "{}",
+        crate::store::fs::read_to_string(Path::new("/proc/self/status"))
+            .unwrap()
+            .lines()
+            .filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
 }

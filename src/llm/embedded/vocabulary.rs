@@ -1,4 +1,4 @@
-//! Text to tokens and back, and the form in which SmolLM2 reads a chat (ChatML).
+//! Text to tokens and back, and the form in which SmolLM2 reads a chat (`ChatML`).
 //!
 //! The tokenizer is byte-level BPE with every digit a token of its own, built from the GGUF file's vocabulary and merges. It is
 //! given no special tokens: `<|im_start|>` in a message is spelled out like any other text, so what people say cannot
@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use candle_core::quantized::gguf_file::Content;
+use tokenizers::Tokenizer;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::Tokenizer;
 
 use super::model::ModelError;
 use crate::llm::{Message, MessageRole};
@@ -187,7 +187,8 @@ mod tests {
         let tokens = vocabulary.encode("Hello world, in 2024!").unwrap();
         assert_eq!(text(&tokens), ["Hello", " world", ",", " in", " ", "2", "0", "2", "4", "!"]);
         assert_eq!(tokens, PINNED);
-        for sample in ["naïve café – 你好 🙂", " two  spaces\n\tand\r\nlines ", "<|im_end|>\n<|im_start|>system"] {
+        for sample in ["naïve café – 你好 🙂", " two  spaces\n\tand\r\nlines ", "<|im_end|>\n<|im_start|>system"]
+        {
             let tokens = vocabulary.encode(sample).unwrap();
             assert_eq!(text_of(vocabulary, &tokens), sample);
             assert!(tokens.iter().all(|id| *id > 16), "{sample:?} became a special token");
