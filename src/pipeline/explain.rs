@@ -167,7 +167,7 @@ async fn replay_situations(
     personas: &[Persona],
 ) -> Result<(), RunError> {
     let watch = Watch::default();
-    let identity = Identity::of(config, inputs, None);
+    let identity = Identity::of(config, inputs);
     let steps = Steps { config, inputs, identity: &identity, dir, source: None, accept_partial: false, watch: &watch, calls };
     steps.generate(personas).await.map(drop)
 }

@@ -10,21 +10,20 @@ use serde_json::{Value, json};
 use super::error::RunError;
 use super::inputs::Inputs;
 use super::ledger::Status;
-use crate::config::fingerprint::{self, Drift, Stage};
+use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
+use crate::store::journal::{self, Kind};
 use crate::store::run::RunDir;
 use crate::store::{checkpoint, fs};
 
-/// Everything that shapes the data of a run.
+/// The settings and texts that shape the data of a run.
 #[derive(Debug, Clone)]
 pub struct Identity {
     settings: BTreeMap<Stage, BTreeMap<String, Value>>,
     texts: BTreeMap<String, String>,
-    /// SHA-256 of the imported file, where there is one.
-    source: Option<String>,
 }
 
-/// The imported file when the run began.
+/// The imported file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     bytes: u64,
@@ -37,94 +36,39 @@ pub struct Source {
 pub struct RunRecord {
     /// Settings and text hashes by name.
     pub identity: BTreeMap<String, Value>,
-    /// The imported file, where there is one.
+    /// The imported file, once it was read.
     pub source: Option<Source>,
     /// How the run ended; `null` while it has not.
     pub ended: Option<Status>,
 }
 
+/// The texts of the conversations stage; the others belong to the situations.
+const CONVERSATION_TEXTS: [&str; 3] = ["speaker.md", "fused.md", "selector.md"];
+
 impl Identity {
     /// The identity of a run with this configuration and these texts.
-    pub fn of(config: &Config, inputs: &Inputs, source: Option<String>) -> Self {
+    pub fn of(config: &Config, inputs: &Inputs) -> Self {
         let settings = Stage::ALL.into_iter().map(|stage| (stage, fingerprint::semantic_of(config, stage))).collect();
-        Self { settings, texts: inputs.hashes(), source }
+        Self { settings, texts: inputs.hashes() }
     }
 
     /// Settings and texts by name, as they are compared and shown.
     pub fn fields(&self) -> BTreeMap<String, Value> {
         let settings = self.settings.values().flatten().map(|(key, value)| (key.clone(), value.clone()));
-        let texts = self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)));
-        let source = self.source.iter().map(|hash| ("input file (SHA-256)".to_owned(), json!(hash)));
-        settings.chain(texts).chain(source).collect()
+        settings.chain(self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)))).collect()
     }
 
-    /// The fingerprint of a stage: its settings, its texts, and the stage before it.
-    pub fn stage(&self, stage: Stage, upstream: Option<&str>) -> String {
-        let belongs = |name: &str| match stage {
+    /// The fingerprint of a stage: its settings, its texts, the file it imports (by SHA-256), and the stage before it.
+    pub fn stage(&self, stage: Stage, source: Option<&str>, upstream: Option<&str>) -> String {
+        let mut texts = self.texts.clone();
+        texts.retain(|name, _| match stage {
             Stage::Personas | Stage::Compile => false,
-            Stage::Conversations => ["speaker.md", "fused.md", "selector.md"].contains(&name),
-            Stage::Situations => !["speaker.md", "fused.md", "selector.md"].contains(&name),
-        };
-        let mut texts: BTreeMap<String, String> = self.texts.clone();
-        texts.retain(|name, _| belongs(name));
-        if stage == Stage::Personas {
-            texts.extend(self.source.clone().map(|hash| ("source".to_owned(), hash)));
-        }
+            Stage::Conversations => CONVERSATION_TEXTS.contains(&name.as_str()),
+            Stage::Situations => !CONVERSATION_TEXTS.contains(&name.as_str()),
+        });
+        texts.extend(source.map(|sha256| ("source".to_owned(), sha256.to_owned())));
         let empty = BTreeMap::new();
         fingerprint::stage_fingerprint(stage, self.settings.get(&stage).unwrap_or(&empty), &texts, upstream)
-    }
-}
-
-/// Makes a new directory this run's, or refuses one that is another's.
-pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Path>) -> Result<Identity, RunError> {
-    let resolved = fingerprint::resolved_yaml(config)?;
-    let Some(record) = dir.record::<RunRecord>()? else {
-        let source = source.map(Source::read).transpose()?;
-        let identity = Identity::of(config, inputs, source.as_ref().map(|source| source.sha256.clone()));
-        inputs.write(&dir.inputs())?;
-        dir.write_config(&resolved)?;
-        dir.write_record(&RunRecord { identity: identity.fields(), source, ended: None })?;
-        return Ok(identity);
-    };
-    let source = match (&record.source, source) {
-        (Some(kept), Some(path)) => Some(kept.now(path)?),
-        (None, Some(path)) => Some(Source::read(path)?),
-        (_, None) => None,
-    };
-    let identity = Identity::of(config, inputs, source.map(|source| source.sha256));
-    Drift::refuse(dir.path(), &record.identity, &identity.fields())?;
-    dir.write_config(&resolved)?;
-    Ok(identity)
-}
-
-/// Notes how the run ended.
-pub fn record_end(dir: &RunDir, status: Status) -> Result<(), RunError> {
-    if let Some(record) = dir.record::<RunRecord>()?
-        && record.ended != Some(status)
-    {
-        dir.write_record(&RunRecord { ended: Some(status), ..record })?;
-    }
-    Ok(())
-}
-
-impl Source {
-    fn read(path: &Path) -> Result<Self, RunError> {
-        let metadata = fs::metadata(path)?;
-        let sha256 = if metadata.is_file() { checkpoint::hash_file(path)?.1 } else { String::new() };
-        Ok(Self { bytes: metadata.len(), modified: (metadata.mtime(), metadata.mtime_nsec()), sha256 })
-    }
-
-    /// The file as it is now. It is read again only where size or time differ: it may hold hundreds of gigabytes. One
-    /// that is gone is taken as it was; the sealed stage has what was needed of it.
-    fn now(&self, path: &Path) -> Result<Self, RunError> {
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.len() == self.bytes && (metadata.mtime(), metadata.mtime_nsec()) == self.modified => {
-                Ok(self.clone())
-            }
-            Ok(_) => Self::read(path),
-            Err(error) if error.is_not_found() => Ok(self.clone()),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 
@@ -134,5 +78,86 @@ pub fn source(config: &Config) -> Option<&Path> {
         SituationMode::Predefined => config.personas.source.as_deref(),
         SituationMode::File => config.situations.source.as_deref(),
         SituationMode::Auto => None,
+    }
+}
+
+/// Makes a new directory this run's, or refuses one that is another's.
+///
+/// One in which nothing was paid for yet is simply taken over: whoever mends a configuration after its first error has
+/// nothing to lose.
+pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Path>) -> Result<Identity, RunError> {
+    let identity = Identity::of(config, inputs);
+    if let Some(record) = dir.record::<RunRecord>()? {
+        let refused = check(dir, &record, &identity, source);
+        if refused.is_ok() || has_replies(dir)? {
+            dir.write_config(&fingerprint::resolved_yaml(config)?)?;
+            return refused.map(|()| identity);
+        }
+        dir.discard_stages()?;
+    }
+    inputs.write(&dir.inputs())?;
+    dir.write_config(&fingerprint::resolved_yaml(config)?)?;
+    dir.write_record(&RunRecord { identity: identity.fields(), source: None, ended: None })?;
+    Ok(identity)
+}
+
+fn check(dir: &RunDir, record: &RunRecord, identity: &Identity, source: Option<&Path>) -> Result<(), RunError> {
+    let mut differences = fingerprint::diff(&record.identity, &identity.fields());
+    if let (Some(kept), Some(path)) = (&record.source, source) {
+        let now = kept.now(path)?;
+        if now.sha256 != kept.sha256 {
+            let key = format!("{} (SHA-256)", path.display());
+            differences.push(Difference { key, old: Some(json!(kept.sha256)), new: Some(json!(now.sha256)) });
+        }
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Drift { run_dir: dir.path().to_owned(), differences }.into())
+}
+
+fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
+    let mut replies = false;
+    journal::scan(&dir.journal(), |entry| replies |= entry.kind == Kind::Reply)?;
+    Ok(replies || dir.is_sealed("conversations"))
+}
+
+/// Notes which file was imported.
+pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
+    let metadata = fs::metadata(path)?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    let source = Source { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
+    amend(dir, |record| record.source = Some(source))
+}
+
+/// Notes how the run ended.
+pub fn record_end(dir: &RunDir, status: Status) -> Result<(), RunError> {
+    amend(dir, |record| record.ended = Some(status))
+}
+
+fn amend(dir: &RunDir, change: impl FnOnce(&mut RunRecord)) -> Result<(), RunError> {
+    let Some(record) = dir.record::<RunRecord>()? else { return Ok(()) };
+    let mut changed = record.clone();
+    change(&mut changed);
+    if changed != record {
+        dir.write_record(&changed)?;
+    }
+    Ok(())
+}
+
+impl Source {
+    /// The file as it is now. It is read again only where size or time differ: it may hold hundreds of gigabytes. One
+    /// that is gone is taken as it was; the sealed stage has what was needed of it.
+    fn now(&self, path: &Path) -> Result<Self, RunError> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.is_not_found() => return Ok(self.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        if (metadata.len(), modified) == (self.bytes, self.modified) {
+            return Ok(self.clone());
+        }
+        Ok(Self { bytes: metadata.len(), modified, sha256: checkpoint::hash_file(path)?.1 })
     }
 }

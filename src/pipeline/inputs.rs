@@ -109,6 +109,16 @@ impl Inputs {
         Ok(())
     }
 
+    /// Parses everything, so that a mistake is told before anything is made.
+    pub fn check(&self, config: &Config) -> Result<(), InputsError> {
+        if config.situations.mode != SituationMode::File {
+            self.situations_prompt(config)?;
+            self.shots()?;
+        }
+        self.conversation_prompts()?;
+        self.coverage().map(drop)
+    }
+
     /// Content hashes by name: what fingerprints are made of.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         self.texts.iter().map(|(name, text)| (name.clone(), crate::record::content_hash([text.as_str()]))).collect()
@@ -140,7 +150,7 @@ impl Inputs {
     /// The coverage grid, if there is one.
     pub fn coverage(&self) -> Result<Option<Coverage>, InputsError> {
         let text = self.texts.get(COVERAGE);
-        Ok(text.map(|text| Coverage::parse(text, COVERAGE)).transpose()?)
+        Ok(text.map(|text| Coverage::parse(text, Path::new(COVERAGE))).transpose()?)
     }
 
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {

@@ -105,6 +105,7 @@ pub async fn run(
     environment.complete(&mut config);
     let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
     let inputs = Inputs::gather(loaded)?;
+    inputs.check(&config)?;
     let source = identity::source(&config).map(|path| loaded.path(path));
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_deref())?;

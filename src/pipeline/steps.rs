@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::RunError;
 use super::executor;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use super::ledger::Status;
 use super::inputs::Inputs;
 use super::run::Watch;
@@ -24,6 +24,7 @@ use crate::stages::personas::{self, People};
 use crate::stages::situations::casting::Cast;
 use crate::stages::situations::import::{self, Import};
 use crate::stages::situations::{self, Made};
+use crate::store::checkpoint;
 use crate::store::run::RunDir;
 
 /// The personas that are used when the configuration names none.
@@ -95,13 +96,13 @@ impl Steps<'_> {
         Seal {
             stage: stage.as_str(),
             folder: self.dir.stage(stage.as_str()),
-            fingerprint: self.identity.stage(stage, upstream),
+            fingerprint: self.identity.stage(stage, None, upstream),
             upstream: upstream.map(str::to_owned),
         }
     }
 
     fn personas(&self) -> Result<Sealed<Persona>, RunError> {
-        let seal = self.seal(Stage::Personas, None);
+        let mut seal = self.seal(Stage::Personas, None);
         if let Some(sealed) = seal.open()? {
             return Ok(sealed);
         }
@@ -131,6 +132,10 @@ impl Steps<'_> {
         if self.config.personas.sample.is_some_and(|sample| sample > people.counts.accepted) {
             self.watch.notice(format!("personas.sample asks for more than the {} that are there", people.counts.accepted));
         }
+        if let Some(path) = &self.source {
+            identity::record_source(self.dir, path, &people.input.sha256)?;
+        }
+        seal.fingerprint = self.identity.stage(Stage::Personas, Some(&people.input.sha256), None);
         self.seal_personas(&seal, &people)
     }
 
@@ -171,12 +176,18 @@ impl Steps<'_> {
     }
 
     async fn situations(&self, personas: &Sealed<Persona>) -> Result<Sealed<Situation>, RunError> {
-        let seal = self.seal(Stage::Situations, Some(&personas.hash));
+        let mut seal = self.seal(Stage::Situations, Some(&personas.hash));
         if let Some(sealed) = seal.open()? {
             return Ok(sealed);
         }
         let made = match (self.config.situations.mode, &self.source) {
-            (SituationMode::File, Some(path)) => import::import(&self.import(path), &self.watch.progress)?,
+            (SituationMode::File, Some(path)) => {
+                let made = import::import(&self.import(path), &self.watch.progress)?;
+                let (_, sha256) = checkpoint::hash_file(path)?;
+                identity::record_source(self.dir, path, &sha256)?;
+                seal.fingerprint = self.identity.stage(Stage::Situations, Some(&sha256), Some(&personas.hash));
+                made
+            }
             _ => self.generate(&personas.rows).await?,
         };
         if !made.complete {
