@@ -1,0 +1,433 @@
+//! From the text of a reply to drafts.
+//!
+//! Models wrap JSON in prose and code fences, leave a comma before a bracket and break strings across lines. [`read_json`]
+//! survives that and nothing more: it never completes what is missing, so a torn reply stays an error.
+//!
+//! [`parse_situations`] then holds each situation against what was asked for. What it answers for an unsound one is meant
+//! for the model, which gets it back once.
+
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+use serde_json::Value;
+
+use super::Wanted;
+use super::draft::{Draft, Flaw, Person, flaw};
+use super::leak::Leaks;
+
+/// Longest reply that is looked at, in bytes: far above what `max_tokens` lets through.
+pub const MAX_REPLY_BYTES: usize = 1024 * 1024;
+/// Places at which JSON is looked for. Prose rarely has more brackets than this, and each costs a pass over the reply.
+const MAX_STARTS: usize = 16;
+
+/// A reply that holds no JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// Nothing but white space.
+    #[error("the reply is empty; answer with one JSON object")]
+    Empty,
+    /// Longer than [`MAX_REPLY_BYTES`].
+    #[error("the reply has {0} bytes; at most {MAX_REPLY_BYTES} are read")]
+    TooLong(usize),
+    /// No object and no list anywhere.
+    #[error("the reply has no JSON in it; answer with one JSON object and nothing else")]
+    NoJson,
+    /// It ends before the JSON does.
+    #[error("the JSON of the reply is cut off; answer with the whole object, shorter if need be")]
+    Truncated,
+    /// Brackets that match around something that is not JSON.
+    #[error("the reply is not valid JSON: {0}")]
+    Invalid(String),
+}
+
+/// The JSON object, or else list, in a reply.
+pub fn read_json(text: &str) -> Result<Value, ReplyError> {
+    if text.len() > MAX_REPLY_BYTES {
+        return Err(ReplyError::TooLong(text.len()));
+    }
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Err(ReplyError::Empty);
+    }
+    let mut list = None;
+    let mut error = ReplyError::NoJson;
+    let mut from = 0;
+    for _ in 0..MAX_STARTS {
+        let Some(start) = text.get(from..).and_then(|rest| rest.find(['{', '['])).map(|at| from + at) else { break };
+        from = start + 1;
+        match read_at(text.get(start..).unwrap_or_default()) {
+            Ok((Value::Array(items), length)) => {
+                list = list.or(Some(Value::Array(items)));
+                from = start + length;
+            }
+            Ok((value, _)) if list.is_none() => return Ok(value),
+            // An object after a list: prose such as "[1]" came first, unless the list is the answer.
+            Ok((value, _)) => return Ok(list.filter(has_objects).unwrap_or(value)),
+            // The first error says most: later starts are mostly inside the same broken value.
+            Err(found) if error == ReplyError::NoJson => error = found,
+            Err(_) => {}
+        }
+    }
+    list.ok_or(error)
+}
+
+fn has_objects(list: &Value) -> bool {
+    list.as_array().is_some_and(|items| items.iter().any(Value::is_object))
+}
+
+/// The value that starts at the beginning of `text`, and the bytes it takes there.
+fn read_at(text: &str) -> Result<(Value, usize), ReplyError> {
+    let (clean, length) = balanced(text).ok_or(ReplyError::Truncated)?;
+    let value = serde_json::from_str(&clean).map_err(|error| ReplyError::Invalid(error.to_string()))?;
+    Ok((value, length))
+}
+
+/// The text up to the bracket that closes the first one, with commas before closing brackets left out and line breaks in
+/// strings escaped, and its length before that. `None` if nothing closes it.
+fn balanced(text: &str) -> Option<(String, usize)> {
+    let mut clean = String::with_capacity(text.len().min(64 * 1024));
+    let mut depth = 0_usize;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => copy_string(&mut chars, &mut clean)?,
+            ',' if closes_next(&chars) => {}
+            _ => clean.push(c),
+        }
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((clean, at + c.len_utf8()));
+        }
+    }
+    None
+}
+
+/// Copies a string whose opening quote has been read. `None` if it does not end.
+fn copy_string(chars: &mut Peekable<CharIndices<'_>>, clean: &mut String) -> Option<()> {
+    clean.push('"');
+    loop {
+        match chars.next()?.1 {
+            '\\' => clean.extend(['\\', chars.next()?.1]),
+            '"' => {
+                clean.push('"');
+                return Some(());
+            }
+            '\n' => clean.push_str("\\n"),
+            c if c.is_control() => clean.push(' '),
+            c => clean.push(c),
+        }
+    }
+}
+
+fn closes_next(chars: &Peekable<CharIndices<'_>>) -> bool {
+    chars.clone().map(|(_, c)| c).find(|c| !c.is_whitespace()).is_some_and(|c| matches!(c, '}' | ']'))
+}
+
+/// How much is asked of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standard {
+    /// Everything.
+    Full,
+    /// What a model of the demo tier can be asked for. It fills in a form and chooses names badly: people count by position
+    /// where their names do not fit, some may be without a relation, and stances may be alike.
+    Demo,
+}
+
+/// The situations in a reply: one result for each that was asked for, in that order. An error is a reason for the model,
+/// such as `situations[0].personas[2].stance: a text is wanted, not null`. People come in the order of the given group.
+pub fn parse_situations(text: &str, wanted: &Wanted, leaks: &Leaks, standard: Standard) -> Vec<Result<Draft, String>> {
+    let items = match read_json(text) {
+        Ok(value) => situations_of(value),
+        Err(error) => return vec![Err(error.to_string()); wanted.count()],
+    };
+    let one = |at: usize| {
+        let Some(item) = items.get(at) else {
+            return Err(format!("situations: {} are wanted, there are {}", wanted.count(), items.len()));
+        };
+        read_situation(item, at, wanted, leaks, standard).map_err(|flaw| reason(at, &flaw))
+    };
+    (0..wanted.count()).map(one).collect()
+}
+
+fn reason(at: usize, flaw: &Flaw) -> String {
+    let dot = if flaw.key.is_empty() { ": " } else { "." };
+    format!("situations[{at}]{dot}{flaw}")
+}
+
+/// `{"situations": […]}`, a bare list, or a single situation.
+fn situations_of(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        Value::Object(mut map) => match map.remove("situations") {
+            Some(Value::Array(items)) => items,
+            Some(item) => vec![item],
+            None => vec![Value::Object(map)],
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn read_situation(item: &Value, at: usize, wanted: &Wanted, leaks: &Leaks, standard: Standard) -> Result<Draft, Flaw> {
+    let mut draft = Draft::from_value(item)?;
+    match wanted {
+        Wanted::Given(groups) => put_in_place(&mut draft, groups.get(at).map_or(&[], Vec::as_slice), standard)?,
+        Wanted::Invented { min, max, .. } => check_invented(&draft, *min, *max)?,
+    }
+    draft.drop_idle_relations();
+    for (index, person) in draft.personas.iter().enumerate() {
+        check_filled(index, person)?;
+    }
+    draft.check()?;
+    draft.check_lengths()?;
+    if standard == Standard::Full {
+        draft.check_cover()?;
+        check_stances(&draft)?;
+    }
+    match leaks.find(&draft) {
+        Some((key, run)) => flaw(key, format!("copied from the prompt: \"{run} …\"; write something of its own")),
+        None => Ok(draft),
+    }
+}
+
+/// Gives people and relations the names as they were given, and people the order.
+fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Result<(), Flaw> {
+    for person in &mut draft.personas {
+        person.persona = None;
+        restore(&mut person.name, names);
+    }
+    for tie in &mut draft.relations {
+        restore(&mut tie.from, names);
+        restore(&mut tie.to, names);
+    }
+    let place = |person: &Person| names.iter().position(|name| *name == person.name);
+    draft.personas.sort_by_key(|person| place(person).unwrap_or(usize::MAX));
+    if draft.personas.iter().map(|person| &person.name).eq(names) {
+        return Ok(());
+    }
+    if standard == Standard::Demo && draft.personas.len() == names.len() {
+        draft.personas.iter_mut().zip(names).for_each(|(person, name)| person.name.clone_from(name));
+        return Ok(());
+    }
+    let found: Vec<&str> = draft.personas.iter().map(|person| person.name.as_str()).collect();
+    flaw("personas", format!("{} are wanted, each once, not {}", names.join(", "), found.join(", ")))
+}
+
+/// The given name that `name` is, but for case.
+fn restore(name: &mut String, names: &[String]) {
+    if let Some(given) = names.iter().find(|given| given.to_lowercase() == name.to_lowercase()) {
+        name.clone_from(given);
+    }
+}
+
+fn check_invented(draft: &Draft, min: usize, max: usize) -> Result<(), Flaw> {
+    let people = draft.personas.len();
+    if !(min..=max).contains(&people) {
+        return flaw("personas", format!("{min} to {max} people are wanted, there are {people}"));
+    }
+    match draft.personas.iter().position(|person| person.persona.is_none()) {
+        Some(at) => flaw(format!("personas[{at}].persona"), "a text is wanted, it is missing"),
+        None => Ok(()),
+    }
+}
+
+fn check_filled(at: usize, person: &Person) -> Result<(), Flaw> {
+    let missing = [("stance", &person.stance), ("goal", &person.goal)].into_iter().find(|(_, text)| text.is_none());
+    match missing {
+        Some((key, _)) => flaw(format!("personas[{at}].{key}"), "a text is wanted, it is missing"),
+        None => Ok(()),
+    }
+}
+
+/// That not everyone agrees: people with word for word the same stance have nothing to talk about.
+fn check_stances(draft: &Draft) -> Result<(), Flaw> {
+    let mut stances: Vec<String> =
+        draft.personas.iter().filter_map(|person| Some(person.stance.as_ref()?.to_lowercase())).collect();
+    let people = stances.len();
+    stances.sort_unstable();
+    stances.dedup();
+    if people > 1 && stances.len() == 1 {
+        return flaw("personas", "the stances are all the same; let people differ");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn ugly_replies_are_read() {
+        let object = json!({"a": [1, {"b": "x}, ]"}]});
+        for ugly in [
+            r#"{"a": [1, {"b": "x}, ]"}]}"#,
+            "\u{feff} {\"a\":[1,{\"b\":\"x}, ]\"}]}",
+            "```json\n{\"a\": [1, {\"b\": \"x}, ]\"}]}\n```",
+            "Sure! Here it is:\n\n```\n{\"a\": [1, {\"b\": \"x}, ]\"}]}\n```\nAnything else {or not}?",
+            "As in [1] and {this}: {\"a\": [1, {\"b\": \"x}, ]\"}]} I hope it helps",
+            "{\"a\": [1, {\"b\": \"x}, ]\",},\n],\n}",
+            "{'a'} {\"a\": [1, {\"b\": \"x}, ]\"}]}",
+        ] {
+            assert_eq!(read_json(ugly), Ok(object.clone()), "{ugly}");
+        }
+        assert_eq!(read_json("so: [{\"a\": 1}, {\"a\": 2},]"), Ok(json!([{"a": 1}, {"a": 2}])));
+        assert_eq!(read_json("[{\"a\": 1}] and {\"b\": 2}"), Ok(json!([{"a": 1}])));
+        assert_eq!(read_json("{\"a\": \"two\nlines\t\"}"), Ok(json!({"a": "two\nlines "})));
+        assert_eq!(read_json(r#"{"a": "a \"quote\" and \\"}"#), Ok(json!({"a": "a \"quote\" and \\"})));
+    }
+
+    #[test]
+    fn what_is_no_json_says_why() {
+        let errors: Vec<String> = ["  ", "I cannot do that.", "{\"a\": [1, 2", "{\"a\": \"torn", "{\"a\" 1}", "{{{{"]
+            .iter()
+            .map(|text| read_json(text).unwrap_err().to_string())
+            .chain([read_json(&"[".repeat(MAX_REPLY_BYTES + 1)).unwrap_err().to_string()])
+            .collect();
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        the reply is empty; answer with one JSON object
+        the reply has no JSON in it; answer with one JSON object and nothing else
+        the JSON of the reply is cut off; answer with the whole object, shorter if need be
+        the JSON of the reply is cut off; answer with the whole object, shorter if need be
+        the reply is not valid JSON: expected `:` at line 1 column 6
+        the JSON of the reply is cut off; answer with the whole object, shorter if need be
+        the reply has 1048577 bytes; at most 1048576 are read
+        "#);
+        // Deep nesting ends in an error, not in the stack.
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(read_json(&deep), Err(ReplyError::Invalid(_))));
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn given() -> Wanted {
+        Wanted::Given(vec![names(&["Ann", "Bo", "Cy"])])
+    }
+
+    fn reply() -> Value {
+        let person = |name: &str| json!({"name": name, "description": format!("{name} repairs clocks."), "stance": format!("{name} has a view"), "goal": "be home by six"});
+        json!({"situations": [{
+            "personas": [person("Cy"), person("ann"), person("Bo")],
+            "relations": [
+                {"from": "Ann", "to": "bo", "type": "boss", "text": "Ann hired Bo."},
+                {"from": "Cy", "to": "Ann", "type": "cousin", "text": "Cy and Ann are cousins."}
+            ],
+            "situation": "A clock stopped in the middle of the auction.",
+            "topic": "a stopped clock",
+            "conversation_starter": "It was running this morning."
+        }]})
+    }
+
+    fn parse(change: impl FnOnce(&mut Value), wanted: &Wanted, standard: Standard) -> Result<Draft, String> {
+        let mut value = reply();
+        change(&mut value);
+        parse_situations(&value.to_string(), wanted, &Leaks::default(), standard).remove(0)
+    }
+
+    #[test]
+    fn people_come_in_the_given_order_under_their_given_names() {
+        let draft = parse(|_| {}, &given(), Standard::Full).unwrap();
+        assert_eq!(draft.personas.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["Ann", "Bo", "Cy"]);
+        assert_eq!(draft.relations[0].to, "Bo");
+        assert_eq!(draft.personas[2].stance.as_deref(), Some("Cy has a view"));
+    }
+
+    #[test]
+    fn reasons_are_short_and_exact() {
+        let flaws: Vec<String> = [
+            parse(|v| v["situations"] = json!([]), &given(), Standard::Full),
+            parse(|v| v["situations"][0] = json!("They meet."), &given(), Standard::Full),
+            parse(|v| v["situations"][0]["personas"][0]["name"] = json!("Dee"), &given(), Standard::Full),
+            parse(|v| drop(v["situations"][0]["personas"].as_array_mut().unwrap().pop()), &given(), Standard::Full),
+            parse(|v| v["situations"][0]["personas"][0]["goal"] = Value::Null, &given(), Standard::Full),
+            parse(|v| drop(v["situations"][0]["relations"].as_array_mut().unwrap().pop()), &given(), Standard::Full),
+            parse(|v| v["situations"][0]["relations"][1]["to"] = json!("Cy"), &given(), Standard::Full),
+            parse(
+                |v| {
+                    for person in v["situations"][0]["personas"].as_array_mut().unwrap() {
+                        person["stance"] = json!("fine by me");
+                    }
+                },
+                &given(),
+                Standard::Full,
+            ),
+            parse(|_| {}, &Wanted::Invented { count: 1, min: 4, max: 5 }, Standard::Full),
+            parse(|_| {}, &Wanted::Invented { count: 1, min: 3, max: 5 }, Standard::Full),
+        ]
+        .into_iter()
+        .map(|result| result.unwrap_err())
+        .collect();
+        insta::assert_snapshot!(flaws.join("\n"), @r#"
+        situations: 1 are wanted, there are 0
+        situations[0]: an object is wanted
+        situations[0].personas: Ann, Bo, Cy are wanted, each once, not Ann, Bo, Dee
+        situations[0].personas: Ann, Bo, Cy are wanted, each once, not Ann, Cy
+        situations[0].personas[2].goal: a text is wanted, it is missing
+        situations[0].relations: Cy is in none; say how they know one of the others
+        situations[0].relations: Cy is in none; say how they know one of the others
+        situations[0].personas: the stances are all the same; let people differ
+        situations[0].personas: 4 to 5 people are wanted, there are 3
+        situations[0].personas[0].persona: a text is wanted, it is missing
+        "#);
+    }
+
+    #[test]
+    fn the_demo_standard_takes_people_by_position_and_needs_no_full_cover() {
+        let twice = |v: &mut Value| {
+            v["situations"][0]["personas"][0]["name"] = json!("Bo");
+            v["situations"][0]["relations"][1] = json!({"from": "Cy", "to": "Cy", "type": "x", "text": "x y"});
+        };
+        assert!(parse(twice, &given(), Standard::Full).is_err());
+        let draft = parse(twice, &given(), Standard::Demo).unwrap();
+        assert_eq!(draft.personas.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["Ann", "Bo", "Cy"]);
+        assert_eq!(draft.relations.len(), 1);
+    }
+
+    #[test]
+    fn what_was_copied_from_the_prompt_is_refused() {
+        let leaks = Leaks::new(["Here, a clock stopped in the middle of the auction again"]);
+        let results = parse_situations(&reply().to_string(), &given(), &leaks, Standard::Full);
+        insta::assert_snapshot!(results[0].as_ref().unwrap_err(), @r#"situations[0].situation: copied from the prompt: "a clock stopped in the middle of the …"; write something of its own"#);
+    }
+
+    #[test]
+    fn every_situation_asked_for_has_a_result() {
+        let two = Wanted::Given(vec![names(&["Ann", "Bo", "Cy"]), names(&["Dee", "Eli"])]);
+        let results = parse_situations(&reply().to_string(), &two, &Leaks::default(), Standard::Full);
+        assert!(results.len() == 2 && results[0].is_ok());
+        assert_eq!(results[1].as_ref().unwrap_err(), "situations: 2 are wanted, there are 1");
+        assert_eq!(parse_situations("no", &two, &Leaks::default(), Standard::Full).len(), 2);
+        // A single situation or a bare list will do.
+        let bare = reply()["situations"][0].to_string();
+        assert!(parse_situations(&bare, &given(), &Leaks::default(), Standard::Full)[0].is_ok());
+        let list = reply()["situations"].to_string();
+        assert!(parse_situations(&list, &given(), &Leaks::default(), Standard::Full)[0].is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_makes_it_panic(text in "([\\[\\]{}\",:\\\\a1 \n]|\"personas\":|\"situations\":){0,60}") {
+            let _ = parse_situations(&text, &given(), &Leaks::default(), Standard::Demo);
+        }
+
+        #[test]
+        fn a_torn_reply_is_never_completed(cut in 1_usize..500) {
+            let whole = reply().to_string();
+            if let Some(torn) = whole.get(..cut.min(whole.len() - 1)) {
+                prop_assert!(parse_situations(torn, &given(), &Leaks::default(), Standard::Full)[0].is_err());
+            }
+        }
+
+        #[test]
+        fn what_serde_writes_is_read_back(text in "\\PC{0,20}", prose in "[a-z .]{0,10}") {
+            let value = json!({"k": [text, {"x": null}]});
+            prop_assert_eq!(read_json(&format!("{prose}{value}{prose}")), Ok(value));
+        }
+    }
+}

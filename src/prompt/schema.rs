@@ -1,0 +1,197 @@
+//! The JSON schema of a reply with situations, in the subset that strict structured output takes: every object closed, every
+//! key required, nothing optional.
+//!
+//! `required` lists keys in the order in which they are to be written: people before what connects them, the situation
+//! before the line that opens it, since a model writes from left to right.
+
+use serde_json::{Value, json};
+
+use super::Wanted;
+
+/// The name of the schema for endpoints that ask for one.
+pub const SITUATIONS: &str = "situations";
+
+/// The schema of the reply to a call for `wanted`: `{"situations": […]}` with exactly as many.
+pub fn situations_schema(wanted: &Wanted) -> Value {
+    let count = wanted.count();
+    let item = match wanted {
+        Wanted::Given(groups) => one_of(groups.iter().map(|names| given(names)).collect()),
+        Wanted::Invented { min, max, .. } => invented(*min, *max),
+    };
+    object(&[("situations", list(&item, count, count))])
+}
+
+fn given(names: &[String]) -> Value {
+    let name = json!({"type": "string", "enum": names});
+    let person = object(&[
+        ("name", name.clone()),
+        ("description", text("who they are, one short sentence")),
+        ("stance", text("what they think about the topic")),
+        ("goal", text("what they want from this talk")),
+    ]);
+    situation(&person, &name, names.len(), names.len())
+}
+
+fn invented(min: usize, max: usize) -> Value {
+    let person = object(&[
+        ("name", text("first and last name")),
+        ("persona", text("who they are, in one or two sentences")),
+        ("description", text("who they are, one short sentence")),
+        ("stance", text("what they think about the topic")),
+        ("goal", text("what they want from this talk")),
+    ]);
+    situation(&person, &text("one of the names"), min, max)
+}
+
+fn situation(person: &Value, name: &Value, min: usize, max: usize) -> Value {
+    let relation = object(&[
+        ("from", name.clone()),
+        ("to", name.clone()),
+        ("type", text("a word or two, such as colleague")),
+        ("text", text("how they know each other, one sentence")),
+    ]);
+    object(&[
+        ("personas", list(person, min, max)),
+        ("relations", list(&relation, min.saturating_sub(1).max(1), 2 * max)),
+        ("situation", text("where they are, what is going on, what is at stake")),
+        ("topic", text("what they talk about, in a few words")),
+        ("conversation_starter", text("the line that opens the conversation")),
+    ])
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn list(items: &Value, min: usize, max: usize) -> Value {
+    json!({"type": "array", "items": items, "minItems": min, "maxItems": max})
+}
+
+/// One schema, or a choice where several differ.
+fn one_of(mut items: Vec<Value>) -> Value {
+    items.dedup();
+    if items.len() == 1 { items.remove(0) } else { json!({"anyOf": items}) }
+}
+
+fn object(keys: &[(&str, Value)]) -> Value {
+    let properties = keys.iter().map(|(key, schema)| ((*key).to_owned(), schema.clone()));
+    let required: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    json!({
+        "type": "object",
+        "properties": properties.collect::<serde_json::Map<_, _>>(),
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// What is wrong with `value` by `schema`, for the subset used here.
+#[cfg(test)]
+pub(super) fn mismatch(schema: &Value, value: &Value) -> Option<String> {
+    if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
+        let tried: Vec<Option<String>> = choices.iter().map(|choice| mismatch(choice, value)).collect();
+        return if tried.contains(&None) { None } else { tried.into_iter().flatten().next() };
+    }
+    if schema.get("enum").is_some_and(|names| !names.as_array().unwrap().contains(value)) {
+        return Some(format!("{value} is not among the names"));
+    }
+    match (schema["type"].as_str(), value) {
+        (Some("string"), Value::String(_)) => None,
+        (Some("array"), Value::Array(items)) => {
+            let bound = |key: &str| usize::try_from(schema[key].as_u64().unwrap()).unwrap();
+            if !(bound("minItems")..=bound("maxItems")).contains(&items.len()) {
+                return Some(format!("{} items", items.len()));
+            }
+            items.iter().find_map(|item| mismatch(&schema["items"], item))
+        }
+        (Some("object"), Value::Object(map)) => {
+            let mut wanted: Vec<&str> =
+                schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let mut keys: Vec<&str> = map.keys().map(String::as_str).collect();
+            wanted.sort_unstable();
+            keys.sort_unstable();
+            if wanted != keys {
+                return Some(format!("keys {keys:?}, not {wanted:?}"));
+            }
+            map.iter().find_map(|(key, value)| mismatch(&schema["properties"][key], value))
+        }
+        (wanted, found) => Some(format!("{found} is not {wanted:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// Every object in it, however deep.
+    fn objects<'a>(schema: &'a Value, found: &mut Vec<&'a Value>) {
+        match schema {
+            Value::Object(map) => {
+                if map.get("type").and_then(Value::as_str) == Some("object") {
+                    found.push(schema);
+                }
+                map.values().for_each(|value| objects(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| objects(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_object_is_closed_and_every_key_required() {
+        let several = Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D", "E"])]);
+        for wanted in [several, Wanted::Invented { count: 2, min: 3, max: 5 }] {
+            let schema = situations_schema(&wanted);
+            let mut found = Vec::new();
+            objects(&schema, &mut found);
+            assert!(found.len() >= 4);
+            for object in found {
+                assert_eq!(object["additionalProperties"], json!(false));
+                assert_eq!(
+                    object["required"].as_array().unwrap().len(),
+                    object["properties"].as_object().unwrap().len()
+                );
+                for key in object["required"].as_array().unwrap() {
+                    assert!(object["properties"].get(key.as_str().unwrap()).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_and_names_are_those_of_the_group() {
+        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B", "C"])]));
+        let list = &schema["properties"]["situations"];
+        assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(1), &json!(1)));
+        let situation = &list["items"];
+        assert_eq!(
+            situation["required"],
+            json!(["personas", "relations", "situation", "topic", "conversation_starter"])
+        );
+        let (people, relations) = (&situation["properties"]["personas"], &situation["properties"]["relations"]);
+        assert_eq!((&people["minItems"], &people["maxItems"]), (&json!(3), &json!(3)));
+        assert_eq!((&relations["minItems"], &relations["maxItems"]), (&json!(2), &json!(6)));
+        assert_eq!(people["items"]["properties"]["name"]["enum"], json!(["A", "B", "C"]));
+        assert_eq!(relations["items"]["properties"]["from"]["enum"], json!(["A", "B", "C"]));
+        assert_eq!(people["items"]["required"], json!(["name", "description", "stance", "goal"]));
+    }
+
+    #[test]
+    fn invented_people_bring_their_persona() {
+        let schema = situations_schema(&Wanted::Invented { count: 2, min: 3, max: 5 });
+        let list = &schema["properties"]["situations"];
+        assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(2), &json!(2)));
+        let people = &list["items"]["properties"]["personas"];
+        assert_eq!((&people["minItems"], &people["maxItems"]), (&json!(3), &json!(5)));
+        assert_eq!(people["items"]["required"], json!(["name", "persona", "description", "stance", "goal"]));
+    }
+
+    #[test]
+    fn groups_that_differ_are_a_choice() {
+        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D"])]));
+        assert_eq!(schema["properties"]["situations"]["items"]["anyOf"].as_array().unwrap().len(), 2);
+    }
+}

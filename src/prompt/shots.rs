@@ -1,0 +1,286 @@
+//! Shots: the examples a prompt shows.
+//!
+//! A shot is a JSON file with one situation, people by name:
+//!
+//! ```json
+//! {
+//!   "personas": [{"name": "…", "persona": "…", "description": "…", "stance": "…", "goal": "…"}],
+//!   "relations": [{"from": "…", "to": "…", "type": "…", "text": "…"}],
+//!   "situation": "…", "topic": "…", "conversation_starter": "…"
+//! }
+//! ```
+//!
+//! It is read strictly, since what is wrong in an example is wrong in every reply, and it passes the rules that replies must
+//! pass. Accepted situations become shots by [`Shot::from_situation`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::PersonaMode;
+use super::draft::{Draft, Flaw, Person, Tie};
+use crate::record::{Situation, content_hash};
+use crate::store::fs::{self, FsError};
+
+/// Largest shot file, in bytes.
+pub const MAX_SHOT_BYTES: u64 = 256 * 1024;
+
+/// A shot that cannot be used. Exit code 2: shots are configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ShotError {
+    /// The file or folder cannot be read.
+    #[error("{0}; check the `shots` of the prompt configuration")]
+    Read(#[from] FsError),
+    /// A device, a pipe or a folder in place of a file.
+    #[error("{path} is not a file; name a JSON file or a folder with JSON files", path = path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Larger than [`MAX_SHOT_BYTES`].
+    #[error("{path}: a shot of more than {MAX_SHOT_BYTES} bytes; a shot is one situation", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not JSON, or JSON with other keys or types.
+    #[error("{path}, line {line}: {key}{message}", path = path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key and a colon, or nothing where the JSON itself is broken.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A rule that every situation must keep.
+    #[error("{path}: {flaw}", path = path.display())]
+    Rule {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        flaw: Flaw,
+    },
+    /// A folder without a shot.
+    #[error("{path} has no .json file; put a shot there or name another folder", path = path.display())]
+    NoShots {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl ShotError {
+    /// The exit code of the process: 2, usage or configuration.
+    pub fn exit_code(&self) -> u8 {
+        2
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with one situation")]
+struct ShotFile {
+    personas: Vec<ShotPerson>,
+    relations: Vec<ShotRelation>,
+    situation: String,
+    topic: String,
+    conversation_starter: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with one person")]
+struct ShotPerson {
+    name: String,
+    persona: String,
+    description: String,
+    stance: String,
+    goal: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with one relation")]
+struct ShotRelation {
+    from: String,
+    to: String,
+    r#type: String,
+    text: String,
+}
+
+impl From<ShotFile> for Draft {
+    fn from(file: ShotFile) -> Self {
+        let personas = file.personas.into_iter().map(|p| Person {
+            name: p.name,
+            persona: Some(p.persona),
+            description: p.description,
+            stance: Some(p.stance),
+            goal: Some(p.goal),
+        });
+        let relations =
+            file.relations.into_iter().map(|r| Tie { from: r.from, to: r.to, r#type: r.r#type, text: r.text });
+        Self {
+            personas: personas.collect(),
+            relations: relations.collect(),
+            situation: file.situation,
+            topic: file.topic,
+            conversation_starter: file.conversation_starter,
+        }
+    }
+}
+
+/// One example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The file's name, or the id of the situation it was.
+    pub name: String,
+    /// What it shows.
+    pub draft: Draft,
+}
+
+/// The keys of the JSON text a reply is shown as.
+#[derive(Serialize)]
+struct Output<'a> {
+    situations: [&'a Draft; 1],
+}
+
+impl Shot {
+    /// Reads a shot from a file.
+    pub fn load(path: &Path) -> Result<Self, ShotError> {
+        Self::parse(path, &read_capped(path)?)
+    }
+
+    /// Reads a shot from text; `path` is for messages, and its last part becomes the name.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ShotError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let shape = |key: String, error: &serde_json::Error| ShotError::Shape {
+            path: path.to_owned(),
+            line: error.line(),
+            key,
+            message: without_position(error),
+        };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let file: ShotFile = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| shape(key_of(error.path()), error.inner()))?;
+        reader.end().map_err(|error| shape(String::new(), &error))?;
+        let draft = Draft::from(file);
+        let sound = draft.check().and_then(|()| draft.check_lengths()).and_then(|()| draft.check_cover());
+        sound.map_err(|flaw| ShotError::Rule { path: path.to_owned(), flaw })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, draft })
+    }
+
+    /// An accepted situation as an example for later ones.
+    pub fn from_situation(situation: &Situation) -> Self {
+        let name_of = |id: &str| {
+            let person = situation.personas.iter().find(|person| person.id == id);
+            person.map_or_else(|| id.to_owned(), |person| person.name.clone())
+        };
+        let personas = situation.personas.iter().map(|p| Person {
+            name: p.name.clone(),
+            persona: Some(p.persona.clone()),
+            description: p.description.clone(),
+            stance: Some(p.stance.clone().unwrap_or_default()),
+            goal: Some(p.goal.clone().unwrap_or_default()),
+        });
+        let relations = situation.relations.iter().map(|r| Tie {
+            from: name_of(&r.from),
+            to: name_of(&r.to),
+            r#type: r.r#type.clone(),
+            text: r.text.clone(),
+        });
+        let draft = Draft {
+            personas: personas.collect(),
+            relations: relations.collect(),
+            situation: situation.situation.clone(),
+            topic: situation.topic.clone(),
+            conversation_starter: situation.conversation_starter.clone(),
+        };
+        Self { name: situation.id.clone(), draft }
+    }
+
+    /// The people as a prompt gives them: a line `- name: persona` for each.
+    pub fn input(&self) -> String {
+        let line = |p: &Person| format!("- {}: {}", p.name, p.persona.as_deref().unwrap_or_default());
+        self.draft.personas.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The reply it stands for: indented JSON with the keys, in the order, of the schema of replies in `mode`.
+    pub fn output(&self, mode: PersonaMode) -> String {
+        let mut draft = self.draft.clone();
+        if mode == PersonaMode::Predefined {
+            draft.personas.iter_mut().for_each(|person| person.persona = None);
+        }
+        // Structs of texts always serialise: an error would take a map with keys that are no text.
+        serde_json::to_string_pretty(&Output { situations: [&draft] }).unwrap_or_default()
+    }
+
+    /// Its texts, a line each: what a reply must not repeat as its own.
+    pub fn words(&self) -> String {
+        self.draft.texts().into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// [`content_hash`] of what it shows.
+    pub fn hash(&self) -> String {
+        content_hash([self.output(PersonaMode::Auto).as_str()])
+    }
+}
+
+/// The shots a prompt configuration names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shots(Vec<Shot>);
+
+impl Shots {
+    /// Reads files, and the `.json` files of folders by name, in the given order.
+    pub fn from_paths(paths: &[PathBuf]) -> Result<Self, ShotError> {
+        let files = paths.iter().map(|path| if path.is_dir() { files_in(path) } else { Ok(vec![path.clone()]) });
+        let files = files.collect::<Result<Vec<_>, _>>()?.concat();
+        files.iter().map(|path| Shot::load(path)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The shots, in order.
+    pub fn as_slice(&self) -> &[Shot] {
+        &self.0
+    }
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, ShotError> {
+    let failed = |source| FsError { action: "list", path: folder.to_owned(), source };
+    let entries = folder.read_dir().map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    files.sort();
+    if files.is_empty() { Err(ShotError::NoShots { path: folder.to_owned() }) } else { Ok(files) }
+}
+
+/// Reads a regular file up to the limit; a device or a pipe would never end.
+fn read_capped(path: &Path) -> Result<String, ShotError> {
+    let failed = |action, source| FsError { action, path: path.to_owned(), source };
+    if !path.metadata().map_err(|source| failed("read", source))?.is_file() {
+        return Err(ShotError::NotAFile { path: path.to_owned() });
+    }
+    let mut text = String::new();
+    let read = fs::open(path)?.take(MAX_SHOT_BYTES + 1).read_to_string(&mut text);
+    if read.map_err(|source| failed("read", source))? as u64 > MAX_SHOT_BYTES {
+        return Err(ShotError::TooLarge { path: path.to_owned() });
+    }
+    Ok(text)
+}
+
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    match path.to_string() {
+        // The whole file, or a place in broken JSON that has no key yet.
+        whole if matches!(whole.as_str(), "." | "?") => String::new(),
+        key => format!("{key}: "),
+    }
+}
+
+/// The message without "at line 3 column 7", which stands in front already.
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let end = message.rfind(" at line ").unwrap_or(message.len());
+    message.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;
