@@ -5,6 +5,7 @@
 //! ```
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod draw;
 pub mod llm;

@@ -91,13 +91,18 @@ fn situations(config: &Config, shots: ShotSelection) -> String {
         ShotSelection::Random => "random shots",
     };
     let people = match (situations.mode, config.personas.sample) {
-        (SituationMode::File, _) => return format!("up to {} from a file", counted(situations.count, "situation")),
+        (SituationMode::File, _) => {
+            return match situations.count {
+                Some(count) => format!("up to {} from a file", counted(count, "situation")),
+                None => "every situation of a file".to_owned(),
+            };
+        }
         (SituationMode::Auto, _) => "invented people".to_owned(),
         (SituationMode::Predefined, Some(sample)) => format!("people out of {}", counted(sample, "persona")),
         (SituationMode::Predefined, None) => "people out of all personas".to_owned(),
     };
     let group = range(situations.personas.min, situations.personas.max);
-    format!("{} of {group} {people} ({shots})", counted(situations.count, "situation"))
+    format!("{} of {group} {people} ({shots})", counted(situations.wanted().unwrap_or(0), "situation"))
 }
 
 fn named_model(key: &str, model: &Model) -> String {

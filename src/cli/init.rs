@@ -1,6 +1,6 @@
 //! `init`: a folder with everything a project of one's own starts from.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::args::InitArgs;
@@ -55,8 +55,7 @@ fn write_new(path: &Path, text: &str) -> Result<bool, FsError> {
         Err(error) if error.source.kind() == ErrorKind::AlreadyExists => return Ok(false),
         other => other?,
     };
-    let written = file.write_all(text.as_bytes());
-    written.map_err(|source| FsError { action: "write", path: path.to_owned(), source })?;
+    file.write_all(text.as_bytes())?;
     Ok(true)
 }
 

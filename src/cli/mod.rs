@@ -5,11 +5,14 @@
 
 pub mod args;
 mod config;
+mod explain;
 pub mod failure;
 mod init;
 mod model;
 pub mod output;
 mod pipeline;
+mod plan;
+mod progress;
 pub mod telemetry;
 
 use std::io::Write;
@@ -56,8 +59,8 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
-        Command::Plan(args) => pipeline::plan(args, printer),
-        Command::Explain(args) => pipeline::explain(args, printer),
+        Command::Plan(args) => plan::run(args, printer),
+        Command::Explain(args) => explain::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

@@ -21,7 +21,7 @@ pub(super) fn run(command: ModelCommand, printer: &Printer) -> Result<u8, Failur
 /// Makes sure that the weights are there, with a bar on a terminal.
 pub(super) fn pull(printer: &Printer) -> Result<PathBuf, Failure> {
     let bar = printer.bytes_bar("fetching the model");
-    let result = ensure(false, |done, total| {
+    let result = ensure(|done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
@@ -29,10 +29,24 @@ pub(super) fn pull(printer: &Printer) -> Result<PathBuf, Failure> {
     result
 }
 
-fn ensure(_offline: bool, _progress: impl FnMut(u64, u64)) -> Result<PathBuf, Failure> {
-    Err(Failure::new(Exit::Unavailable, "not available in this build"))
+#[cfg(feature = "embedded")]
+fn ensure(mut progress: impl FnMut(u64, u64) + Send) -> Result<PathBuf, Failure> {
+    use crate::llm::embedded::weights;
+    let fetched = weights::ensure(false, |got| progress(got.bytes, got.total));
+    fetched.map_err(|error| Failure::of(error.exit_code(), &error))
 }
 
+#[cfg(feature = "embedded")]
+fn locate() -> Option<PathBuf> {
+    crate::llm::embedded::weights::locate()
+}
+
+#[cfg(not(feature = "embedded"))]
+fn ensure(_progress: impl FnMut(u64, u64) + Send) -> Result<PathBuf, Failure> {
+    Err(Failure::from(crate::pipeline::error::RunError::NoEmbedded))
+}
+
+#[cfg(not(feature = "embedded"))]
 fn locate() -> Option<PathBuf> {
     None
 }

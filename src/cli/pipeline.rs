@@ -49,7 +49,9 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         offline: args.offline,
         allow_network_fs: args.allow_network_fs,
     };
-    let watch = Arc::new(Watch::new(telemetry.clone()));
+    let log = telemetry.clone();
+    // A run without a log is still a run; whatever keeps the log from being written stops the journal too.
+    let watch = Arc::new(Watch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
     let display = Display::start(&watch, printer);
     let result = block_on(make(&loaded, &environment, &options, &watch, printer));
     display.finish();
@@ -71,7 +73,10 @@ pub(super) fn environment(printer: &Printer) -> Result<Environment, Failure> {
     if let Some(file) = environment.file() {
         printer.detail(&format!("read {}", file.display()));
         if environment.is_exposed() {
-            printer.warning(&format!("{0} can be read by other users; `chmod 600 {0}` keeps keys private", file.display()));
+            printer.warning(&format!(
+                "{0} can be read by other users; `chmod 600 {0}` keeps keys private",
+                file.display()
+            ));
         }
     }
     Ok(environment)
@@ -124,7 +129,8 @@ fn advised(error: RunError, config: &ConfigArgs, run_dir: &Path) -> Failure {
     let resumable = matches!(error.exit_code(), 6 | 7 | 130);
     let failure = Failure::from(error);
     if resumable && failure.hint.is_none() {
-        let kept = format!("everything received so far is kept in {}; the same command goes on: {again}", run_dir.display());
+        let kept =
+            format!("everything received so far is kept in {}; the same command goes on: {again}", run_dir.display());
         return failure.with_hint(kept);
     }
     failure
@@ -159,8 +165,7 @@ fn report(summary: &Summary) -> String {
     let mut rows = vec![header.to_vec()];
     for stage in ["personas", "situations", "conversations"] {
         let Some(tally) = summary.stages.get(stage) else { continue };
-        let counts =
-            [tally.accepted, tally.duplicate, tally.rejected, tally.refused, tally.failed, tally.over_budget];
+        let counts = [tally.accepted, tally.duplicate, tally.rejected, tally.refused, tally.failed, tally.over_budget];
         rows.push([stage.to_owned()].into_iter().chain(counts.map(thousands)).collect());
     }
     let usage = &summary.usage;
@@ -213,6 +218,7 @@ pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<u8, Failure
     if found.damage.is_empty() {
         return Ok(Exit::Reached as u8);
     }
-    let failure = Failure::new(Exit::Damage, format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()));
+    let failure =
+        Failure::new(Exit::Damage, format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()));
     Err(failure.with_hint("`convogen pipeline verify RUN_DIR --salvage NEW_DIR` saves the replies that are sound"))
 }

@@ -27,11 +27,9 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
 
 /// Every file that the configuration names and that is not there.
 pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
-    let Config { personas, situations, conversations, .. } = &loaded.config;
+    let Config { situations, conversations, .. } = &loaded.config;
     let prompts = &conversations.prompts;
     let named = [
-        ("personas.source", &personas.source),
-        ("situations.source", &situations.source),
         ("situations.prompt_config", &situations.prompt_config),
         ("situations.coverage", &situations.coverage),
         ("conversations.prompts.speaker", &prompts.speaker),
@@ -98,7 +96,7 @@ impl Findings<'_> {
         self.require(situations.source.is_none() || is_file, "situations.source", || {
             "only mode `file` reads it; set situations.mode to file or leave it out".to_owned()
         });
-        self.at_least(situations.count, 1, "situations.count");
+        self.at_least(situations.count.unwrap_or(1), 1, "situations.count");
         self.at_least(situations.personas.min as u64, 2, "situations.personas.min");
         self.ordered(situations.personas.min, situations.personas.max, "situations.personas");
         self.require(situations.personas.max <= LARGEST_GROUP, "situations.personas.max", || {

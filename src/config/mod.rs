@@ -135,8 +135,8 @@ pub struct Situations {
     pub source: Option<PathBuf>,
     /// A prompt configuration. Left out: the one that ships for the mode.
     pub prompt_config: Option<PathBuf>,
-    /// How many situations to end up with, counted after dedup.
-    pub count: u64,
+    /// How many situations to end up with, counted after dedup. Left out: 20, or in mode `file` all there are.
+    pub count: Option<u64>,
     /// How many people are in one.
     pub personas: GroupSize,
     /// Who is put together with whom.
@@ -153,11 +153,21 @@ impl Default for Situations {
             mode: SituationMode::default(),
             source: None,
             prompt_config: None,
-            count: 20,
+            count: None,
             personas: GroupSize::default(),
             casting: Casting::default(),
             coverage: None,
             hub: Hub::default(),
+        }
+    }
+}
+
+impl Situations {
+    /// How many situations to end up with; `None`: all there are.
+    pub fn wanted(&self) -> Option<u64> {
+        match self.mode {
+            SituationMode::File => self.count,
+            SituationMode::Predefined | SituationMode::Auto => Some(self.count.unwrap_or(20)),
         }
     }
 }

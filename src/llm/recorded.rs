@@ -451,7 +451,11 @@ impl Calls {
             Err(error) => error,
         };
         let maybe_billed = matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. });
-        if maybe_billed { reservation.lost() } else { reservation.release() }
+        if maybe_billed {
+            reservation.lost()
+        } else {
+            reservation.release()
+        }
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };
             self.write(Kind::Reject, key, site, &reject).await?;

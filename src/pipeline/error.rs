@@ -1,3 +1,5 @@
+//! Why a run ends before its end, and with which exit code.
+
 use super::inputs::InputsError;
 use crate::config::fingerprint::Drift;
 use crate::config::load::ConfigError;
@@ -40,6 +42,9 @@ pub enum RunError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A configuration that has no YAML form.
+    #[error("the configuration cannot be written down: {0}")]
+    Unwritable(#[from] serde_saphyr::SerializeError),
     /// A sealed stage.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -62,10 +67,12 @@ pub enum RunError {
     /// The embedded model.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Embedded(#[from] crate::llm::embedded::EmbeddedError),
+    Embedded(#[from] crate::llm::embedded::LoadError),
     /// This build has no embedded model.
     #[cfg(not(feature = "embedded"))]
-    #[error("this convogen was built without the embedded model; configure an endpoint, or build with the feature `embedded`")]
+    #[error(
+        "this convogen was built without the embedded model; configure an endpoint, or build with the feature `embedded`"
+    )]
     NoEmbedded,
     /// Calls would leave the machine.
     #[error("{target} is not on this machine, and --offline allows nothing else")]
@@ -114,12 +121,12 @@ impl RunError {
             #[cfg(feature = "embedded")]
             Self::Weights(error) => error.exit_code(),
             #[cfg(feature = "embedded")]
-            Self::Embedded(error) => error.exit_code(),
+            Self::Embedded(_) => 6,
             #[cfg(not(feature = "embedded"))]
             Self::NoEmbedded => 2,
             Self::Offline { .. } => 6,
             Self::Halted(halt) => halt_code(halt),
-            Self::Sums { .. } => 1,
+            Self::Sums { .. } | Self::Unwritable(_) => 1,
         }
     }
 }

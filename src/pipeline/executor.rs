@@ -19,14 +19,17 @@ pub async fn hold_all(
     in_flight: usize,
     progress: &Progress,
 ) -> Vec<Option<Held>> {
-    let items: Vec<(&Situation, u64)> =
-        situations.iter().flat_map(|situation| (0..per_situation).map(move |replicate| (situation, replicate))).collect();
+    let items: Vec<(&Situation, u64)> = situations
+        .iter()
+        .flat_map(|situation| (0..per_situation).map(move |replicate| (situation, replicate)))
+        .collect();
     progress.start(STAGE, items.len() as u64);
     let mut held: Vec<Option<Held>> = std::iter::repeat_with(|| None).take(items.len()).collect();
     let mut accepted = 0;
-    let work = items.into_iter().enumerate().map(|(at, (situation, replicate))| async move {
-        (at, stage.hold(situation, replicate).await)
-    });
+    let work = items
+        .into_iter()
+        .enumerate()
+        .map(|(at, (situation, replicate))| async move { (at, stage.hold(situation, replicate).await) });
     let mut done = stream::iter(work).buffer_unordered(in_flight.max(1));
     while let Some((at, result)) = done.next().await {
         match result {

@@ -10,11 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::error::RunError;
-use super::identity::Identity;
 use super::inputs::Inputs;
 use super::models;
 use super::run::Watch;
-use super::steps::Steps;
+use super::steps;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
@@ -24,7 +23,7 @@ use crate::record::{Conversation, Persona, Situation};
 use crate::stages::conversations;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::Archive;
-use crate::store::run::RunDir;
+use crate::store::run::RunPaths;
 
 /// One call of an item, as it was made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,29 +74,33 @@ pub struct Origin {
 
 /// Explains `id` (a conversation, or a situation) of the run in `path`.
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
-    let dir = RunDir::open_read_only(path)?;
+    let dir = RunPaths::of_run(path)?;
     let config = load::load(Some(&dir.config()), &[])?.config;
     let inputs = Inputs::read(&dir.inputs())?;
     let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
     let calls = replay(&dir, &config, id, &seen)?;
-    let situations: Vec<Situation> = rows(&dir, "situations")?;
-    let personas: Vec<Persona> = rows(&dir, "personas")?;
+    let situations: Vec<Situation> = rows(&dir.situations())?;
+    let personas: Vec<Persona> = rows(&dir.personas())?;
     let found = situations.iter().find_map(|situation| replicate_of(id, situation).map(|of| (situation, of)));
     let situation = match found {
         Some((situation, Some(replicate))) => {
             let prompts = inputs.conversation_prompts()?;
-            let stage =
-                conversations::Stage { settings: &config.conversations, prompts: &prompts, calls: &calls, seed: config.seed };
+            let stage = conversations::Stage {
+                settings: &config.conversations,
+                prompts: &prompts,
+                calls: &calls,
+                seed: config.seed,
+            };
             // An unfinished conversation stops where its record does; what was seen until then is shown.
             let _ = stage.hold(situation, replicate).await;
             Some(situation)
         }
         Some((situation, None)) => {
-            replay_situations(&dir, &config, &inputs, calls, &personas).await?;
+            steps::generate(&config, &inputs, &calls, &personas, &Watch::default()).await?;
             Some(situation)
         }
         None if config.situations.mode != SituationMode::File => {
-            replay_situations(&dir, &config, &inputs, calls, &personas).await?;
+            steps::generate(&config, &inputs, &calls, &personas, &Watch::default()).await?;
             None
         }
         None => None,
@@ -129,7 +132,7 @@ fn replicate_of(id: &str, situation: &Situation) -> Option<Option<u64>> {
 }
 
 /// Calls over recorded replies that remember what belongs to `id`.
-fn replay(dir: &RunDir, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Result<Calls, RunError> {
+fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Result<Calls, RunError> {
     let (seen, id) = (Arc::clone(seen), id.to_owned());
     let tap = move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
         // A call for situations has the id of its first ones without the index.
@@ -159,21 +162,8 @@ fn replay(dir: &RunDir, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>>)
     })
 }
 
-async fn replay_situations(
-    dir: &RunDir,
-    config: &Config,
-    inputs: &Inputs,
-    calls: Calls,
-    personas: &[Persona],
-) -> Result<(), RunError> {
-    let watch = Watch::default();
-    let identity = Identity::of(config, inputs);
-    let steps = Steps { config, inputs, identity: &identity, dir, source: None, accept_partial: false, watch: &watch, calls };
-    steps.generate(personas).await.map(drop)
-}
-
-fn rows<R: serde::de::DeserializeOwned>(dir: &RunDir, stage: &str) -> Result<Vec<R>, RunError> {
-    let Some(sealed) = SealedStage::open(&dir.stage(stage))? else { return Ok(Vec::new()) };
+fn rows<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<R>, RunError> {
+    let Some(sealed) = SealedStage::open(folder)? else { return Ok(Vec::new()) };
     Ok(sealed.rows("part-00000.jsonl")?.collect::<Result<_, _>>()?)
 }
 
@@ -190,6 +180,6 @@ fn origins(situation: &Situation, personas: &[Persona]) -> Vec<Origin> {
 
 /// The conversation with this id, if it was accepted.
 pub fn conversation(path: &Path, id: &str) -> Result<Option<Conversation>, RunError> {
-    let dir = RunDir::open_read_only(path)?;
-    Ok(rows::<Conversation>(&dir, "conversations")?.into_iter().find(|conversation| conversation.id == id))
+    let dir = RunPaths::of_run(path)?;
+    Ok(rows::<Conversation>(&dir.conversations())?.into_iter().find(|conversation| conversation.id == id))
 }

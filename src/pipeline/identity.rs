@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use super::error::RunError;
 use super::inputs::Inputs;
 use super::ledger::Status;
+use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
+use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
-use crate::store::run::RunDir;
-use crate::store::{checkpoint, fs};
+use crate::store::run::{self, RunDir, RunInfo};
+use crate::store::{fs, part};
 
 /// The settings and texts that shape the data of a run.
 #[derive(Debug, Clone)]
@@ -31,15 +33,20 @@ pub struct Source {
     sha256: String,
 }
 
-/// The part of `run.json` that the pipeline writes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Settings and text hashes by name.
-    pub identity: BTreeMap<String, Value>,
+/// What the pipeline keeps in `run.json` besides the identity.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
     /// The imported file, once it was read.
     pub source: Option<Source>,
     /// How the run ended; `null` while it has not.
     pub ended: Option<Status>,
+}
+
+impl Details {
+    /// Reads them; a `run.json` of a version that kept less has defaults.
+    pub fn of(info: &RunInfo) -> Self {
+        Self::deserialize(&info.details).unwrap_or_default()
+    }
 }
 
 /// The texts of the conversations stage; the others belong to the situations.
@@ -87,23 +94,30 @@ pub fn source(config: &Config) -> Option<&Path> {
 /// nothing to lose.
 pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Path>) -> Result<Identity, RunError> {
     let identity = Identity::of(config, inputs);
-    if let Some(record) = dir.record::<RunRecord>()? {
-        let refused = check(dir, &record, &identity, source);
-        if refused.is_ok() || has_replies(dir)? {
-            dir.write_config(&fingerprint::resolved_yaml(config)?)?;
-            return refused.map(|()| identity);
+    let resolved = fingerprint::resolved_yaml(config)?;
+    if let Some(info) = dir.info()? {
+        match check(dir, &info, &identity, source) {
+            Ok(()) => {
+                fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
+                return Ok(identity);
+            }
+            Err(refused) if has_replies(dir)? => return Err(refused),
+            Err(_) => fs::discard_dir(&dir.paths().root().join("stages"))?,
         }
-        dir.discard_stages()?;
     }
-    inputs.write(&dir.inputs())?;
-    dir.write_config(&fingerprint::resolved_yaml(config)?)?;
-    dir.write_record(&RunRecord { identity: identity.fields(), source: None, ended: None })?;
+    fs::discard_dir(&dir.paths().inputs())?;
+    inputs.write(&dir.paths().inputs())?;
+    fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
+    let fields = identity.fields();
+    let id = run::run_id(&json!(fields).to_string(), dir.paths().root(), clock::unix_seconds());
+    let id = dir.info()?.map_or(id, |info| info.run_id);
+    dir.write_info(&RunInfo::new(id, fields, json!(Details::default())))?;
     Ok(identity)
 }
 
-fn check(dir: &RunDir, record: &RunRecord, identity: &Identity, source: Option<&Path>) -> Result<(), RunError> {
-    let mut differences = fingerprint::diff(&record.identity, &identity.fields());
-    if let (Some(kept), Some(path)) = (&record.source, source) {
+fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Path>) -> Result<(), RunError> {
+    let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
+    if let (Some(kept), Some(path)) = (&Details::of(info).source, source) {
         let now = kept.now(path)?;
         if now.sha256 != kept.sha256 {
             let key = format!("{} (SHA-256)", path.display());
@@ -113,13 +127,13 @@ fn check(dir: &RunDir, record: &RunRecord, identity: &Identity, source: Option<&
     if differences.is_empty() {
         return Ok(());
     }
-    Err(Drift { run_dir: dir.path().to_owned(), differences }.into())
+    Err(Drift { run_dir: dir.paths().root().to_owned(), differences }.into())
 }
 
 fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
     let mut replies = false;
-    journal::scan(&dir.journal(), |entry| replies |= entry.kind == Kind::Reply)?;
-    Ok(replies || dir.is_sealed("conversations"))
+    journal::scan(&dir.paths().journal(), |entry| replies |= entry.kind == Kind::Reply)?;
+    Ok(replies || SealedStage::open(&dir.paths().conversations())?.is_some())
 }
 
 /// Notes which file was imported.
@@ -127,20 +141,21 @@ pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunE
     let metadata = fs::metadata(path)?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
     let source = Source { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
-    amend(dir, |record| record.source = Some(source))
+    amend(dir, |details| details.source = Some(source))
 }
 
 /// Notes how the run ended.
 pub fn record_end(dir: &RunDir, status: Status) -> Result<(), RunError> {
-    amend(dir, |record| record.ended = Some(status))
+    amend(dir, |details| details.ended = Some(status))
 }
 
-fn amend(dir: &RunDir, change: impl FnOnce(&mut RunRecord)) -> Result<(), RunError> {
-    let Some(record) = dir.record::<RunRecord>()? else { return Ok(()) };
-    let mut changed = record.clone();
-    change(&mut changed);
-    if changed != record {
-        dir.write_record(&changed)?;
+fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {
+    let Some(info) = dir.info()? else { return Ok(()) };
+    let mut details = Details::of(&info);
+    change(&mut details);
+    let details = json!(details);
+    if details != info.details {
+        dir.write_info(&RunInfo { details, ..info })?;
     }
     Ok(())
 }
@@ -158,6 +173,6 @@ impl Source {
         if (metadata.len(), modified) == (self.bytes, self.modified) {
             return Ok(self.clone());
         }
-        Ok(Self { bytes: metadata.len(), modified, sha256: checkpoint::hash_file(path)?.1 })
+        Ok(Self { bytes: metadata.len(), modified, sha256: part::hash_file(path)?.1 })
     }
 }

@@ -19,6 +19,7 @@ use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::recorded::{Calls, Spent};
 use crate::stages::Progress;
+use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Archive, Journal};
 use crate::store::run::RunDir;
 
@@ -53,7 +54,10 @@ pub struct Watch {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("progress", &self.progress).field("control", &self.control).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("progress", &self.progress)
+            .field("control", &self.control)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +120,7 @@ pub async fn run(
     let journal = Arc::new(open_journal(&dir, &budget, watch)?);
     let _ = watch.budget.set(Arc::clone(&budget));
     // A run whose stages are all sealed needs no model, nor what a model needs.
-    let models = if dir.is_sealed("conversations") {
+    let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::Source::Recorded
     } else {
         models::Source::Live { environment, offline: options.offline }
@@ -157,7 +161,9 @@ pub async fn run(
 /// Opens the journal and rebuilds from it what was spent.
 fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<Journal, RunError> {
     let mut spent = Spent::default();
-    let (journal, _) = Journal::open(&dir.journal(), dir.id(), journal::Options::default(), |entry| spent.add(entry))?;
+    let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
+    let (journal, _) =
+        Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
     spent.restore(budget);
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
     if !open.is_empty() {

@@ -8,56 +8,58 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::RunError;
+use crate::config::fingerprint::Stage;
 use crate::record::arrow::Row;
 use crate::record::{Dropped, Tally, parquet};
-use crate::store::checkpoint::{Manifest, SealedStage, StageDir};
+use crate::store::checkpoint::{self, Manifest, SealedStage, StageDir};
+use crate::store::run::RunPaths;
 
 /// Where a stage is sealed, and what it was made from.
 #[derive(Debug, Clone)]
-pub struct Seal {
+pub(super) struct Seal {
     /// The stage.
-    pub stage: &'static str,
+    pub(super) stage: &'static str,
     /// Its folder.
-    pub folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Hash of everything that decides its content.
-    pub fingerprint: String,
+    pub(super) fingerprint: String,
     /// Hash of the manifest of the stage before.
-    pub upstream: Option<String>,
+    pub(super) upstream: Option<String>,
 }
 
 /// A sealed stage, read back.
 #[derive(Debug)]
-pub struct Sealed<R> {
+pub(super) struct Sealed<R> {
     /// The rows, in id order.
-    pub rows: Vec<R>,
+    pub(super) rows: Vec<R>,
     /// How its inputs ended.
-    pub tally: Tally,
+    pub(super) tally: Tally,
     /// Hash of its manifest.
-    pub hash: String,
+    pub(super) hash: String,
 }
 
 /// What a stage made, ready to be sealed.
 #[derive(Debug)]
-pub struct Product<'a, R, D> {
+pub(super) struct Product<'a, R, D> {
     /// The accepted rows, in id order.
-    pub rows: &'a [R],
+    pub(super) rows: &'a [R],
     /// Everything that was rejected, refused, failed or not worked on.
-    pub dropped: &'a [Dropped],
+    pub(super) dropped: &'a [Dropped],
     /// What duplicates what.
-    pub duplicates: &'a [D],
+    pub(super) duplicates: &'a [D],
     /// How its inputs ended.
-    pub tally: Tally,
+    pub(super) tally: Tally,
     /// Inputs that are in no outcome because they were not drawn.
-    pub not_sampled: u64,
+    pub(super) not_sampled: u64,
     /// All inputs.
-    pub inputs: u64,
+    pub(super) inputs: u64,
     /// Figures of the stage.
-    pub notes: Value,
+    pub(super) notes: Value,
 }
 
 impl Seal {
     /// The stage as it was sealed, or nothing if it was not.
-    pub fn open<R: DeserializeOwned>(&self) -> Result<Option<Sealed<R>>, RunError> {
+    pub(super) fn open<R: DeserializeOwned>(&self) -> Result<Option<Sealed<R>>, RunError> {
         let Some(sealed) = SealedStage::open(&self.folder)? else { return Ok(None) };
         let rows = sealed.rows::<R>("part-00000.jsonl")?.collect::<Result<Vec<_>, _>>()?;
         let tally = tally(&sealed.manifest().counts);
@@ -65,7 +67,10 @@ impl Seal {
     }
 
     /// Writes and seals. Nothing is visible before everything is there.
-    pub fn seal<R: Row + Serialize, D: Serialize>(&self, product: &Product<'_, R, D>) -> Result<String, RunError> {
+    pub(super) fn seal<R: Row + Serialize, D: Serialize>(
+        &self,
+        product: &Product<'_, R, D>,
+    ) -> Result<String, RunError> {
         self.check_sums(product)?;
         let mut stage = StageDir::create(&self.folder)?;
         stage.jsonl("part-00000.jsonl", product.rows)?;
@@ -81,7 +86,8 @@ impl Seal {
             upstream: self.upstream.clone(),
             counts: counts(product),
             notes: product.notes.clone(),
-            ..Manifest::default()
+            format: checkpoint::FORMAT,
+            files: Vec::new(),
         })?)
     }
 
@@ -112,8 +118,18 @@ fn counts<R, D>(product: &Product<'_, R, D>) -> BTreeMap<String, u64> {
     .collect()
 }
 
+/// Where a stage is sealed.
+pub(super) fn folder(paths: &RunPaths, stage: Stage) -> PathBuf {
+    match stage {
+        Stage::Personas => paths.personas(),
+        Stage::Situations => paths.situations(),
+        Stage::Conversations => paths.conversations(),
+        Stage::Compile => paths.dataset(),
+    }
+}
+
 /// The outcome counts of a sealed stage.
-pub fn tally(counts: &BTreeMap<String, u64>) -> Tally {
+pub(super) fn tally(counts: &BTreeMap<String, u64>) -> Tally {
     let count = |name: &str| counts.get(name).copied().unwrap_or(0);
     Tally {
         accepted: count("accepted"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::identity::RunRecord;
+use super::identity::Details;
 use super::ledger::{Spend, Status, Summary};
 use super::seal;
 use crate::config::load;
@@ -15,7 +15,7 @@ use crate::llm::recorded::Spent;
 use crate::record::{Dropped, Tally};
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal;
-use crate::store::run::RunDir;
+use crate::store::run::RunPaths;
 
 /// A run as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,15 +39,17 @@ pub struct Reason {
 
 /// Looks at the run in `path`.
 pub fn status(path: &Path) -> Result<Found, RunError> {
-    let dir = RunDir::open_read_only(path)?;
+    let dir = RunPaths::of_run(path)?;
     let config = load::load(Some(&dir.config()), &[])?.config;
-    let record: RunRecord = dir.record()?;
+    let ended = dir.info()?.and_then(|info| Details::of(&info).ended);
     let budget = Budget::new(&config.budget, &config.models);
     spent(&dir)?.restore(&budget);
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
-    for stage in ["personas", "situations", "conversations"] {
-        let sealed = SealedStage::open(&dir.stage(stage))?;
+    for (stage, folder) in
+        [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
+    {
+        let sealed = SealedStage::open(&folder)?;
         let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| seal::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
@@ -56,7 +58,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     }
     let summary = Summary {
         run_dir: path.to_owned(),
-        status: record.ended.unwrap_or(Status::Resumable),
+        status: ended.unwrap_or(Status::Resumable),
         stages,
         usage: Spend::of(&budget),
         wall_s: 0.0,
@@ -66,7 +68,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
 }
 
 /// What the journal says was spent.
-fn spent(dir: &RunDir) -> Result<Spent, RunError> {
+fn spent(dir: &RunPaths) -> Result<Spent, RunError> {
     let mut spent = Spent::default();
     journal::scan(&dir.journal(), |entry| spent.add(entry))?;
     Ok(spent)

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::error::RunError;
 use super::executor;
 use super::identity::{self, Identity};
-use super::ledger::Status;
 use super::inputs::Inputs;
+use super::ledger::Status;
 use super::run::Watch;
-use super::seal::{Product, Seal, Sealed};
+use super::seal::{self, Product, Seal, Sealed};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode, assets};
 use crate::llm::Role;
@@ -24,8 +24,8 @@ use crate::stages::personas::{self, People};
 use crate::stages::situations::casting::Cast;
 use crate::stages::situations::import::{self, Import};
 use crate::stages::situations::{self, Made};
-use crate::store::checkpoint;
 use crate::store::run::RunDir;
+use crate::store::{fs, part};
 
 /// The personas that are used when the configuration names none.
 const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
@@ -67,11 +67,8 @@ impl Outcomes {
     }
 
     pub(super) fn by_stage(&self) -> BTreeMap<String, Tally> {
-        let stages = [
-            ("personas", self.personas),
-            ("situations", self.situations),
-            ("conversations", self.conversations),
-        ];
+        let stages =
+            [("personas", self.personas), ("situations", self.situations), ("conversations", self.conversations)];
         stages.into_iter().map(|(stage, tally)| (stage.to_owned(), tally)).collect()
     }
 }
@@ -82,11 +79,8 @@ impl Steps<'_> {
         let personas = self.personas()?;
         let situations = self.situations(&personas).await?;
         let conversations = self.conversations(&situations).await?;
-        let outcomes = Outcomes {
-            personas: personas.tally,
-            situations: situations.tally,
-            conversations: conversations.tally,
-        };
+        let outcomes =
+            Outcomes { personas: personas.tally, situations: situations.tally, conversations: conversations.tally };
         self.compile(&personas, &situations, &conversations, outcomes)?;
         let example = conversations.rows.first().map(|row| (row.id.clone(), row.split.clone()));
         Ok((outcomes, example))
@@ -95,7 +89,7 @@ impl Steps<'_> {
     fn seal(&self, stage: Stage, upstream: Option<&str>) -> Seal {
         Seal {
             stage: stage.as_str(),
-            folder: self.dir.stage(stage.as_str()),
+            folder: seal::folder(self.dir.paths(), stage),
             fingerprint: self.identity.stage(stage, None, upstream),
             upstream: upstream.map(str::to_owned),
         }
@@ -127,10 +121,12 @@ impl Steps<'_> {
         if people.counts.rejected > 0 {
             let folder = seal.folder.display();
             let rejected = people.counts.rejected;
-            self.watch.notice(format!("{rejected} persona rows were set aside, with reasons in {folder}/rejected.jsonl"));
+            self.watch
+                .notice(format!("{rejected} persona rows were set aside, with reasons in {folder}/rejected.jsonl"));
         }
         if self.config.personas.sample.is_some_and(|sample| sample > people.counts.accepted) {
-            self.watch.notice(format!("personas.sample asks for more than the {} that are there", people.counts.accepted));
+            self.watch
+                .notice(format!("personas.sample asks for more than the {} that are there", people.counts.accepted));
         }
         if let Some(path) = &self.source {
             identity::record_source(self.dir, path, &people.input.sha256)?;
@@ -183,12 +179,12 @@ impl Steps<'_> {
         let made = match (self.config.situations.mode, &self.source) {
             (SituationMode::File, Some(path)) => {
                 let made = import::import(&self.import(path), &self.watch.progress)?;
-                let (_, sha256) = checkpoint::hash_file(path)?;
+                let (_, sha256) = part::hash_file(path)?;
                 identity::record_source(self.dir, path, &sha256)?;
                 seal.fingerprint = self.identity.stage(Stage::Situations, Some(&sha256), Some(&personas.hash));
                 made
             }
-            _ => self.generate(&personas.rows).await?,
+            _ => generate(self.config, self.inputs, &self.calls, &personas.rows, self.watch).await?,
         };
         if !made.complete {
             self.stopped()?;
@@ -215,39 +211,12 @@ impl Steps<'_> {
             splits: &self.config.compile.splits,
             dedup: self.threshold(self.config.dedup.situations),
             seed: self.config.seed,
-            count: self.config.situations.count,
+            count: self.config.situations.count.unwrap_or(u64::MAX),
         }
     }
 
     fn threshold(&self, threshold: f64) -> Option<f64> {
         self.config.dedup.enabled.then_some(threshold)
-    }
-
-    pub(super) async fn generate(&self, people: &[Persona]) -> Result<Made, RunError> {
-        let settings = &self.config.situations;
-        let prompt = self.inputs.situations_prompt(self.config)?;
-        let cast = match settings.mode {
-            SituationMode::Predefined => {
-                Some(Cast::new(people, settings.casting.mode, settings.personas, self.config.seed)?)
-            }
-            SituationMode::Auto | SituationMode::File => None,
-        };
-        for (split, number) in cast.iter().flat_map(Cast::left_out) {
-            self.watch.notice(format!("split {split} has only {number} people, too few for a group: it stays empty"));
-        }
-        let stage = situations::Stage {
-            settings,
-            prompt: &prompt,
-            people,
-            cast,
-            coverage: self.inputs.coverage()?,
-            dedup: self.threshold(self.config.dedup.situations),
-            splits: &self.config.compile.splits,
-            shots: self.inputs.shots()?,
-            calls: &self.calls,
-            seed: self.config.seed,
-        };
-        Ok(stage.generate(&self.config.language, &self.watch.progress).await)
     }
 
     async fn conversations(&self, situations: &Sealed<Situation>) -> Result<Sealed<Conversation>, RunError> {
@@ -260,8 +229,7 @@ impl Steps<'_> {
         let stage = conversations::Stage { settings, prompts: &prompts, calls: &self.calls, seed: self.config.seed };
         let in_flight = self.config.models.speaker.as_ref().unwrap_or(&self.config.models.default).concurrency;
         let per_situation = settings.per_situation;
-        let held =
-            executor::hold_all(stage, &situations.rows, per_situation, in_flight, &self.watch.progress).await;
+        let held = executor::hold_all(stage, &situations.rows, per_situation, in_flight, &self.watch.progress).await;
         if held.iter().any(Option::is_none) {
             self.stopped()?;
         }
@@ -355,7 +323,12 @@ impl Steps<'_> {
             prompts: &self.prompt_uses(),
             outcomes: &stages,
         };
-        self.dir.replace_dataset(|folder| compile::compile(folder, input).map(drop).map_err(RunError::from))
+        // Made beside and swapped in whole, so that a dataset is never half there.
+        let folder = self.dir.paths().root().join(format!(".tmp-{}-dataset", std::process::id()));
+        fs::discard_dir(&folder)?;
+        fs::create_dir_all(&folder)?;
+        compile::compile(&folder, input)?;
+        Ok(fs::replace_dir(&folder, &self.dir.paths().dataset())?)
     }
 
     fn model_uses(&self) -> Vec<ModelUse> {
@@ -380,6 +353,38 @@ impl Steps<'_> {
     }
 }
 
+/// Makes situations, or takes them from recorded replies.
+pub(super) async fn generate(
+    config: &Config,
+    inputs: &Inputs,
+    calls: &Calls,
+    people: &[Persona],
+    watch: &Watch,
+) -> Result<Made, RunError> {
+    let settings = &config.situations;
+    let prompt = inputs.situations_prompt(config)?;
+    let cast = match settings.mode {
+        SituationMode::Predefined => Some(Cast::new(people, settings.casting.mode, settings.personas, config.seed)?),
+        SituationMode::Auto | SituationMode::File => None,
+    };
+    for (split, number) in cast.iter().flat_map(Cast::left_out) {
+        watch.notice(format!("split {split} has only {number} people, too few for a group: it stays empty"));
+    }
+    let stage = situations::Stage {
+        settings,
+        prompt: &prompt,
+        people,
+        cast,
+        coverage: inputs.coverage()?,
+        dedup: config.dedup.enabled.then_some(config.dedup.situations),
+        splits: &config.compile.splits,
+        shots: inputs.shots()?,
+        calls,
+        seed: config.seed,
+    };
+    Ok(stage.generate(&config.language, &watch.progress).await)
+}
+
 /// What became of the conversations.
 #[derive(Debug, Default)]
 struct Sorted {
@@ -390,11 +395,8 @@ struct Sorted {
 
 impl Sorted {
     fn tally(&self) -> Tally {
-        let mut tally = Tally {
-            accepted: self.accepted.len() as u64,
-            duplicate: self.duplicates.len() as u64,
-            ..Tally::default()
-        };
+        let mut tally =
+            Tally { accepted: self.accepted.len() as u64, duplicate: self.duplicates.len() as u64, ..Tally::default() };
         self.dropped.iter().for_each(|dropped| tally.add(dropped.outcome));
         tally
     }
@@ -410,4 +412,3 @@ fn no_people() -> People {
         input: personas::InputDigest { bytes: 0, sha256: String::new() },
     }
 }
-

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::error::RunError;
+use super::identity::Details;
+use super::inputs::Inputs;
 use crate::stages::compile::Manifest;
-use crate::store::checkpoint::{self, SealedStage};
-use crate::store::fs;
-use crate::store::journal;
-use crate::store::run::RunDir;
+use crate::store::checkpoint::SealedStage;
+use crate::store::run::{RunDir, RunInfo, RunPaths};
+use crate::store::{fs, journal, part};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,15 +29,15 @@ pub struct Verified {
 /// Re-reads the journal, every sealed stage and the dataset of the run in `path`; with `salvage`, copies the replies that are
 /// sound into a new run directory.
 pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError> {
-    let dir = RunDir::open_read_only(path)?;
+    let dir = RunPaths::of_run(path)?;
     let mut found = Verified::default();
     let report = journal::verify(&dir.journal())?;
     found.replies = report.replies;
     found.damage.extend(report.damage.iter().map(ToString::to_string));
-    for stage in ["personas", "situations", "conversations"] {
-        match SealedStage::open(&dir.stage(stage)) {
+    for folder in [dir.personas(), dir.situations(), dir.conversations()] {
+        match SealedStage::open(&folder) {
             Ok(Some(sealed)) => match sealed.verify() {
-                Ok(files) => found.files += files,
+                Ok(()) => found.files += sealed.manifest().files.len() as u64,
                 Err(error) => found.damage.push(error.to_string()),
             },
             Ok(None) => {}
@@ -44,17 +46,29 @@ pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError>
     }
     dataset(&dir, &mut found)?;
     if let Some(new) = salvage {
-        let saved = dir.salvage(new)?;
-        found.salvaged = Some(format!(
-            "{saved} replies were saved into {0}; `convogen pipeline run … --run-dir {0}` goes on with them",
-            new.display()
-        ));
+        found.salvaged = Some(save(&dir, new)?);
     }
     Ok(found)
 }
 
+/// Copies settings, texts and sound replies into a new run directory, which goes on like any other.
+fn save(dir: &RunPaths, new: &Path) -> Result<String, RunError> {
+    let Some(info) = dir.info()? else { return Err(RunError::NotFound { message: "run.json is missing".to_owned() }) };
+    let target = RunDir::open_or_create(new, false)?;
+    if target.info()?.is_some() {
+        return Err(RunError::NotFound { message: format!("{} is a run already; choose a new folder", new.display()) });
+    }
+    Inputs::read(&dir.inputs())?.write(&target.paths().inputs())?;
+    fs::write_atomic(&target.paths().config(), &fs::read(&dir.config())?)?;
+    let saved = journal::salvage(&dir.journal(), &target.paths().journal(), &info.run_id)?;
+    let details = json!(Details { ended: None, ..Details::of(&info) });
+    target.write_info(&RunInfo { details, ..info })?;
+    let (replies, new) = (saved.replies, new.display());
+    Ok(format!("{replies} replies were saved into {new}; `convogen pipeline run … --run-dir {new}` goes on with them"))
+}
+
 /// Compares the dataset with its own manifest.
-fn dataset(dir: &RunDir, found: &mut Verified) -> Result<(), RunError> {
+fn dataset(dir: &RunPaths, found: &mut Verified) -> Result<(), RunError> {
     let folder = dir.dataset();
     if !folder.is_dir() {
         return Ok(());
@@ -69,7 +83,7 @@ fn dataset(dir: &RunDir, found: &mut Verified) -> Result<(), RunError> {
     };
     for file in manifest.files {
         let path = folder.join(&file.path);
-        match checkpoint::hash_file(&path) {
+        match part::hash_file(&path) {
             Ok((bytes, sha256)) if bytes == file.bytes && sha256 == file.sha256 => found.files += 1,
             Ok(_) => found.damage.push(format!("{} is not what its manifest says", path.display())),
             Err(error) => found.damage.push(error.to_string()),

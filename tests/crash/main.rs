@@ -1,6 +1,10 @@
 //! The shipped binary is killed at random moments and started again: nothing that was paid for is lost, and the data is
 //! what an uninterrupted run makes.
-#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set itself up has nothing to test")]
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot set itself up has nothing to test"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -218,7 +218,7 @@ impl Places {
     /// Gives the whole and synced file at `partial` its name.
     fn keep(&self, folder: &Path, partial: &Path) -> Result<PathBuf, WeightsError> {
         let path = self.cached();
-        rename(partial, &path)?;
+        fs::rename(partial, &path)?;
         fs::sync_dir(&self.cache)?;
         empty(folder)?;
         Ok(path)
@@ -268,8 +268,7 @@ impl Known {
 
 /// Takes in a file that is on its way: writes, hashes and counts it, and never more of it than it should have.
 pub(super) struct Intake<'a> {
-    path: PathBuf,
-    file: File,
+    file: fs::NewFile,
     known: Known,
     digest: Sha256,
     bytes: u64,
@@ -280,7 +279,7 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     fn new(path: &Path, known: Known, progress: &'a mut (dyn FnMut(Progress) + Send)) -> Result<Self, FsError> {
         let file = fs::create_new(path)?;
-        Ok(Self { path: path.to_owned(), file, known, digest: Sha256::new(), bytes: 0, magic: Vec::new(), progress })
+        Ok(Self { file, known, digest: Sha256::new(), bytes: 0, magic: Vec::new(), progress })
     }
 
     /// The next bytes of the file.
@@ -291,7 +290,7 @@ impl<'a> Intake<'a> {
         if self.bytes > self.known.bytes {
             return Err(Trouble::TooLong { bytes: self.known.bytes });
         }
-        self.file.write_all(part).map_err(|source| self.named("write", source))?;
+        self.file.write_all(part)?;
         (self.progress)(Progress { bytes: self.bytes, total: self.known.bytes });
         Ok(())
     }
@@ -299,21 +298,9 @@ impl<'a> Intake<'a> {
     /// After the last bytes: the file has to be the right one, and is synced.
     pub(super) fn finish(&mut self) -> Result<(), Trouble> {
         self.known.compare(self.bytes, &self.digest, &self.magic)?;
-        self.file.sync_all().map_err(|source| self.named("sync", source))?;
+        self.file.sync_all()?;
         Ok(())
     }
-
-    fn named(&self, action: &'static str, source: std::io::Error) -> FsError {
-        FsError { action, path: self.path.clone(), source }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the file was streamed and synced under its temporary name; `store::fs` writes from memory"
-)]
-fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
-    std::fs::rename(from, to).map_err(|source| FsError { action: "rename", path: to.to_owned(), source })
 }
 
 /// Removes the folder at `path` and what an interrupted fetch left there.

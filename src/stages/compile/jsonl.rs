@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::files::FileSink;
-use super::{CompileError, FileEntry};
+use super::CompileError;
 use crate::record::arrow::Row;
+use crate::store::part::{FileEntry, PartFile};
 
 /// Writes `jsonl/<table>-<split>.jsonl`.
 pub(super) fn write<R: Row>(folder: &Path, split: &str, rows: &[&R]) -> Result<FileEntry, CompileError> {
-    let mut sink = FileSink::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?;
+    let mut sink = PartFile::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?;
     let mut line = Vec::new();
     for row in rows {
         line.clear();
@@ -17,5 +17,5 @@ pub(super) fn write<R: Row>(folder: &Path, split: &str, rows: &[&R]) -> Result<F
         line.push(b'\n');
         sink.append(&line)?;
     }
-    sink.finish(Some(rows.len() as u64))
+    Ok(sink.finish(Some(rows.len() as u64))?)
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::FileSink;
 use super::table::Table;
 use super::{CompileError, Leakage, StageOutcomes};
+use crate::store::part::{FileEntry, PartFile};
 
 /// Version of the manifest's form.
 pub const FORMAT: u32 = 1;
@@ -25,19 +25,6 @@ pub struct Manifest {
     pub outcomes: Vec<StageOutcomes>,
     /// What crosses from one split into another.
     pub leakage: Leakage,
-}
-
-/// A file of the dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Path within the folder, with `/`.
-    pub path: String,
-    /// Size.
-    pub bytes: u64,
-    /// Rows, if it is a table.
-    pub rows: Option<u64>,
-    /// SHA-256 of the content, in hex.
-    pub sha256: String,
 }
 
 /// The manifest of `files`, whatever their order.
@@ -58,5 +45,12 @@ pub(super) fn write(folder: &Path, manifest: &Manifest) -> Result<String, Compil
     let mut json = serde_json::to_vec_pretty(manifest)
         .map_err(|error| CompileError::Encode { path: folder.join("manifest.json"), reason: error.to_string() })?;
     json.push(b'\n');
-    Ok(FileSink::write_whole(folder, "manifest.json", &json)?.sha256)
+    Ok(whole(folder, "manifest.json", &json)?.sha256)
+}
+
+/// Writes a file that is at hand as a whole.
+pub(super) fn whole(folder: &Path, relative: &str, bytes: &[u8]) -> Result<FileEntry, CompileError> {
+    let mut part = PartFile::create(folder, relative)?;
+    part.append(bytes)?;
+    Ok(part.finish(None)?)
 }

@@ -14,7 +14,6 @@
 //! folder must be fresh; whoever calls swaps it in when it is whole.
 
 mod card;
-mod files;
 mod jsonl;
 mod manifest;
 mod splits;
@@ -27,14 +26,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::manifest::{FORMAT, FileEntry, Manifest};
+pub use self::manifest::{FORMAT, Manifest};
 pub use self::splits::Leakage;
 
-use self::files::FileSink;
 use crate::config;
 use crate::record::arrow::{Row, TableError};
-use crate::record::{Conversation, Persona, Situation};
+use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::store::fs::{self, FsError};
+use crate::store::part::FileEntry;
 
 /// What a dataset is made of.
 #[derive(Debug, Clone, Copy)]
@@ -87,24 +86,7 @@ pub struct StageOutcomes {
     /// `personas`, `situations` or `conversations`.
     pub stage: String,
     /// The counts.
-    pub counts: Outcomes,
-}
-
-/// How many inputs ended in which way; each ends in exactly one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcomes {
-    /// In the output.
-    pub accepted: u64,
-    /// Removed as duplicates.
-    pub duplicate: u64,
-    /// Unsound, for a stated reason.
-    pub rejected: u64,
-    /// Refused by a content filter or by the model.
-    pub refused: u64,
-    /// No reply that could be used.
-    pub failed: u64,
-    /// Not tried for want of budget.
-    pub over_budget: u64,
+    pub counts: Tally,
 }
 
 /// A finished folder.
@@ -173,6 +155,20 @@ pub enum CompileError {
     Empty,
 }
 
+impl CompileError {
+    /// The exit code of the contract: 3 where the records are to blame, 7 where the disk is.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Table { source: TableError::OutOfRange { .. } | TableError::TooLarge { .. }, .. }
+            | Self::SplitName { .. }
+            | Self::DuplicateId { .. }
+            | Self::Empty => 3,
+            Self::Counts { .. } => 11,
+            Self::Fs(_) | Self::Table { .. } | Self::Encode { .. } => 7,
+        }
+    }
+}
+
 /// Writes the dataset into `folder`, which must be empty or absent.
 pub fn compile(folder: &Path, input: Input<'_>) -> Result<Compiled, CompileError> {
     check_counts(&input)?;
@@ -187,8 +183,8 @@ pub fn compile(folder: &Path, input: Input<'_>) -> Result<Compiled, CompileError
     let card = card::render(&input, &tables, &leakage)
         .map_err(|reason| CompileError::Encode { path: folder.join("README.md"), reason })?;
     let mut entries: Vec<FileEntry> = tables.iter().flat_map(|table| table.files.clone()).collect();
-    entries.push(FileSink::write_whole(folder, "README.md", card.as_bytes())?);
-    entries.push(FileSink::write_whole(folder, "config.yaml", input.config.as_bytes())?);
+    entries.push(manifest::whole(folder, "README.md", card.as_bytes())?);
+    entries.push(manifest::whole(folder, "config.yaml", input.config.as_bytes())?);
     let manifest = manifest::build(entries, &tables, input.outcomes, leakage);
     let manifest_sha256 = manifest::write(folder, &manifest)?;
     fs::sync_dir(folder)?;
@@ -202,7 +198,7 @@ fn check_counts(input: &Input<'_>) -> Result<(), CompileError> {
         (name_of(input.situations), input.situations.len() as u64),
         (name_of(input.conversations), input.conversations.len() as u64),
     ]);
-    for StageOutcomes { stage, counts: Outcomes { accepted, .. } } in input.outcomes {
+    for StageOutcomes { stage, counts: Tally { accepted, .. } } in input.outcomes {
         let rows = rows.get(stage.as_str()).copied().unwrap_or(0);
         if rows > 0 && rows != *accepted {
             return Err(CompileError::Counts { stage: stage.clone(), accepted: *accepted, rows });

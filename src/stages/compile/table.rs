@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::files::FileSink;
-use super::{CompileError, FileEntry, jsonl, splits};
+use super::{CompileError, jsonl, splits};
 use crate::record::arrow::{Column, Row, TableError};
 use crate::record::parquet::Writer;
 use crate::store::fs;
+use crate::store::part::{FileEntry, PartFile};
 
 /// Most bytes of Arrow data in one Parquet file.
 const SHARD_BYTES: usize = 512 << 20;
@@ -70,7 +70,7 @@ pub(super) fn write<R: Row>(folder: &Path, rows: &[R], home: &'static str) -> Re
 }
 
 fn write_shard<R: Row>(folder: &Path, path: &str, rows: &[&R]) -> Result<(FileEntry, u64), CompileError> {
-    let sink = FileSink::create(folder, path)?;
+    let sink = PartFile::create(folder, path)?;
     let failed = |source: TableError| CompileError::Table { path: folder.join(path), source };
     let mut writer = Writer::<_, R, &R>::new(sink).map_err(failed)?;
     for row in rows {

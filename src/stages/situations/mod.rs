@@ -133,7 +133,7 @@ impl Stage<'_> {
             planned: Planned::default(),
             made: Made::default(),
         };
-        progress.start(STAGE, self.settings.count);
+        progress.start(STAGE, self.count());
         let mut flights: VecDeque<(Flight<'_>, u64)> = VecDeque::new();
         loop {
             while flights.len() < 2 {
@@ -156,11 +156,15 @@ impl Stage<'_> {
         desk.made
     }
 
+    fn count(&self) -> u64 {
+        self.settings.wanted().unwrap_or(0)
+    }
+
     /// Plans the next round, unless what is accepted and under way is enough or attempts are used up.
     fn plan(&self, desk: &mut Desk, pending: u64) -> Option<Vec<Call>> {
         let accepted = desk.made.accepted.len() as u64;
-        let wanted = self.settings.count.saturating_sub(accepted + pending);
-        let attempts = self.settings.count.saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(desk.planned.slots);
+        let wanted = self.count().saturating_sub(accepted + pending);
+        let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(desk.planned.slots);
         let per_call = self.prompt.config.situations_per_call.max(1);
         let room = (self.settings.hub.round_calls.max(1) * per_call) as u64;
         let mut left = usize::try_from(wanted.min(attempts).min(room)).unwrap_or(usize::MAX);

@@ -1,0 +1,63 @@
+//! `explain`: the exact messages of an item.
+
+use super::args::ExplainArgs;
+use super::failure::{Exit, Failure};
+use super::output::Printer;
+use super::pipeline::block_on;
+use crate::llm::recorded::Answer;
+use crate::llm::{Message, MessageRole};
+use crate::pipeline::explain::{self, Call, Explained};
+
+/// Prints every call of an item, and where its parts came from.
+pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<u8, Failure> {
+    let explained = block_on(explain::explain(&args.run_dir, &args.id))??;
+    printer.data(&page(&explained))?;
+    Ok(Exit::Reached as u8)
+}
+
+fn page(explained: &Explained) -> String {
+    let mut page = format!("{}\n", explained.id);
+    if !explained.people.is_empty() {
+        page += "\npeople\n";
+        for person in &explained.people {
+            page += &format!("  {} ({}) from {}\n", person.name, person.id, person.source);
+        }
+    }
+    if let Some(provenance) = &explained.provenance {
+        page += &format!("\nsituation made from\n  {provenance}\n");
+    }
+    page += "\nprompts, in inputs/ of the run\n";
+    for (name, hash) in &explained.inputs {
+        page += &format!("  {name} {hash}\n");
+    }
+    for (at, call) in explained.calls.iter().enumerate() {
+        page += &section(at + 1, call);
+    }
+    if explained.calls.is_empty() {
+        page += "\nno call was made for it\n";
+    }
+    page
+}
+
+fn section(number: usize, call: &Call) -> String {
+    let again = if call.attempt > 0 { format!(", time {}", call.attempt + 1) } else { String::new() };
+    let turn = if call.stage == "conversations" { format!(", turn {}", call.turn) } else { String::new() };
+    let mut section =
+        format!("\n━━ call {number}: {} of {}{turn}{again}, asked of {}\n", call.role, call.item, call.model);
+    for Message { role, content } in &call.messages {
+        let who = match role {
+            MessageRole::System => "system",
+            MessageRole::User => "user",
+            MessageRole::Assistant => "assistant",
+        };
+        section += &format!("── {who}\n{content}\n");
+    }
+    section += "── reply\n";
+    section += &match &call.answer {
+        Answer::Reply(reply) => reply.text.clone(),
+        Answer::Refused { category, message } => format!("refused ({category}): {message}"),
+        Answer::Failed { reason, message } => format!("failed ({reason}): {message}"),
+    };
+    section.push('\n');
+    section
+}
