@@ -1,0 +1,163 @@
+//! Answering a request: from messages to a reply.
+//!
+//! A reply is a function of the request alone. Draws come from its seed, and what the model remembers of earlier
+//! requests saves time without changing a bit of the outcome.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use candle_core::quantized::gguf_file::Content;
+
+use super::author::{Author, Halt};
+use super::echo;
+use super::model::{CONTEXT, Llama, ModelError};
+use super::sampling::Sampling;
+use super::schema::{Plan, SchemaError};
+use super::session::{End, Session, Written};
+use super::slots::Slots;
+use super::structured;
+use super::vocabulary::Vocabulary;
+use crate::draw::Draw;
+use crate::llm::{ChatRequest, Finish, Reply, ReplyFormat};
+use crate::store::fs;
+
+/// Taken where a request leaves it open.
+const TEMPERATURE: f64 = 0.8;
+
+/// Taken where a request leaves it open.
+const TOP_P: f64 = 0.95;
+
+/// How often an utterance that echoes is sampled again.
+const RESAMPLES: u8 = 2;
+
+/// Tokens after which an utterance ends with its sentence: left alone, the model goes on.
+const UTTERANCE: usize = 40;
+
+/// The repetition penalty to begin with.
+const PENALTY: f32 = 1.2;
+
+/// What is added to it each time an utterance is sampled again.
+const STERNER: f32 = 0.1;
+
+/// No sequence of this many words is copied from the prompt or said twice. Names are shorter, sentences longer.
+const DISTINCT: usize = 5;
+
+/// The model and its vocabulary.
+#[derive(Debug)]
+pub(super) struct Mind {
+    pub(super) llama: Llama,
+    pub(super) vocabulary: Vocabulary,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EngineError {
+    #[error(
+        "the prompt has {prompt} tokens and asks for up to {reply} more, but the embedded model reads {CONTEXT} in all; shorten the prompt or use an endpoint"
+    )]
+    TooLong { prompt: usize, reply: usize },
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("the caller no longer waits for the reply")]
+    Abandoned,
+    #[error("the text outgrew the {CONTEXT} tokens the embedded model reads; shorten the prompt or use an endpoint")]
+    Overflow,
+}
+
+impl Mind {
+    /// Reads the GGUF file at `path`.
+    pub(super) fn load(path: &Path) -> Result<Self, super::LoadError> {
+        let mut file = BufReader::new(fs::open(path)?);
+        let content = Content::read(&mut file).map_err(ModelError::from)?;
+        let vocabulary = Vocabulary::load(&content)?;
+        Ok(Self { llama: Llama::load(&content, &mut file)?, vocabulary })
+    }
+
+    /// Answers `request`. `abandoned` tells that nobody waits any more.
+    pub(super) fn answer(
+        &self,
+        request: &ChatRequest,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
+        match &request.format {
+            ReplyFormat::Text { prefix } => self.text(request, prefix.as_deref(), slots, abandoned),
+            ReplyFormat::Json { schema, .. } => self.json(request, &Plan::read(schema)?, slots, abandoned),
+        }
+    }
+
+    /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept, and only it
+    /// is counted.
+    fn text(
+        &self,
+        request: &ChatRequest,
+        prefix: Option<&str>,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
+        let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
+        // Given a name, the model likes to begin by calling it.
+        let name =
+            prefix.map(|prefix| self.vocabulary.encode(&format!(" {}", prefix.trim_end_matches(':')))).transpose()?;
+        let shunned = name.and_then(|tokens| tokens.first().copied());
+        let end = End {
+            line: prefix.is_some(),
+            stop: &request.stop,
+            max_chars: usize::MAX,
+            sentence: if prefix.is_some() { UTTERANCE } else { usize::MAX },
+        };
+        let mut faintest: Option<(f64, Written)> = None;
+        for attempt in 0..=RESAMPLES {
+            session.rewind(session.prompt)?;
+            let mut draw = Draw::new(request.seed, &["embedded", "text", &attempt.to_string()]);
+            let penalty = PENALTY + STERNER * f32::from(attempt);
+            let sampling = Sampling { asides: prefix.is_none(), shunned, ..sampling(request, penalty) };
+            let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
+            let overlap = echo::overlap(&written.text, &request.messages);
+            if faintest.as_ref().is_none_or(|(least, _)| overlap < *least) {
+                faintest = Some((overlap, written));
+            }
+            if overlap < echo::ECHO || request.temperature == Some(0.0) {
+                break;
+            }
+        }
+        let written = faintest.map(|(_, written)| written).unwrap_or_default();
+        let finish = if written.complete { Finish::Stop } else { Finish::Length };
+        let usage = session.usage(written.tokens);
+        session.close(slots);
+        Ok(Reply { text: written.text.trim().to_owned(), finish, usage })
+    }
+
+    fn json(
+        &self,
+        request: &ChatRequest,
+        plan: &Plan,
+        slots: &Slots,
+        abandoned: &dyn Fn() -> bool,
+    ) -> Result<Reply, EngineError> {
+        let session = Session::open(self, request, "", slots, abandoned)?;
+        let draw = Draw::new(request.seed, &["embedded", "json"]);
+        let mut author = Author::new(session, plan, sampling(request, PENALTY), draw, request.max_tokens as usize)?;
+        let mut text = String::new();
+        let finish = match structured::fill(plan, &mut author, &mut text) {
+            Ok(()) => Finish::Stop,
+            Err(Halt::Full) => Finish::Length,
+            Err(Halt::Failed(error)) => return Err(error),
+        };
+        let usage = author.close(slots);
+        Ok(Reply { text: text.trim().to_owned(), finish, usage })
+    }
+}
+
+fn sampling(request: &ChatRequest, penalty: f32) -> Sampling {
+    Sampling {
+        temperature: request.temperature.unwrap_or(TEMPERATURE),
+        top_p: request.top_p.unwrap_or(TOP_P),
+        penalty,
+        distinct: DISTINCT,
+        asides: true,
+        shunned: None,
+    }
+}

@@ -1,0 +1,296 @@
+//! The SmolLM2 network: a Llama decoder (arXiv 2302.13971) with grouped-query attention and tied embeddings, read
+//! from a GGUF file.
+//!
+//! Invariant: what [`Llama::feed`] computes for a token depends on the tokens up to it and on nothing else, in
+//! particular not on how they were divided into calls (see [`kernel`](super::kernel)).
+#![expect(clippy::indexing_slicing, reason = "the shapes of all tensors are checked by `Llama::load`")]
+
+use std::io::{Read, Seek};
+
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
+
+use super::kernel::{self, BLOCK, Heads, Quantized};
+
+/// The longest text the model is given, prompt and reply together. It was trained for 8,192; half of that
+/// keeps the memory of one conversation below 190 MB.
+pub(super) const CONTEXT: usize = 4096;
+
+/// Tokens that go through the layers together: enough to reuse each weight, few enough to stay in cache.
+const BATCH: usize = 64;
+
+/// Rows of a tensor that are plain numbers at one time while loading.
+const LOAD_ROWS: usize = 1024;
+
+/// Why a GGUF file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// It is cut short or not GGUF at all.
+    #[error("failed to read the model file: {0}")]
+    Unreadable(#[from] candle_core::Error),
+    /// A piece of metadata is missing or out of range.
+    #[error("the model file has no usable {0}")]
+    Metadata(String),
+    /// A tensor has another shape than its metadata promises.
+    #[error("tensor {name} of the model file has the shape {found:?} instead of {expected:?}")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// What it should be.
+        expected: Vec<usize>,
+    },
+    /// The vocabulary and its merges do not make a tokenizer.
+    #[error("failed to build the tokenizer of the model file: {0}")]
+    Tokenizer(tokenizers::Error),
+}
+
+/// The network.
+#[derive(Debug)]
+pub(super) struct Llama {
+    embedding: Quantized,
+    layers: Vec<Layer>,
+    norm: Vec<f32>,
+    epsilon: f32,
+    heads: Heads,
+    /// Cosine and sine of each pair's angle, for each position.
+    rotation: Vec<(f32, f32)>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: Vec<f32>,
+    query: Quantized,
+    key: Quantized,
+    value: Quantized,
+    output: Quantized,
+    feed_forward_norm: Vec<f32>,
+    gate: Quantized,
+    up: Quantized,
+    down: Quantized,
+}
+
+/// What the model remembers of a text: the tokens, and each layer's keys and values of each of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory {
+    tokens: Vec<u32>,
+    layers: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Memory {
+    /// The tokens it is about.
+    pub(super) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Forgets all but the first `count` tokens.
+    pub(super) fn truncate(&mut self, count: usize) {
+        let before = self.tokens.len();
+        self.tokens.truncate(count);
+        for part in self.layers.iter_mut().flat_map(|(keys, values)| [keys, values]) {
+            let width = part.len().checked_div(before).unwrap_or(0);
+            part.truncate(width * count);
+        }
+    }
+
+    /// A copy of the first `count` tokens.
+    pub(super) fn prefix(&self, count: usize) -> Self {
+        let part = |part: &[f32]| {
+            let width = part.len().checked_div(self.tokens.len()).unwrap_or(0);
+            part[..width * count.min(self.tokens.len())].to_vec()
+        };
+        let layers = self.layers.iter().map(|(keys, values)| (part(keys), part(values))).collect();
+        Self { tokens: self.tokens.iter().take(count).copied().collect(), layers }
+    }
+}
+
+impl Llama {
+    /// Reads the network that `content` describes from `file`. Weights are re-quantized to 8 bits,
+    /// a slab of rows at a time, so that memory never holds a second copy.
+    pub(super) fn load<F: Read + Seek>(content: &Content, file: &mut F) -> Result<Self, ModelError> {
+        let mut source = Source { content, file };
+        let width = source.size("llama.embedding_length")?;
+        let inner = source.size("llama.feed_forward_length")?;
+        let queries = source.size("llama.attention.head_count")?;
+        let groups = source.size("llama.attention.head_count_kv")?;
+        let heads = Heads { queries, groups, width: width / queries };
+        let sound = heads.width * queries == width && queries.is_multiple_of(groups);
+        // The vectors of the widest processors hold 16 numbers; a head that is no multiple would lose its rest.
+        if !sound || !heads.width.is_multiple_of(16) || !width.is_multiple_of(BLOCK) || !inner.is_multiple_of(BLOCK) {
+            return Err(ModelError::Metadata("layer sizes".to_owned()));
+        }
+        let vocabulary = source.rows("token_embd.weight")?;
+        let embedding = source.matrix("token_embd.weight", width, vocabulary)?;
+        let count = source.size("llama.block_count")?;
+        let layers = (0..count).map(|index| Layer::load(&mut source, index, width, inner, heads));
+        let layers = layers.collect::<Result<_, _>>()?;
+        let norm = source.vector("output_norm.weight", width)?;
+        let epsilon = source.number("llama.attention.layer_norm_rms_epsilon")?;
+        let rotation = rotation(source.number("llama.rope.freq_base")?, heads.width);
+        Ok(Self { embedding, layers, norm, epsilon, heads, rotation })
+    }
+
+    /// Reads on: appends `tokens` to what `memory` knows. Returns the last token's final state, for
+    /// [`Llama::logits`]; `None` without tokens. The caller keeps within [`CONTEXT`].
+    pub(super) fn feed(&self, tokens: &[u32], memory: &mut Memory) -> Option<Vec<f32>> {
+        if memory.layers.is_empty() {
+            memory.layers = vec![Default::default(); self.layers.len()];
+        }
+        let mut last = None;
+        for batch in tokens.chunks(BATCH) {
+            let states = self.feed_batch(batch, memory);
+            last = states.chunks_exact(self.norm.len()).next_back().map(<[f32]>::to_vec);
+        }
+        last
+    }
+
+    /// For each token of the vocabulary, the logarithm of how likely it comes next, up to a constant.
+    pub(super) fn logits(&self, state: &[f32]) -> Vec<f32> {
+        let state = kernel::normalize(state, &self.norm, self.epsilon);
+        kernel::product(&self.embedding, &Quantized::of(&state, self.norm.len()))
+    }
+
+    fn feed_batch(&self, tokens: &[u32], memory: &mut Memory) -> Vec<f32> {
+        let width = self.norm.len();
+        let first = memory.tokens.len();
+        let mut states = vec![0.0; tokens.len() * width];
+        for (token, state) in tokens.iter().zip(states.chunks_exact_mut(width)) {
+            self.embedding.dequantize(*token as usize, state);
+        }
+        for (layer, (keys, values)) in self.layers.iter().zip(&mut memory.layers) {
+            self.attention(layer, &mut states, first, keys, values);
+            self.feed_forward(layer, &mut states);
+        }
+        memory.tokens.extend_from_slice(tokens);
+        states
+    }
+
+    fn attention(&self, layer: &Layer, states: &mut [f32], first: usize, keys: &mut Vec<f32>, values: &mut Vec<f32>) {
+        let width = self.norm.len();
+        let kept = self.heads.groups * self.heads.width;
+        let input = Quantized::of(&kernel::normalize(states, &layer.attention_norm, self.epsilon), width);
+        let mut queries = kernel::product(&layer.query, &input);
+        let mut new = kernel::product(&layer.key, &input);
+        self.rotate(&mut queries, width, first);
+        self.rotate(&mut new, kept, first);
+        keys.extend_from_slice(&new);
+        values.extend_from_slice(&kernel::product(&layer.value, &input));
+        let mut mixed = vec![0.0; states.len()];
+        for (index, (query, out)) in queries.chunks_exact(width).zip(mixed.chunks_exact_mut(width)).enumerate() {
+            let seen = (first + index + 1) * kept;
+            kernel::attend(self.heads, query, &keys[..seen], &values[..seen], out);
+        }
+        kernel::add(states, &kernel::product(&layer.output, &Quantized::of(&mixed, width)));
+    }
+
+    fn feed_forward(&self, layer: &Layer, states: &mut [f32]) {
+        let input = kernel::normalize(states, &layer.feed_forward_norm, self.epsilon);
+        let input = Quantized::of(&input, self.norm.len());
+        let mut gate = kernel::product(&layer.gate, &input);
+        kernel::swiglu(&mut gate, &kernel::product(&layer.up, &input));
+        kernel::add(states, &kernel::product(&layer.down, &Quantized::of(&gate, layer.gate.rows())));
+    }
+
+    /// Rotary position embedding (arXiv 2104.09864) over neighbouring pairs, the layout GGUF gives Llama's weights.
+    fn rotate(&self, rows: &mut [f32], width: usize, first: usize) {
+        let pairs = self.heads.width / 2;
+        for (index, row) in rows.chunks_exact_mut(width).enumerate() {
+            let turns = &self.rotation[(first + index) * pairs..][..pairs];
+            for head in row.chunks_exact_mut(self.heads.width) {
+                for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
+                    let [a, b] = *pair;
+                    *pair = [a * cos - b * sin, a * sin + b * cos];
+                }
+            }
+        }
+    }
+}
+
+impl Layer {
+    fn load<F: Read + Seek>(
+        source: &mut Source<'_, F>,
+        index: usize,
+        width: usize,
+        inner: usize,
+        heads: Heads,
+    ) -> Result<Self, ModelError> {
+        let name = |part: &str| format!("blk.{index}.{part}.weight");
+        let kept = heads.groups * heads.width;
+        Ok(Self {
+            attention_norm: source.vector(&name("attn_norm"), width)?,
+            query: source.matrix(&name("attn_q"), width, width)?,
+            key: source.matrix(&name("attn_k"), width, kept)?,
+            value: source.matrix(&name("attn_v"), width, kept)?,
+            output: source.matrix(&name("attn_output"), width, width)?,
+            feed_forward_norm: source.vector(&name("ffn_norm"), width)?,
+            gate: source.matrix(&name("ffn_gate"), width, inner)?,
+            up: source.matrix(&name("ffn_up"), width, inner)?,
+            down: source.matrix(&name("ffn_down"), inner, width)?,
+        })
+    }
+}
+
+fn rotation(base: f32, width: usize) -> Vec<(f32, f32)> {
+    let angle = |position: usize, pair: usize| {
+        let frequency = f64::from(base).powf(-2.0 * pair as f64 / width as f64);
+        position as f64 * frequency
+    };
+    let positions = (0..CONTEXT).flat_map(|position| (0..width / 2).map(move |pair| (position, pair)));
+    #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
+    positions.map(|(position, pair)| angle(position, pair)).map(|a| (a.cos() as f32, a.sin() as f32)).collect()
+}
+
+/// A GGUF file and what its head says.
+struct Source<'a, F> {
+    content: &'a Content,
+    file: &'a mut F,
+}
+
+impl<F: Read + Seek> Source<'_, F> {
+    fn metadata(&self, key: &str) -> Result<&Value, ModelError> {
+        self.content.metadata.get(key).ok_or_else(|| ModelError::Metadata(key.to_owned()))
+    }
+
+    fn size(&self, key: &str) -> Result<usize, ModelError> {
+        match self.metadata(key)?.to_u32() {
+            Ok(size @ 1..=0xF_FFFF) => Ok(size as usize),
+            _ => Err(ModelError::Metadata(key.to_owned())),
+        }
+    }
+
+    fn number(&self, key: &str) -> Result<f32, ModelError> {
+        Ok(self.metadata(key)?.to_f32()?)
+    }
+
+    fn rows(&self, name: &str) -> Result<usize, ModelError> {
+        let info = self.content.tensor_infos.get(name).ok_or_else(|| ModelError::Metadata(name.to_owned()))?;
+        info.shape.dims().first().copied().ok_or_else(|| ModelError::Metadata(name.to_owned()))
+    }
+
+    fn tensor(&mut self, name: &str, expected: &[usize]) -> Result<candle_core::quantized::QTensor, ModelError> {
+        let tensor = self.content.tensor(self.file, name, &Device::Cpu)?;
+        if tensor.shape().dims() == expected {
+            return Ok(tensor);
+        }
+        let found = tensor.shape().dims().to_vec();
+        Err(ModelError::Shape { name: name.to_owned(), found, expected: expected.to_vec() })
+    }
+
+    fn vector(&mut self, name: &str, width: usize) -> Result<Vec<f32>, ModelError> {
+        Ok(self.tensor(name, &[width])?.dequantize(&Device::Cpu)?.to_vec1()?)
+    }
+
+    fn matrix(&mut self, name: &str, width: usize, rows: usize) -> Result<Quantized, ModelError> {
+        let tensor = self.tensor(name, &[rows, width])?;
+        let mut matrix = Quantized::new(width);
+        matrix.reserve(rows);
+        for first in (0..rows).step_by(LOAD_ROWS) {
+            let slab: Vec<u32> =
+                (first..rows.min(first + LOAD_ROWS)).filter_map(|row| u32::try_from(row).ok()).collect();
+            let slab = tensor.embedding(&Tensor::new(slab, &Device::Cpu)?)?;
+            matrix.extend(&slab.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(matrix)
+    }
+}

@@ -1,0 +1,19 @@
+//! The model for tests that need the real one.
+
+use std::sync::{Arc, LazyLock};
+
+use super::engine::Mind;
+use super::weights;
+
+/// The model, or `None` after saying why the test is skipped.
+pub(super) fn mind() -> Option<Arc<Mind>> {
+    static MIND: LazyLock<Option<Arc<Mind>>> = LazyLock::new(|| {
+        let path = weights::ensure(true, |_| {}).map_err(|error| println!("{error}")).ok()?;
+        Some(Arc::new(Mind::load(&path).unwrap()))
+    });
+    let mind = MIND.clone();
+    if mind.is_none() {
+        println!("skipped: the weights are not here; `convogen model pull` fetches them");
+    }
+    mind
+}
