@@ -100,8 +100,8 @@ impl Pen for Author<'_> {
         self.write(&tokens)
     }
 
-    /// Goes down the tree of the options' tokens. An option that ends where others go on competes as the line break after it. Free text
-    /// is chosen where the model begins with none of the others.
+    /// Goes down the tree of the options' tokens. An option that ends where others go on competes as the line break
+    /// after it. Free text is chosen where the model begins with none of the others.
     fn pick(&mut self, options: &[String]) -> Result<usize, Halt> {
         let vocabulary = self.session.vocabulary();
         let line = vocabulary.line();

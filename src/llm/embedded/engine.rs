@@ -88,7 +88,8 @@ impl Mind {
         }
     }
 
-    /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept, and only it is counted.
+    /// Samples a text, and again where it comes out as an echo; of several echoes the faintest is kept, and only it
+    /// is counted.
     fn text(
         &self,
         request: &ChatRequest,
@@ -97,6 +98,10 @@ impl Mind {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
+        // Given a name, the model likes to begin by calling it.
+        let name =
+            prefix.map(|prefix| self.vocabulary.encode(&format!(" {}", prefix.trim_end_matches(':')))).transpose()?;
+        let shunned = name.and_then(|tokens| tokens.first().copied());
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
@@ -107,7 +112,8 @@ impl Mind {
         for attempt in 0..=RESAMPLES {
             session.rewind(session.prompt)?;
             let mut draw = Draw::new(request.seed, &["embedded", "text", &attempt.to_string()]);
-            let sampling = sampling(request, PENALTY + STERNER * f32::from(attempt));
+            let penalty = PENALTY + STERNER * f32::from(attempt);
+            let sampling = Sampling { asides: prefix.is_none(), shunned, ..sampling(request, penalty) };
             let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
             let overlap = echo::overlap(&written.text, &request.messages);
             if faintest.as_ref().is_none_or(|(least, _)| overlap < *least) {
@@ -151,5 +157,7 @@ fn sampling(request: &ChatRequest, penalty: f32) -> Sampling {
         top_p: request.top_p.unwrap_or(TOP_P),
         penalty,
         distinct: DISTINCT,
+        asides: true,
+        shunned: None,
     }
 }

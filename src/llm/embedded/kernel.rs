@@ -1,8 +1,8 @@
 //! The arithmetic of the model: products with 8-bit weights, attention, normalisation.
 //!
 //! Invariant: **a row of a result depends on that row of the input alone**, bit for bit. How many rows are worked on
-//! together, and on which thread, changes nothing. That is why this is not left to a library's matrix product, which picks
-//! its order of summation by shape: a run that is resumed feeds its prompts in other pieces than one that never
+//! together, and on which thread, changes nothing. That is why this is not left to a library's matrix product, which
+//! picks its order of summation by shape: a run that is resumed feeds its prompts in other pieces than one that never
 //! stopped, and must write the same bytes. The price is that results may differ between processor families.
 //!
 //! 8-bit blocks follow GGML's `Q8_0` (32 values share the scale `max |x| / 127`), with the scale as `f32`
@@ -152,9 +152,9 @@ mod avx2 {
     }
 
     impl Product<'_> {
-        /// One column for the rows `first..last`, four rows at a time: a block of weights is loaded once for all four. Two
-        /// columns at a time would spare loads too, but two streams of weights defeat the prefetcher: a single row
-        /// then takes three times as long.
+        /// One column for the rows `first..last`, four rows at a time: a block of weights is loaded once for all
+        /// four. Two columns at a time would spare loads too, but two streams of weights defeat the prefetcher: a
+        /// single row then takes three times as long.
         #[inline(always)]
         fn band(&mut self, column: usize, first: usize, last: usize) {
             let mut row = first;
@@ -212,8 +212,8 @@ pub(super) struct Heads {
     pub(super) width: usize,
 }
 
-/// What one token draws from the tokens up to and including itself: causal attention for one `query` row over all rows of `keys` and
-/// `values`.
+/// What one token draws from the tokens up to and including itself: causal attention for one `query` row over all
+/// rows of `keys` and `values`.
 pub(super) fn attend(shape: Heads, query: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
     Arch::new().dispatch(Attend { shape, query, keys, values, out });
 }

@@ -1,4 +1,5 @@
-//! The model that runs in the process: SmolLM2-135M-Instruct on the CPU, for a first dataset without a key and for tests without a network.
+//! The model that runs in the process: SmolLM2-135M-Instruct on the CPU, for a first dataset without a key and for
+//! tests without a network.
 //!
 //! ```text
 //! weights ──► Mind (model + vocabulary) ──► threads ──► engine ──► session (reads, samples) ──► text
@@ -9,8 +10,9 @@
 //! It is small: fluent sentence by sentence, prone to echo and to agree. Records made with it say `tier: demo`.
 //!
 //! Invariants:
-//! - A reply depends on its request, the weights and the kind of processor; never on other requests, on threads, or on what the model
-//!   happens to remember. That is why its arithmetic is written here ([`kernel`]) and not taken from a library.
+//! - A reply depends on its request, the weights and the kind of processor; never on other requests, on threads, or
+//!   on what the model happens to remember. That is why its arithmetic is written here (`kernel`) and not taken from
+//!   a library.
 //! - A request is answered by one thread. Two in flight use two cores, which is faster in sum than both cores on
 //!   one request after the other, and nothing waits at barriers when a core is busy elsewhere.
 
@@ -73,7 +75,8 @@ struct Job {
 }
 
 impl Embedded {
-    /// Loads the weights that [`weights::ensure`] has checked and starts a thread per core, four at most. Blocks for about a second.
+    /// Loads the weights that [`weights::ensure`] has checked and starts a thread per core, four at most. Blocks for
+    /// about a second.
     pub fn load(weights: &Path) -> Result<Self, LoadError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::start(&Arc::new(Mind::load(weights)?), cores.min(MAX_THREADS))

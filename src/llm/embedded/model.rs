@@ -1,7 +1,8 @@
-//! The SmolLM2 network: a Llama decoder (arXiv 2302.13971) with grouped-query attention and tied embeddings, read from a GGUF file.
+//! The SmolLM2 network: a Llama decoder (arXiv 2302.13971) with grouped-query attention and tied embeddings, read
+//! from a GGUF file.
 //!
-//! Invariant: what [`Llama::feed`] computes for a token depends on the tokens up to it and on nothing else, in particular not on
-//! how they were divided into calls (see [`kernel`](super::kernel)).
+//! Invariant: what [`Llama::feed`] computes for a token depends on the tokens up to it and on nothing else, in
+//! particular not on how they were divided into calls (see [`kernel`](super::kernel)).
 #![expect(clippy::indexing_slicing, reason = "the shapes of all tensors are checked by `Llama::load`")]
 
 use std::io::{Read, Seek};
@@ -130,8 +131,8 @@ impl Llama {
         Ok(Self { embedding, layers, norm, epsilon, heads, rotation })
     }
 
-    /// Reads on: appends `tokens` to what `memory` knows. Returns the last token's final state, for [`Llama::logits`]; `None`
-    /// without tokens. The caller keeps within [`CONTEXT`].
+    /// Reads on: appends `tokens` to what `memory` knows. Returns the last token's final state, for
+    /// [`Llama::logits`]; `None` without tokens. The caller keeps within [`CONTEXT`].
     pub(super) fn feed(&self, tokens: &[u32], memory: &mut Memory) -> Option<Vec<f32>> {
         if memory.layers.is_empty() {
             memory.layers = vec![Default::default(); self.layers.len()];

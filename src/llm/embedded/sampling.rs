@@ -20,6 +20,10 @@ pub(super) struct Sampling {
     pub(super) penalty: f32,
     /// No sequence of this many words is written twice; 0 allows any.
     pub(super) distinct: usize,
+    /// Brackets and asterisks are fine. In speech they are not: nobody says "(winks)".
+    pub(super) asides: bool,
+    /// No text begins with this token: someone's own name, for one.
+    pub(super) shunned: Option<u32>,
 }
 
 impl Sampling {
@@ -75,8 +79,9 @@ impl Sampling {
     }
 }
 
-/// The tokens that would begin the last word of a sequence of `words` that `written` already has. Words are counted rather than tokens,
-/// and only whole ones kept out, so that a long name can be said again and is never spoilt in its middle.
+/// The tokens that would begin the last word of a sequence of `words` that `written` already has. Words are counted
+/// rather than tokens, and only whole ones kept out, so that a long name can be said again and is never spoilt in its
+/// middle.
 fn repeats(written: &[u32], words: usize, starts: impl Fn(u32) -> bool) -> Vec<u32> {
     let begins = written.iter().enumerate().rev().filter(|(_, id)| starts(**id));
     let begin = words.checked_sub(2).and_then(|others| begins.map(|(index, _)| index).nth(others));
@@ -95,7 +100,7 @@ mod tests {
     use super::*;
 
     fn plain(temperature: f64, top_p: f64) -> Sampling {
-        Sampling { temperature, top_p, penalty: 1.0, distinct: 0 }
+        Sampling { temperature, top_p, penalty: 1.0, distinct: 0, asides: true, shunned: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The part of JSON Schema that structured output needs, read into a plan of what to write.
 //!
-//! It is what endpoints accept as strict: closed objects whose keys are all required, arrays, strings, integers, booleans, `enum`,
-//! `const`, `null` and `anyOf`. Anything else is refused by name rather than ignored: a reply that
+//! It is what endpoints accept as strict: closed objects whose keys are all required, arrays, strings, integers,
+//! booleans, `enum`, `const`, `null` and `anyOf`. Anything else is refused by name rather than ignored: a reply that
 //! silently breaks a constraint would be rejected much later.
 
 use serde_json::{Map, Value};

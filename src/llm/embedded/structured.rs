@@ -1,7 +1,8 @@
 //! JSON that cannot come out wrong.
 //!
-//! A model of this size does not keep to a format, so it is never asked to. It fills in a form of labelled lines, the kind of text
-//! it has read most of, and is only ever asked for the next value; keys, brackets, commas and escapes are written here:
+//! A model of this size does not keep to a format, so it is never asked to. It fills in a form of labelled lines, the
+//! kind of text it has read most of, and is only ever asked for the next value; keys, brackets, commas and escapes
+//! are written here:
 //!
 //! ```text
 //! what the model reads and writes      what comes out
@@ -23,8 +24,8 @@ pub(super) trait Pen {
     /// Writes a part of the form itself.
     fn print(&mut self, text: &str) -> Result<(), Self::Error>;
 
-    /// Writes the one of `options` that goes best here, and says which. There are some. An empty one stands for free text, and
-    /// choosing it writes nothing.
+    /// Writes the one of `options` that goes best here, and says which. There are some. An empty one stands for free
+    /// text, and choosing it writes nothing.
     fn pick(&mut self, options: &[String]) -> Result<usize, Self::Error>;
 
     /// Writes a line of at most `max_chars` characters and returns it.
@@ -115,8 +116,8 @@ impl<P: Pen> Walk<'_, P> {
         Ok(())
     }
 
-    /// Chooses a value, or the kind of value to go on with. Text, objects and lists do not show how they begin: the first of them
-    /// stands for all.
+    /// Chooses a value, or the kind of value to go on with. Text, objects and lists do not show how they begin: the
+    /// first of them stands for all.
     fn any(&mut self, plans: &[Plan]) -> Result<(), P::Error> {
         let (mut values, mut free) = (Vec::new(), None);
         flatten(plans, &mut values, &mut free);

@@ -67,7 +67,8 @@ fn utterance(transcript: &str, name: &str, persona: &str) -> ChatRequest {
     )
 }
 
-/// Pinned: weights, tokenizer, arithmetic and template in one. Without sampling it is the same on all processors, or nearly.
+/// Pinned: weights, tokenizer, arithmetic and template in one. Without sampling it is the same on all processors, or
+/// nearly.
 #[test]
 fn it_knows_what_it_was_trained_on() {
     let Some(mind) = testing::mind() else { return };
@@ -144,7 +145,7 @@ fn an_utterance_is_one_line_without_its_name() {
             answer(&mind, &ChatRequest { seed, ..utterance("", "Ann", "You are a librarian.") }, &Slots::default());
         assert!(!reply.text.is_empty() && !reply.text.contains('\n'), "{reply:?}");
         assert_eq!(reply.text.trim(), reply.text);
-        assert!(!reply.text.starts_with("Ann:"), "{reply:?}");
+        assert!(!reply.text.starts_with("Ann"), "{reply:?}");
     }
 }
 
@@ -226,55 +227,48 @@ fn choices_follow_what_the_model_finds_likely() {
     assert_eq!(reply.text, r#"{"capital": "Paris"}"#);
 }
 
+/// `cargo test --lib bench_ -- --ignored --nocapture`, alone on the machine.
 #[test]
-#[ignore = "measures; prints speed and samples"]
+#[ignore = "measures; prints speed, memory and samples"]
 fn bench_speed_and_samples() {
-    let t = std::time::Instant::now();
-    let mind = testing::mind().unwrap();
-    println!("load {:?}", t.elapsed());
+    let timed = |name: &str, work: &mut dyn FnMut() -> u64| {
+        let start = std::time::Instant::now();
+        let tokens = work();
+        println!("{name}: {tokens} tokens, {:.0} a second", tokens as f64 / start.elapsed().as_secs_f64());
+    };
+    let Some(mind) = testing::mind() else { return };
     let slots = Slots::default();
-    let long = "word ".repeat(1000);
-    let t = std::time::Instant::now();
-    let reply = mind.answer(&plain(1, &long), &slots, &|| false).unwrap();
-    println!("prompt {:.0} tokens/s", reply.usage.prompt_tokens as f64 / t.elapsed().as_secs_f64());
-    let r = plain(200, "Write a long story about a lighthouse keeper.");
-    let t = std::time::Instant::now();
-    let reply = mind.answer(&r, &slots, &|| false).unwrap();
-    println!("generation {:.0} tokens/s", reply.usage.completion_tokens as f64 / t.elapsed().as_secs_f64());
+    for words in [200, 1000] {
+        let prompt = plain(1, &"word ".repeat(words));
+        timed("prompt", &mut || answer(&mind, &prompt, &Slots::default()).usage.prompt_tokens);
+    }
+    let story = plain(200, "Write a long story about a lighthouse keeper.");
+    timed("reply", &mut || answer(&mind, &story, &slots).usage.completion_tokens);
     for seed in 0..3 {
-        let t = std::time::Instant::now();
-        let reply = mind.answer(&ChatRequest { seed, ..situation() }, &slots, &|| false).unwrap();
-        println!("{:?} {:?} {:?}\n{}", t.elapsed(), reply.finish, reply.usage, reply.text);
+        let request = ChatRequest { seed, ..situation() };
+        let mut text = String::new();
+        timed("situation", &mut || {
+            let reply = answer(&mind, &request, &slots);
+            text = reply.text;
+            reply.usage.completion_tokens
+        });
+        println!("{text}");
     }
     let people = [
         ("Ann", "You are a retired librarian who grows vegetables there and does not want to lose them."),
         ("Bob", "You need a place to park your van and would not mind."),
         ("Carla", "You chair the tenants' association and want everybody to agree on a letter."),
     ];
-    for seed in 0..2 {
-        let mut transcript = String::new();
-        let t = std::time::Instant::now();
-        for turn in 0..8 {
-            let (name, persona) = people[(turn * 2 + usize::from(turn % 4 == 3)) % 3];
-            let reply = mind
-                .answer(
-                    &ChatRequest { seed: seed * 100 + turn as u64, ..utterance(&transcript, name, persona) },
-                    &slots,
-                    &|| false,
-                )
-                .unwrap();
-            println!("{name}: {} [{:?} {:?}]", reply.text, reply.finish, reply.usage.completion_tokens);
+    let mut transcript = String::new();
+    for (seed, (name, persona)) in (0..8).zip(people.iter().cycle()) {
+        let request = ChatRequest { seed, ..utterance(&transcript, name, persona) };
+        timed("turn", &mut || {
+            let reply = answer(&mind, &request, &slots);
             transcript = format!("{transcript}{name}: {}\n", reply.text);
-        }
-        println!("{:?}", t.elapsed());
+            reply.usage.completion_tokens
+        });
     }
-    println!(
-        "{}",
-        crate::store::fs::read_to_string(Path::new("/proc/self/status"))
-            .unwrap()
-            .lines()
-            .filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    );
+    println!("{transcript}");
+    let status = crate::store::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
+    println!("{}", status.lines().filter(|line| line.starts_with("VmHWM")).collect::<String>());
 }

@@ -1,8 +1,8 @@
 //! Text to tokens and back, and the form in which SmolLM2 reads a chat (`ChatML`).
 //!
-//! The tokenizer is byte-level BPE with every digit a token of its own, built from the GGUF file's vocabulary and merges. It is
-//! given no special tokens: `<|im_start|>` in a message is spelled out like any other text, so what people say cannot
-//! open a turn.
+//! The tokenizer is byte-level BPE with every digit a token of its own, built from the GGUF file's vocabulary and
+//! merges. It is given no special tokens: `<|im_start|>` in a message is spelled out like any other text, so what
+//! people say cannot open a turn.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,8 @@ pub(super) struct Token {
     pub(super) bytes: Vec<u8>,
     /// Text may begin with it: a letter, a digit or part of one, not white space or punctuation.
     pub(super) opens: bool,
+    /// It has a bracket or an asterisk in it, as stage directions have.
+    pub(super) aside: bool,
     /// It has a word in it, so that using it again is noticed.
     pub(super) word: bool,
 }
@@ -124,6 +126,7 @@ impl Token {
         let first = bytes.iter().find(|byte| **byte != b' ');
         Self {
             opens: first.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()),
+            aside: bytes.iter().any(|byte| b"()[]{}*".contains(byte)),
             word: bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count() >= WORD_LETTERS,
             bytes,
         }
@@ -172,6 +175,7 @@ mod tests {
         let token = |text: &str| Token::new(text, &alphabet);
         assert!(token("Ġhello").opens && token("Ġhello").word);
         assert!(!token("Ġ,").opens && !token("Ġthe").word);
+        assert!(token("Ġ(").aside && token("**").aside && !token("Ġhello").aside);
         assert!(token("<|im_end|>").bytes.is_empty());
         assert_eq!(token("<").bytes, b"<");
     }

@@ -1,8 +1,8 @@
 //! The embedded model's weights: one file, found or fetched, and always checked.
 //!
-//! `SmolLM2-135M-Instruct.Q4_1.gguf` (Apache-2.0) lies in the user's cache folder, together with the lock `<name>.lock` that lets one
-//! process fetch at a time and the folder `.fetch` for what is half done. The file gets its name only once its
-//! SHA-256 is right and it has been synced, so a file of that name is whole.
+//! `SmolLM2-135M-Instruct.Q4_1.gguf` (Apache-2.0) lies in the user's cache folder, together with the lock
+//! `<name>.lock` that lets one process fetch at a time and the folder `.fetch` for what is half done. The file gets
+//! its name only once its SHA-256 is right and it has been synced, so a file of that name is whole.
 
 use std::ffi::OsString;
 use std::fs::File;
