@@ -376,7 +376,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    pub(crate) fn person(name: &str) -> Value {
+    fn person(name: &str) -> Value {
         json!({"name": name, "persona": "p", "description": format!("{name} fixes bicycles."), "stance": format!("{name} disagrees"), "goal": "home by six"})
     }
 

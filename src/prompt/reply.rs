@@ -348,6 +348,8 @@ mod tests {
             parse(|v| v["situations"][0]["personas"][0]["goal"] = Value::Null, &given(), Standard::Full),
             parse(|v| drop(v["situations"][0]["relations"].as_array_mut().unwrap().pop()), &given(), Standard::Full),
             parse(|v| v["situations"][0]["relations"][1]["to"] = json!("Cy"), &given(), Standard::Full),
+            parse(|v| v["situations"][0]["relations"][1]["to"] = json!("Dee"), &given(), Standard::Full),
+            parse(|v| v["situations"][0]["topic"] = json!("t".repeat(200)), &given(), Standard::Full),
             parse(
                 |v| {
                     for person in v["situations"][0]["personas"].as_array_mut().unwrap() {
@@ -371,6 +373,8 @@ mod tests {
         situations[0].personas[2].goal: a text is wanted, it is missing
         situations[0].relations: Cy is in none; say how they know one of the others
         situations[0].relations: Cy is in none; say how they know one of the others
+        situations[0].relations[1].to: one of Ann, Bo, Cy is wanted, not "Dee"
+        situations[0].topic: at most 160 characters are wanted, these are 200
         situations[0].personas: the stances are all the same; let people differ
         situations[0].personas: 4 to 5 people are wanted, there are 3
         situations[0].personas[0].persona: a text is wanted, it is missing

@@ -162,6 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_sent_in_the_order_in_which_they_are_to_be_written() {
+        let schema = situations_schema(&Wanted::Invented { count: 1, min: 2, max: 3 });
+        let sent: Value = serde_json::from_str(&schema.to_string()).unwrap();
+        let mut found = Vec::new();
+        objects(&sent, &mut found);
+        for object in found {
+            let keys: Vec<&Value> = object["required"].as_array().unwrap().iter().collect();
+            assert!(object["properties"].as_object().unwrap().keys().eq(keys.iter().filter_map(|key| key.as_str())));
+        }
+    }
+
+    #[test]
     fn bounds_and_names_are_those_of_the_group() {
         let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B", "C"])]));
         let list = &schema["properties"]["situations"];

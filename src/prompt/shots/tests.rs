@@ -31,9 +31,9 @@ fn mistakes_name_file_line_and_key() {
     ];
     errors.extend(["{", "[]", "{} x"].map(|text| Shot::parse(Path::new("a.json"), text).unwrap_err().to_string()));
     insta::assert_snapshot!(errors.join("\n"), @r#"
-    shots/a.json, line 12: personas[1].age: unknown field `age`, expected one of `name`, `persona`, `description`, `stance`, `goal`
-    shots/a.json, line 9: personas[0]: missing field `goal`
-    shots/a.json, line 16: personas[1].stance: invalid type: sequence, expected a string
+    shots/a.json, line 16: personas[1].age: unknown field `age`, expected one of `name`, `persona`, `description`, `stance`, `goal`
+    shots/a.json, line 8: personas[0]: missing field `goal`
+    shots/a.json, line 14: personas[1].stance: invalid type: sequence, expected a string
     shots/a.json: topic: real text is wanted, not ""
     shots/a.json: personas[1].name: Ann is there twice; each name once
     shots/a.json: relations[0].to: one of Ann, Bo is wanted, not "Cy"
