@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A version in the configuration asks for the dated form. One in a variable does too, unless the endpoint is given
-//! with `/openai/v1`. The body is the same for both: [`Route`](super::openai) sends it and reads the answer.
+//! with `/openai/v1`. The body is the same for both: the route of [`openai`](super::openai) sends it and reads the answer.
 
 mod entra;
 

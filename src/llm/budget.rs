@@ -162,10 +162,8 @@ impl Budget {
     /// Whoever waits here must hold no other reservation, or two could wait for each other.
     pub async fn reserve(self: &Arc<Self>, role: Role, estimate: Estimate) -> Result<Reservation, Exhausted> {
         loop {
+            // Made before looking: it is woken by whatever settles from here on, though not polled yet.
             let settled = self.settled.notified();
-            tokio::pin!(settled);
-            // Listen before looking: what settles in between must not be missed.
-            settled.as_mut().enable();
             if self.try_reserve(role, estimate)? {
                 return Ok(Reservation { budget: Arc::clone(self), role, estimate, open: true });
             }

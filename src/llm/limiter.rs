@@ -297,6 +297,9 @@ mod tests {
             }
         }
         assert!(limiter.unasked_pause() > Duration::from_secs(60), "a storm stops everyone");
+        sleep(Duration::from_secs(9000)).await;
+        limiter.observe(&Ok(()));
+        assert_eq!(limiter.unasked_pause(), FIRST_PAUSE, "one answer ends it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Chat completions over HTTP: OpenAI and everything that speaks its protocol (vLLM, Ollama, LM Studio, llama.cpp).
 //!
-//! [`Route`] is the protocol, one address that takes completions, and serves Azure too; [`OpenAi`] is the address and
-//! the key. What answers mean stands in [`reply`].
+//! `Route` is the protocol, one address that takes completions, and serves Azure too; [`OpenAi`] is the address and
+//! the key. What answers mean stands in `reply`.
 //!
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 

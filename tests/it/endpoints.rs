@@ -198,6 +198,17 @@ async fn an_endpoint_that_is_away_was_not_reached_and_may_come_back() {
 }
 
 #[tokio::test]
+async fn tls_that_does_not_come_about_was_no_call() {
+    let endpoint = Endpoint::start(Script::default());
+    let config = config(endpoint.base_url().replace("http://", "https://"));
+    match OpenAi::new(&config, &var) {
+        Ok(model) => assert_eq!(verdict(&once(&model).await), "NotSent"),
+        Err(error) => assert_eq!(error.exit_code(), 6, "a machine without root certificates: {error}"),
+    }
+    assert!(endpoint.calls().is_empty());
+}
+
+#[tokio::test]
 async fn attempts_end_when_they_are_used_up() {
     let endpoint = Endpoint::start(Script::answering(|_| Answer::error(500, "x", "broken")));
     let outcome = settled(&model(&endpoint), &Limiter::new(1), "Go on.").await;

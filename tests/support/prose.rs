@@ -237,11 +237,11 @@ const OPENERS: &[&str] = &[
     "Funny you say that:",
     "Last year",
     "My sister thinks",
-    "Here is what bothers me:",
+    "What bothers me:",
     "Remember,",
     "For once",
     "Let me guess:",
-    "Not to be difficult, but",
+    "Forgive me, but",
     "Oh,",
     "Then again,",
 ];
@@ -306,16 +306,16 @@ pub(crate) fn utterance(draw: &mut Draw) -> String {
     match draw.below(12) {
         0 => format!("{opener} {thing} {trouble}, so I would rather {plan}."),
         1 => format!("{opener} the {role} at {place} told me that {thing} {trouble}."),
-        2 => format!("Why not {plan} first, and then {second} if {thing} still {trouble}?"),
-        3 => format!("I will not {plan} just because {thing} {trouble}."),
+        2 => format!("{}, and then {second} if {thing} {trouble}.", capital(plan)),
+        3 => format!("{}? I will not, just because {thing} {trouble}.", capital(plan)),
         4 => format!("{opener} who said we had to {plan}? Nobody at {place} did."),
         5 => format!("Suppose we {plan}. What becomes of {thing}, and of {other}?"),
         6 => format!("{} {trouble}, so we {plan}? I would {second}.", capital(thing)),
         7 => format!("{opener} I spent a week at {place} over {thing}, and it {trouble}."),
-        8 => format!("You sound like that {role} who wanted to {plan} over {thing}."),
-        9 => format!("Give me {thing} and an afternoon at {place}, and I can {plan} myself."),
+        8 => format!("{opener} you sound like that {role} who wanted to {plan} over {thing}."),
+        9 => format!("{opener} give me {thing} and an afternoon at {place}, and I can {plan} myself."),
         10 => format!("{opener} {other} matters more than {thing}, even if it {trouble}."),
-        _ => format!("Could we {plan} without telling the {role}? Otherwise {thing} stays at {place}."),
+        _ => format!("{opener} let us {plan} without the {role}, or {thing} stays at {place}."),
     }
 }
 
