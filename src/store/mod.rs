@@ -1,3 +1,30 @@
 //! What a run keeps on disk. Nothing here knows of language models.
+//!
+//! | module | keeps | durable when |
+//! | --- | --- | --- |
+//! | [`journal`] | every reply, while a stage is at work | its batch is synced, before the caller hears of it |
+//! | [`checkpoint`] | sealed stages | the manifest, written last, is synced |
+//! | [`run`] | the run directory and what it was made from | replaced as a whole |
+//! | [`lock`] | that one process writes at a time | as long as the process lives |
+//!
+//! All of it goes through [`fs`], the only module that touches files.
 
+pub mod checkpoint;
 pub mod fs;
+pub mod journal;
+pub mod lock;
+pub mod part;
+pub mod run;
+
+/// Usage: this folder cannot be a run directory.
+const EXIT_USAGE: u8 = 2;
+/// The run directory is in use by another process.
+const EXIT_IN_USE: u8 = 4;
+/// The run directory was made by a version with another format.
+const EXIT_OTHER_RUN: u8 = 5;
+/// Disk or other I/O.
+const EXIT_IO: u8 = 7;
+/// Damage.
+const EXIT_DAMAGE: u8 = 11;
+/// A mistake in the program.
+const EXIT_BUG: u8 = 1;

@@ -1,0 +1,476 @@
+//! Sealed stages: complete and checked, or not there.
+//!
+//! A stage writes its parts into its folder, each under a temporary name until it is synced, and `manifest.json` last.
+//! A stage without a manifest does not exist, nor does a file that the manifest does not list. The manifest has, for
+//! each file, size, rows and SHA-256, and the hash of the manifest of the stage before: from the last stage's manifest
+//! one can check everything it was made from.
+//!
+//! Sizes are compared whenever a stage is opened, hashes whenever a file is read to its end, and by `verify`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::fs::{self, FsError};
+use super::part::{self, FileEntry, JsonlWriter, PartFile};
+use super::{EXIT_BUG, EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN};
+
+/// The file that makes a stage a sealed one.
+pub const MANIFEST: &str = "manifest.json";
+/// The version of the manifest that this module writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Why a stage cannot be sealed, or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// A file is not what was sealed.
+    #[error("{path} is damaged: {problem}; restore it from a copy, or remove {folder} to have the stage made again from its recorded replies", path = path.display(), folder = fs::folder_of(path).display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A row cannot be read.
+    #[error("{path}, line {line}: {source}", path = path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A later version sealed it.
+    #[error("{path} has format {found}, this version reads {FORMAT}; use the version that wrote it, or a later one", path = path.display())]
+    NewerFormat {
+        /// The manifest.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A sealed stage is never written to.
+    #[error("{folder} is sealed already", folder = folder.display())]
+    AlreadySealed {
+        /// The stage's folder.
+        folder: PathBuf,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] FsError),
+}
+
+impl CheckpointError {
+    /// The exit code of a run that this error stops.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Damaged { .. } | Self::Row { .. } => EXIT_DAMAGE,
+            Self::NewerFormat { .. } => EXIT_OTHER_RUN,
+            Self::AlreadySealed { .. } => EXIT_BUG,
+            Self::Io(_) => EXIT_IO,
+        }
+    }
+}
+
+/// What a sealed stage is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this file.
+    pub format: u32,
+    /// The stage's name.
+    pub stage: String,
+    /// Hash of everything that decides its content.
+    pub fingerprint: String,
+    /// Hash of the manifest of the stage before; `null` in the first.
+    pub upstream: Option<String>,
+    /// How its inputs ended, and other sums.
+    pub counts: BTreeMap<String, u64>,
+    /// What else there is to know.
+    pub notes: Value,
+    /// Every file, by path. [`StageDir::seal`] fills it in.
+    pub files: Vec<FileEntry>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            stage: String::new(),
+            fingerprint: String::new(),
+            upstream: None,
+            counts: BTreeMap::new(),
+            notes: Value::Null,
+            files: Vec::new(),
+        }
+    }
+}
+
+/// The folder of a stage that is being written.
+#[derive(Debug)]
+pub struct StageDir {
+    folder: PathBuf,
+    files: Vec<FileEntry>,
+}
+
+impl StageDir {
+    /// Makes the folder, or empties it of what an interrupted attempt left.
+    pub fn create(folder: &Path) -> Result<Self, CheckpointError> {
+        if folder.join(MANIFEST).exists() {
+            return Err(CheckpointError::AlreadySealed { folder: folder.to_owned() });
+        }
+        fs::discard_dir(folder)?;
+        fs::create_dir_all(folder)?;
+        Ok(Self { folder: folder.to_owned(), files: Vec::new() })
+    }
+
+    /// Writes a file of one JSON object a line.
+    pub fn jsonl<T: Serialize>(
+        &mut self,
+        name: &str,
+        rows: impl IntoIterator<Item = T>,
+    ) -> Result<(), CheckpointError> {
+        let mut writer = self.jsonl_writer(name)?;
+        for row in rows {
+            writer.push(&row)?;
+        }
+        self.add(writer.finish()?);
+        Ok(())
+    }
+
+    /// Begins a file of one JSON object a line, for rows that come one by one. To be given to [`add`](Self::add) when
+    /// it is finished.
+    pub fn jsonl_writer(&self, name: &str) -> Result<JsonlWriter, CheckpointError> {
+        Ok(JsonlWriter::create(&self.folder, name)?)
+    }
+
+    /// Writes a file of any form, of `rows` rows.
+    pub fn file(
+        &mut self,
+        name: &str,
+        rows: u64,
+        write: impl FnOnce(&mut PartFile) -> io::Result<()>,
+    ) -> Result<(), CheckpointError> {
+        let mut part = PartFile::create(&self.folder, name)?;
+        write(&mut part).map_err(|source| part.failed(source))?;
+        self.add(part.finish(Some(rows))?);
+        Ok(())
+    }
+
+    /// Lists a finished file.
+    pub fn add(&mut self, file: FileEntry) {
+        self.files.push(file);
+    }
+
+    /// Seals the stage with everything that was written, and returns the hash of its manifest.
+    pub fn seal(mut self, manifest: Manifest) -> Result<String, CheckpointError> {
+        self.files.sort_by(|one, other| one.path.cmp(&other.path));
+        let manifest = Manifest { format: FORMAT, files: self.files, ..manifest };
+        let path = self.folder.join(MANIFEST);
+        let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| FsError {
+            action: "describe",
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        bytes.push(b'\n');
+        fs::write_atomic(&path, &bytes)?;
+        Ok(hash(&bytes))
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// A stage that is complete.
+#[derive(Debug, Clone)]
+pub struct SealedStage {
+    folder: PathBuf,
+    manifest: Manifest,
+    manifest_hash: String,
+}
+
+impl SealedStage {
+    /// Opens a stage, or says that it is not sealed. The sizes of all files are compared.
+    pub fn open(folder: &Path) -> Result<Option<Self>, CheckpointError> {
+        let path = folder.join(MANIFEST);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            bytes => bytes?,
+        };
+        let manifest = parse(&path, &bytes)?;
+        let stage = Self { folder: folder.to_owned(), manifest, manifest_hash: hash(&bytes) };
+        stage.manifest.files.iter().try_for_each(|file| stage.compare_size(file))?;
+        Ok(Some(stage))
+    }
+
+    fn compare_size(&self, file: &FileEntry) -> Result<(), CheckpointError> {
+        if !part::is_inner_path(&file.path) {
+            return Err(self.damaged(MANIFEST, format!("it lists {:?}", file.path)));
+        }
+        let metadata = match fs::metadata(&self.folder.join(&file.path)) {
+            Err(error) if error.is_not_found() => return Err(self.damaged(&file.path, "it is missing".to_owned())),
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            return Err(self.damaged(&file.path, "it is not a regular file".to_owned()));
+        }
+        if metadata.len() != file.bytes {
+            let problem = format!("it has {} bytes, {} were sealed", metadata.len(), file.bytes);
+            return Err(self.damaged(&file.path, problem));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, name: &str, problem: String) -> CheckpointError {
+        CheckpointError::Damaged { path: self.folder.join(name), problem }
+    }
+
+    /// What was sealed.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the manifest, in hex: `upstream` of the next stage.
+    pub fn manifest_hash(&self) -> &str {
+        &self.manifest_hash
+    }
+
+    /// Reads every file again and compares its hash.
+    pub fn verify(&self) -> Result<(), CheckpointError> {
+        for file in &self.manifest.files {
+            self.compare_size(file)?;
+            let (_, sha256) = part::hash_file(&self.folder.join(&file.path))?;
+            if sha256 != file.sha256 {
+                return Err(self.damaged(&file.path, content_differs(&file.sha256, &sha256)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a JSONL file, read one by one. At the end its hash is compared: an error is the last item then.
+    pub fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Rows<T>, CheckpointError> {
+        let Some(file) = self.manifest.files.iter().find(|file| file.path == name) else {
+            return Err(self.damaged(MANIFEST, format!("it does not list {name}")));
+        };
+        let path = self.folder.join(name);
+        let reader = BufReader::with_capacity(1 << 18, Hashing { file: fs::open(&path)?, hash: Sha256::new() });
+        Ok(Rows { reader, path, expected: file.clone(), line: 0, done: false, row: PhantomData })
+    }
+}
+
+fn content_differs(sealed: &str, found: &str) -> String {
+    format!("its SHA-256 is {found}, {sealed} was sealed")
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, CheckpointError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let damaged =
+        |error: serde_json::Error| CheckpointError::Damaged { path: path.to_owned(), problem: error.to_string() };
+    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(CheckpointError::NewerFormat { path: path.to_owned(), found: format });
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// A reader that hashes what passes.
+#[derive(Debug)]
+struct Hashing {
+    file: File,
+    hash: Sha256,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hash.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// The rows of a sealed JSONL file. After an error there are no more.
+#[derive(Debug)]
+pub struct Rows<T> {
+    reader: BufReader<Hashing>,
+    path: PathBuf,
+    expected: FileEntry,
+    line: u64,
+    done: bool,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Rows<T> {
+    fn read(&mut self) -> Result<Option<T>, CheckpointError> {
+        let mut bytes = Vec::new();
+        let read = self.reader.read_until(b'\n', &mut bytes);
+        let length = read.map_err(|source| FsError { action: "read", path: self.path.clone(), source })?;
+        if length == 0 {
+            return self.check_end().map(|()| None);
+        }
+        self.line += 1;
+        let row = serde_json::from_slice(&bytes);
+        row.map(Some).map_err(|source| CheckpointError::Row { path: self.path.clone(), line: self.line, source })
+    }
+
+    fn check_end(&self) -> Result<(), CheckpointError> {
+        let damaged = |problem| Err(CheckpointError::Damaged { path: self.path.clone(), problem });
+        let found = format!("{:x}", self.reader.get_ref().hash.clone().finalize());
+        if found != self.expected.sha256 {
+            return damaged(content_differs(&self.expected.sha256, &found));
+        }
+        match self.expected.rows {
+            Some(rows) if rows != self.line => damaged(format!("it has {} rows, {rows} were sealed", self.line)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Rows<T> {
+    type Item = Result<T, CheckpointError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.done = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::store::fs::faults;
+
+    fn seal(folder: &Path, rows: &[u32]) -> Result<String, CheckpointError> {
+        let mut stage = StageDir::create(folder)?;
+        stage.jsonl("part-00000.jsonl", rows)?;
+        let mut rejected = stage.jsonl_writer("rejected.jsonl")?;
+        rejected.push("bad")?;
+        stage.add(rejected.finish()?);
+        stage.file("part-00000.parquet", rows.len() as u64, |sink| sink.write_all(b"PAR1"))?;
+        let counts = BTreeMap::from([("accepted".to_owned(), rows.len() as u64)]);
+        stage.seal(Manifest { stage: "situations".to_owned(), counts, ..Manifest::default() })
+    }
+
+    fn rows(folder: &Path) -> Result<Vec<u32>, CheckpointError> {
+        SealedStage::open(folder)?.unwrap().rows("part-00000.jsonl")?.collect()
+    }
+
+    #[test]
+    fn what_is_sealed_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("2-situations");
+        assert!(SealedStage::open(&folder).unwrap().is_none());
+        let hash = seal(&folder, &[1, 2, 3]).unwrap();
+        let stage = SealedStage::open(&folder).unwrap().unwrap();
+        stage.verify().unwrap();
+        assert_eq!(rows(&folder).unwrap(), [1, 2, 3]);
+        assert_eq!(stage.manifest_hash(), hash);
+        assert_eq!(part::hash_file(&folder.join(MANIFEST)).unwrap().1, hash);
+        let names: Vec<_> = stage.manifest().files.iter().map(|file| (file.path.as_str(), file.rows)).collect();
+        let expected = [("part-00000.jsonl", Some(3)), ("part-00000.parquet", Some(3)), ("rejected.jsonl", Some(1))];
+        assert_eq!(names, expected);
+        assert_eq!(seal(&folder, &[4]).unwrap_err().exit_code(), 1);
+        assert_eq!(rows(&folder).unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_stage_is_whole_or_absent_at_every_crash() {
+        for step in 1.. {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join("stage");
+            // What an earlier attempt left.
+            fs::create_dir_all(&folder).unwrap();
+            fs::write_atomic(&folder.join("part-00009.jsonl"), b"torn").unwrap();
+            let death = faults::die_at(root.path(), step);
+            let result = seal(&folder, &[1, 2]);
+            let survived = !death.struck();
+            drop(death);
+            if let Some(stage) = SealedStage::open(&folder).unwrap() {
+                stage.verify().unwrap();
+                assert_eq!(rows(&folder).unwrap(), [1, 2]);
+            } else {
+                seal(&folder, &[1, 2]).unwrap();
+            }
+            let names = ["manifest.json", "part-00000.jsonl", "part-00000.parquet", "rejected.jsonl"];
+            assert_eq!(fs::list(&folder).unwrap(), names, "after step {step}");
+            if survived {
+                result.unwrap();
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn every_change_is_damage() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("stage");
+        seal(&folder, &[10, 20]).unwrap();
+        for name in ["part-00000.jsonl", "part-00000.parquet", "rejected.jsonl"] {
+            let path = folder.join(name);
+            let sound = fs::read(&path).unwrap();
+            for at in 0..sound.len() {
+                let mut flipped = sound.clone();
+                flipped[at] ^= 1;
+                fs::write_atomic(&path, &flipped).unwrap();
+                let stage = SealedStage::open(&folder).unwrap().unwrap();
+                assert_eq!(stage.verify().unwrap_err().exit_code(), 11, "{name}, byte {at}");
+                if name == "part-00000.jsonl" {
+                    assert_eq!(rows(&folder).unwrap_err().exit_code(), 11, "byte {at}");
+                }
+                fs::write_atomic(&path, &sound[..at]).unwrap();
+                assert_eq!(SealedStage::open(&folder).unwrap_err().exit_code(), 11, "{name}, {at} bytes");
+            }
+            fs::remove_if_there(&path).unwrap();
+            let error = SealedStage::open(&folder).unwrap_err();
+            assert!(error.to_string().contains(&format!("{name} is damaged: it is missing")), "{error}");
+            fs::write_atomic(&path, &sound).unwrap();
+        }
+        fs::write_atomic(&folder.join("unlisted"), b"").unwrap();
+        SealedStage::open(&folder).unwrap().unwrap().verify().unwrap();
+    }
+
+    #[test]
+    fn a_row_of_another_form_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("stage");
+        seal(&folder, &[1, 2]).unwrap();
+        let stage = SealedStage::open(&folder).unwrap().unwrap();
+        let rows: Vec<_> = stage.rows::<String>("part-00000.jsonl").unwrap().collect();
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].as_ref().unwrap_err().to_string().contains("part-00000.jsonl, line 1: invalid type"));
+        assert!(stage.rows::<u32>("other").is_err());
+    }
+
+    #[test]
+    fn manifests_of_others_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MANIFEST);
+        let code = |text: &str| {
+            fs::write_atomic(&path, text.as_bytes()).unwrap();
+            SealedStage::open(folder.path()).unwrap_err().exit_code()
+        };
+        assert_eq!(code("{\"format\":2}"), 5);
+        assert_eq!(code("{\"format\":1}"), 11);
+        assert_eq!(code(""), 11);
+        let climbing = Manifest {
+            files: vec![FileEntry { path: "../x".to_owned(), bytes: 0, rows: None, sha256: String::new() }],
+            ..Manifest::default()
+        };
+        assert_eq!(code(&serde_json::to_string(&climbing).unwrap()), 11);
+    }
+}

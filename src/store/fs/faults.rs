@@ -1,0 +1,71 @@
+//! A process that dies, or a disk that fails, at a chosen operation. Tests only.
+//!
+//! A rule covers one folder, so that tests that run at the same time do not strike each other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+static RULES: Mutex<Vec<Arc<Rule>>> = Mutex::new(Vec::new());
+
+#[derive(Debug)]
+struct Rule {
+    folder: PathBuf,
+    action: Option<&'static str>,
+    /// The first operation, counted from 1, that fails.
+    from: u64,
+    /// The last one that fails.
+    to: u64,
+    seen: AtomicU64,
+}
+
+/// The rule holds as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Fault(Arc<Rule>);
+
+/// From the `step`th operation on (counted from 1) nothing reaches the disk: what a kill leaves behind.
+pub(crate) fn die_at(folder: &Path, step: u64) -> Fault {
+    arm(folder, None, step, u64::MAX)
+}
+
+/// The `nth` operation called `action` fails, those before and after it work.
+pub(crate) fn fail(folder: &Path, action: &'static str, nth: u64) -> Fault {
+    arm(folder, Some(action), nth, nth)
+}
+
+fn arm(folder: &Path, action: Option<&'static str>, from: u64, to: u64) -> Fault {
+    let rule = Arc::new(Rule { folder: folder.to_owned(), action, from, to, seen: AtomicU64::new(0) });
+    rules().push(Arc::clone(&rule));
+    Fault(rule)
+}
+
+fn rules() -> std::sync::MutexGuard<'static, Vec<Arc<Rule>>> {
+    RULES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Fault {
+    /// Whether an operation has failed.
+    pub(crate) fn struck(&self) -> bool {
+        self.0.seen.load(Ordering::SeqCst) >= self.0.from
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        rules().retain(|rule| !Arc::ptr_eq(rule, &self.0));
+    }
+}
+
+/// Fails if a rule says so.
+pub(super) fn strike(action: &'static str, path: &Path) -> io::Result<()> {
+    for rule in rules().iter().filter(|rule| path.starts_with(&rule.folder)) {
+        if rule.action.is_none_or(|only| only == action) {
+            let seen = rule.seen.fetch_add(1, Ordering::SeqCst) + 1;
+            if (rule.from..=rule.to).contains(&seen) {
+                return Err(io::Error::other("injected fault"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Every reply of a model, durable before it counts.
+//!
+//! While a stage is at work the journal is the truth: a run is resumed by asking it what was answered already. Replies
+//! cost money, so what matters, in this order: an acknowledged entry survives kill, power loss, a full or failing disk;
+//! damage is never taken for a crash; the files can be read with `jq`, `grep` and `tail -f`.
+//!
+//! # Format
+//!
+//! `journal/00000001.jsonl`, `00000002.jsonl`, …: the segments. Only the newest is written; it is left for the next
+//! one at 64 MiB. Names beginning with `.tmp-` are unfinished and do not count. Each line is one JSON object:
+//!
+//! ```text
+//! {"v":1,"seq":42,"batch":7,"kind":"reply","key":"…","item":"…","body":{…},"crc":"9a0b1c2d"}\n
+//! ```
+//!
+//! | key | |
+//! | --- | --- |
+//! | `v` | version of the format |
+//! | `seq` | 1, 2, 3 … without a gap, over all segments |
+//! | `batch` | the `seq` of the first entry that was synced together with this one |
+//! | `kind` | `segment`, `intent`, `reply`, `reject`, `seal` |
+//! | `key` | of the call, a hash of what was asked; `null` in `segment` and `seal` |
+//! | `item` | what it was asked for; may be `null` |
+//! | `body` | what the writer of the entry wants; the journal does not look into it |
+//! | `crc` | CRC-32C of every byte before `,"crc":"`, as eight lower-case hex digits, compared as text |
+//!
+//! Keys stand in this order, without white space. The first line of a segment is its header, of kind `segment`:
+//! `{"format":1,"run_id":"…","previous":{"last_seq":41,"blake3":"…"}}`, `previous` being the last number and the hash of
+//! the whole segment before, `null` in the first. So the segments form a chain, and a finished one is checked by it.
+//!
+//! An `intent` is recorded before a call is sent, a `reply` or a `reject` when it is known what came of it. An intent
+//! without either is a call that was possibly billed.
+//!
+//! # Writing
+//!
+//! One thread owns the newest segment. It takes all entries that wait (at most 256, or about 4 MiB), writes them in one
+//! piece, syncs, enters the replies into the index, and then answers. Therefore:
+//!
+//! - an acknowledged entry is durable, and a reply is found only when it is;
+//! - batch B+1 is written only after the sync of batch B has returned.
+//!
+//! The first error ends it (*poison*): nothing is acknowledged any more, each later call fails with that first error. A
+//! sync is not tried again, since Linux may report the second as a success that did not happen, and the descriptor is
+//! not used again.
+//!
+//! A new segment is written under a temporary name up to its header, synced, renamed, and the folder synced, before an
+//! entry goes into it. So no crash leaves a segment without its header.
+//!
+//! When less than the floor (512 MiB) is free, intents are refused while everything else is still taken: no call is
+//! begun, and what is under way can be recorded.
+//!
+//! # Recovery
+//!
+//! 1. The caller holds the run's lock.
+//! 2. All segments are read in order. Broken bytes are what a crash left if and only if they are in the last batch; by
+//!    `batch` and `seq` that is known even where nothing is legible. The sound lines of that batch are kept, they are
+//!    paid for and their keys make their order irrelevant. Anything else that is not as it was written is damage, and
+//!    stops the run with the file, the offset and the item. The module `examine` has the rules.
+//! 3. The sound lines of the newest segment are written into a fresh file, which is synced and takes the old one's name.
+//!    Only now do they count: what was read may have been in the page cache only. Nothing is ever appended after a torn line.
+//! 4. Of two replies with one key the first counts; if they differ it is reported.
+//!
+//! Until the rename of step 3 nothing is changed but temporary files, after it the journal is whole: recovery can be
+//! killed anywhere, and started again.
+//!
+//! Memory holds the index from keys to places, about 150 bytes a reply, and one segment while reading; not the replies.
+
+mod error;
+mod examine;
+mod frame;
+mod index;
+mod recovery;
+mod salvage;
+mod segment;
+mod writer;
+
+#[cfg(test)]
+mod law;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, mpsc};
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+pub use error::{Damage, JournalError, Problem};
+pub use frame::{Entry, FrameError, Kind};
+pub use index::Archive;
+pub use recovery::{Conflict, Intent, Recovered, Torn};
+pub use salvage::{Report, Salvaged, salvage, verify};
+
+use index::read_reply;
+use recovery::Intents;
+use segment::Record;
+use writer::{Answer, Request, Shared, Writer};
+
+use super::fs::{self, FsError};
+
+/// The longest body, key or item. A reply is at most 8 MiB as it comes from an endpoint.
+const MAX_TEXT: usize = 64 << 20;
+
+/// How a journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes from which a segment is left for the next one.
+    pub segment_bytes: u64,
+    /// Bytes that must be free on the disk for calls to be made.
+    pub free_space_floor: u64,
+    /// Batches after which free space is looked at again.
+    pub space_check_batches: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, free_space_floor: 512 << 20, space_check_batches: 64 }
+    }
+}
+
+/// Free space, and how much there must be.
+#[derive(Debug, Clone)]
+struct Space {
+    dir: PathBuf,
+    floor: u64,
+}
+
+impl Space {
+    fn is_low(&self) -> Result<bool, FsError> {
+        Ok(fs::free_space(&self.dir)? < self.floor)
+    }
+
+    fn check(&self) -> Result<(), JournalError> {
+        let free = fs::free_space(&self.dir)?;
+        if free < self.floor {
+            return Err(JournalError::LowSpace { path: self.dir.clone(), free, floor: self.floor });
+        }
+        Ok(())
+    }
+}
+
+/// A run's journal, open for writing. See the module for what it promises.
+///
+/// Dropping it waits until everything that was handed over is durable.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    shared: Arc<Shared>,
+    space: Space,
+    requests: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Opens the journal in the folder `dir`, or begins one. The caller holds the run's lock.
+    ///
+    /// `on_entry` is called for every entry that counts, in order: what a run has spent is rebuilt from that.
+    pub fn open(
+        dir: &Path,
+        run_id: &str,
+        options: Options,
+        mut on_entry: impl FnMut(&Entry<'_>),
+    ) -> Result<(Self, Recovered), JournalError> {
+        fs::create_dir_all(dir)?;
+        let space = Space { dir: dir.to_owned(), floor: options.free_space_floor };
+        space.check()?;
+        let (tail, index, recovered) = recovery::recover(dir, run_id, &mut on_entry)?;
+        let shared = Arc::new(Shared::new(index));
+        let (requests, receiver) = mpsc::channel();
+        let writer = Writer { tail, shared: Arc::clone(&shared), requests: receiver, options, space: space.clone() };
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| FsError { action: "start the writer of", path: dir.to_owned(), source })?;
+        let journal = Self { dir: dir.to_owned(), shared, space, requests: Some(requests), writer: Some(writer) };
+        Ok((journal, recovered))
+    }
+
+    /// Hands an entry over. It is durable when the returned future says so.
+    ///
+    /// The entry is on its way when this returns: dropping the future does not take it back.
+    pub fn append<B: Serialize + ?Sized>(
+        &self,
+        kind: Kind,
+        key: Option<&str>,
+        item: Option<&str>,
+        body: &B,
+    ) -> Acknowledgement {
+        let (sender, outcome) = oneshot::channel();
+        // Whoever stopped waiting has no use for the answer.
+        self.hand_over(kind, key, item, body, Box::new(|result| drop(sender.send(result))));
+        Acknowledgement { outcome, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Records an entry and waits until it is durable. Not for use within an async task.
+    pub fn append_blocking<B: Serialize + ?Sized>(
+        &self,
+        kind: Kind,
+        key: Option<&str>,
+        item: Option<&str>,
+        body: &B,
+    ) -> Result<(), JournalError> {
+        let (sender, outcome) = mpsc::sync_channel(1);
+        self.hand_over(kind, key, item, body, Box::new(move |result| drop(sender.send(result))));
+        outcome.recv().unwrap_or_else(|_| Err(self.shared.gone()))
+    }
+
+    /// Sends an entry to the writer, or answers at once that it cannot be.
+    fn hand_over<B: Serialize + ?Sized>(
+        &self,
+        kind: Kind,
+        key: Option<&str>,
+        item: Option<&str>,
+        body: &B,
+        answer: Answer,
+    ) {
+        let record = self.admit(kind).and_then(|()| record(kind, key, item, body));
+        match (record, &self.requests) {
+            (Ok(record), Some(requests)) => {
+                if let Err(mpsc::SendError(refused)) = requests.send(Request { record, answer }) {
+                    (refused.answer)(Err(self.shared.gone()));
+                }
+            }
+            (Ok(_), None) => answer(Err(self.shared.gone())),
+            (Err(error), _) => answer(Err(error)),
+        }
+    }
+
+    fn admit(&self, kind: Kind) -> Result<(), JournalError> {
+        self.shared.check()?;
+        if kind == Kind::Intent && self.shared.low_space.load(Ordering::Relaxed) {
+            self.check_space()?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the free space now. Below the floor intents are refused; whoever is refused may wait and ask here
+    /// whether there is room again.
+    pub fn check_space(&self) -> Result<(), JournalError> {
+        let checked = self.space.check();
+        self.shared.low_space.store(checked.is_err(), Ordering::Relaxed);
+        checked
+    }
+
+    /// The body of the first reply with this key, if one is durable.
+    pub fn get(&self, key: &str) -> Result<Option<Box<RawValue>>, JournalError> {
+        self.get_as(key)
+    }
+
+    /// The body of the first reply with this key, parsed, if one is durable.
+    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
+        let location = self.shared.index.read().unwrap_or_else(PoisonError::into_inner).get(key);
+        location.map(|location| read_reply(&self.dir, key, location, |entry| entry.read())).transpose()
+    }
+
+    /// Waits until everything that was handed over is durable, and says so, or what prevented it.
+    pub fn close(mut self) -> Result<(), JournalError> {
+        self.stop();
+        self.shared.check()
+    }
+
+    fn stop(&mut self) {
+        self.requests = None;
+        if let Some(writer) = self.writer.take() {
+            // The thread has no panic of its own to tell of.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn record<B: Serialize + ?Sized>(
+    kind: Kind,
+    key: Option<&str>,
+    item: Option<&str>,
+    body: &B,
+) -> Result<Record, JournalError> {
+    let unfit = |problem: &str| JournalError::Unfit { kind, problem: problem.to_owned() };
+    let body = serde_json::to_string(body).map_err(|error| unfit(&error.to_string()))?;
+    if kind == Kind::Segment {
+        return Err(unfit("the journal writes headers itself"));
+    }
+    if kind.needs_key() && key.is_none() {
+        return Err(unfit("it has no key"));
+    }
+    if [body.len(), key.map_or(0, str::len), item.map_or(0, str::len)].into_iter().any(|length| length > MAX_TEXT) {
+        return Err(unfit("it is longer than 64 MiB"));
+    }
+    Ok(Record { kind, key: key.map(str::to_owned), item: item.map(str::to_owned), body })
+}
+
+/// Resolves when an entry is durable, or cannot be made so.
+#[derive(Debug)]
+#[must_use = "an entry counts only once it is acknowledged"]
+pub struct Acknowledgement {
+    outcome: oneshot::Receiver<Result<(), JournalError>>,
+    shared: Arc<Shared>,
+}
+
+impl Future for Acknowledgement {
+    type Output = Result<(), JournalError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answered = ready!(Pin::new(&mut self.outcome).poll(context));
+        Poll::Ready(answered.unwrap_or_else(|_| Err(self.shared.gone())))
+    }
+}
+
+/// Hands every sound entry of the journal in `dir` to `on_entry`, in order, and returns the calls that are announced
+/// and not settled: while a run is at work, those in flight.
+///
+/// Reads only, takes no lock, and may be used while a run is at work. A folder without a journal has no entries.
+pub fn scan(dir: &Path, mut on_entry: impl FnMut(&Entry<'_>)) -> Result<Vec<Intent>, JournalError> {
+    let mut intents = Intents::default();
+    examine::walk(dir, None, |segment| {
+        segment.check()?;
+        for (location, entry) in segment.entries() {
+            intents.note(entry).map_err(|_| Damage {
+                file: segment.path.to_owned(),
+                offset: location.offset,
+                item: entry.item.as_ref().map(|item| format!("item {item}")),
+                problem: Problem::Body { seq: entry.seq },
+            })?;
+            on_entry(entry);
+        }
+        Ok(())
+    })?;
+    Ok(intents.unsettled())
+}

@@ -1,0 +1,440 @@
+//! The journal as a run uses it: over crashes, failing disks, other processes and other people's files.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::store::fs::faults;
+
+const SMALL: Options = Options { segment_bytes: 600, free_space_floor: 0, space_check_batches: 2 };
+
+fn open(dir: &Path) -> Result<(Journal, Recovered), JournalError> {
+    Journal::open(dir, "run", SMALL, |_| ())
+}
+
+fn reply(journal: &Journal, key: &str) -> Result<(), JournalError> {
+    journal.append_blocking(Kind::Reply, Some(key), Some("item"), &json!({"text": format!("the answer to {key}")}))
+}
+
+/// Intent and reply for `calls`, one after the other. Returns the keys that were acknowledged.
+fn call(journal: &Journal, calls: std::ops::Range<u32>) -> BTreeSet<String> {
+    let mut acknowledged = BTreeSet::new();
+    for number in calls {
+        let key = format!("key-{number:03}");
+        let intent = journal.append_blocking(Kind::Intent, Some(&key), Some("item"), &number);
+        if intent.is_ok() && reply(journal, &key).is_ok() {
+            acknowledged.insert(key);
+        }
+    }
+    acknowledged
+}
+
+fn found(journal: &Journal) -> BTreeSet<String> {
+    let keys = (0..100).map(|number| format!("key-{number:03}"));
+    keys.filter(|key| {
+        let body: Option<Value> = journal.get_as(key).unwrap();
+        body.inspect(|body| assert_eq!(body["text"], format!("the answer to {key}"))).is_some()
+    })
+    .collect()
+}
+
+fn spoil(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write_atomic(path, &bytes).unwrap();
+}
+
+fn error_of(dir: &Path) -> JournalError {
+    open(dir).map(drop).unwrap_err()
+}
+
+#[test]
+fn what_was_recorded_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, recovered) = open(folder.path()).unwrap();
+    assert_eq!((recovered.entries, recovered.torn), (0, None));
+    let keys = call(&journal, 0..20);
+    journal.append_blocking(Kind::Seal, None, None, &json!({"stage": "personas"})).unwrap();
+    assert_eq!(found(&journal), keys);
+    journal.close().unwrap();
+    assert!(segment::numbers(folder.path()).unwrap().len() > 5, "it rotates");
+
+    let mut seen = Vec::new();
+    let (journal, recovered) =
+        Journal::open(folder.path(), "run", SMALL, |entry| seen.push((entry.seq, entry.kind))).unwrap();
+    assert_eq!(recovered.entries, 41);
+    assert!(recovered.possibly_billed.is_empty() && recovered.conflicts.is_empty() && recovered.torn.is_none());
+    assert!(seen.is_sorted());
+    assert_eq!(seen.iter().filter(|(_, kind)| *kind == Kind::Reply).count(), 20);
+    assert_eq!(seen.last().unwrap().1, Kind::Seal);
+    assert_eq!(found(&journal), keys);
+    assert_eq!(journal.get("never asked").unwrap().map(|body| body.to_string()), None);
+}
+
+/// Kills at every operation, and at every operation of the recovery after it.
+#[test]
+fn nothing_acknowledged_is_lost_at_any_crash() {
+    for step in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("journal");
+        let death = faults::die_at(folder.path(), step);
+        let acknowledged = open(&dir).map(|(journal, _)| call(&journal, 0..4)).unwrap_or_default();
+        let survived = !death.struck();
+        drop(death);
+        for second in 1.. {
+            let death = faults::die_at(folder.path(), second);
+            let recovered = open(&dir).map(drop);
+            let done = !death.struck();
+            drop(death);
+            if done {
+                recovered.unwrap();
+                break;
+            }
+            assert_eq!(recovered.unwrap_err().exit_code(), 7);
+        }
+        let (journal, recovered) = open(&dir).unwrap();
+        let keys = found(&journal);
+        assert!(keys.is_superset(&acknowledged), "step {step}: {keys:?} of {acknowledged:?}");
+        assert!(recovered.possibly_billed.len() + keys.len() <= acknowledged.len() + 1);
+        assert_eq!(call(&journal, 0..6).len(), 6);
+        drop(journal);
+        let report = verify(&dir).unwrap();
+        assert!(report.damage.is_empty() && report.torn.is_none(), "step {step}: {report:?}");
+        assert_eq!(report.replies, 6);
+        if survived {
+            assert_eq!(acknowledged.len(), 4);
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_journal_cut_off_anywhere_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    call(&open(dir).unwrap().0, 0..3);
+    let newest = segment::path(dir, *segment::numbers(dir).unwrap().last().unwrap());
+    let whole = fs::read(&newest).unwrap();
+    let header = whole.iter().position(|byte| *byte == b'\n').unwrap();
+    for end in header + 1..whole.len() {
+        spoil(&newest, |bytes| *bytes = whole[..end].to_vec());
+        let (journal, recovered) = open(dir).unwrap();
+        let torn = recovered.torn.is_some();
+        assert_eq!(torn, fs::read(&newest).unwrap().len() < end, "what is torn is gone, the rest is not, at {end}");
+        call(&journal, 10..12);
+        drop(journal);
+        let again = open(dir).unwrap().1;
+        assert_eq!((again.torn, again.entries), (None, recovered.entries + 4));
+        for number in segment::numbers(dir).unwrap() {
+            if segment::path(dir, number) > newest {
+                fs::remove_if_there(&segment::path(dir, number)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_survives_of_a_torn_batch_is_kept_and_renumbered() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let options = Options { segment_bytes: 1 << 20, ..SMALL };
+    let record = |key: &str| Record {
+        kind: Kind::Reply,
+        key: Some(key.to_owned()),
+        item: None,
+        body: json!({"text": format!("the answer to {key}")}).to_string(),
+    };
+    let mut tail = segment::Tail::first(dir, "run").unwrap();
+    tail.commit([record("key-000")].iter()).unwrap();
+    let lost = tail.commit(["key-001", "key-002", "key-003"].map(record).iter()).unwrap();
+    drop(tail);
+    let (at, length) = (usize::try_from(lost[0].offset).unwrap(), lost[0].length as usize);
+    spoil(&segment::path(dir, 1), |bytes| bytes[at..at + length].fill(0));
+
+    let (journal, recovered) = Journal::open(dir, "run", options, |_| ()).unwrap();
+    assert_eq!(recovered.torn.map(|torn| torn.offset), Some(lost[0].offset));
+    let expected = ["key-000", "key-002", "key-003"].map(str::to_owned);
+    assert_eq!(found(&journal).into_iter().collect::<Vec<_>>(), expected);
+    reply(&journal, "key-001").unwrap();
+    drop(journal);
+    let mut places = Vec::new();
+    scan(dir, |entry| places.push((entry.seq, entry.batch, entry.key.as_deref().unwrap().to_owned()))).unwrap();
+    let places: Vec<_> = places.iter().map(|(seq, batch, key)| (*seq, *batch, key.as_str())).collect();
+    assert_eq!(places, [(2, 2, "key-000"), (3, 3, "key-002"), (4, 3, "key-003"), (5, 5, "key-001")]);
+    assert_eq!(verify(dir).unwrap().damage, []);
+}
+
+#[test]
+fn a_failure_poisons_and_nothing_is_acknowledged_after_it() {
+    for (action, nth) in [("write", 4), ("sync", 4), ("create", 2), ("rename", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = faults::fail(folder.path(), action, nth);
+        let (journal, _) = open(folder.path()).unwrap();
+        let acknowledged = call(&journal, 0..30);
+        assert!(fault.struck() && acknowledged.len() < 30, "{action}");
+        drop(fault);
+        assert_eq!(found(&journal), acknowledged, "{action}: what was not acknowledged is not found");
+        let error = reply(&journal, "key-090").unwrap_err();
+        assert_eq!(error.exit_code(), 7);
+        assert!(error.to_string().contains(&format!("failed to {action}")), "{error}");
+        assert!(journal.get("key-090").unwrap().is_none());
+        assert_eq!(journal.close().unwrap_err().to_string(), error.to_string());
+        let (journal, _) = open(folder.path()).unwrap();
+        assert!(found(&journal).is_superset(&acknowledged), "{action}");
+    }
+}
+
+#[test]
+fn a_reply_is_found_as_soon_as_it_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    let journal = &journal;
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            scope.spawn(move || {
+                for number in 0..6 {
+                    let key = format!("key-{:03}", thread * 6 + number);
+                    assert!(journal.get(&key).unwrap().is_none());
+                    reply(journal, &key).unwrap();
+                    assert!(journal.get(&key).unwrap().is_some());
+                }
+            });
+        }
+    });
+    assert_eq!(found(journal).len(), 96);
+    let report = verify(folder.path()).unwrap();
+    assert_eq!((report.replies, report.damage), (96, vec![]));
+}
+
+#[test]
+fn many_wait_for_one_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) =
+        Journal::open(folder.path(), "run", Options { free_space_floor: 0, ..Options::default() }, |_| ()).unwrap();
+    let keys: Vec<String> = (0..100).map(|number| format!("key-{number:03}")).collect();
+    let body = json!({"text": "x".repeat(10_000)});
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let waiting: Vec<_> = keys.iter().map(|key| journal.append(Kind::Reply, Some(key), None, &body)).collect();
+        for acknowledgement in waiting {
+            acknowledgement.await.unwrap();
+        }
+    });
+    let mut batches = BTreeSet::new();
+    scan(folder.path(), |entry| batches.extend([entry.batch])).unwrap();
+    assert!(batches.len() < keys.len(), "{} batches", batches.len());
+}
+
+#[test]
+fn what_no_one_waits_for_is_recorded_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    drop(journal.append(Kind::Reply, Some("key-000"), None, &json!({"text": "the answer to key-000"})));
+    journal.close().unwrap();
+    assert_eq!(found(&open(folder.path()).unwrap().0).len(), 1);
+}
+
+#[test]
+fn calls_without_an_outcome_are_listed_forever() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    let note = |journal: &Journal, kind, key, body: &str| {
+        journal.append_blocking(kind, Some(key), Some("c-0001"), body).unwrap();
+    };
+    note(&journal, Kind::Intent, "answered", "a");
+    note(&journal, Kind::Intent, "lost", "first");
+    note(&journal, Kind::Intent, "rejected", "r");
+    note(&journal, Kind::Reply, "answered", "a");
+    note(&journal, Kind::Reject, "rejected", "r");
+    assert_eq!(scan(folder.path(), |_| ()).unwrap().len(), 1, "status sees what is in flight");
+    drop(journal);
+
+    let (journal, recovered) = open(folder.path()).unwrap();
+    let lost: Vec<_> =
+        recovered.possibly_billed.iter().map(|intent| (intent.key.as_str(), intent.body.get())).collect();
+    assert_eq!(lost, [("lost", "\"first\"")]);
+    assert_eq!(recovered.possibly_billed[0].item.as_deref(), Some("c-0001"));
+    note(&journal, Kind::Intent, "lost", "second");
+    note(&journal, Kind::Reply, "lost", "at last");
+    drop(journal);
+    let bodies: Vec<_> =
+        verify(folder.path()).unwrap().possibly_billed.iter().map(|intent| intent.body.to_string()).collect();
+    assert_eq!(bodies, ["\"first\""]);
+}
+
+#[test]
+fn the_first_of_two_replies_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    for text in ["one", "one", "two"] {
+        journal.append_blocking(Kind::Reply, Some("twice"), Some("c-0001"), text).unwrap();
+        assert_eq!(journal.get_as::<String>("twice").unwrap().unwrap(), "one");
+    }
+    drop(journal);
+    let (journal, recovered) = open(folder.path()).unwrap();
+    assert_eq!(journal.get_as::<String>("twice").unwrap().unwrap(), "one");
+    assert_eq!(recovered.conflicts.len(), 1);
+    assert_eq!(recovered.conflicts[0].item.as_deref(), Some("c-0001"));
+    let error = journal.get_as::<u32>("twice").unwrap_err();
+    assert_eq!(error.exit_code(), 11);
+    assert!(error.to_string().starts_with("the recorded reply of c-0001 (key twice) cannot be read"), "{error}");
+}
+
+#[test]
+fn entries_that_make_no_sense_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    assert_eq!(journal.append_blocking(Kind::Reply, None, None, &0).unwrap_err().exit_code(), 1);
+    assert_eq!(journal.append_blocking(Kind::Segment, None, None, &0).unwrap_err().exit_code(), 1);
+    let unserializable = std::collections::BTreeMap::from([((1, 2), 3)]);
+    assert_eq!(journal.append_blocking(Kind::Seal, None, None, &unserializable).unwrap_err().exit_code(), 1);
+    assert_eq!(call(&journal, 0..1).len(), 1, "the journal goes on");
+}
+
+#[test]
+fn a_full_disk_stops_calls_but_not_what_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = Options { free_space_floor: u64::MAX, ..SMALL };
+    let error = Journal::open(folder.path(), "run", full, |_| ()).map(drop).unwrap_err();
+    assert_eq!(error.exit_code(), 7);
+    assert!(error.to_string().contains("MiB are free") && error.to_string().contains("free some space"), "{error}");
+
+    let (mut journal, _) = open(folder.path()).unwrap();
+    journal.space.floor = u64::MAX;
+    assert!(matches!(journal.check_space(), Err(JournalError::LowSpace { .. })));
+    let intent = |journal: &Journal| journal.append_blocking(Kind::Intent, Some("key-000"), None, &0);
+    assert!(matches!(intent(&journal), Err(JournalError::LowSpace { .. })));
+    reply(&journal, "key-000").unwrap();
+    journal.space.floor = 0;
+    intent(&journal).unwrap();
+}
+
+#[test]
+fn the_writer_looks_at_the_free_space_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = Arc::new(Shared::default());
+    let (_requests, receiver) = mpsc::channel();
+    let mut writer = Writer {
+        tail: segment::Tail::first(folder.path(), "run").unwrap(),
+        shared: Arc::clone(&shared),
+        requests: receiver,
+        options: SMALL,
+        space: Space { dir: folder.path().to_owned(), floor: u64::MAX },
+    };
+    for (batch, low) in [(1, false), (2, true)] {
+        writer.commit(&[], batch).unwrap();
+        assert_eq!(shared.low_space.load(Ordering::Relaxed), low, "batch {batch}");
+    }
+}
+
+#[test]
+fn damage_names_file_offset_and_item() {
+    let folder = tempfile::tempdir().unwrap();
+    call(&open(folder.path()).unwrap().0, 0..10);
+    let second = segment::path(folder.path(), 2);
+    let sound = fs::read(&second).unwrap();
+    let lines: Vec<_> = segment::lines(&sound).map(|line| usize::try_from(line.offset).unwrap()).collect();
+    spoil(&second, |bytes| bytes[lines[1] + 90] ^= 4);
+    let error = error_of(folder.path());
+    assert_eq!(error.exit_code(), 11);
+    let expected =
+        format!("{}, byte {}, item item: a record that fails its checksum; a crash", second.display(), lines[1]);
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert!(error.to_string().contains("verify RUN_DIR --salvage NEW_DIR"), "{error}");
+    assert_eq!(scan(folder.path(), |_| ()).unwrap_err().to_string(), error.to_string());
+    assert_eq!(Archive::open(folder.path()).unwrap_err().to_string(), error.to_string());
+    let report = verify(folder.path()).unwrap();
+    assert_eq!((report.damage.len(), report.replies), (1, 9));
+    assert!(serde_json::to_string(&report).unwrap().contains("fails its checksum"));
+
+    let saved = folder.path().join("saved");
+    let salvaged = salvage(folder.path(), &saved, "new").unwrap();
+    assert_eq!((salvaged.replies, salvaged.damage), (9, report.damage));
+    let (journal, recovered) = Journal::open(&saved, "new", SMALL, |_| ()).unwrap();
+    assert_eq!((found(&journal).len(), recovered.possibly_billed.len()), (9, 1), "the lost reply was paid for");
+    assert_eq!(salvage(folder.path(), &saved, "new").unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn the_chain_shows_what_single_lines_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("journal");
+    call(&open(&dir).unwrap().0, 0..10);
+    let (second, third) = (segment::path(&dir, 2), segment::path(&dir, 3));
+    let sound = fs::read(&second).unwrap();
+    // A reply that somebody has improved, checksum and all.
+    let mut forged = Vec::new();
+    for line in segment::lines(&sound) {
+        let entry = line.entry.unwrap();
+        let body = entry.body.replace("answer", "ANSWER");
+        frame::encode(&mut forged, &Entry { body: &body, ..entry });
+    }
+    spoil(&second, |bytes| *bytes = forged);
+    let error = error_of(&dir);
+    assert!(error.to_string().contains("00000002.jsonl, byte 0: its content is not what the next"), "{error}");
+
+    fs::remove_if_there(&second).unwrap();
+    let error = error_of(&dir);
+    assert_eq!(error.exit_code(), 11);
+    assert!(error.to_string().contains("00000002.jsonl, byte 0: the segment is missing"), "{error}");
+    fs::write_atomic(&second, &sound).unwrap();
+
+    let foreign = folder.path().join("foreign");
+    call(&Journal::open(&foreign, "other", SMALL, |_| ()).unwrap().0, 0..10);
+    assert!(error_of(&foreign).to_string().contains("it belongs to run other, not to run"));
+    let own = fs::read(&third).unwrap();
+    fs::write_atomic(&third, &fs::read(&segment::path(&foreign, 3)).unwrap()).unwrap();
+    assert!(error_of(&dir).to_string().contains("00000003.jsonl, byte 0: it belongs to run other"));
+    fs::write_atomic(&third, &own).unwrap();
+    open(&dir).unwrap();
+}
+
+#[test]
+fn a_reply_that_changes_under_a_run_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path()).unwrap();
+    call(&journal, 0..1);
+    let path = segment::path(folder.path(), 1);
+    spoil(&path, |bytes| *bytes = String::from_utf8(bytes.clone()).unwrap().replace("answer", "ANSWER").into_bytes());
+    assert_eq!(journal.get("key-000").unwrap_err().exit_code(), 11);
+    spoil(&path, |bytes| bytes.truncate(100));
+    assert_eq!(journal.get("key-000").unwrap_err().exit_code(), 7);
+}
+
+#[test]
+fn a_later_format_is_refused_not_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    call(&open(folder.path()).unwrap().0, 0..1);
+    let path = segment::path(folder.path(), 1);
+    let sound = fs::read(&path).unwrap();
+    let text = "{\"v\":2,\"seq\":4,\"batch\":4";
+    let line = format!("{text},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(text.as_bytes()));
+    spoil(&path, |bytes| bytes.extend_from_slice(line.as_bytes()));
+    let error = error_of(folder.path());
+    assert_eq!(error.exit_code(), 5);
+    assert!(error.to_string().contains("format 2"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), [&sound[..], line.as_bytes()].concat(), "and left as it is");
+}
+
+#[test]
+fn another_run_reads_it_without_a_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Archive::open(folder.path()), Err(JournalError::Absent { .. })));
+    assert!(scan(&folder.path().join("none"), |_| ()).unwrap().is_empty());
+    let (journal, _) = open(folder.path()).unwrap();
+    call(&journal, 0..10);
+    let archive = Archive::open(folder.path()).unwrap();
+    assert_eq!((archive.len(), archive.is_empty()), (10, false));
+    assert_eq!(archive.get_as::<Value>("key-003").unwrap(), journal.get_as("key-003").unwrap());
+    assert!(archive.get("key-090").unwrap().is_none());
+    // A write that is under way elsewhere ends in the middle of a line.
+    drop(journal);
+    let newest = segment::path(folder.path(), *segment::numbers(folder.path()).unwrap().last().unwrap());
+    spoil(&newest, |bytes| bytes.extend_from_slice(b"{\"v\":1,\"seq\":"));
+    assert_eq!(Archive::open(folder.path()).unwrap().len(), 10);
+    let report = verify(folder.path()).unwrap();
+    assert!(report.torn.is_some() && report.damage.is_empty());
+}

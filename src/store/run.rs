@@ -1,0 +1,427 @@
+//! The run directory: where everything is, whose it is, and what it was made from.
+//!
+//! ```text
+//! run.lock                 held for the life of the process
+//! run.json                 format, run id, versions and fingerprints; replaced as a whole
+//! config.resolved.yaml     the configuration as it was run, without secrets
+//! inputs/                  the prompts, shots and personas that were used
+//! journal/                 every reply, while a stage is at work
+//! logs/
+//! stages/1-personas/ …     sealed stages
+//! dataset/                 what compile makes
+//! publish/                 receipts of uploads
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fs::{self, FsError};
+use super::lock::{LOCK_FILE, LockError, RunLock};
+use super::{EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN, EXIT_USAGE};
+
+const RUN_FILE: &str = "run.json";
+
+/// The version of the run directory that this module writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Why a folder cannot be used as a run directory.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another process has it, or it cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is something else in it.
+    #[error("{path} is not empty and holds no run; choose a new or empty folder with --run-dir", path = path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no run.
+    #[error("{path} holds no run: there is no {RUN_FILE}", path = path.display())]
+    Absent {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Others could change what is in it.
+    #[error("{path} {problem}; choose another folder with --run-dir", path = path.display())]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+        /// Why it is not ours alone.
+        problem: &'static str,
+    },
+    /// Locks and renames cannot be relied on there.
+    #[error(
+        "{path} is on a {kind} file system, where locks and renames may not hold; choose a local folder with --run-dir, or accept that with --allow-network-fs",
+        path = path.display()
+    )]
+    NetworkFileSystem {
+        /// The folder.
+        path: PathBuf,
+        /// The kind.
+        kind: &'static str,
+    },
+    /// It cannot be written to.
+    #[error("{path} cannot be written to: {source}; make it writable, or choose another folder with --run-dir", path = path.display())]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A later version made it.
+    #[error("{path} has format {found}, this version reads {FORMAT}; use the version that made it, or a later one", path = path.display())]
+    NewerFormat {
+        /// `run.json`.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// `run.json` cannot be read.
+    #[error("{path} is damaged: {problem}; restore it from a copy, or start in another folder with --run-dir", path = path.display())]
+    Damaged {
+        /// `run.json`.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Io(#[from] FsError),
+}
+
+impl RunError {
+    /// The exit code of a command that this error stops.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Lock(error) => error.exit_code(),
+            Self::NotARun { .. } | Self::Absent { .. } | Self::NotOurs { .. } | Self::NetworkFileSystem { .. } => {
+                EXIT_USAGE
+            }
+            Self::NewerFormat { .. } => EXIT_OTHER_RUN,
+            Self::ReadOnly { .. } | Self::Io(_) => EXIT_IO,
+            Self::Damaged { .. } => EXIT_DAMAGE,
+        }
+    }
+}
+
+/// Where things are in a run directory. Reads only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPaths {
+    root: PathBuf,
+}
+
+impl RunPaths {
+    /// The paths of a run that exists. Takes no lock.
+    pub fn of_run(root: &Path) -> Result<Self, RunError> {
+        if root.join(RUN_FILE).is_file() {
+            Ok(Self { root: root.to_owned() })
+        } else {
+            Err(RunError::Absent { path: root.to_owned() })
+        }
+    }
+
+    /// The run directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The configuration as it was run.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.resolved.yaml")
+    }
+
+    /// The prompts, shots and personas that were used.
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("inputs")
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The personas stage.
+    pub fn personas(&self) -> PathBuf {
+        self.root.join("stages/1-personas")
+    }
+
+    /// The situations stage.
+    pub fn situations(&self) -> PathBuf {
+        self.root.join("stages/2-situations")
+    }
+
+    /// The conversations stage.
+    pub fn conversations(&self) -> PathBuf {
+        self.root.join("stages/3-conversations")
+    }
+
+    /// What compile makes.
+    pub fn dataset(&self) -> PathBuf {
+        self.root.join("dataset")
+    }
+
+    /// Receipts of uploads.
+    pub fn publish(&self) -> PathBuf {
+        self.root.join("publish")
+    }
+
+    /// What the run was made from; `None` in a directory that has just been made.
+    pub fn info(&self) -> Result<Option<RunInfo>, RunError> {
+        let path = self.root.join(RUN_FILE);
+        match fs::read(&path) {
+            Err(error) if error.is_not_found() => Ok(None),
+            bytes => parse(&path, &bytes?).map(Some),
+        }
+    }
+}
+
+/// What a run was made from: the content of `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of the run directory.
+    pub format: u32,
+    /// Names the run in its journal. Never part of the data.
+    pub run_id: String,
+    /// The version of convogen that made it.
+    pub created_by: String,
+    /// What decides the content of each stage.
+    pub fingerprints: BTreeMap<String, Value>,
+    /// What else there is to know.
+    pub details: Value,
+}
+
+impl RunInfo {
+    /// Describes a run that begins now.
+    pub fn new(run_id: String, fingerprints: BTreeMap<String, Value>, details: Value) -> Self {
+        let created_by = env!("CARGO_PKG_VERSION").to_owned();
+        Self { format: FORMAT, run_id, created_by, fingerprints, details }
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<RunInfo, RunError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let damaged = |error: serde_json::Error| RunError::Damaged { path: path.to_owned(), problem: error.to_string() };
+    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(RunError::NewerFormat { path: path.to_owned(), found: format });
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// A name for a run: 128 bits of the BLAKE3 hash, in hex, of what it is made from, where, and since when.
+///
+/// It only has to differ from the names of other runs.
+pub fn run_id(fingerprint: &str, path: &Path, started: u64) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("convogen 2026 run id v1");
+    for part in [fingerprint.as_bytes(), path.as_os_str().as_encoded_bytes()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.update(&started.to_le_bytes());
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+/// A run directory that is ours, to write to, as long as this lives.
+#[derive(Debug)]
+pub struct RunDir {
+    paths: RunPaths,
+    _lock: RunLock,
+}
+
+impl RunDir {
+    /// Takes a run directory, making it if there is none.
+    ///
+    /// # Errors
+    /// If another process has it, if it holds something else than a run, if others can write to it, if it is on a
+    /// network file system and `allow_network_fs` is not set, if it cannot be written to.
+    pub fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunError> {
+        fs::create_dir_all(path).map_err(|error| read_only(path, error))?;
+        check_owner(path)?;
+        if let Some(kind) = fs::network_file_system(path)?.filter(|_| !allow_network_fs) {
+            return Err(RunError::NetworkFileSystem { path: path.to_owned(), kind });
+        }
+        if !may_be_run(&fs::list(path)?) {
+            return Err(RunError::NotARun { path: path.to_owned() });
+        }
+        let lock = RunLock::acquire(path).map_err(|error| match error {
+            LockError::Io(error) => read_only(path, error),
+            error => error.into(),
+        })?;
+        fs::remove_temporaries(path).map_err(|error| read_only(path, error))?;
+        Ok(Self { paths: RunPaths { root: path.to_owned() }, _lock: lock })
+    }
+
+    /// Where things are.
+    pub fn paths(&self) -> &RunPaths {
+        &self.paths
+    }
+
+    /// What the run was made from; `None` in a directory that has just been made.
+    pub fn info(&self) -> Result<Option<RunInfo>, RunError> {
+        self.paths.info()
+    }
+
+    /// Records what the run is made from, in place of what was recorded before.
+    pub fn write_info(&self, info: &RunInfo) -> Result<(), RunError> {
+        let path = self.paths.root.join(RUN_FILE);
+        let mut bytes = serde_json::to_vec_pretty(info).map_err(|error| FsError {
+            action: "describe",
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        bytes.push(b'\n');
+        Ok(fs::write_atomic(&path, &bytes)?)
+    }
+}
+
+/// A folder is taken if it is a run directory or empty; the lock file alone is what a run leaves that was stopped
+/// before it could say what it is.
+fn may_be_run(names: &[String]) -> bool {
+    let is_run = |name: &String| name == RUN_FILE || name == LOCK_FILE;
+    names.iter().any(is_run) || names.iter().all(|name| fs::is_temporary(name))
+}
+
+/// Refuses a folder that someone else owns or can write to, and a link to one that someone else has made.
+fn check_owner(path: &Path) -> Result<(), RunError> {
+    let link = fs::metadata(path)?;
+    let folder = path.metadata().map_err(|source| FsError { action: "look at", path: path.to_owned(), source })?;
+    let us = rustix::process::geteuid().as_raw();
+    let foreign = |metadata: &Metadata| metadata.uid() != us;
+    let problem = if foreign(&link) || foreign(&folder) {
+        "belongs to another user"
+    } else if folder.permissions().mode() & 0o002 != 0 {
+        "can be written to by everyone"
+    } else {
+        return Ok(());
+    };
+    Err(RunError::NotOurs { path: path.to_owned(), problem })
+}
+
+fn read_only(path: &Path, error: FsError) -> RunError {
+    match error.source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            RunError::ReadOnly { path: path.to_owned(), source: error.source }
+        }
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    fn info(id: &str) -> RunInfo {
+        RunInfo::new(id.to_owned(), BTreeMap::from([("personas".to_owned(), Value::from("f"))]), Value::Null)
+    }
+
+    #[test]
+    fn a_run_is_made_and_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/demo");
+        let run = RunDir::open_or_create(&path, false).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(run.info().unwrap(), None);
+        assert!(matches!(RunPaths::of_run(&path), Err(RunError::Absent { .. })));
+        run.write_info(&info("one")).unwrap();
+        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), 4);
+        assert_eq!(RunPaths::of_run(&path).unwrap().info().unwrap(), Some(info("one")));
+        drop(run);
+        let run = RunDir::open_or_create(&path, false).unwrap();
+        run.write_info(&info("two")).unwrap();
+        assert_eq!(run.info().unwrap(), Some(info("two")));
+        assert_eq!(run.paths().situations(), path.join("stages/2-situations"));
+    }
+
+    #[test]
+    fn a_start_that_was_killed_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(RunDir::open_or_create(folder.path(), false).unwrap());
+        fs::write_atomic(&folder.path().join(".tmp-1-run.json"), b"{").unwrap();
+        let run = RunDir::open_or_create(folder.path(), false).unwrap();
+        assert_eq!(run.info().unwrap(), None);
+        assert_eq!(fs::list(folder.path()).unwrap(), [LOCK_FILE]);
+    }
+
+    #[test]
+    fn folders_of_others_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thesis");
+        fs::create_dir_all(&path).unwrap();
+        fs::write_atomic(&path.join("chapter-1.tex"), b"").unwrap();
+        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), 2);
+        assert_eq!(fs::list(&path).unwrap(), ["chapter-1.tex"]);
+
+        let open = folder.path().join("open");
+        fs::create_dir_all(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = RunDir::open_or_create(&open, false).unwrap_err();
+        assert!(error.to_string().contains("can be written to by everyone"), "{error}");
+        assert!(fs::list(&open).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_another_user_made_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs");
+        fs::create_dir_all(&path).unwrap();
+        if chown(&path, Some(12_345), None).is_err() {
+            println!("skipped: only root can give a folder away");
+            return;
+        }
+        let error = RunDir::open_or_create(&path, false).unwrap_err();
+        assert!(error.to_string().contains("belongs to another user"), "{error}");
+        let (own, link) = (folder.path().join("own"), folder.path().join("link"));
+        fs::create_dir_all(&own).unwrap();
+        symlink(&own, &link).unwrap();
+        RunDir::open_or_create(&link, false).unwrap();
+        std::os::unix::fs::lchown(&link, Some(12_345), None).unwrap();
+        assert_eq!(RunDir::open_or_create(&link, false).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_says_so() {
+        let denied = FsError { action: "open", path: "x".into(), source: ErrorKind::ReadOnlyFilesystem.into() };
+        let error = read_only(Path::new("runs/demo"), denied);
+        assert_eq!(error.exit_code(), 7);
+        insta::assert_snapshot!(error, @"runs/demo cannot be written to: read-only filesystem or storage medium; make it writable, or choose another folder with --run-dir");
+        // The kernel's own read-only tree, whoever asks.
+        let error = RunDir::open_or_create(Path::new("/proc/convogen"), false).unwrap_err();
+        assert_eq!(error.exit_code(), 7, "{error}");
+    }
+
+    #[test]
+    fn run_files_of_others_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::open_or_create(folder.path(), false).unwrap();
+        for (text, code) in [("{\"format\":2,\"new\":1}", 5), ("{\"format\":1}", 11), ("{", 11), ("", 11)] {
+            fs::write_atomic(&folder.path().join(RUN_FILE), text.as_bytes()).unwrap();
+            assert_eq!(run.info().unwrap_err().exit_code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_differ_in_everything_they_are_made_of() {
+        let ids = [("a", "b", 1), ("a", "b", 2), ("a", "c", 1), ("ab", "", 1)]
+            .map(|(fingerprint, path, started)| run_id(fingerprint, Path::new(path), started));
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+        assert!(ids.iter().all(|id| id.len() == 32));
+    }
+}
