@@ -134,6 +134,18 @@ proptest! {
     }
 
     #[test]
+    fn a_crash_inserts_nothing(batches in batches(), inserted in "[ -~]{0,60}\n") {
+        let model = model(&batches);
+        for (_, range) in &model.lines {
+            let (before, after) = model.bytes.split_at(range.start);
+            let changed = [before, inserted.as_bytes(), after].concat();
+            let examined = examine(Path::new("segment"), &changed, 1, true);
+            prop_assert_eq!(examined.damage.len(), 1);
+            prop_assert_eq!(examined.damage[0].offset, range.start as u64);
+        }
+    }
+
+    #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         examine(Path::new("segment"), &bytes, 1, true);
     }
