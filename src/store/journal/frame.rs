@@ -50,10 +50,9 @@ impl Kind {
         }
     }
 
-    fn from_bytes(text: &[u8]) -> Option<Self> {
-        [Self::Segment, Self::Intent, Self::Reply, Self::Reject, Self::Seal]
-            .into_iter()
-            .find(|kind| kind.as_str().as_bytes() == text)
+    fn parse(text: &str) -> Option<Self> {
+        let kinds = [Self::Segment, Self::Intent, Self::Reply, Self::Reject, Self::Seal];
+        kinds.into_iter().find(|kind| kind.as_str() == text)
     }
 
     /// Whether entries of this kind are about one call, and so need its key.
@@ -161,10 +160,10 @@ pub(super) fn decode(line: &[u8]) -> Result<Entry<'_>, FrameError> {
     }
     let text = std::str::from_utf8(checked).map_err(|_| FrameError::Foreign)?;
     let mut rest = Cursor(text);
-    match rest.after("{\"v\":").and_then(|()| rest.number()) {
-        Some(FORMAT) => rest.entry().ok_or(FrameError::Foreign),
-        Some(format) => Err(FrameError::Format(format)),
-        None => Err(FrameError::Foreign),
+    rest.after("{\"v\":")?;
+    match rest.number()? {
+        FORMAT => rest.entry(),
+        format => Err(FrameError::Format(format)),
     }
 }
 
@@ -172,67 +171,68 @@ pub(super) fn decode(line: &[u8]) -> Result<Entry<'_>, FrameError> {
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    fn entry(mut self) -> Option<Entry<'a>> {
+    fn entry(mut self) -> Result<Entry<'a>, FrameError> {
         self.after(",\"seq\":")?;
         let seq = self.number()?;
         self.after(",\"batch\":")?;
         let batch = self.number()?;
         self.after(",\"kind\":")?;
-        let kind = Kind::from_bytes(self.text()??.as_bytes())?;
+        let kind = self.text()?.and_then(|text| Kind::parse(&text)).ok_or(FrameError::Foreign)?;
         self.after(",\"key\":")?;
         let key = self.text()?;
         self.after(",\"item\":")?;
         let item = self.text()?;
         self.after(",\"body\":")?;
-        Some(Entry { seq, batch, kind, key, item, body: self.0 })
+        if kind.needs_key() && key.is_none() {
+            return Err(FrameError::Foreign);
+        }
+        Ok(Entry { seq, batch, kind, key, item, body: self.0 })
     }
 
     /// Steps over what must come next.
-    fn after(&mut self, literal: &str) -> Option<()> {
-        self.0 = self.0.strip_prefix(literal)?;
-        Some(())
+    fn after(&mut self, literal: &str) -> Result<(), FrameError> {
+        self.0 = self.0.strip_prefix(literal).ok_or(FrameError::Foreign)?;
+        Ok(())
     }
 
-    fn number(&mut self) -> Option<u64> {
-        let end = self.0.find(|letter: char| !letter.is_ascii_digit())?;
-        self.take(end)?.parse().ok()
+    fn number(&mut self) -> Result<u64, FrameError> {
+        let end = self.0.bytes().take_while(u8::is_ascii_digit).count();
+        self.take(end)?.parse().map_err(|_| FrameError::Foreign)
     }
 
-    /// A string or `null`; the outer `None` is neither.
-    fn text(&mut self) -> Option<Option<Cow<'a, str>>> {
-        if self.after("null").is_some() {
-            return Some(None);
+    /// A string or `null`.
+    fn text(&mut self) -> Result<Option<Cow<'a, str>>, FrameError> {
+        if self.after("null").is_ok() {
+            return Ok(None);
         }
+        self.after("\"")?;
         let mut escaped = false;
         let mut bytes = self.0.bytes().enumerate();
-        if bytes.next()? != (0, b'"') {
-            return None;
-        }
-        loop {
-            match bytes.next()? {
+        let end = loop {
+            match bytes.next().ok_or(FrameError::Foreign)? {
+                (end, b'"') => break end,
                 (_, b'\\') => {
                     escaped = true;
-                    bytes.next()?;
-                }
-                (end, b'"') => {
-                    let quoted = self.take(end + 1)?;
-                    let plain = quoted.get(1..end)?;
-                    return Some(Some(if escaped {
-                        Cow::Owned(serde_json::from_str(quoted).ok()?)
-                    } else {
-                        Cow::Borrowed(plain)
-                    }));
+                    bytes.next();
                 }
                 _ => {}
             }
-        }
+        };
+        let text = self.take(end)?;
+        self.after("\"")?;
+        let plain = if escaped { Cow::Owned(unescape(text)?) } else { Cow::Borrowed(text) };
+        Ok(Some(plain))
     }
 
-    fn take(&mut self, length: usize) -> Option<&'a str> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
+    fn take(&mut self, length: usize) -> Result<&'a str, FrameError> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(FrameError::Foreign)?;
         self.0 = rest;
-        Some(taken)
+        Ok(taken)
     }
+}
+
+fn unescape(text: &str) -> Result<String, FrameError> {
+    serde_json::from_str(&format!("\"{text}\"")).map_err(|_| FrameError::Foreign)
 }
 
 /// The item a broken line was about, if that much of it can be read.
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_body_with_line_breaks_stays_one_line() {
         let written = line(&reply("k", "i", "{\n \"a\": \"x\\ny\"\n}"));
-        assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(written.iter().position(|byte| *byte == b'\n'), Some(written.len() - 1));
         let entry = decode(&written[..written.len() - 1]).unwrap();
         assert_eq!(entry.read::<serde_json::Value>().unwrap(), serde_json::json!({"a": "x\ny"}));
     }
@@ -319,11 +319,11 @@ mod tests {
         #[test]
         fn what_was_written_is_read(
             seq in any::<u64>(), batch in any::<u64>(), kind in 0_usize..5,
-            key in proptest::option::of(".{0,20}"), item in proptest::option::of(".{0,20}"), body in ".{0,40}",
+            key in ".{0,20}", item in proptest::option::of(".{0,20}"), body in ".{0,40}",
         ) {
             let kind = [Kind::Segment, Kind::Intent, Kind::Reply, Kind::Reject, Kind::Seal][kind];
             let body = serde_json::to_string(&body).unwrap();
-            let entry = Entry { seq, batch, kind, key: key.map(Into::into), item: item.map(Into::into), body: &body };
+            let entry = Entry { seq, batch, kind, key: Some(key.into()), item: item.map(Into::into), body: &body };
             let written = line(&entry);
             prop_assert_eq!(decode(&written[..written.len() - 1]), Ok(entry));
         }

@@ -91,9 +91,9 @@ proptest! {
     }
 
     #[test]
-    fn lost_pages_are_a_crash_in_the_last_batch_only(batches in batches(), start in 0.0..1.0_f64, length in 1_usize..400) {
+    fn lost_pages_are_a_crash_in_the_last_batch_only(batches in batches(), start in any::<proptest::sample::Index>(), length in 1_usize..400) {
         let model = model(&batches);
-        let start = (start * model.bytes.len() as f64) as usize;
+        let start = start.index(model.bytes.len());
         let spoilt = start..(start + length).min(model.bytes.len());
         let mut changed = model.bytes.clone();
         changed[spoilt.clone()].fill(0);
@@ -130,6 +130,18 @@ proptest! {
                 swapped.swap(at, other);
                 prop_assert_eq!(damaged(&swapped), at != other, "lines {} and {} swapped", at, other);
             }
+        }
+    }
+
+    #[test]
+    fn a_crash_inserts_nothing(batches in batches(), inserted in "[ -~]{0,60}\n") {
+        let model = model(&batches);
+        for (_, range) in &model.lines {
+            let (before, after) = model.bytes.split_at(range.start);
+            let changed = [before, inserted.as_bytes(), after].concat();
+            let examined = examine(Path::new("segment"), &changed, 1, true);
+            prop_assert_eq!(examined.damage.len(), 1);
+            prop_assert_eq!(examined.damage[0].offset, range.start as u64);
         }
     }
 

@@ -78,11 +78,14 @@ impl Writer {
             if let Err(error) = self.commit(&batch, batches) {
                 // Set before anyone is answered: who is told of it must not be able to go on.
                 let _ = self.shared.failure.set(Arc::new(error));
-                let waiting = batch.into_iter().chain(self.requests.try_iter());
-                waiting.for_each(|request| (request.answer)(Err(self.shared.gone())));
+                for request in batch.into_iter().chain(self.requests.try_iter()) {
+                    (request.answer)(Err(self.shared.gone()));
+                }
                 return;
             }
-            batch.into_iter().for_each(|request| (request.answer)(Ok(())));
+            for request in batch {
+                (request.answer)(Ok(()));
+            }
         }
     }
 
