@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(Draw::new(17, &["pin"]).next_u64(), PINNED);
     }
 
-    const PINNED: u64 = 17461169336790495956;
+    const PINNED: u64 = 17_461_169_336_790_495_956;
 
     #[test]
     fn shares_follow_weights() {

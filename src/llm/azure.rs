@@ -19,8 +19,8 @@ use url::Url;
 
 use self::entra::Entra;
 use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
-use super::openai::{Advice, Route, filled, structured, unfit_for_a_header};
-use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, StructuredSupport};
+use super::openai::{Advice, Route, filled, unfit_for_a_header};
+use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 
 /// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
@@ -40,7 +40,6 @@ const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 pub struct AzureOpenAi {
     route: Route,
     sign_in: SignIn,
-    structured: StructuredSupport,
 }
 
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl AzureOpenAi {
         let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
         let route = Route::new(http, url, deployment, advice);
-        Ok(Self { route, sign_in, structured: structured(config) })
+        Ok(Self { route, sign_in })
     }
 
     async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
@@ -80,10 +79,6 @@ impl AzureOpenAi {
 impl ChatModel for AzureOpenAi {
     fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
         Box::pin(self.send(request, wire))
-    }
-
-    fn structured(&self) -> StructuredSupport {
-        self.structured
     }
 
     fn tier(&self) -> &'static str {

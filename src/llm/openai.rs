@@ -14,12 +14,12 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
-use url::Url;
+use url::{Host, Url};
 
 use self::reply::Asked;
 use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, origin};
 use super::{
-    AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, StructuredSupport, Transient,
+    AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient,
 };
 use crate::config::Model;
 
@@ -153,7 +153,6 @@ pub struct OpenAi {
     route: Route,
     credential: Option<Credential>,
     headers: HeaderMap,
-    structured: StructuredSupport,
 }
 
 impl OpenAi {
@@ -164,7 +163,11 @@ impl OpenAi {
         };
         let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
         let base = endpoint_url("base_url", base.as_deref().unwrap_or(OPENAI))?;
-        let credential = config.api_key_env.as_deref().map(|name| key(var, name)).transpose()?;
+        let credential = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
+            // Servers on this machine rarely want a key, and say so with a 401 where they do.
+            Err(SetupError::MissingCredential { .. }) if is_local(&base) => None,
+            credential => credential?,
+        };
         let pinned = match credential {
             Some(_) => check_key_transport("base_url", &base, &config.allow_http_hosts)?,
             None => Vec::new(),
@@ -179,7 +182,6 @@ impl OpenAi {
             route: Route::new(http, join(&base, &["chat", "completions"]), model, advice),
             headers: headers(credential.as_ref(), var),
             credential,
-            structured: structured(config),
         })
     }
 }
@@ -187,10 +189,6 @@ impl OpenAi {
 impl ChatModel for OpenAi {
     fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
         Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_ref()))
-    }
-
-    fn structured(&self) -> StructuredSupport {
-        self.structured
     }
 
     fn tier(&self) -> &'static str {
@@ -202,9 +200,14 @@ impl ChatModel for OpenAi {
     }
 }
 
-/// What the configuration says about structured output.
-pub(super) fn structured(config: &Model) -> StructuredSupport {
-    config.structured.fixed().map_or(StructuredSupport::Probe, StructuredSupport::Fixed)
+/// Whether a URL names this machine without asking anyone.
+fn is_local(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 /// A variable that is set to something.

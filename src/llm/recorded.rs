@@ -138,7 +138,9 @@ pub struct Line {
     pub limiter: Limiter,
     /// Attempts at one call before its item fails.
     pub max_attempts: u32,
-    /// How JSON is asked for, once known.
+    /// What the configuration says of asking for JSON.
+    pub structured: StructuredSupport,
+    /// How JSON is asked for, once that was found out.
     pub wire: OnceCell<Structured>,
 }
 
@@ -218,6 +220,14 @@ impl Calls {
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
+    /// Whether the model of `role` is held to the schemas it is given, so that a prompt need not show them.
+    pub async fn enforces_schemas(&self, role: Role) -> Result<bool, Halt> {
+        match self.lines.get(&role) {
+            Some(line) => Ok(self.wire(line).await? == Structured::JsonSchema),
+            None => Ok(false),
+        }
+    }
+
     /// Asks the model of `site.role`, with its usual token limit.
     pub async fn ask(&self, site: &Site<'_>, messages: Vec<Message>, format: ReplyFormat) -> Result<Answer, Halt> {
         self.ask_at_length(site, messages, format, self.profile(site.role).max_tokens).await
@@ -273,7 +283,7 @@ impl Calls {
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
-            ReplyFormat::Json { .. } => self.wire(line, model).await?,
+            ReplyFormat::Json { .. } => self.wire(line).await?,
         };
         self.make(line, model, site, request, wire, &key).await
     }
@@ -313,11 +323,11 @@ impl Calls {
     }
 
     /// How to ask this model for JSON: known, configured, or found out by a recorded call.
-    async fn wire(&self, line: &Arc<Line>, model: &dyn ChatModel) -> Result<Structured, Halt> {
-        match model.structured() {
+    async fn wire(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
+        match line.structured {
             StructuredSupport::Native => Ok(Structured::JsonSchema),
             StructuredSupport::Fixed(wire) => Ok(wire),
-            StructuredSupport::Probe => line.wire.get_or_try_init(|| self.probe(line, model)).await.copied(),
+            StructuredSupport::Probe => line.wire.get_or_try_init(|| self.probe(line)).await.copied(),
         }
     }
 
@@ -325,7 +335,7 @@ impl Calls {
     ///
     /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
     /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
-    async fn probe(&self, line: &Arc<Line>, model: &dyn ChatModel) -> Result<Structured, Halt> {
+    async fn probe(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
         let schema = json!({
             "type": "object",
             "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
@@ -343,7 +353,10 @@ impl Calls {
             let request = self.request(line, &site, vec![Message::user(words)], format, 64);
             let answer = match self.recorded(key(&site, &request), &site).await? {
                 Recorded::Answer(answer) => answer,
-                Recorded::Nothing { key } => self.make(line, model, &site, &request, wire, &key).await?,
+                Recorded::Nothing { key } => match line.model.as_deref() {
+                    Some(model) => self.make(line, model, &site, &request, wire, &key).await?,
+                    None => return Err(Halt::NotRecorded { item: site.item.to_owned() }),
+                },
             };
             if let Answer::Reply(reply) = answer {
                 let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
@@ -450,7 +463,9 @@ impl Calls {
             }
             Err(error) => error,
         };
-        let maybe_billed = matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. });
+        // A filter may have looked at a finished completion, which is billed.
+        let maybe_billed =
+            matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
         if maybe_billed {
             reservation.lost()
         } else {
@@ -527,10 +542,13 @@ impl Spent {
                 }
             }
             Kind::Reply => {
-                self.open.remove(key);
+                let sent = self.open.remove(key);
                 let Ok(recorded) = entry.read::<RecordedReply>() else { return };
-                if let (Answer::Reply(reply), false) = (&recorded.answer, recorded.inherited) {
-                    *self.usage.entry(recorded.role).or_default() += reply.usage;
+                match &recorded.answer {
+                    _ if recorded.inherited => {}
+                    Answer::Reply(reply) => *self.usage.entry(recorded.role).or_default() += reply.usage,
+                    Answer::Refused { .. } => self.lost.extend(sent.map(|(_, intent)| intent)),
+                    Answer::Failed { .. } => {}
                 }
             }
             Kind::Segment | Kind::Seal => {}

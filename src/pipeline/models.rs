@@ -12,7 +12,7 @@ use crate::llm::azure::AzureOpenAi;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::recorded::{Line, Profile};
-use crate::llm::{ChatModel, Role};
+use crate::llm::{ChatModel, Role, StructuredSupport};
 
 /// Where models come from.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,10 @@ fn line(model: &Model, source: Source<'_>) -> Result<Line, RunError> {
         },
         limiter: Limiter::new(model.concurrency),
         max_attempts: model.max_attempts,
+        structured: match model.provider {
+            Provider::Embedded => StructuredSupport::Native,
+            _ => model.structured.fixed().map_or(StructuredSupport::Probe, StructuredSupport::Fixed),
+        },
         wire: OnceCell::new(),
     })
 }

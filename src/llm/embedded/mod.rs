@@ -39,7 +39,7 @@ use tokio::sync::oneshot;
 
 use self::engine::{EngineError, Mind};
 use self::slots::Slots;
-use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, StructuredSupport};
+use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::store::fs::FsError;
 
 pub use self::fetch::{Attempt, Trouble};
@@ -112,10 +112,6 @@ impl ChatModel for Embedded {
             self.jobs.send(job).map_err(|_| stopped())?;
             Ok(reply.await.map_err(|_| stopped())??)
         })
-    }
-
-    fn structured(&self) -> StructuredSupport {
-        StructuredSupport::Native
     }
 
     fn tier(&self) -> &'static str {

@@ -315,6 +315,7 @@ fn empty(path: &Path) -> Result<(), FsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::io::Cursor;
     use std::net::TcpListener;
     use std::sync::Arc;

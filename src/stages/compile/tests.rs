@@ -20,7 +20,7 @@ impl Sample {
         let situations: Vec<Situation> = (0..size).map(situation).collect();
         let outcomes = |stage: &str, accepted: usize| StageOutcomes {
             stage: stage.to_owned(),
-            counts: Outcomes { accepted: accepted as u64, duplicate: 2, ..Outcomes::default() },
+            counts: Tally { accepted: accepted as u64, duplicate: 2, ..Tally::default() },
         };
         Self {
             personas: (0..2 * size).map(persona).collect(),

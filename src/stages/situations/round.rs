@@ -103,7 +103,8 @@ impl Prompt {
         repair: Option<(&Reply, String)>,
     ) -> Result<Answer, Halt> {
         let schema = schema::situations_schema(&self.wanted(call));
-        let messages = self.messages(call, &schema, repair)?;
+        let shown = !calls.enforces_schemas(Role::Situations).await?;
+        let messages = self.messages(call, shown.then_some(&schema), repair)?;
         let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
         let max_tokens = calls.profile(Role::Situations).max_tokens.saturating_mul(wanted).max(LEAST_TOKENS);
@@ -111,15 +112,16 @@ impl Prompt {
         calls.ask_at_length(&site, messages, format, max_tokens).await
     }
 
-    /// The messages of a call; `repair` is a reply that could not be used, and why.
+    /// The messages of a call. `schema` is shown to models that are not held to it; `repair` is a reply that could not be
+    /// used, and why.
     pub(super) fn messages(
         &self,
         call: &Call,
-        schema: &Value,
+        schema: Option<&Value>,
         repair: Option<(&Reply, String)>,
     ) -> Result<Vec<Message>, PromptError> {
-        let (schema, language_name) = (schema.to_string(), language::name(&self.language));
-        let mut values = self.values(call, &schema, &language_name);
+        let (schema, language_name) = (schema.map(Value::to_string), language::name(&self.language));
+        let mut values = self.values(call, schema.as_deref(), &language_name);
         let mut messages = vec![
             Message::system(self.template.render("system", &values)?),
             Message::user(self.template.render("user", &values)?),
@@ -132,7 +134,7 @@ impl Prompt {
         Ok(messages)
     }
 
-    fn values<'a>(&'a self, call: &'a Call, schema: &'a str, language_name: &'a str) -> Values<'a> {
+    fn values<'a>(&'a self, call: &'a Call, schema: Option<&'a str>, language_name: &'a str) -> Values<'a> {
         let given = |slot: &'a Slot| slot.people.iter().map(|p| Given { name: &p.name, persona: &p.persona }).collect();
         let with_people = call.slots.iter().filter(|slot| !slot.people.is_empty());
         let mode = self.wanted(call).mode();
@@ -147,7 +149,7 @@ impl Prompt {
             shots: call.examples.iter().map(|shot| Example::new(shot, mode)).collect(),
             attributes: call.attributes.iter().map(|(name, value)| Attribute { name, value }).collect(),
             intent: None,
-            schema: Some(schema),
+            schema,
             error: None,
         }
     }
