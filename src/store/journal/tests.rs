@@ -147,7 +147,9 @@ fn batch(journal: &Journal, calls: std::ops::Range<u32>) -> Vec<String> {
     let body = |key: &str| json!({"text": format!("the answer to {key}")});
     let waiting: Vec<_> = keys.iter().map(|key| journal.append(Kind::Reply, Some(key), None, &body(key))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    waiting.into_iter().for_each(|acknowledgement| runtime.block_on(acknowledgement).unwrap());
+    for acknowledgement in waiting {
+        runtime.block_on(acknowledgement).unwrap();
+    }
     keys
 }
 
