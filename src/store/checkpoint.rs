@@ -125,7 +125,9 @@ impl StageDir {
         if folder.join(MANIFEST).exists() {
             return Err(CheckpointError::AlreadySealed { folder: folder.to_owned() });
         }
+        fs::create_dir_all(fs::folder_of(folder))?;
         fs::discard_dir(folder)?;
+        fs::remove_temporaries(fs::folder_of(folder))?;
         fs::create_dir_all(folder)?;
         Ok(Self { folder: folder.to_owned(), files: Vec::new() })
     }
@@ -353,7 +355,9 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::draw::Draw;
     use crate::store::fs::faults;
+    use crate::store::fs::power_loss::{Trace, seeds};
 
     fn seal(folder: &Path, rows: &[u32]) -> Result<String, CheckpointError> {
         let mut stage = StageDir::create(folder)?;
@@ -391,7 +395,7 @@ mod tests {
     #[test]
     fn a_stage_is_whole_or_absent_at_every_crash() {
         for step in 1.. {
-            let root = tempfile::tempdir().unwrap();
+            let root = faults::scratch();
             let folder = root.path().join("stage");
             // What an earlier attempt left.
             fs::create_dir_all(&folder).unwrap();
@@ -408,9 +412,29 @@ mod tests {
             }
             let names = ["manifest.json", "part-00000.jsonl", "part-00000.parquet", "rejected.jsonl"];
             assert_eq!(fs::list(&folder).unwrap(), names, "after step {step}");
+            assert_eq!(fs::list(root.path()).unwrap(), ["stage"], "after step {step}");
             if survived {
                 result.unwrap();
                 break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_stage_is_whole_or_absent_when_the_power_fails() {
+        for seed in seeds() {
+            let (root, mut draw) = (faults::scratch(), Draw::new(seed, &["stage"]));
+            let (folder, left) = (root.path().join("stage"), root.path().join("left"));
+            let trace = Trace::watch(&folder);
+            seal(&folder, &[1, 2]).unwrap();
+            let steps = draw.between(0, trace.len());
+            trace.crash(steps, &mut draw, &left);
+            match SealedStage::open(&left).unwrap() {
+                Some(stage) => stage.verify().unwrap(),
+                None => assert!(steps < trace.len(), "seed {seed}: it was sealed"),
+            }
+            if seed.is_multiple_of(8) {
+                assert_eq!(SealedStage::open(&left).unwrap().is_none(), seal(&left, &[1, 2]).is_ok(), "seed {seed}");
             }
         }
     }
@@ -454,6 +478,18 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert!(rows[0].as_ref().unwrap_err().to_string().contains("part-00000.jsonl, line 1: invalid type"));
         assert!(stage.rows::<u32>("other").is_err());
+    }
+
+    #[test]
+    fn rows_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("stage");
+        seal(&folder, &[1, 2]).unwrap();
+        let text = fs::read_to_string(&folder.join(MANIFEST)).unwrap().replace("\"rows\": 2", "\"rows\": 3");
+        fs::write_atomic(&folder.join(MANIFEST), text.as_bytes()).unwrap();
+        let error = rows(&folder).unwrap_err();
+        assert_eq!(error.exit_code(), 11);
+        assert!(error.to_string().contains("it has 2 rows, 3 were sealed"), "{error}");
     }
 
     #[test]

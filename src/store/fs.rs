@@ -1,7 +1,7 @@
 //! The one place that touches files: every error names its path, and what must survive a crash is synced here.
 //!
-//! Everything that changes the disk (create, write, sync, rename, remove) passes through [`durable`], one call an
-//! operation, so that a test can let the process die before any one of them. Assumed of the disk: a local POSIX file
+//! Everything that changes the disk (create, write, sync, rename, remove) passes through `durable`, one call an
+//! operation, so that a test can let the process die before any one of them, or the power fail after it. Assumed of the disk: a local POSIX file
 //! system that honours fsync and renames atomically within a folder. A failed sync is never tried again: Linux may have
 //! marked the lost pages clean, and the second call would report a success that did not happen.
 //!
@@ -10,6 +10,8 @@
 
 #[cfg(test)]
 pub(crate) mod faults;
+#[cfg(test)]
+pub(crate) mod power_loss;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
@@ -55,7 +57,10 @@ fn named<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<
 fn durable<T>(action: &'static str, path: &Path, operation: impl FnOnce() -> io::Result<T>) -> Result<T, FsError> {
     #[cfg(test)]
     named(action, path, faults::strike(action, path))?;
-    named(action, path, operation())
+    let done = named(action, path, operation())?;
+    #[cfg(test)]
+    power_loss::note(action, path);
+    Ok(done)
 }
 
 /// Reads a whole file.
@@ -371,7 +376,7 @@ mod tests {
     #[test]
     fn a_replacement_is_seen_whole_at_every_crash() {
         for step in 1.. {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = faults::scratch();
             let path = folder.path().join("state.json");
             write_atomic(&path, b"old").unwrap();
             let death = faults::die_at(folder.path(), step);
@@ -392,7 +397,7 @@ mod tests {
     #[test]
     fn a_folder_is_replaced_whole_at_every_crash() {
         for step in 1.. {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = faults::scratch();
             let (new, target) = (folder.path().join("new"), folder.path().join("target"));
             for (dir, text) in [(&new, "new"), (&target, "old")] {
                 create_dir_all(&dir.join("data")).unwrap();

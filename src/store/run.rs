@@ -172,6 +172,12 @@ impl RunPaths {
         self.root.join("dataset")
     }
 
+    /// Where compile builds it, to be put in its place by [`fs::replace_dir`]. What is left here by a crash is removed
+    /// when the run directory is opened again.
+    pub fn dataset_draft(&self) -> PathBuf {
+        self.root.join(".tmp-dataset")
+    }
+
     /// Receipts of uploads.
     pub fn publish(&self) -> PathBuf {
         self.root.join("publish")

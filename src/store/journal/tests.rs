@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::draw::Draw;
 use crate::store::fs::faults;
+use crate::store::fs::power_loss::{Trace, seeds};
 
 const SMALL: Options = Options { segment_bytes: 600, free_space_floor: 0, space_check_batches: 2 };
 
@@ -81,7 +83,7 @@ fn what_was_recorded_is_there_after_a_restart() {
 #[test]
 fn nothing_acknowledged_is_lost_at_any_crash() {
     for step in 1.. {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = faults::scratch();
         let dir = folder.path().join("journal");
         let death = faults::die_at(folder.path(), step);
         let acknowledged = open(&dir).map(|(journal, _)| call(&journal, 0..4)).unwrap_or_default();
@@ -114,9 +116,46 @@ fn nothing_acknowledged_is_lost_at_any_crash() {
     }
 }
 
+/// The power fails, at a drawn moment, over and over, also while the journal recovers from the time before.
+#[test]
+fn nothing_acknowledged_is_lost_when_the_power_fails() {
+    for seed in seeds() {
+        let (folder, mut draw) = (faults::scratch(), Draw::new(seed, &["journal"]));
+        let mut certain = BTreeSet::new();
+        for life in 0..4_u32 {
+            let dir = folder.path().join(life.to_string());
+            let trace = Trace::watch(&dir);
+            let (journal, _) = open(&dir).unwrap_or_else(|error| panic!("seed {seed}, life {life}: {error}"));
+            assert!(found(&journal).is_superset(&certain), "seed {seed}, life {life}");
+            let opened = (trace.len(), found(&journal));
+            let mut acknowledged = vec![(0, certain.clone()), opened];
+            for number in life * 8..life * 8 + 5 {
+                let mut keys = acknowledged.last().unwrap().1.clone();
+                keys.extend(batch(&journal, number * 3..number * 3 + 1 + number % 3));
+                acknowledged.push((trace.len(), keys));
+            }
+            let steps = draw.between(0, trace.len());
+            trace.crash(steps, &mut draw, &folder.path().join((life + 1).to_string()));
+            certain = acknowledged.into_iter().rfind(|(at, _)| *at <= steps).unwrap().1;
+        }
+    }
+}
+
+/// Replies that are handed over at once.
+fn batch(journal: &Journal, calls: std::ops::Range<u32>) -> Vec<String> {
+    let keys: Vec<String> = calls.map(|number| format!("key-{number:03}")).collect();
+    let body = |key: &str| json!({"text": format!("the answer to {key}")});
+    let waiting: Vec<_> = keys.iter().map(|key| journal.append(Kind::Reply, Some(key), None, &body(key))).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for acknowledgement in waiting {
+        runtime.block_on(acknowledgement).unwrap();
+    }
+    keys
+}
+
 #[test]
 fn a_journal_cut_off_anywhere_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = faults::scratch();
     let dir = folder.path();
     call(&open(dir).unwrap().0, 0..3);
     let newest = segment::path(dir, *segment::numbers(dir).unwrap().last().unwrap());
