@@ -52,7 +52,7 @@ fn now() -> u64 {
 
 fn crash(draw: &mut Draw, kills: usize, wanted: &std::collections::BTreeMap<String, Vec<u8>>, calls: usize) {
     // Slow enough that kills fall into every stage: the whole run takes a second or two.
-    let endpoint = Endpoint::start(Script::default().latency(Duration::from_millis(25)));
+    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(25), ..Script::default() });
     let project = Project::new();
     project.demo(&endpoint.base_url());
     let mut killed = 0;

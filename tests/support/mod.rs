@@ -4,3 +4,4 @@ pub(crate) mod endpoint;
 pub(crate) mod prose;
 pub(crate) mod script;
 pub(crate) mod values;
+pub(crate) mod project;
