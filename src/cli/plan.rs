@@ -1,7 +1,72 @@
-//! `plan`
+//! `plan`: calls, tokens and cost of a run, and its first prompts.
+
+use serde_json::json;
+
 use super::args::PlanArgs;
-use super::failure::Failure;
-use super::output::Printer;
-pub(super) fn run(_args: &PlanArgs, _printer: &Printer) -> Result<u8, Failure> {
-    Ok(0)
+use super::failure::{Exit, Failure};
+use super::output::{Printer, table};
+use super::pipeline::environment;
+use super::progress::thousands;
+use crate::config::load;
+use crate::llm::MessageRole;
+use crate::pipeline::plan::{self, Plan, Range, Rendered};
+
+/// Prints what a run would ask for and cost. Nothing is sent.
+pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<u8, Failure> {
+    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    let plan = plan::plan(&loaded, &environment(printer)?)?;
+    if args.json {
+        printer.json(&json!(plan))?;
+    } else {
+        printer.data(&page(&plan))?;
+    }
+    Ok(Exit::Reached as u8)
+}
+
+fn page(plan: &Plan) -> String {
+    let mut page = String::new();
+    for prompt in &plan.prompts {
+        page += &rendered(prompt);
+    }
+    for model in &plan.models {
+        page += &format!("{:12} {} ({})\n", model.role, model.model, model.provider);
+    }
+    page += &format!("\n{} conversations; least, likely and most:\n", thousands(plan.conversations));
+    let header = ["", "calls", "prompt tokens", "completion tokens", "cost"].map(str::to_owned);
+    let mut rows = vec![header.to_vec()];
+    for role in &plan.roles {
+        let cost = role.cost.map_or_else(|| "no prices".to_owned(), |cost| range(cost, |n| format!("{n:.2}")));
+        rows.push(vec![
+            role.role.clone(),
+            range(role.calls, whole),
+            range(role.prompt_tokens, whole),
+            range(role.completion_tokens, whole),
+            cost,
+        ]);
+    }
+    page + table(&rows).trim_end() + "\n\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
+}
+
+fn range(range: Range, show: impl Fn(f64) -> String) -> String {
+    let [least, likely, most] = [range.least, range.likely, range.most].map(show);
+    if least == most { least } else { format!("{least} · {likely} · {most}") }
+}
+
+fn whole(number: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    thousands(number.round().clamp(0.0, 1e18) as u64)
+}
+
+fn rendered(prompt: &Rendered) -> String {
+    let mut page = format!("━━ {}\n", prompt.title);
+    for message in &prompt.messages {
+        let role = match message.role {
+            MessageRole::System => "system",
+            MessageRole::User => "user",
+            MessageRole::Assistant => "assistant",
+        };
+        page += &format!("── {role}\n{}\n", message.content);
+    }
+    page.push('\n');
+    page
 }

@@ -20,6 +20,7 @@ use super::limiter::Limiter;
 use super::retry::{Decision, Retry};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
 use super::{Transient, Usage};
+use crate::config;
 use crate::draw::Draw;
 use crate::prompt::template::PromptError;
 use crate::store::journal::{Archive, Entry, Journal, JournalError, Kind};
@@ -213,6 +214,20 @@ pub struct RecordedReject {
 }
 
 impl Calls {
+    /// Calls that no one answers, for whoever only wants to see what would be asked.
+    pub fn silent(seed: u64) -> Self {
+        Self {
+            journal: None,
+            inherited: None,
+            budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
+            lines: BTreeMap::new(),
+            control: Arc::default(),
+            retry_failed: false,
+            seed,
+            tap: None,
+        }
+    }
+
     /// What stages may know of the model of `role`.
     pub fn profile(&self, role: Role) -> &Profile {
         static UNKNOWN: Profile =

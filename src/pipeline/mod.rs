@@ -13,6 +13,7 @@ pub mod identity;
 pub mod inputs;
 pub mod ledger;
 pub mod models;
+pub mod plan;
 pub mod run;
 mod seal;
 pub mod status;

@@ -1,21 +1,21 @@
 //! The stages of a run in order, each read back where it is sealed and made where it is not.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::error::RunError;
 use super::executor;
 use super::identity::{self, Identity};
-use super::inputs::Inputs;
+use super::inputs::{Inputs, InputsError};
 use super::ledger::Status;
 use super::run::Watch;
 use super::seal::{self, Product, Seal, Sealed};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode, assets};
-use crate::llm::Role;
 use crate::llm::recorded::{Calls, Halt};
+use crate::llm::{Message, Role};
 use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
 use crate::stages::compile::{self, ModelUse, PromptUse, StageOutcomes};
 use crate::stages::conversations::{self, Held};
@@ -104,19 +104,7 @@ impl Steps<'_> {
             return self.seal_personas(&seal, &no_people());
         }
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
-        let source = match &self.source {
-            Some(path) => personas::Source::File(path.clone()),
-            None => personas::Source::BuiltIn(assets::builtin(BUILT_IN_PERSONAS).unwrap_or_default()),
-        };
-        let length = &self.config.personas.length;
-        let options = personas::Options {
-            sample: self.config.personas.sample,
-            min_chars: length.min,
-            max_chars: length.max,
-            seed: self.config.seed,
-            splits: self.config.compile.splits.clone(),
-        };
-        let people = personas::read(&source, &options)?;
+        let people = people(self.config, self.source.as_deref())?;
         self.watch.progress.advance(people.counts.read, people.counts.accepted);
         if people.counts.rejected > 0 {
             let folder = seal.folder.display();
@@ -353,26 +341,53 @@ impl Steps<'_> {
     }
 }
 
-/// Makes situations, or takes them from recorded replies.
-pub(super) async fn generate(
+/// Reads the personas; none where the run needs none.
+pub(super) fn people(config: &Config, source: Option<&Path>) -> Result<People, RunError> {
+    if config.situations.mode != SituationMode::Predefined {
+        return Ok(no_people());
+    }
+    let source = match source {
+        Some(path) => personas::Source::File(path.to_owned()),
+        None => personas::Source::BuiltIn(assets::builtin(BUILT_IN_PERSONAS).unwrap_or_default()),
+    };
+    let options = personas::Options {
+        sample: config.personas.sample,
+        min_chars: config.personas.length.min,
+        max_chars: config.personas.length.max,
+        seed: config.seed,
+        splits: config.compile.splits.clone(),
+    };
+    Ok(personas::read(&source, &options)?)
+}
+
+/// The messages of the first call for situations, without making it.
+pub(super) fn rehearse(
     config: &Config,
     inputs: &Inputs,
-    calls: &Calls,
     people: &[Persona],
-    watch: &Watch,
-) -> Result<Made, RunError> {
-    let settings = &config.situations;
+    shown: bool,
+) -> Result<Vec<Message>, RunError> {
+    let calls = Calls::silent(config.seed);
     let prompt = inputs.situations_prompt(config)?;
+    let stage = situation_stage(config, inputs, &calls, people, &prompt)?;
+    Ok(stage.rehearse(&config.language, shown).map_err(InputsError::from)?)
+}
+
+fn situation_stage<'a>(
+    config: &'a Config,
+    inputs: &Inputs,
+    calls: &'a Calls,
+    people: &'a [Persona],
+    prompt: &'a situations::Prompt,
+) -> Result<situations::Stage<'a>, RunError> {
+    let settings = &config.situations;
     let cast = match settings.mode {
         SituationMode::Predefined => Some(Cast::new(people, settings.casting.mode, settings.personas, config.seed)?),
         SituationMode::Auto | SituationMode::File => None,
     };
-    for (split, number) in cast.iter().flat_map(Cast::left_out) {
-        watch.notice(format!("split {split} has only {number} people, too few for a group: it stays empty"));
-    }
-    let stage = situations::Stage {
+    Ok(situations::Stage {
         settings,
-        prompt: &prompt,
+        prompt,
         people,
         cast,
         coverage: inputs.coverage()?,
@@ -381,7 +396,22 @@ pub(super) async fn generate(
         shots: inputs.shots()?,
         calls,
         seed: config.seed,
-    };
+    })
+}
+
+/// Makes situations, or takes them from recorded replies.
+pub(super) async fn generate(
+    config: &Config,
+    inputs: &Inputs,
+    calls: &Calls,
+    people: &[Persona],
+    watch: &Watch,
+) -> Result<Made, RunError> {
+    let prompt = inputs.situations_prompt(config)?;
+    let stage = situation_stage(config, inputs, calls, people, &prompt)?;
+    for (split, number) in stage.cast.iter().flat_map(Cast::left_out) {
+        watch.notice(format!("split {split} has only {number} people, too few for a group: it stays empty"));
+    }
     Ok(stage.generate(&config.language, &watch.progress).await)
 }
 

@@ -28,9 +28,11 @@ use super::Progress;
 use super::dedup::{self, Dedup, Match, Shingling, Verdict};
 use crate::config::{GroupSize, SituationMode, Situations};
 use crate::draw::Draw;
-use crate::llm::Role;
 use crate::llm::recorded::{Calls, Halt};
+use crate::llm::{Message, Role};
+use crate::prompt::schema;
 use crate::prompt::shots::Shot;
+use crate::prompt::template::PromptError;
 use crate::record::{Dropped, Outcome, Persona, Situation, Tally};
 
 pub use self::round::Prompt;
@@ -123,16 +125,28 @@ struct Planned {
 }
 
 impl Stage<'_> {
-    /// Runs the stage until enough situations are accepted, attempts are used up, or the run stops.
-    pub async fn generate(&self, language: &str, progress: &Progress) -> Made {
-        let mut desk = Desk {
+    /// The messages of the first call as it would be made, without making it. `shown`: whether the schema is in the prompt.
+    pub fn rehearse(&self, language: &str, shown: bool) -> Result<Vec<Message>, PromptError> {
+        let first = self.plan(&mut self.desk(language), 0).and_then(|calls| calls.into_iter().next());
+        let Some(call) = first else { return Ok(Vec::new()) };
+        let schema = schema::situations_schema(&self.prompt.wanted(&call));
+        self.prompt.messages(&call, shown.then_some(&schema), None)
+    }
+
+    fn desk(&self, language: &str) -> Desk {
+        Desk {
             hub: Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
             index: None,
             planned: Planned::default(),
             made: Made::default(),
-        };
+        }
+    }
+
+    /// Runs the stage until enough situations are accepted, attempts are used up, or the run stops.
+    pub async fn generate(&self, language: &str, progress: &Progress) -> Made {
+        let mut desk = self.desk(language);
         progress.start(STAGE, self.count());
         let mut flights: VecDeque<(Flight<'_>, u64)> = VecDeque::new();
         loop {
@@ -299,6 +313,14 @@ impl Stage<'_> {
         }
         desk.made.accepted.push(situation);
     }
+}
+
+/// A hand-written example as a situation, for whoever has to show one before any was made.
+pub fn sample(shot: &Shot, language: &str) -> Situation {
+    let people = shot.draft.personas.len();
+    let slot = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size: people };
+    let context = draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null };
+    draft::record(&slot, shot.draft.clone(), None, &context)
 }
 
 /// Waits for `first` while the rounds behind it make progress too.

@@ -1,0 +1,295 @@
+//! What a run would ask for and cost, without a call: real prompts, rendered, and ranges instead of a promise.
+//!
+//! `least`: everything is accepted at once and conversations are as short as allowed. `likely`: conversations of middle
+//! length, one in seven situations made again. `most`: every attempt, repair and second choice the settings allow; what
+//! `budget` cuts off is not subtracted. Tokens are estimated as a quarter of the bytes of Latin script and one for each
+//! character of others, which is right within about a quarter for today's vocabularies.
+
+use serde::Serialize;
+
+use super::error::RunError;
+use super::identity;
+use super::inputs::Inputs;
+use super::steps;
+use crate::config::environment::Environment;
+use crate::config::load::Loaded;
+use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
+use crate::llm::{Message, Role};
+use crate::record::Situation;
+use crate::stages::conversations::agents::{Prompts, Script, TurnPrompt};
+use crate::stages::situations::import::{self, Import};
+use crate::stages::{Progress, situations};
+
+/// Tokens of a turn when nothing says how long turns are.
+const TURN_TOKENS: f64 = 30.0;
+/// Tokens of a word, in languages written with spaces.
+const TOKENS_PER_WORD: f64 = 1.4;
+/// Times a selector is asked at most.
+const SELECTOR_TRIES: f64 = 3.0;
+
+/// What a run would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The models by role.
+    pub models: Vec<PlannedModel>,
+    /// Calls, tokens and cost by role, the sum last.
+    pub roles: Vec<PlannedRole>,
+    /// Conversations wanted.
+    pub conversations: u64,
+    /// The first prompts, as they would be sent.
+    pub prompts: Vec<Rendered>,
+}
+
+/// A model and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedModel {
+    /// What it is used for.
+    pub role: String,
+    /// The logical name.
+    pub model: String,
+    /// The kind of endpoint.
+    pub provider: String,
+}
+
+/// What a role would cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedRole {
+    /// The role, or `all`.
+    pub role: String,
+    /// Requests.
+    pub calls: Range,
+    /// Prompt tokens.
+    pub prompt_tokens: Range,
+    /// Completion tokens.
+    pub completion_tokens: Range,
+    /// In the currency of the prices; `null` without prices per token.
+    pub cost: Option<Range>,
+}
+
+/// Least, likely and most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Range {
+    /// At least.
+    pub least: f64,
+    /// Probably about.
+    pub likely: f64,
+    /// At most.
+    pub most: f64,
+}
+
+/// A prompt as it would be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rendered {
+    /// Which.
+    pub title: String,
+    /// Its messages.
+    pub messages: Vec<Message>,
+}
+
+impl Range {
+    fn new(least: f64, likely: f64, most: f64) -> Self {
+        Self { least, likely, most }
+    }
+
+    fn map(self, other: Self, combine: impl Fn(f64, f64) -> f64) -> Self {
+        Self::new(combine(self.least, other.least), combine(self.likely, other.likely), combine(self.most, other.most))
+    }
+
+    fn times(self, other: Self) -> Self {
+        self.map(other, |a, b| a * b)
+    }
+
+    fn scaled(self, by: f64) -> Self {
+        Self::new(self.least * by, self.likely * by, self.most * by)
+    }
+}
+
+/// Works out what `loaded` asks for.
+pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError> {
+    let mut config = loaded.config.clone();
+    environment.complete(&mut config);
+    let inputs = Inputs::gather(loaded)?;
+    inputs.check(&config)?;
+    let mut roles = Vec::new();
+    let mut prompts = Vec::new();
+    let source = identity::source(&config).map(|path| loaded.path(path));
+    let (sample, wanted) = if config.situations.mode == SituationMode::File {
+        let made = imported(&config, source.as_deref())?;
+        let wanted = made.len() as f64;
+        (made.into_iter().next(), wanted)
+    } else {
+        let people = steps::people(&config, source.as_deref())?.accepted;
+        let model = role_model(&config, Role::Situations);
+        let shown = model.provider != Provider::Embedded && model.structured != StructuredMode::JsonSchema;
+        let messages = steps::rehearse(&config, &inputs, &people, shown)?;
+        roles.push(situation_calls(&config, &inputs, &messages)?);
+        prompts.push(Rendered { title: "the first call for situations".to_owned(), messages });
+        let shot = inputs.shots()?.into_iter().next();
+        let sample = shot.map(|shot| situations::sample(&shot, &config.language));
+        (sample, config.situations.wanted().unwrap_or(0) as f64)
+    };
+    let conversations = wanted * config.conversations.per_situation as f64;
+    if let Some(situation) = &sample {
+        let first = FirstTurn::render(&config, &inputs.conversation_prompts()?, situation)?;
+        roles.extend(conversation_calls(&config, &first, conversations));
+        prompts.extend(first.rendered());
+    }
+    roles.push(sum(&roles));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
+    Ok(Plan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
+}
+
+fn imported(config: &Config, source: Option<&std::path::Path>) -> Result<Vec<Situation>, RunError> {
+    let Some(source) = source else { return Ok(Vec::new()) };
+    let import = Import {
+        source,
+        language: &config.language,
+        splits: &config.compile.splits,
+        dedup: config.dedup.enabled.then_some(config.dedup.situations),
+        seed: config.seed,
+        count: config.situations.count.unwrap_or(u64::MAX),
+    };
+    Ok(import::import(&import, &Progress::default())?.accepted)
+}
+
+fn planned_models(config: &Config) -> Vec<PlannedModel> {
+    let models = config.roles().into_iter();
+    models
+        .map(|(role, _, model)| PlannedModel {
+            role: role.to_string(),
+            model: super::models::profile(model).model,
+            provider: model.provider.as_str().to_owned(),
+        })
+        .collect()
+}
+
+fn role_model(config: &Config, role: Role) -> &Model {
+    let own = config.roles().into_iter().find(|(of, ..)| *of == role);
+    own.map_or(&config.models.default, |(.., model)| model)
+}
+
+/// Estimated tokens of a text.
+fn tokens(text: &str) -> f64 {
+    let latin = text.chars().filter(|c| (*c as u32) < 0x250).count();
+    latin as f64 / 4.0 + (text.chars().count() - latin) as f64
+}
+
+fn prompt_tokens(messages: &[Message]) -> f64 {
+    messages.iter().map(|message| tokens(&message.content) + 4.0).sum()
+}
+
+fn situation_calls(config: &Config, inputs: &Inputs, first: &[Message]) -> Result<PlannedRole, RunError> {
+    let per_call = inputs.situations_prompt(config)?.config.situations_per_call.max(1) as f64;
+    let wanted = config.situations.wanted().unwrap_or(0) as f64;
+    let calls =
+        Range::new(wanted, wanted * 7.0 / 6.0, wanted * 3.0).map(Range::default(), |n, _| (n / per_call).ceil());
+    // A repaired reply is asked for a second time, with the first one in the prompt.
+    let calls = Range { most: calls.most * 2.0, ..calls };
+    let model = role_model(config, Role::Situations);
+    let prompt = prompt_tokens(first);
+    let shot = inputs.shots()?.first().map_or(400.0, |shot| tokens(&shot.output(crate::prompt::PersonaMode::Auto)));
+    let most = (f64::from(model.max_tokens) * per_call).max(1000.0);
+    let reply = (shot * per_call).min(most);
+    Ok(priced(
+        Role::Situations,
+        model,
+        calls,
+        Range::new(prompt, prompt * 1.2, prompt * 1.2 + most),
+        Range::new(reply * 0.6, reply, most),
+    ))
+}
+
+/// The first turn of a conversation on a sample situation.
+struct FirstTurn {
+    speaker: Vec<Message>,
+    selector: Vec<Message>,
+    people: usize,
+}
+
+impl FirstTurn {
+    fn render(config: &Config, prompts: &Prompts, situation: &Situation) -> Result<Self, RunError> {
+        let settings = &config.conversations;
+        let script = Script::new(prompts, settings.layout, situation).map_err(super::inputs::InputsError::from)?;
+        let everyone: Vec<usize> = (0..situation.personas.len()).collect();
+        let others = everyone.get(1..).unwrap_or_default();
+        let fused = settings.speaker_selection == SpeakerSelection::Fused;
+        let turn = TurnPrompt {
+            speaker: 0,
+            turns: &[],
+            words: settings.words_per_turn.map(|_| 12),
+            hand_over: fused.then_some(others),
+            may_end: false,
+            flaw: None,
+        };
+        let selector = match settings.speaker_selection {
+            SpeakerSelection::Auto => script.select(&[], &everyone, false, None),
+            _ => Ok(Vec::new()),
+        };
+        Ok(Self {
+            speaker: script.speak(&turn).map_err(super::inputs::InputsError::from)?,
+            selector: selector.map_err(super::inputs::InputsError::from)?,
+            people: everyone.len(),
+        })
+    }
+
+    fn rendered(self) -> impl Iterator<Item = Rendered> {
+        let parts = [("the first choice of a speaker", self.selector), ("the first turn", self.speaker)];
+        parts
+            .into_iter()
+            .filter(|(_, messages)| !messages.is_empty())
+            .map(|(title, messages)| Rendered { title: title.to_owned(), messages })
+    }
+}
+
+fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) -> Vec<PlannedRole> {
+    let settings = &config.conversations;
+    let (min, max) = (f64::from(settings.turns.min), f64::from(settings.turns.max));
+    let turns = match settings.ending {
+        Ending::Agreed => Range::new(min, f64::midpoint(min, max), max),
+        Ending::MaxOnly => Range::new(max, max, max),
+    };
+    let speaker = role_model(config, Role::Speaker);
+    let longest = f64::from(speaker.max_tokens);
+    let line = settings.words_per_turn.map_or(TURN_TOKENS, |words| words.median * TOKENS_PER_WORD).min(longest);
+    let line = Range::new(line * 0.6, line, longest);
+    // Every turn carries all turns before it: n turns carry n(n-1)/2 lines.
+    let carried = turns.times(line).map(turns, |lines, turns| lines * (turns - 1.0).max(0.0) / 2.0);
+    let prompts = |messages: &[Message]| turns.scaled(prompt_tokens(messages)).map(carried, |base, lines| base + lines);
+    let per_turn = |total: Range| total.map(turns, |total, turns| total / turns.max(1.0));
+    let repairs = f64::from(settings.max_repairs + 1);
+    let calls = Range { most: turns.most * repairs, ..turns }.scaled(conversations);
+    let mut roles = vec![priced(Role::Speaker, speaker, calls, per_turn(prompts(&first.speaker)), line)];
+    if !first.selector.is_empty() && first.people > 2 {
+        let calls = Range { most: turns.most * SELECTOR_TRIES, ..turns }.scaled(conversations);
+        let selector = role_model(config, Role::Selector);
+        let answer = Range::new(8.0, 12.0, f64::from(selector.max_tokens));
+        roles.push(priced(Role::Selector, selector, calls, per_turn(prompts(&first.selector)), answer));
+    }
+    roles
+}
+
+/// A role's sums from calls and tokens a call.
+fn priced(role: Role, model: &Model, calls: Range, prompt: Range, completion: Range) -> PlannedRole {
+    let (prompt_tokens, completion_tokens) = (calls.times(prompt), calls.times(completion));
+    let price = model.price.as_ref().filter(|price| price.prompt.is_some() || price.completion.is_some());
+    let cost = price.map(|price| {
+        let prompts = prompt_tokens.scaled(price.prompt.unwrap_or(0.0) / 1e6);
+        prompts.map(completion_tokens.scaled(price.completion.unwrap_or(0.0) / 1e6), |a, b| a + b)
+    });
+    PlannedRole { role: role.to_string(), calls, prompt_tokens, completion_tokens, cost }
+}
+
+fn sum(roles: &[PlannedRole]) -> PlannedRole {
+    let total = |part: fn(&PlannedRole) -> Range| {
+        roles.iter().map(part).fold(Range::default(), |sum, part| sum.map(part, |a, b| a + b))
+    };
+    let costs: Vec<Range> = roles.iter().filter_map(|role| role.cost).collect();
+    let cost = costs.into_iter().reduce(|sum, cost| sum.map(cost, |a, b| a + b));
+    PlannedRole {
+        role: "all".to_owned(),
+        calls: total(|role| role.calls),
+        prompt_tokens: total(|role| role.prompt_tokens),
+        completion_tokens: total(|role| role.completion_tokens),
+        cost,
+    }
+}
