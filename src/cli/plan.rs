@@ -44,7 +44,8 @@ fn page(plan: &Plan) -> String {
             cost,
         ]);
     }
-    page + table(&rows).trim_end() + "\n\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
+    page + table(&rows).trim_end()
+        + "\n\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
 }
 
 fn range(range: Range, show: impl Fn(f64) -> String) -> String {

@@ -126,7 +126,7 @@ impl Default for PersonaLength {
 }
 
 /// The situations stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Situations {
     /// Where the people come from.
@@ -145,21 +145,6 @@ pub struct Situations {
     pub coverage: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
     pub hub: Hub,
-}
-
-impl Default for Situations {
-    fn default() -> Self {
-        Self {
-            mode: SituationMode::default(),
-            source: None,
-            prompt_config: None,
-            count: None,
-            personas: GroupSize::default(),
-            casting: Casting::default(),
-            coverage: None,
-            hub: Hub::default(),
-        }
-    }
 }
 
 impl Situations {

@@ -482,9 +482,9 @@ impl Calls {
         let maybe_billed =
             matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
         if maybe_billed {
-            reservation.lost()
+            reservation.lost();
         } else {
-            reservation.release()
+            reservation.release();
         }
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };

@@ -81,9 +81,9 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let calls = replay(&dir, &config, id, &seen)?;
     let situations: Vec<Situation> = rows(&dir.situations())?;
     let personas: Vec<Persona> = rows(&dir.personas())?;
-    let found = situations.iter().find_map(|situation| replicate_of(id, situation).map(|of| (situation, of)));
+    let found = situations.iter().find_map(|situation| item_of(id, situation).map(|item| (situation, item)));
     let situation = match found {
-        Some((situation, Some(replicate))) => {
+        Some((situation, Item::Conversation { replicate })) => {
             let prompts = inputs.conversation_prompts()?;
             let stage = conversations::Stage {
                 settings: &config.conversations,
@@ -95,7 +95,7 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
             let _ = stage.hold(situation, replicate).await;
             Some(situation)
         }
-        Some((situation, None)) => {
+        Some((situation, Item::Situation)) => {
             steps::generate(&config, &inputs, &calls, &personas, &Watch::default()).await?;
             Some(situation)
         }
@@ -122,13 +122,19 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     })
 }
 
-/// `Some(None)` for the situation itself, `Some(Some(n))` for its n-th conversation.
-fn replicate_of(id: &str, situation: &Situation) -> Option<Option<u64>> {
+/// What an id can stand for.
+enum Item {
+    Situation,
+    Conversation { replicate: u64 },
+}
+
+/// What `id` is to `situation`, if anything.
+fn item_of(id: &str, situation: &Situation) -> Option<Item> {
     if id == situation.id {
-        return Some(None);
+        return Some(Item::Situation);
     }
     let rest = id.strip_prefix("c-")?.strip_prefix(situation.id.as_str())?.strip_prefix('-')?;
-    rest.parse().ok().map(Some)
+    rest.parse().ok().map(|replicate| Item::Conversation { replicate })
 }
 
 /// Calls over recorded replies that remember what belongs to `id`.

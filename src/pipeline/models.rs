@@ -97,7 +97,7 @@ fn is_loopback(target: &str) -> bool {
 #[cfg(feature = "embedded")]
 fn embedded(offline: bool) -> Result<Box<dyn ChatModel>, RunError> {
     use crate::llm::embedded::{Embedded, weights};
-    let path = weights::ensure(offline, &mut |_| {})?;
+    let path = weights::ensure(offline, |_| {})?;
     Ok(Box::new(Embedded::load(&path)?))
 }
 

@@ -24,6 +24,7 @@ use crate::store::journal::{self, Archive, Journal};
 use crate::store::run::RunDir;
 
 /// What is asked of a run besides its configuration.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// In place of the configuration's `run_dir`.
@@ -40,6 +41,9 @@ pub struct Options {
     pub allow_network_fs: bool,
 }
 
+/// Told the run directory once it is this process's.
+type Opened = Box<dyn Fn(&Path) + Send + Sync>;
+
 /// What a run shows to whoever watches it, and how it is stopped.
 #[derive(Default)]
 pub struct Watch {
@@ -47,7 +51,7 @@ pub struct Watch {
     pub progress: Progress,
     /// Stops it.
     pub control: Arc<Control>,
-    opened: Option<Box<dyn Fn(&Path) + Send + Sync>>,
+    opened: Option<Opened>,
     budget: OnceLock<Arc<Budget>>,
     notices: Mutex<Vec<String>>,
 }

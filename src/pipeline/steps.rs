@@ -101,7 +101,7 @@ impl Steps<'_> {
             return Ok(sealed);
         }
         if self.config.situations.mode != SituationMode::Predefined {
-            return self.seal_personas(&seal, &no_people());
+            return seal_personas(&seal, &no_people());
         }
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
         let people = people(self.config, self.source.as_deref())?;
@@ -120,43 +120,7 @@ impl Steps<'_> {
             identity::record_source(self.dir, path, &people.input.sha256)?;
         }
         seal.fingerprint = self.identity.stage(Stage::Personas, Some(&people.input.sha256), None);
-        self.seal_personas(&seal, &people)
-    }
-
-    fn seal_personas(&self, seal: &Seal, people: &People) -> Result<Sealed<Persona>, RunError> {
-        let counts = people.counts;
-        let tally = Tally {
-            accepted: counts.accepted,
-            duplicate: counts.duplicate,
-            rejected: counts.rejected,
-            ..Tally::default()
-        };
-        let place = |source: &str, line: u64| format!("{source}:{line}");
-        let dropped: Vec<Dropped> = people
-            .rejected
-            .iter()
-            .map(|row| Dropped {
-                id: place(&row.source, row.line),
-                outcome: Outcome::Rejected,
-                reason: row.reason.clone(),
-                detail: row.excerpt.clone(),
-            })
-            .collect();
-        let removed = people.duplicates.iter().map(|row| {
-            let exact = Match { id: row.kept.clone(), jaccard: 1.0, kind: dedup::DuplicateKind::Exact };
-            (place(&row.source, row.line), exact)
-        });
-        let (duplicates, _) = dedup::report(removed);
-        let hash = seal.seal(&Product {
-            rows: &people.accepted,
-            dropped: &dropped,
-            duplicates: &duplicates,
-            tally,
-            not_sampled: counts.not_sampled,
-            inputs: counts.read,
-            notes: json!({"input": people.input}),
-        })?;
-        Ok(Sealed { rows: people.accepted.clone(), tally, hash })
+        seal_personas(&seal, &people)
     }
 
     async fn situations(&self, personas: &Sealed<Persona>) -> Result<Sealed<Situation>, RunError> {
@@ -339,6 +303,39 @@ impl Steps<'_> {
             })
             .collect()
     }
+}
+
+/// Seals the personas stage.
+fn seal_personas(seal: &Seal, people: &People) -> Result<Sealed<Persona>, RunError> {
+    let counts = people.counts;
+    let tally =
+        Tally { accepted: counts.accepted, duplicate: counts.duplicate, rejected: counts.rejected, ..Tally::default() };
+    let place = |source: &str, line: u64| format!("{source}:{line}");
+    let dropped: Vec<Dropped> = people
+        .rejected
+        .iter()
+        .map(|row| Dropped {
+            id: place(&row.source, row.line),
+            outcome: Outcome::Rejected,
+            reason: row.reason.clone(),
+            detail: row.excerpt.clone(),
+        })
+        .collect();
+    let removed = people.duplicates.iter().map(|row| {
+        let exact = Match { id: row.kept.clone(), jaccard: 1.0, kind: dedup::DuplicateKind::Exact };
+        (place(&row.source, row.line), exact)
+    });
+    let (duplicates, _) = dedup::report(removed);
+    let hash = seal.seal(&Product {
+        rows: &people.accepted,
+        dropped: &dropped,
+        duplicates: &duplicates,
+        tally,
+        not_sampled: counts.not_sampled,
+        inputs: counts.read,
+        notes: json!({"input": people.input}),
+    })?;
+    Ok(Sealed { rows: people.accepted.clone(), tally, hash })
 }
 
 /// Reads the personas; none where the run needs none.

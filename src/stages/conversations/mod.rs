@@ -140,7 +140,7 @@ impl Talk<'_> {
             match self.speak(speaker).await? {
                 Spoken::Line(line) => self.take(speaker, selected_by, line),
                 Spoken::Flawed(flaw) => return Ok(self.give_up(flaw)),
-                Spoken::Lost { outcome, reason, detail } => return Ok(self.lose(outcome, reason, detail)),
+                Spoken::Lost { outcome, reason, detail } => return Ok(self.lose(outcome, reason, &detail)),
             }
             if self.agreed_to_end() {
                 return Ok(End::Over(StopReason::Agreed));
@@ -336,7 +336,7 @@ impl Talk<'_> {
         End::Dropped { outcome: Outcome::Rejected, reason: flaw.name().to_owned(), detail }
     }
 
-    fn lose(&mut self, outcome: Outcome, reason: String, detail: String) -> End {
+    fn lose(&mut self, outcome: Outcome, reason: String, detail: &str) -> End {
         if self.index() >= self.settings.turns.min {
             self.ledger.mend("lost_turn");
             return End::Over(StopReason::Trimmed);

@@ -22,7 +22,7 @@ pub(super) fn proposed_names(draft: &Draft) -> Vec<(String, String)> {
 }
 
 /// The record of `draft`. `names` replace the ones the model gave, wherever they stand.
-pub(super) fn record(slot: &Slot, draft: Draft, names: Option<Vec<String>>, context: &Context<'_>) -> Situation {
+pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, context: &Context<'_>) -> Situation {
     let renames: Vec<(String, String)> = draft
         .personas
         .iter()

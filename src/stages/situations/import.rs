@@ -138,7 +138,6 @@ fn keep(made: &mut Made, index: &mut Option<Dedup>, situation: Situation, dedup:
 }
 
 /// The next line, or why it cannot be one; `None` at the end. A line over the cap is skipped without being held.
-#[expect(clippy::type_complexity, reason = "end of file, failure of the disk and a bad line are three things")]
 fn read_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
     use std::io::Read;
     let mut bytes = Vec::new();

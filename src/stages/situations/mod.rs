@@ -233,7 +233,7 @@ impl Stage<'_> {
         Draw::new(self.seed, &[STAGE, id, "size"]).between(min, max)
     }
 
-    fn fly<'a>(&'a self, calls: Vec<Call>) -> Flight<'a> {
+    fn fly(&self, calls: Vec<Call>) -> Flight<'_> {
         Box::pin(async move {
             let results = join_all(calls.iter().map(|call| self.prompt.fill(self.calls, call))).await;
             (calls, results)
@@ -254,7 +254,7 @@ impl Stage<'_> {
             let result = if whole { result.ok() } else { None };
             whole = result.is_some();
             match result {
-                Some(filled) => self.take_call(desk, call, filled, progress),
+                Some(filled) => self.take_call(desk, &call, filled, progress),
                 None => desk.made.dropped.extend(call.slots.into_iter().map(|slot| over_budget(slot.id))),
             }
         }
@@ -264,7 +264,7 @@ impl Stage<'_> {
         whole
     }
 
-    fn take_call(&self, desk: &mut Desk, call: Call, filled: Vec<Filled>, progress: &Progress) {
+    fn take_call(&self, desk: &mut Desk, call: &Call, filled: Vec<Filled>, progress: &Progress) {
         let provenance = json!({
             "prompt": self.prompt.template.hash(),
             "shots": call.examples.iter().map(|example| example.name.as_str()).collect::<Vec<_>>(),
@@ -287,7 +287,7 @@ impl Stage<'_> {
                         attributes: &call.attributes,
                         provenance: &provenance,
                     };
-                    let situation = draft::record(slot, *draft, names, &context);
+                    let situation = draft::record(slot, &draft, names, &context);
                     self.accept(desk, situation, &call.attributes);
                 }
             }
@@ -317,10 +317,10 @@ impl Stage<'_> {
 
 /// A hand-written example as a situation, for whoever has to show one before any was made.
 pub fn sample(shot: &Shot, language: &str) -> Situation {
-    let people = shot.draft.personas.len();
-    let slot = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size: people };
+    let size = shot.draft.personas.len();
+    let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size };
     let context = draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null };
-    draft::record(&slot, shot.draft.clone(), None, &context)
+    draft::record(&place, &shot.draft, None, &context)
 }
 
 /// Waits for `first` while the rounds behind it make progress too.

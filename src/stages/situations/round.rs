@@ -80,7 +80,7 @@ impl Prompt {
         };
         let drafts = self.read(call, &first, standard);
         let Some(error) = complaint(&drafts) else { return Ok(drafts.into_iter().map(filled).collect()) };
-        let second = match self.ask(calls, call, 1, Some((&first, error))).await? {
+        let second = match self.ask(calls, call, 1, Some((&first, &error))).await? {
             Answer::Reply(reply) => self.read(call, &reply, standard),
             // What was sound in the first reply is paid for and stays.
             Answer::Refused { .. } | Answer::Failed { .. } => Vec::new(),
@@ -100,7 +100,7 @@ impl Prompt {
         calls: &Calls,
         call: &Call,
         attempt: u32,
-        repair: Option<(&Reply, String)>,
+        repair: Option<(&Reply, &str)>,
     ) -> Result<Answer, Halt> {
         let schema = schema::situations_schema(&self.wanted(call));
         let shown = !calls.enforces_schemas(Role::Situations).await?;
@@ -118,7 +118,7 @@ impl Prompt {
         &self,
         call: &Call,
         schema: Option<&Value>,
-        repair: Option<(&Reply, String)>,
+        repair: Option<(&Reply, &str)>,
     ) -> Result<Vec<Message>, PromptError> {
         let (schema, language_name) = (schema.map(Value::to_string), language::name(&self.language));
         let mut values = self.values(call, schema.as_deref(), &language_name);
@@ -126,7 +126,7 @@ impl Prompt {
             Message::system(self.template.render("system", &values)?),
             Message::user(self.template.render("user", &values)?),
         ];
-        if let Some((reply, error)) = &repair {
+        if let Some((reply, error)) = repair {
             values.error = Some(error);
             messages.push(Message::assistant(reply.text.clone()));
             messages.push(Message::user(self.template.render("repair", &values)?));
