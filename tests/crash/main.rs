@@ -74,7 +74,9 @@ fn crash(draw: &mut Draw, kills: usize, wanted: &std::collections::BTreeMap<Stri
     let extra = log.len() - calls;
     assert!(extra <= killed * CONCURRENCY, "{extra} calls were repeated after {killed} kills");
     let mut times: HashMap<&str, usize> = HashMap::new();
-    log.iter().for_each(|call| *times.entry(call.body.as_str()).or_default() += 1);
+    for call in &log {
+        *times.entry(call.body.as_str()).or_default() += 1;
+    }
     let most = times.values().max().copied().unwrap_or(0);
     assert!(most <= 1 + killed, "one request was sent {most} times");
     let counted = summary["usage"]["calls"].as_u64().expect("a count");
