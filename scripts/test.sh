@@ -16,7 +16,7 @@ cargo clippy "${locked[@]}" --all-targets -- -D warnings
 cargo clippy "${locked[@]}" --no-default-features --lib -- -D warnings
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --document-private-items --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --quiet
 
 step "weights of the embedded model"
 cargo run "${locked[@]}" --quiet -- model pull

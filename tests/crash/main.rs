@@ -2,6 +2,8 @@
 //! what an uninterrupted run makes.
 #![allow(
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot set itself up has nothing to test"
 )]

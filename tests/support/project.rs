@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 #![allow(
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test that cannot set itself up has nothing to test"
 )]

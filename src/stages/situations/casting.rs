@@ -6,9 +6,9 @@
 //!
 //! - `random`: the next so many people of the order.
 //! - `domain`: an anchor, everyone in turn, and people of the same domain: the one the source states, else the one that the
-//!   words of the description tell ([`domains`]). Where too few share it, people of adjacent domains come in, then anyone.
+//!   words of the description tell (`domains`). Where too few share it, people of adjacent domains come in, then anyone.
 //! - `anchor`: an anchor, everyone in turn, and complements who could meet them: someone of the same domain, their counterpart
-//!   (a teacher's student, a doctor's patient, see [`roles`]), someone of an adjacent domain, someone who meets anyone (a
+//!   (a teacher's student, a doctor's patient, see `roles`), someone of an adjacent domain, someone who meets anyone (a
 //!   neighbour, a relative, a bartender). Which of these comes first changes with each time round.
 
 mod domains;
