@@ -32,6 +32,7 @@ impl Display {
             loop {
                 // Looked at before the run is: what it did last must be shown.
                 let last = ended.load(Ordering::Acquire);
+                watch.progress.take_past().into_iter().for_each(|past| stage.ended(past));
                 stage.show(watch.progress.look(), &watch.spend());
                 watch.take_notices().iter().for_each(|notice| stage.printer.note(notice));
                 if last {
@@ -68,14 +69,11 @@ impl StageDisplay {
     }
 
     fn show(&mut self, look: Look, spend: &Spend) {
-        if look.stage != self.last.stage {
-            self.close();
+        if self.bar.is_none() && !look.stage.is_empty() {
             self.since = Instant::now();
-            if !look.stage.is_empty() {
-                let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
-                bar.set_prefix(look.stage);
-                self.bar = Some(bar);
-            }
+            let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
+            bar.set_prefix(look.stage);
+            self.bar = Some(bar);
         }
         self.last = look;
         if let Some(bar) = &self.bar {
@@ -110,15 +108,21 @@ impl StageDisplay {
     }
 
     /// Replaces the bar of a stage by the line that stays.
-    fn close(&mut self) {
-        let Some(bar) = self.bar.take() else { return };
-        bar.finish_and_clear();
-        self.printer.bars().remove(&bar);
-        if self.last.done > 0 {
-            let Look { stage, done, accepted, .. } = self.last;
-            let took = duration(self.since.elapsed().as_secs_f64());
-            self.printer.note(&format!("{stage}: {} of {} accepted, {took}", thousands(accepted), thousands(done)));
+    fn ended(&mut self, past: Look) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+            self.printer.bars().remove(&bar);
         }
+        if past.done > 0 {
+            let Look { stage, done, accepted, .. } = past;
+            let took = duration(self.since.elapsed().as_secs_f64());
+            self.printer.note(&format!("{stage:13} {} of {} accepted, {took}", thousands(accepted), thousands(done)));
+        }
+        self.since = Instant::now();
+    }
+
+    fn close(&mut self) {
+        self.ended(self.last);
     }
 }
 

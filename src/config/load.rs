@@ -140,6 +140,11 @@ pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
     Ok(loaded)
 }
 
+/// Reads the configuration a run has kept. The files it names were copied with it and need not be there any more.
+pub fn kept(path: &Path) -> Result<Config, ConfigError> {
+    Ok(parse(Some(path), &read_text(path)?, &[])?.config)
+}
+
 /// All of [`load`] that needs no other file.
 pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());

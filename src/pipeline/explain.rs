@@ -75,7 +75,7 @@ pub struct Origin {
 /// Explains `id` (a conversation, or a situation) of the run in `path`.
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
-    let config = load::load(Some(&dir.config()), &[])?.config;
+    let config = load::kept(&dir.config())?;
     let inputs = Inputs::read(&dir.inputs())?;
     let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
     let calls = replay(&dir, &config, id, &seen)?;

@@ -40,7 +40,7 @@ pub struct Reason {
 /// Looks at the run in `path`.
 pub fn status(path: &Path) -> Result<Found, RunError> {
     let dir = RunPaths::of_run(path)?;
-    let config = load::load(Some(&dir.config()), &[])?.config;
+    let config = load::kept(&dir.config())?;
     let ended = dir.info()?.and_then(|info| Details::of(&info).ended);
     let budget = Budget::new(&config.budget, &config.models);
     spent(&dir)?.restore(&budget);

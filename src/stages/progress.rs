@@ -8,6 +8,7 @@ pub struct Progress {
     wanted: AtomicU64,
     done: AtomicU64,
     accepted: AtomicU64,
+    past: Mutex<Vec<Look>>,
 }
 
 /// A look at a [`Progress`].
@@ -24,8 +25,9 @@ pub struct Look {
 }
 
 impl Progress {
-    /// A stage begins.
+    /// A stage begins, and the one before it is over.
     pub fn start(&self, stage: &'static str, wanted: u64) {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).push(self.look());
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         self.wanted.store(wanted, Ordering::Relaxed);
         self.done.store(0, Ordering::Relaxed);
@@ -36,6 +38,11 @@ impl Progress {
     pub fn advance(&self, inputs: u64, accepted: u64) {
         self.done.fetch_add(inputs, Ordering::Relaxed);
         self.accepted.store(accepted, Ordering::Relaxed);
+    }
+
+    /// The stages that ended since the last time of asking, as they ended.
+    pub fn take_past(&self) -> Vec<Look> {
+        std::mem::take(&mut self.past.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where things stand.

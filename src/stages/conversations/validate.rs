@@ -224,10 +224,13 @@ fn cut_at_speaker_line(text: &str, scene: &Scene<'_>, mended: &mut Vec<&'static 
     kept.join("\n")
 }
 
-/// Cuts a torn or far too long reply at its last sentence end within the limit.
+/// Cuts a torn or overlong reply at its last sentence end within the limit.
+///
+/// A word target is a wish: what is over it and cannot be cut stays, unless it is a speech.
 fn cut_to_length(text: String, scene: &Scene<'_>, mended: &mut Vec<&'static str>) -> Result<String, Flaw> {
     let limit = scene.words.map(|target| (target as usize) * 2 + 10);
-    let over = limit.is_some_and(|limit| words(&text).len() > limit);
+    let length = words(&text).len();
+    let over = limit.is_some_and(|limit| length > limit);
     if !over && !scene.torn {
         return Ok(text);
     }
@@ -242,7 +245,11 @@ fn cut_to_length(text: String, scene: &Scene<'_>, mended: &mut Vec<&'static str>
         kept.push_str(sentence);
     }
     if kept.trim().is_empty() {
-        return Err(if scene.torn { Flaw::Torn } else { Flaw::TooLong });
+        return match scene.words {
+            _ if scene.torn => Err(Flaw::Torn),
+            Some(target) if length > (target as usize) * 3 + 40 => Err(Flaw::TooLong),
+            _ => Ok(text),
+        };
     }
     mended.push(if scene.torn { "torn" } else { "too_long" });
     Ok(kept.trim_end().to_owned())
@@ -411,6 +418,11 @@ mod tests {
         let short = Scene { words: Some(2), ..scene() };
         let long = "We wait. Then ".to_owned() + &(0..40).map(|n| format!("w{n} ")).collect::<String>();
         assert_eq!(examine(&long, &short).unwrap().text, "We wait.");
+        let speech: String = (0..50).map(|n| format!("w{n} ")).collect();
+        assert_eq!(examine(&speech, &short), Err(Flaw::TooLong));
+        assert!(
+            examine("We wait here until somebody comes along and lets us out of this lift, all right?", &short).is_ok()
+        );
     }
 
     #[test]
