@@ -74,7 +74,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   convogen pipeline run
   convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
-  convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   reuse what still applies";
+  convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record";
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
@@ -102,7 +102,7 @@ pub struct RunArgs {
     /// Where the run lives, in place of the one in the configuration
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Start from another run: reuse its sealed stages and recorded replies where they still apply
+    /// Start from another run: use its recorded replies wherever the same is asked
     #[arg(long, value_name = "OLD_RUN")]
     pub fork: Option<PathBuf>,
     /// Try again what failed in earlier attempts at this run
@@ -261,8 +261,7 @@ mod tests {
               --set <KEY=VALUE>   Set one key for this run: a dotted key and a YAML value, such as
                                   conversations.turns.max=12
               --run-dir <DIR>     Where the run lives, in place of the one in the configuration
-              --fork <OLD_RUN>    Start from another run: reuse its sealed stages and recorded replies where
-                                  they still apply
+              --fork <OLD_RUN>    Start from another run: use its recorded replies wherever the same is asked
               --retry-failed      Try again what failed in earlier attempts at this run
               --accept-partial    When the budget is reached, finish with what is there
               --offline           No network but this machine; weights that are missing are an error
@@ -276,7 +275,7 @@ mod tests {
         Examples:
           convogen pipeline run
           convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
-          convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   reuse what still applies
+          convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record
         "##);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{ConfigArgs, RunArgs, StatusArgs, VerifyArgs};
+use super::args::{RunArgs, StatusArgs, VerifyArgs};
 use super::failure::{Exit, Failure};
 use super::output::{Printer, table};
 use super::progress::{Display, duration, thousands};
@@ -15,6 +15,7 @@ use super::telemetry::Telemetry;
 use crate::config::Provider;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Loaded};
+use crate::llm::control::Control;
 use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::{Status, Summary};
@@ -38,7 +39,8 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
     let environment = environment(printer)?;
     let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
-    if uses_embedded(&loaded) && !args.offline {
+    // A finished run needs no model; one that is offline says itself what is missing.
+    if uses_embedded(&loaded) && !args.offline && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;
     }
     let options = Options {
@@ -53,14 +55,27 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     // A run without a log is still a run; whatever keeps the log from being written stops the journal too.
     let watch = Arc::new(Watch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
     let display = Display::start(&watch, printer);
-    let result = block_on(make(&loaded, &environment, &options, &watch, printer));
+    let result = block_on(async {
+        tokio::spawn(heed_signals(Arc::clone(&watch.control), printer.clone()));
+        run::run(&loaded, &environment, &options, &watch).await
+    })?;
     display.finish();
-    let ended = result?.map_err(|error| advised(error, &args.config, &run_dir))?;
-    conclude(&ended, printer);
-    if args.json {
-        printer.json(&json!(ended.summary))?;
+    match result {
+        Ok(ended) => {
+            conclude(&ended, printer);
+            if args.json {
+                printer.json(&json!(ended.summary))?;
+            }
+            Ok(ended.exit_code)
+        }
+        Err(error) => {
+            // Scripts get the same object however a run ends, as long as there is a run.
+            if let (true, Ok(found)) = (args.json, status::status(&run_dir)) {
+                printer.json(&json!(found.summary))?;
+            }
+            Err(advised(error, &run_dir))
+        }
     }
-    Ok(ended.exit_code)
 }
 
 fn uses_embedded(loaded: &Loaded) -> bool {
@@ -92,45 +107,40 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(result)
 }
 
-/// Runs until the end, or until a signal: the first lets calls in flight finish, the second does not.
-async fn make(
-    loaded: &Loaded,
-    environment: &Environment,
-    options: &Options,
-    watch: &Watch,
-    printer: &Printer,
-) -> Result<Ended, RunError> {
+/// The first signal lets calls in flight finish, the second does not wait; nor does the first for more than [`DRAIN`].
+///
+/// A task of its own, so that a stage that computes does not keep it from being heard.
+async fn heed_signals(control: Arc<Control>, printer: Printer) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
-        return run::run(loaded, environment, options, watch).await;
+        return;
     };
-    let mut work = Box::pin(run::run(loaded, environment, options, watch));
     tokio::select! {
-        result = &mut work => return result,
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    watch.control.stop(Halt::Interrupted);
+    control.stop(Halt::Interrupted);
     printer.note("stopping once the calls in flight have ended; Ctrl-C again stops at once, just as safely");
     tokio::select! {
-        result = &mut work => result,
-        _ = interrupt.recv() => Err(RunError::Halted(Halt::Interrupted)),
-        _ = terminate.recv() => Err(RunError::Halted(Halt::Interrupted)),
-        () = tokio::time::sleep(DRAIN) => Err(RunError::Halted(Halt::Interrupted)),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = tokio::time::sleep(DRAIN) => {}
     }
+    exit_now();
 }
 
-/// The failure with the command that goes on, where one does.
-fn advised(error: RunError, config: &ConfigArgs, run_dir: &Path) -> Failure {
-    let again = match &config.config {
-        Some(file) => format!("convogen pipeline run -c {}", file.display()),
-        None => "convogen pipeline run".to_owned(),
-    };
+/// Ends the process as a kill would: what counts is on disk already.
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "the one place where nothing may be waited for")]
+fn exit_now() -> ! {
+    std::process::exit(i32::from(Exit::Interrupted as u8))
+}
+
+/// The failure, with a word on what is kept where the run can go on.
+fn advised(error: RunError, run_dir: &Path) -> Failure {
     let resumable = matches!(error.exit_code(), 6 | 7 | 130);
     let failure = Failure::from(error);
-    if resumable && failure.hint.is_none() {
-        let kept =
-            format!("everything received so far is kept in {}; the same command goes on: {again}", run_dir.display());
+    if resumable && failure.hint.is_none() && run_dir.join("journal").is_dir() {
+        let kept = format!("what was received is kept in {}; the same command goes on with it", run_dir.display());
         return failure.with_hint(kept);
     }
     failure
@@ -193,6 +203,9 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         printer.json(&json!(found.summary))?;
     } else {
         printer.data(&report(&found.summary))?;
+        if let Some(at_work) = &found.at_work {
+            printer.data(at_work)?;
+        }
         for reason in &found.reasons {
             printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;
         }

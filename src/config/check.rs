@@ -133,7 +133,7 @@ impl Findings<'_> {
         for (name, share) in splits {
             let key = format!("compile.splits.{name}");
             self.require(is_split_name(name), &key, || {
-                "a split's name is lower-case letters, digits, - and _, a letter first".to_owned()
+                "a split's name is lower-case letters, digits and _, a letter first, at most 64 characters".to_owned()
             });
             self.require(*share > 0.0, &key, || format!("{share} is no share; above 0"));
         }
@@ -289,8 +289,10 @@ fn is_language_tag(tag: &str) -> bool {
 }
 
 fn is_split_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+    // A subset of what the dataset's readers take as part of a file name.
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn is_variable_name(name: &str) -> bool {

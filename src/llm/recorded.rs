@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::budget::{Budget, Estimate, Exhausted};
+use super::budget::{Budget, Estimate, Exhausted, Reservation};
 use super::control::Control;
 use super::limiter::Limiter;
 use super::retry::{Decision, Retry};
@@ -27,6 +27,8 @@ use crate::store::journal::{Archive, Entry, Journal, JournalError, Kind};
 
 /// Part of every key: a change to what keys are made of gets a new number.
 const KEY_FORMAT: &str = "convogen reply key v1";
+/// The reason of items whose calls used up their attempts.
+const NO_ANSWER: &str = "no_answer";
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
 
@@ -318,9 +320,20 @@ impl Calls {
             key = crate::record::content_hash([first.as_str(), &time.to_string()]);
         }
         Ok(match failed {
-            Some(answer) if !self.retry_failed => Recorded::Answer(answer),
+            Some(answer) if !self.asks_again(site.role, &answer) => Recorded::Answer(answer),
             _ => Recorded::Nothing { key },
         })
+    }
+
+    /// Whether a recorded failure is no answer for this process.
+    ///
+    /// A probe that an endpoint turned down is an answer for ever: another verdict would change what was asked of
+    /// everything after it. A probe that nobody answered told nothing.
+    fn asks_again(&self, role: Role, failed: &Answer) -> bool {
+        match (role, failed) {
+            (Role::Probe, Answer::Failed { reason, .. }) => reason == NO_ANSWER,
+            _ => self.retry_failed,
+        }
     }
 
     /// The reply with this key in this run, or in the one it was forked from.
@@ -373,6 +386,11 @@ impl Calls {
                     None => return Err(Halt::NotRecorded { item: site.item.to_owned() }),
                 },
             };
+            if let Answer::Failed { reason, message } = &answer
+                && reason == NO_ANSWER
+            {
+                return Err(self.control.stop(Halt::Endpoint { message: message.clone() }));
+            }
             if let Answer::Reply(reply) = answer {
                 let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
                 if value.is_some_and(|value| value == json!({"verdict": "structured"})) {
@@ -400,7 +418,7 @@ impl Calls {
         loop {
             requests += 1;
             let sent = Instant::now();
-            let result = self.send(line, model, site, request, wire, key, intent).await?;
+            let (result, reservation) = self.send(line, model, site, request, wire, key, intent).await?;
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
@@ -411,6 +429,10 @@ impl Calls {
             };
             let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
             self.write(Kind::Reply, key, site, &recorded).await?;
+            // Only now does it count: what is not durable affects no budget and no figure.
+            if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
+                reservation.settle(reply.usage);
+            }
             self.judge_refusals(&recorded.answer)?;
             return Ok(recorded.answer);
         }
@@ -439,7 +461,7 @@ impl Calls {
                 }
                 Decision::GiveUp => {
                     self.alive(line.limiter.gave_up())?;
-                    Ok(Some(Answer::Failed { reason: "no_answer".to_owned(), message: error.to_string() }))
+                    Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
                 }
             },
         }
@@ -449,7 +471,8 @@ impl Calls {
         verdict.map_err(|broken| self.control.stop(Halt::Endpoint { message: broken.to_string() }))
     }
 
-    /// One request: place, reservation, intent, attempt, settlement.
+    /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,
+    /// that of any other outcome here.
     #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
@@ -460,7 +483,7 @@ impl Calls {
         wire: Structured,
         key: &str,
         intent: RecordedIntent,
-    ) -> Result<Result<Reply, AttemptError>, Halt> {
+    ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
         let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
         let reserved = self.budget.reserve(site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
@@ -472,25 +495,22 @@ impl Calls {
         drop(permit);
         line.limiter.observe(&result);
         let error = match &result {
-            Ok(reply) => {
-                reservation.settle(reply.usage);
-                return Ok(result);
-            }
+            Ok(_) => return Ok((result, Some(reservation))),
             Err(error) => error,
         };
         // A filter may have looked at a finished completion, which is billed.
         let maybe_billed =
             matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
+        if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
+            let reject = RecordedReject { error: error.to_string(), maybe_billed };
+            self.write(Kind::Reject, key, site, &reject).await?;
+        }
         if maybe_billed {
             reservation.lost();
         } else {
             reservation.release();
         }
-        if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
-            let reject = RecordedReject { error: error.to_string(), maybe_billed };
-            self.write(Kind::Reject, key, site, &reject).await?;
-        }
-        Ok(result)
+        Ok((result, None))
     }
 
     async fn write<B: Serialize + Sync>(&self, kind: Kind, key: &str, site: &Site<'_>, body: &B) -> Result<(), Halt> {

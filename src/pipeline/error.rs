@@ -111,6 +111,7 @@ impl RunError {
             Self::Inputs(_) | Self::NotFound { .. } => 2,
             Self::Personas(error) => error.exit_code(),
             Self::Casting(error) => error.exit_code(),
+            Self::Import(ImportError::Read { .. }) => 7,
             Self::Import(_) => 3,
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => 5,

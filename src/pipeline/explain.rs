@@ -142,7 +142,10 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
     let (seen, id) = (Arc::clone(seen), id.to_owned());
     let tap = move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
         // A call for situations has the id of its first ones without the index.
-        if site.item == id || (site.stage == "situations" && id.starts_with(site.item)) {
+        if site.item == id
+            || (site.stage == "situations"
+                && id.strip_prefix(site.item).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+        {
             let call = Call {
                 stage: site.stage.to_owned(),
                 item: site.item.to_owned(),

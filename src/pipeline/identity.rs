@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ use crate::store::{fs, part};
 pub struct Identity {
     settings: BTreeMap<Stage, BTreeMap<String, Value>>,
     texts: BTreeMap<String, String>,
+    /// Whether people come from a file of the user's; which one is judged by content.
+    own_personas: bool,
 }
 
 /// The imported file as it was when it was read.
@@ -38,6 +40,10 @@ pub struct Source {
 pub struct Details {
     /// The imported file, once it was read.
     pub source: Option<Source>,
+    /// The run this one was forked from: its replies are used on every resume.
+    pub fork: Option<PathBuf>,
+    /// SHA-256 of the dataset's manifest, once it was compiled.
+    pub dataset: Option<String>,
     /// How the run ended; `null` while it has not.
     pub ended: Option<Status>,
 }
@@ -56,13 +62,15 @@ impl Identity {
     /// The identity of a run with this configuration and these texts.
     pub fn of(config: &Config, inputs: &Inputs) -> Self {
         let settings = Stage::ALL.into_iter().map(|stage| (stage, fingerprint::semantic_of(config, stage))).collect();
-        Self { settings, texts: inputs.hashes() }
+        Self { settings, texts: inputs.hashes(), own_personas: config.personas.source.is_some() }
     }
 
     /// Settings and texts by name, as they are compared and shown.
     pub fn fields(&self) -> BTreeMap<String, Value> {
         let settings = self.settings.values().flatten().map(|(key, value)| (key.clone(), value.clone()));
-        settings.chain(self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)))).collect()
+        let texts = self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)));
+        let personas = if self.own_personas { "a file" } else { "built in" };
+        settings.chain(texts).chain([("personas.source".to_owned(), json!(personas))]).collect()
     }
 
     /// The fingerprint of a stage: its settings, its texts, the file it imports (by SHA-256), and the stage before it.
@@ -144,9 +152,28 @@ pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunE
     amend(dir, |details| details.source = Some(source))
 }
 
-/// Notes how the run ended.
-pub fn record_end(dir: &RunDir, status: Status) -> Result<(), RunError> {
-    amend(dir, |details| details.ended = Some(status))
+/// Notes how the run ended, and what its dataset is.
+pub fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Result<(), RunError> {
+    amend(dir, |details| {
+        details.ended = Some(status);
+        details.dataset = dataset;
+    })
+}
+
+/// The run whose replies this one uses: the one named now, else the one it was begun with.
+pub fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunError> {
+    if let Some(old) = named {
+        amend(dir, |details| details.fork = Some(old.to_owned()))?;
+        return Ok(Some(old.to_owned()));
+    }
+    let kept = details(dir)?.fork;
+    // What was used of it is in this run's own journal by now; what was not is lost with it.
+    Ok(kept.filter(|old| old.is_dir()))
+}
+
+/// What is kept of the run in `dir`.
+pub fn details(dir: &RunDir) -> Result<Details, RunError> {
+    Ok(dir.info()?.map(|info| Details::of(&info)).unwrap_or_default())
 }
 
 fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {

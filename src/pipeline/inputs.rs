@@ -90,7 +90,7 @@ impl Inputs {
         let mut texts = BTreeMap::new();
         for (prefix, folder) in [("", folder.to_owned()), (SHOTS, folder.join(SHOTS))] {
             let names = if folder.is_dir() { fs::list_files(&folder)? } else { Vec::new() };
-            for name in names {
+            for name in names.into_iter().filter(|name| !name.ends_with(".jsonl")) {
                 texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
             }
         }

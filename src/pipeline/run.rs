@@ -120,6 +120,7 @@ pub async fn run(
     if let Some(opened) = &watch.opened {
         opened(&path);
     }
+    let fork = identity::fork(&dir, options.fork.as_deref())?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let journal = Arc::new(open_journal(&dir, &budget, watch)?);
     let _ = watch.budget.set(Arc::clone(&budget));
@@ -138,7 +139,7 @@ pub async fn run(
         accept_partial: options.accept_partial,
         watch,
         calls: Calls {
-            inherited: options.fork.as_deref().map(|old| Archive::open(&old.join("journal"))).transpose()?,
+            inherited: fork.map(|old| Archive::open(&old.join("journal"))).transpose()?,
             journal: Some(Arc::clone(&journal)),
             budget: Arc::clone(&budget),
             lines: models::lines(&config, models)?,
@@ -148,33 +149,35 @@ pub async fn run(
             tap: None,
         },
     };
-    let (outcomes, example) = steps.run().await?;
-    let status = outcomes.status(&config);
-    identity::record_end(&dir, status)?;
+    let made = steps.run().await?;
+    let status = made.outcomes.status(&config);
+    identity::record_end(&dir, status, made.dataset)?;
     let summary = Summary {
         run_dir: path,
         status,
-        stages: outcomes.by_stage(),
+        stages: made.outcomes.by_stage(),
         usage: Spend::of(&budget),
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
-    Ok(Ended { exit_code: status.exit_code(), summary, example })
+    Ok(Ended { exit_code: status.exit_code(), summary, example: made.example })
 }
 
 /// Opens the journal and rebuilds from it what was spent.
 fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<Journal, RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
-    let (journal, _) =
-        Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
+    let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
+    let (journal, recovered) = opened;
+    for conflict in &recovered.conflicts {
+        watch.notice(format!("the journal holds two different replies to one call; the first counts: {conflict:?}"));
+    }
     spent.restore(budget);
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
     if !open.is_empty() {
-        let shown = open.iter().take(8).copied().collect::<Vec<_>>().join(", ");
-        let more = if open.len() > 8 { ", …" } else { "" };
+        let items = open.join(", ");
         watch.notice(format!(
-            "{} calls were in flight when the run last ended: they are made again and may have been billed ({shown}{more})",
+            "{} calls were in flight when the run last ended; they are made again and may have been billed: {items}",
             open.len()
         ));
     }

@@ -11,7 +11,7 @@ use super::error::RunError;
 use crate::config::fingerprint::Stage;
 use crate::record::arrow::Row;
 use crate::record::{Dropped, Tally, parquet};
-use crate::store::checkpoint::{self, Manifest, SealedStage, StageDir};
+use crate::store::checkpoint::{self, CheckpointError, Manifest, SealedStage, StageDir};
 use crate::store::run::RunPaths;
 
 /// Where a stage is sealed, and what it was made from.
@@ -61,6 +61,11 @@ impl Seal {
     /// The stage as it was sealed, or nothing if it was not.
     pub(super) fn open<R: DeserializeOwned>(&self) -> Result<Option<Sealed<R>>, RunError> {
         let Some(sealed) = SealedStage::open(&self.folder)? else { return Ok(None) };
+        if sealed.manifest().upstream != self.upstream {
+            let path = self.folder.join(checkpoint::MANIFEST);
+            let problem = "it was made from another stage than the one that is there".to_owned();
+            return Err(CheckpointError::Damaged { path, problem }.into());
+        }
         let rows = sealed.rows::<R>("part-00000.jsonl")?.collect::<Result<Vec<_>, _>>()?;
         let tally = tally(&sealed.manifest().counts);
         Ok(Some(Sealed { rows, tally, hash: sealed.manifest_hash().to_owned() }))

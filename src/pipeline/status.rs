@@ -14,7 +14,7 @@ use crate::llm::budget::Budget;
 use crate::llm::recorded::Spent;
 use crate::record::{Dropped, Tally};
 use crate::store::checkpoint::SealedStage;
-use crate::store::journal;
+use crate::store::journal::{self, Kind};
 use crate::store::run::RunPaths;
 
 /// A run as it stands.
@@ -24,6 +24,8 @@ pub struct Found {
     pub summary: Summary,
     /// Why inputs were dropped, most frequent first within a stage.
     pub reasons: Vec<Reason>,
+    /// What the journal says of the stage that is not sealed yet.
+    pub at_work: Option<String>,
 }
 
 /// How often a stage dropped inputs for one reason.
@@ -43,7 +45,8 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     let config = load::kept(&dir.config())?;
     let ended = dir.info()?.and_then(|info| Details::of(&info).ended);
     let budget = Budget::new(&config.budget, &config.models);
-    spent(&dir)?.restore(&budget);
+    let journaled = read_journal(&dir)?;
+    journaled.spent.restore(&budget);
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
     for (stage, folder) in
@@ -64,14 +67,49 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         wall_s: 0.0,
         cpu_s: 0.0,
     };
-    Ok(Found { summary, reasons })
+    let at_work = journaled.at_work(&dir)?;
+    Ok(Found { summary, reasons, at_work })
 }
 
-/// What the journal says was spent.
-fn spent(dir: &RunPaths) -> Result<Spent, RunError> {
-    let mut spent = Spent::default();
-    journal::scan(&dir.journal(), |entry| spent.add(entry))?;
-    Ok(spent)
+/// Whether the run in `path` ended; not when there is none.
+pub fn is_finished(path: &Path) -> bool {
+    let info = RunPaths::of_run(path).and_then(|paths| paths.info());
+    info.is_ok_and(|info| info.is_some_and(|info| Details::of(&info).ended.is_some()))
+}
+
+/// What the journal of a run says.
+#[derive(Default)]
+struct Journaled {
+    spent: Spent,
+    /// Replies by item.
+    replies: BTreeMap<String, u64>,
+}
+
+fn read_journal(dir: &RunPaths) -> Result<Journaled, RunError> {
+    let mut journaled = Journaled::default();
+    journal::scan(&dir.journal(), |entry| {
+        journaled.spent.add(entry);
+        if entry.kind == Kind::Reply {
+            *journaled.replies.entry(entry.item.as_deref().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+    })?;
+    Ok(journaled)
+}
+
+impl Journaled {
+    /// A line on the first stage that makes calls and is not sealed.
+    fn at_work(&self, dir: &RunPaths) -> Result<Option<String>, RunError> {
+        let stages = [("situations", "s-", dir.situations()), ("conversations", "c-", dir.conversations())];
+        for (stage, prefix, folder) in stages {
+            if SealedStage::open(&folder)?.is_none() {
+                let items = self.replies.iter().filter(|(item, _)| item.starts_with(prefix));
+                let (begun, replies) = items.fold((0, 0), |(begun, replies), (_, count)| (begun + 1, replies + count));
+                let what = if stage == "situations" { "calls" } else { "conversations" };
+                return Ok(Some(format!("{stage} at work: {begun} {what} with {replies} replies recorded")));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<Reason>, RunError> {

@@ -24,8 +24,9 @@ use crate::stages::personas::{self, People};
 use crate::stages::situations::casting::Cast;
 use crate::stages::situations::import::{self, Import};
 use crate::stages::situations::{self, Made};
+use crate::store::fs;
+use crate::store::part::{self, JsonlWriter};
 use crate::store::run::RunDir;
-use crate::store::{fs, part};
 
 /// The personas that are used when the configuration names none.
 const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
@@ -41,6 +42,16 @@ pub(super) struct Steps<'a> {
     pub(super) accept_partial: bool,
     pub(super) watch: &'a Watch,
     pub(super) calls: Calls,
+}
+
+/// A run whose stages are all sealed.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) outcomes: Outcomes,
+    /// Id and split of a conversation worth looking at.
+    pub(super) example: Option<(String, String)>,
+    /// SHA-256 of the dataset's manifest; nothing where there was no record to compile.
+    pub(super) dataset: Option<String>,
 }
 
 /// How the inputs of the three stages ended.
@@ -75,15 +86,15 @@ impl Outcomes {
 
 impl Steps<'_> {
     /// Runs what is not sealed yet, then compiles.
-    pub(super) async fn run(&self) -> Result<(Outcomes, Option<(String, String)>), RunError> {
+    pub(super) async fn run(&self) -> Result<Finished, RunError> {
         let personas = self.personas()?;
         let situations = self.situations(&personas).await?;
         let conversations = self.conversations(&situations).await?;
         let outcomes =
             Outcomes { personas: personas.tally, situations: situations.tally, conversations: conversations.tally };
-        self.compile(&personas, &situations, &conversations, outcomes)?;
+        let dataset = self.compile(&personas, &situations, &conversations, outcomes)?;
         let example = conversations.rows.first().map(|row| (row.id.clone(), row.split.clone()));
-        Ok((outcomes, example))
+        Ok(Finished { outcomes, example, dataset })
     }
 
     fn seal(&self, stage: Stage, upstream: Option<&str>) -> Seal {
@@ -119,6 +130,7 @@ impl Steps<'_> {
         if let Some(path) = &self.source {
             identity::record_source(self.dir, path, &people.input.sha256)?;
         }
+        self.keep_inputs(&people.accepted)?;
         seal.fingerprint = self.identity.stage(Stage::Personas, Some(&people.input.sha256), None);
         seal_personas(&seal, &people)
     }
@@ -142,7 +154,7 @@ impl Steps<'_> {
             self.stopped()?;
         }
         let tally = made.tally();
-        let inputs = tally.total();
+        let inputs = made.inputs;
         let (duplicates, summary) = dedup::report(made.duplicates);
         let hash = seal.seal(&Product {
             rows: &made.accepted,
@@ -236,6 +248,16 @@ impl Steps<'_> {
         sorted
     }
 
+    /// The personas used, beside the prompts and shots.
+    fn keep_inputs(&self, people: &[Persona]) -> Result<(), RunError> {
+        let mut rows = JsonlWriter::create(&self.dir.paths().inputs(), "personas.jsonl")?;
+        for person in people {
+            rows.push(&json!({"id": person.id, "persona": person.persona, "source": person.source}))?;
+        }
+        rows.finish()?;
+        Ok(())
+    }
+
     /// Why the run stopped; nothing if the budget did and what is there is to be sealed.
     fn stopped(&self) -> Result<(), RunError> {
         match self.calls.control.take_reason() {
@@ -255,8 +277,15 @@ impl Steps<'_> {
         situations: &Sealed<Situation>,
         conversations: &Sealed<Conversation>,
         outcomes: Outcomes,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<String>, RunError> {
         self.watch.progress.start("compile", 0);
+        if let Some(hash) = self.compiled()? {
+            return Ok(Some(hash));
+        }
+        if personas.rows.is_empty() && situations.rows.is_empty() && conversations.rows.is_empty() {
+            self.watch.notice("nothing was accepted, so there is no dataset");
+            return Ok(None);
+        }
         let config = fingerprint::public_yaml(self.config)?;
         let stages = [
             ("personas", outcomes.personas),
@@ -276,11 +305,22 @@ impl Steps<'_> {
             outcomes: &stages,
         };
         // Made beside and swapped in whole, so that a dataset is never half there.
-        let folder = self.dir.paths().root().join(format!(".tmp-{}-dataset", std::process::id()));
+        let folder = self.dir.paths().dataset_draft();
         fs::discard_dir(&folder)?;
         fs::create_dir_all(&folder)?;
-        compile::compile(&folder, input)?;
-        Ok(fs::replace_dir(&folder, &self.dir.paths().dataset())?)
+        let compiled = compile::compile(&folder, input)?;
+        fs::replace_dir(&folder, &self.dir.paths().dataset())?;
+        Ok(Some(compiled.manifest_sha256))
+    }
+
+    /// The dataset's hash if it is the one this run made: what a user has put beside it stays.
+    fn compiled(&self) -> Result<Option<String>, RunError> {
+        let path = self.dir.paths().dataset().join("manifest.json");
+        let made = identity::details(self.dir)?.dataset;
+        match (made, path.is_file()) {
+            (Some(made), true) if part::hash_file(&path)?.1 == made => Ok(Some(made)),
+            _ => Ok(None),
+        }
     }
 
     fn model_uses(&self) -> Vec<ModelUse> {

@@ -44,6 +44,7 @@ pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError>
             Err(error) => found.damage.push(error.to_string()),
         }
     }
+    presence(&dir, &mut found)?;
     dataset(&dir, &mut found)?;
     if let Some(new) = salvage {
         found.salvaged = Some(save(&dir, new)?);
@@ -65,6 +66,25 @@ fn save(dir: &RunPaths, new: &Path) -> Result<String, RunError> {
     target.write_info(&RunInfo { details, ..info })?;
     let (replies, new) = (saved.replies, new.display());
     Ok(format!("{replies} replies were saved into {new}; `convogen pipeline run … --run-dir {new}` goes on with them"))
+}
+
+/// What a run that ended must have, and the texts it was made from.
+fn presence(dir: &RunPaths, found: &mut Verified) -> Result<(), RunError> {
+    let Some(info) = dir.info()? else { return Ok(()) };
+    let details = Details::of(&info);
+    if details.ended.is_some() {
+        let dataset = details.dataset.as_ref().map(|_| dir.dataset().join("manifest.json"));
+        let stages = [dir.personas(), dir.situations(), dir.conversations()].map(|folder| folder.join("manifest.json"));
+        let missing = stages.into_iter().chain(dataset).filter(|path| !path.is_file());
+        found.damage.extend(missing.map(|path| format!("{} is missing", path.display())));
+    }
+    for (name, hash) in Inputs::read(&dir.inputs())?.hashes() {
+        found.files += 1;
+        if info.fingerprints.get(&format!("inputs/{name}")) != Some(&json!(hash)) {
+            found.damage.push(format!("{} is not what the run was made from", dir.inputs().join(&name).display()));
+        }
+    }
+    Ok(())
 }
 
 /// Compares the dataset with its own manifest.

@@ -192,8 +192,10 @@ impl<'a> Script<'a> {
         let Some(person) = self.situation.personas.get(speaker) else { return Ok(String::new()) };
         // Without the persona: quoting one's own life is a recital at worst, not a leak.
         let bare = Values { name: &person.name, language_name: &self.language_name, ..Values::default() };
-        let sections = ["agent_first_system", "shared_prefix_system", "agent_first_turn", "repair"];
-        let texts = sections.iter().map(|section| self.prompts.speaker.render(section, &bare));
+        let sections =
+            ["agent_first_system", "shared_prefix_system", "agent_first_turn", "shared_prefix_turn", "repair"];
+        let speaker = sections.iter().map(|section| self.prompts.speaker.render(section, &bare));
+        let texts = speaker.chain(FUSED_SECTIONS.iter().map(|section| self.prompts.fused.render(section, &bare)));
         Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
     }
 

@@ -57,7 +57,7 @@ pub enum Held {
 
 /// The id of the `replicate`-th conversation on a situation.
 pub fn item_id(situation_id: &str, replicate: u64) -> String {
-    format!("c-{situation_id}-{replicate}")
+    format!("c-{situation_id}-{replicate:03}")
 }
 
 impl Stage<'_> {
@@ -156,7 +156,7 @@ impl Talk<'_> {
 
     /// Whether the conversation may be over once the turn to come is spoken.
     fn may_end(&self) -> bool {
-        self.index() + 1 >= self.settings.turns.min
+        self.settings.ending == Ending::Agreed && self.index() + 1 >= self.settings.turns.min
     }
 
     fn is_last(&self) -> bool {
@@ -295,7 +295,7 @@ impl Talk<'_> {
     fn take(&mut self, speaker: usize, selected_by: &'static str, line: Line) {
         let index = self.index();
         let vote = self.may_end() && (line.end || validate::is_closing(&line.text));
-        if vote && self.settings.ending == Ending::Agreed {
+        if vote {
             self.votes.push((index, speaker));
         }
         let addressee = selection::addressed(&line.text, &self.everyone(), speaker);

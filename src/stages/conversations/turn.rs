@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Talk;
 use super::agents::TurnPrompt;
 use super::validate::{self, Flaw, Scene};
-use crate::config::{Ending, SpeakerSelection};
+use crate::config::SpeakerSelection;
 use crate::llm::recorded::{Answer, Halt, Site};
 use crate::llm::{Finish, ReplyFormat, Role};
 use crate::record::Outcome;
@@ -129,7 +129,7 @@ impl Talk<'_> {
             instructions: self.instructions.get(speaker).map_or("", String::as_str),
             words,
             torn,
-            must_go_on: !self.may_end() || (self.settings.ending == Ending::MaxOnly && !self.is_last()),
+            must_go_on: !self.may_end() && !self.is_last(),
         })
     }
 

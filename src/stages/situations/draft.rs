@@ -23,14 +23,9 @@ pub(super) fn proposed_names(draft: &Draft) -> Vec<(String, String)> {
 
 /// The record of `draft`. `names` replace the ones the model gave, wherever they stand.
 pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, context: &Context<'_>) -> Situation {
-    let renames: Vec<(String, String)> = draft
-        .personas
-        .iter()
-        .zip(names.unwrap_or_default())
-        .filter(|(person, name)| person.name != *name)
-        .map(|(person, name)| (person.name.clone(), name))
-        .collect();
-    let mend = |text: &str| renames.iter().fold(text.to_owned(), |text, (old, new)| rename(&text, old, new));
+    let names = names.unwrap_or_else(|| draft.personas.iter().map(|person| person.name.clone()).collect());
+    let renames = Renames::of(draft, &names);
+    let mend = |text: &str| renames.apply(text);
     let personas: Vec<Participant> = draft
         .personas
         .iter()
@@ -40,7 +35,7 @@ pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, con
             let invented = || person.persona.as_deref().map(mend).unwrap_or_default();
             Participant {
                 id: given.map_or_else(|| format!("{}-p{}", slot.id, at + 1), |given| given.id.clone()),
-                name: mend(&person.name),
+                name: names.get(at).unwrap_or(&person.name).clone(),
                 description: mend(&person.description),
                 persona: given.map_or_else(invented, |given| given.persona.clone()),
                 stance: person.stance.as_deref().map(mend),
@@ -88,47 +83,96 @@ pub(super) fn split_of(seed: u64, id: &str, splits: &BTreeMap<String, f64>) -> S
     drawn.and_then(|at| names.get(at)).map_or_else(|| "train".to_owned(), |name| (*name).clone())
 }
 
-/// Replaces a name, and its first word where that stands alone, as whole words.
-fn rename(text: &str, old: &str, new: &str) -> String {
-    let whole = replace_word(text, old, new);
-    let first = |name: &str| name.split(' ').next().unwrap_or(name).to_owned();
-    if first(old) == old { whole } else { replace_word(&whole, &first(old), &first(new)) }
+/// What to write instead of which name. All replacements are made at once, so that one cannot undo another.
+struct Renames<'a> {
+    /// Longest first: a full name wins over the first name within it.
+    forms: Vec<(&'a str, &'a str)>,
 }
 
-fn replace_word(text: &str, old: &str, new: &str) -> String {
-    if old.is_empty() {
-        return text.to_owned();
+impl<'a> Renames<'a> {
+    /// Full names, and first names that only one person of the draft has.
+    fn of(draft: &'a Draft, names: &'a [String]) -> Self {
+        let first = |name: &'a str| name.split(' ').next().unwrap_or(name);
+        let mut forms: Vec<(&str, &str)> = Vec::new();
+        for (person, name) in draft.personas.iter().zip(names).filter(|(person, name)| person.name != **name) {
+            forms.push((&person.name, name));
+            let short = first(&person.name);
+            let alone = draft.personas.iter().filter(|other| first(&other.name) == short).count() == 1;
+            if alone && short != person.name {
+                forms.push((short, first(name)));
+            }
+        }
+        forms.retain(|(old, _)| !old.is_empty());
+        forms.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
+        Self { forms }
     }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut before: Option<char> = None;
-    while let Some(at) = rest.find(old) {
-        let (head, tail) = rest.split_at(at);
-        let after = tail.get(old.len()..).unwrap_or_default();
-        let left = head.chars().next_back().or(before);
-        let glued = |c: Option<char>| old.is_ascii() && c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        out.push_str(head);
-        out.push_str(if glued(left) || glued(after.chars().next()) { old } else { new });
-        before = old.chars().next_back();
-        rest = after;
+
+    fn apply(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut before: Option<char> = None;
+        let mut rest = text;
+        while let Some(next) = rest.chars().next() {
+            let found = self.forms.iter().find(|(old, _)| stands_alone(before, rest, old));
+            let (written, used) = found.map_or((None, next.len_utf8()), |(old, new)| (Some(*new), old.len()));
+            let (head, tail) = rest.split_at(used);
+            out.push_str(written.unwrap_or(head));
+            before = head.chars().next_back();
+            rest = tail;
+        }
+        out
     }
-    out.push_str(rest);
-    out
+}
+
+/// Whether `rest` begins with `name` as a whole word; scripts without spaces have no such boundary.
+fn stands_alone(before: Option<char>, rest: &str, name: &str) -> bool {
+    let glued = |c: Option<char>| name.is_ascii() && c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    rest.strip_prefix(name).is_some_and(|after| !glued(before) && !glued(after.chars().next()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::draft::Person;
+
+    fn draft(names: &[&str]) -> Draft {
+        let personas = names.iter().map(|name| Person {
+            name: (*name).to_owned(),
+            persona: None,
+            description: String::new(),
+            stance: None,
+            goal: None,
+        });
+        let text = String::new;
+        Draft {
+            personas: personas.collect(),
+            relations: Vec::new(),
+            situation: text(),
+            topic: text(),
+            conversation_starter: text(),
+        }
+    }
+
+    fn renamed(names: &[&str], new: &[&str], text: &str) -> String {
+        let new: Vec<String> = new.iter().map(|name| (*name).to_owned()).collect();
+        Renames::of(&draft(names), &new).apply(text)
+    }
 
     #[test]
-    fn names_change_as_whole_words_only() {
+    fn names_change_as_whole_words_and_all_at_once() {
+        let chen = renamed(&["Marcus Chen", "Ann"], &["Tariq Aziz", "Ann"], "Marcus Chen met Ann. Marcus left.");
+        assert_eq!(chen, "Tariq Aziz met Ann. Tariq left.");
         assert_eq!(
-            rename("Marcus Chen met Ann. Marcus left.", "Marcus Chen", "Tariq Aziz"),
-            "Tariq Aziz met Ann. Tariq left."
+            renamed(&["Ann", "Bo"], &["Eve", "Bo"], "Annabel saw Ann's cat, Ann!"),
+            "Annabel saw Eve's cat, Eve!"
         );
-        assert_eq!(rename("Annabel saw Ann's cat, Ann!", "Ann", "Eve"), "Annabel saw Eve's cat, Eve!");
-        assert_eq!(rename("王伟对王伟说", "王伟", "李娜"), "李娜对李娜说");
-        assert_eq!(rename("x", "", "y"), "x");
+        assert_eq!(renamed(&["王伟", "李娜"], &["张敏", "李娜"], "王伟对李娜说"), "张敏对李娜说");
+        assert_eq!(renamed(&["Ann", "Bob"], &["Bob", "Ann"], "Ann hit Bob."), "Bob hit Ann.");
+        let two = renamed(
+            &["Maria Lopez", "Maria Garcia"],
+            &["Maria Lopez", "Ines Ruiz"],
+            "Maria Lopez waited for Maria Garcia; one Maria was late.",
+        );
+        assert_eq!(two, "Maria Lopez waited for Ines Ruiz; one Maria was late.");
     }
 
     #[test]

@@ -84,7 +84,7 @@ struct RowPerson {
 
 /// Reads the file and removes duplicates, the earlier one staying.
 pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportError> {
-    progress.start(STAGE, import.count);
+    progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
     let mut reader = BufReader::new(fs::open(import.source)?);
     let mut made = Made { complete: true, notes: Notes::default(), ..Made::default() };
     let mut ids = BTreeSet::new();
@@ -104,6 +104,7 @@ pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportEr
             Err(detail) => made.dropped.push(reject(import.source, line_number, detail)),
             Ok(situation) => keep(&mut made, &mut index, situation, import.dedup),
         }
+        made.inputs += 1;
         progress.advance(1, made.accepted.len() as u64);
     }
     if made.accepted.is_empty() {

@@ -76,6 +76,8 @@ pub struct Made {
     pub dropped: Vec<Dropped>,
     /// What duplicates what.
     pub duplicates: Vec<(String, Match)>,
+    /// Situations that were planned, or lines that were read.
+    pub inputs: u64,
     /// For the manifest.
     pub notes: Notes,
     /// Whether everything planned was worked on; if not, the run is stopping.
@@ -163,10 +165,17 @@ impl Stage<'_> {
             // The round behind must move while the one in front is waited for.
             let (calls, results) = ahead(first, &mut flights).await;
             if !self.take_in(&mut desk, calls, results, progress) {
+                // Calls in flight are paid for: they end before the stage does, and are on record for the next time.
+                for (flight, _) in flights {
+                    let (calls, results) = flight.await;
+                    results.into_iter().filter_map(Result::err).for_each(|halt| drop(self.calls.control.stop(halt)));
+                    desk.made.dropped.extend(calls.into_iter().flat_map(|call| call.slots).map(over_budget));
+                }
                 break;
             }
         }
         desk.made.notes.hub = desk.hub.figures();
+        desk.made.inputs = desk.planned.slots;
         desk.made
     }
 
@@ -197,9 +206,12 @@ impl Stage<'_> {
     }
 
     fn plan_call(&self, desk: &mut Desk, round: u64, number: usize, slots: usize) -> Call {
-        let id = format!("s-{round:04}-{number:04}");
+        let id = format!("s-{round:05}-{number:04}");
         let mut draw = Draw::new(self.seed, &[STAGE, &id, "examples"]);
-        let snapshot = desk.before.front().cloned().unwrap_or_default();
+        // The hub after round r-2: rounds are planned when one or both of the rounds before were taken in.
+        let last_but_one = desk.made.notes.rounds + 1 == round;
+        let before = if last_but_one { desk.before.back() } else { desk.before.front() };
+        let snapshot = before.cloned().unwrap_or_default();
         let prompt = &self.prompt.config;
         let examples = desk.hub.examples(&snapshot, prompt.selection, prompt.shots_per_prompt, &mut draw);
         let attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, desk.planned.calls));
@@ -213,7 +225,7 @@ impl Stage<'_> {
         desk.planned.slots += 1;
         let Some(cast) = &self.cast else {
             let split = draft::split_of(self.seed, &id, self.splits);
-            return Slot { split, people: Vec::new(), size: self.size(&id), id };
+            return Slot { split, people: Vec::new(), size: self.size(&id), id, ordinal };
         };
         let group = cast.group(ordinal);
         let members: Vec<&Persona> = group.members.iter().filter_map(|at| self.people.get(*at)).collect();
@@ -225,7 +237,7 @@ impl Stage<'_> {
             persona: member.persona.clone(),
         });
         let people: Vec<Person> = people.collect();
-        Slot { id, split: group.split, size: people.len(), people }
+        Slot { id, split: group.split, size: people.len(), people, ordinal }
     }
 
     fn size(&self, id: &str) -> usize {
@@ -251,11 +263,11 @@ impl Stage<'_> {
         let mut whole = true;
         for (call, result) in calls.into_iter().zip(results) {
             // After the first call without a result nothing counts: only a prefix in item order may be sealed.
-            let result = if whole { result.ok() } else { None };
+            let result = result.map_err(|halt| self.calls.control.stop(halt)).ok().filter(|_| whole);
             whole = result.is_some();
             match result {
                 Some(filled) => self.take_call(desk, &call, filled, progress),
-                None => desk.made.dropped.extend(call.slots.into_iter().map(|slot| over_budget(slot.id))),
+                None => desk.made.dropped.extend(call.slots.into_iter().map(over_budget)),
             }
         }
         desk.made.notes.rounds += 1;
@@ -281,7 +293,7 @@ impl Stage<'_> {
                 }
                 Filled::Draft(draft) => {
                     let names = (self.settings.mode == SituationMode::Auto)
-                        .then(|| desk.namer.admit(0, &draft::proposed_names(&draft)));
+                        .then(|| desk.namer.admit(slot.ordinal, &draft::proposed_names(&draft)));
                     let context = draft::Context {
                         language: &self.prompt.language,
                         attributes: &call.attributes,
@@ -318,7 +330,7 @@ impl Stage<'_> {
 /// A hand-written example as a situation, for whoever has to show one before any was made.
 pub fn sample(shot: &Shot, language: &str) -> Situation {
     let size = shot.draft.personas.len();
-    let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size };
+    let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size, ordinal: 0 };
     let context = draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null };
     draft::record(&place, &shot.draft, None, &context)
 }
@@ -342,9 +354,9 @@ async fn ahead<'a>(
     }
 }
 
-fn over_budget(id: String) -> Dropped {
+fn over_budget(slot: Slot) -> Dropped {
     Dropped {
-        id,
+        id: slot.id,
         outcome: Outcome::OverBudget,
         reason: "over_budget".to_owned(),
         detail: "the budget was reached first".to_owned(),

@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub(super) people: Vec<Person>,
     /// How many people to invent, where it does.
     pub(super) size: usize,
+    /// Its number among all situations planned.
+    pub(super) ordinal: u64,
 }
 
 /// A person given to the model.
