@@ -251,7 +251,7 @@ mod tests {
           8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
           130 interrupted: the same command goes on
         "##);
-        insta::assert_snapshot!(help(&["pipeline", "run"]), @r##"
+        insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is
 
         Usage: convogen pipeline run [OPTIONS]
@@ -261,7 +261,8 @@ mod tests {
               --set <KEY=VALUE>   Set one key for this run: a dotted key and a YAML value, such as
                                   conversations.turns.max=12
               --run-dir <DIR>     Where the run lives, in place of the one in the configuration
-              --fork <OLD_RUN>    Start from another run: use its recorded replies wherever the same is asked
+              --fork <OLD_RUN>    Start from another run: use its recorded replies wherever the same is
+                                  asked
               --retry-failed      Try again what failed in earlier attempts at this run
               --accept-partial    When the budget is reached, finish with what is there
               --offline           No network but this machine; weights that are missing are an error
@@ -276,7 +277,7 @@ mod tests {
           convogen pipeline run
           convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
           convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record
-        "##);
+        "#);
     }
 
     #[test]

@@ -477,7 +477,8 @@ mod tests {
         for private in ["127.0.0.1", "example", "KEY", "runs/", ".jsonl", ".yaml", ".md", "price", "concurrency"] {
             assert!(!yaml.contains(private), "{private} in:\n{yaml}");
         }
-        insta::assert_snapshot!(yaml, @r##"
+        insta::assert_snapshot!(yaml, @r#"
+        version: 1
         card:
           date: "2026-01-01"
           license: cc-by-4.0
@@ -538,8 +539,7 @@ mod tests {
           personas:
             max: 5
             min: 3
-        version: 1
-        "##);
+        "#);
     }
 
     #[test]

@@ -220,7 +220,7 @@ mod tests {
         ];
         let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
         assert!(!messages.concat().contains("canary"));
-        insta::assert_snapshot!(messages.join("\n"), @r##"
+        insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
           c.yaml:1:1: expected a group of keys, found null; leave the key out to get its default
         c.yaml cannot be used as it is
@@ -232,9 +232,9 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:1:1: run_dir: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: budget, card, compile, conversations, dedup, language, models, personas, run_dir, seed, situations, version)
+          c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: version, seed, language, run_dir, personas, situations, conversations, dedup, compile, card, budget, models)
         c.yaml cannot be used as it is
-          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: allow_repeat_speaker, ending, layout, max_repairs, per_situation, prompts, speaker_selection, turns, words_per_turn)
+          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, words_per_turn, prompts, max_repairs)
           c.yaml:5:3: conversations.speaker_selection: unknown value `roundrobin`; did you mean `round_robin`? (one of auto, fused, round_robin, random, rules)
           c.yaml:6:3: conversations.layout: expected one of agent_first, shared_prefix, found the number 3
         c.yaml cannot be used as it is
@@ -248,13 +248,13 @@ mod tests {
           c.yaml:3:17: conversations.allow_repeat_speaker: expected true or false, found text; take it out of its quotes
           c.yaml:3:47: conversations.words_per_turn.p90: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: allow_http_hosts, api_key_env, api_version, auth, base_url, concurrency, deployment, endpoint, entra_scope, max_attempts, max_tokens, model, price, provider, structured, temperature, timeouts, top_p)
+          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, temperature, top_p, max_tokens, structured, price, timeouts, max_attempts)
           c.yaml:3:40: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: compile.splits.train: expected a number, found text
-        "##);
+        "#);
     }
 
     #[test]
@@ -280,9 +280,9 @@ mod tests {
         ];
         let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
         assert!(!messages.concat().contains("canary"));
-        insta::assert_snapshot!(messages.join("\n"), @r##"
+        insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
-          c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: budget, card, compile, conversations, dedup, language, models, personas, run_dir, seed, situations, version)
+          c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: version, seed, language, run_dir, personas, situations, conversations, dedup, compile, card, budget, models)
         c.yaml cannot be used as it is
           c.yaml:3:1: language: not a language tag such as en, de or pt-BR (BCP 47)
           c.yaml:4:12: personas.sample: 0 is too small; at least 1
@@ -309,7 +309,7 @@ mod tests {
           c.yaml:3:9: dedup.situations: 0 is no similarity; above 0 and at most 1
           c.yaml:3:24: dedup.conversations: 1.5 is no similarity; above 0 and at most 1
         c.yaml cannot be used as it is
-          c.yaml:3:32: compile.splits.Test: a split's name is lower-case letters, digits, - and _, a letter first
+          c.yaml:3:32: compile.splits.Test: a split's name is lower-case letters, digits and _, a letter first, at most 64 characters
           c.yaml:3:43: compile.splits.dev: -0.1 is no share; above 0
         c.yaml cannot be used as it is
           c.yaml:3:11: compile.splits: empty; name at least one, as {train: 1.0}
@@ -346,7 +346,7 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:3:10: budget.max_cost: below 0
           c.yaml:3:10: budget.max_cost: costs are not known without prices; set models.default.price
-        "##);
+        "#);
     }
 
     #[test]
@@ -360,19 +360,19 @@ mod tests {
             flags(&["models.default.model=4"]),
         ];
         let messages: Vec<String> = all.into_iter().map(|result| result.unwrap_err().to_string()).collect();
-        insta::assert_snapshot!(messages.join("\n"), @r##"
+        insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
           --set conversations.turns={min: 9, max: 3}: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
           --set situations.count=0: situations.count: 0 is too small; at least 1
         c.yaml cannot be used as it is
-          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: allow_repeat_speaker, ending, layout, max_repairs, per_situation, prompts, speaker_selection, turns, words_per_turn)
+          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, words_per_turn, prompts, max_repairs)
         c.yaml cannot be used as it is
           --set conversations.speaker_selection=fuse: conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
         --set seed: expected KEY=VALUE, such as conversations.turns.max=12
         --set seed.x=1: `seed` is the number 17, which has no keys of its own
         c.yaml cannot be used as it is
           --set models.default.model=4: models.default.model: expected text, found the number 4; put it in quotes
-        "##);
+        "#);
     }
 
     #[test]
@@ -382,11 +382,10 @@ mod tests {
         let text = format!("{HEAD}personas:\n  source: none.jsonl\nsituations:\n  prompt_config: ..\n");
         crate::store::fs::write_atomic(&path, text.as_bytes()).unwrap();
         let shown = load(Some(&path), &[]).unwrap_err().to_string();
-        insta::assert_snapshot!(shown.replace(&folder.path().display().to_string(), "DIR"), @r##"
+        insta::assert_snapshot!(shown.replace(&folder.path().display().to_string(), "DIR"), @r#"
         DIR/c.yaml cannot be used as it is
-          DIR/c.yaml:4:3: personas.source: there is no file DIR/none.jsonl (paths are relative to the configuration file)
           DIR/c.yaml:6:3: situations.prompt_config: there is no file DIR/.. (paths are relative to the configuration file)
-        "##);
+        "#);
         crate::store::fs::write_atomic(&folder.path().join("none.jsonl"), b"").unwrap();
         let loaded = load(Some(&path), &["situations.prompt_config=null".to_owned()]).unwrap();
         assert_eq!(loaded.path(Path::new("none.jsonl")), folder.path().join("none.jsonl"));

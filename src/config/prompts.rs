@@ -235,12 +235,12 @@ mod tests {
         write(folder.path(), "p.yaml", "prompt: a.md\nshot: [one]\nselection: randm\n");
         let error = prompt_config(&loaded(folder.path(), "auto")).unwrap_err().to_string();
         let shown = error.replace(&folder.path().display().to_string(), "DIR");
-        insta::assert_snapshot!(shown, @r##"
+        insta::assert_snapshot!(shown, @r#"
         DIR/p.yaml cannot be used as it is
           DIR/p.yaml:1:1: shots: missing, and there is no default for it
-          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: persona_prompt, persona_shots, prompt, selection, shots, shots_per_prompt, situations_per_call)
+          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: prompt, shots, persona_prompt, persona_shots, selection, shots_per_prompt, situations_per_call)
           DIR/p.yaml:3:1: selection: unknown value `randm`; did you mean `random`? (one of fixed, random)
-        "##);
+        "#);
         write(
             folder.path(),
             "p.yaml",

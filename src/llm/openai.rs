@@ -305,7 +305,8 @@ mod tests {
     #[test]
     fn a_missing_key_says_which_variable_and_where() {
         for none in [None, Some(String::new()), Some("  ".to_owned())] {
-            let error = OpenAi::new(&config(), &|_| none.clone()).unwrap_err();
+            let elsewhere = Model { base_url: Some("https://models.example/v1".to_owned()), ..config() };
+            let error = OpenAi::new(&elsewhere, &|_| none.clone()).unwrap_err();
             assert_eq!(error.exit_code(), 6);
             assert!(error.to_string().contains("OPENAI_API_KEY") && error.to_string().contains(".env"), "{error}");
         }

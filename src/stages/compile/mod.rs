@@ -172,6 +172,10 @@ impl CompileError {
 /// Writes the dataset into `folder`, which must be empty or absent.
 pub fn compile(folder: &Path, input: Input<'_>) -> Result<Compiled, CompileError> {
     check_counts(&input)?;
+    if folder.is_dir() && !fs::list(folder)?.is_empty() {
+        let source = std::io::ErrorKind::DirectoryNotEmpty.into();
+        return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
+    }
     let leakage = splits::leakage(&input);
     let mut tables = Vec::new();
     tables.extend(table::write(folder, input.conversations, "data")?);
