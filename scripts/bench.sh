@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Measures what the README says of speed and memory, each figure beside a baseline from the same run.
+# Needs a release build (made here) and Python. RUNS=5 by default; prints medians and ranges.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo build --locked --release --quiet --bin convogen --example scripted-endpoint
+target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
+"$target/release/convogen" model pull >/dev/null
+export CONVOGEN="$target/release/convogen" ENDPOINT="$target/release/examples/scripted-endpoint" RUNS="${RUNS:-5}"
+exec python3 - <<'PYTHON'
+import json, os, platform, resource, shutil, statistics, subprocess, sys, tempfile, time
+
+CONVOGEN, ENDPOINT, RUNS = os.environ["CONVOGEN"], os.environ["ENDPOINT"], int(os.environ["RUNS"])
+work = tempfile.mkdtemp(prefix="convogen-bench-")
+
+
+def measure(command, ok=(0,)):
+    """Wall seconds, CPU seconds and peak MiB of one process."""
+    started = time.monotonic()
+    child = subprocess.Popen(command, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    stderr = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code not in ok:
+        sys.exit(f"{command} ended with {code}: {stderr.decode()}")
+    return time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def table(name, samples, baseline=None):
+    wall, cpu, peak = (sorted(column) for column in zip(*samples))
+    def show(column):
+        return f"{statistics.median(column):9.3f} ({column[0]:.3f} to {column[-1]:.3f})"
+    ratio = f"   x {statistics.median(wall) / baseline:.2f} of the baseline" if baseline else ""
+    print(f"{name:44} wall s {show(wall)}  cpu s {show(cpu)}  peak MiB {show(peak)}{ratio}", flush=True)
+    return statistics.median(wall)
+
+
+def repeat(command, prepare=lambda: None, runs=RUNS):
+    samples = []
+    for _ in range(runs):
+        prepare()
+        samples.append(measure(command))
+    return samples
+
+
+def personas(path, rows):
+    with open(path, "w") as out:
+        for row in range(rows):
+            out.write(json.dumps({"persona": f"A tram driver number {row} who collects {row * 7919 % 100003} old tickets and knows every stop by heart"}) + "\n")
+
+
+print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}, medians and ranges of {RUNS} runs")
+nothing = table("baseline: /bin/true", repeat(["/bin/true"]))
+table("convogen --help", repeat([CONVOGEN, "--help"]), nothing)
+
+personas(f"{work}/200k.jsonl", 200_000)
+personas(f"{work}/2m.jsonl", 2_000_000)
+parse = "import json,sys\nfor line in open(sys.argv[1]): json.loads(line)"
+python = table("baseline: python json, 200,000 personas", repeat([sys.executable, "-c", parse, f"{work}/200k.jsonl"]))
+config = {"version": 1, "run_dir": "runs/none", "personas": {"source": "200k.jsonl", "sample": 1000},
+          "compile": {"splits": {"train": 1.0}}, "models": {"default": {"provider": "embedded"}}}
+for name, rows in (("200k", "200,000"), ("2m", "2,000,000")):
+    config["personas"]["source"] = f"{name}.jsonl"
+    with open(f"{work}/{name}.yaml", "w") as out:
+        json.dump(config, out)
+    table(f"plan over {rows} personas, sample 1000", repeat([CONVOGEN, "plan", "-c", f"{name}.yaml"]), python)
+
+endpoint = subprocess.Popen([ENDPOINT, "--port", "0"], stdout=subprocess.PIPE, text=True)
+try:
+    url = endpoint.stdout.readline().strip()
+    run = {"version": 1, "run_dir": "runs/load", "seed": 1, "personas": {"sample": 200}, "situations": {"count": 200},
+           "models": {"default": {"provider": "openai", "base_url": url, "model": "demo", "api_key_env": None, "concurrency": 64}}}
+    with open(f"{work}/load.yaml", "w") as out:
+        json.dump(run, out)
+    fresh = lambda: shutil.rmtree(f"{work}/runs", ignore_errors=True)
+    wall = table("200 conversations, scripted endpoint, no latency", repeat([CONVOGEN, "pipeline", "run", "-c", "load.yaml"], fresh))
+    with open(f"{work}/runs/load/dataset/manifest.json") as manifest:
+        json.load(manifest)
+    journal = sum(1 for name in os.listdir(f"{work}/runs/load/journal") for line in open(f"{work}/runs/load/journal/{name}") if '"kind":"reply"' in line)
+    print(f"{'':44} {journal / wall:.0f} durable calls a second, endpoint on the same cores")
+finally:
+    endpoint.kill()
+
+quick = repeat([CONVOGEN, "pipeline", "run", "--offline"], lambda: shutil.rmtree(f"{work}/runs", ignore_errors=True), max(1, min(RUNS, 3)))
+table("quick start with the embedded model", quick)
+shutil.rmtree(work)
+PYTHON
