@@ -2,6 +2,42 @@
 //!
 //! ```text
 //! personas ──► situations ──► dedup ──► conversations ──► dedup ──► compile
+//! JSONL /      LLM + few-shot  exact +   LLM group chat,   exact +   JSONL +
+//! invented     hub, rounds     MinHash   turn by turn      MinHash   Parquet
+//! ```
+//!
+//! A **run** lives in a directory and belongs to one configuration. Each **stage** is a pure function of its sealed input,
+//! the configuration, the seed and the recorded replies of a model; it ends in sealed JSONL and Parquet with a manifest.
+//! Every reply is journaled under a key of what was asked before it counts, so a run that was killed is resumed by doing
+//! it again: what is on record is not asked a second time. The same replies make the same bytes at any concurrency.
+//!
+//! # Modules
+//!
+//! ```text
+//! cli ─► pipeline ─► stages ─► { llm, prompt, store, record }
+//! ```
+//!
+//! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
+//! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
+//! * [`pipeline`]: a run from end to end, and looking at one from outside.
+//! * [`stages`]: personas, situations with their few-shot hub, conversations, dedup, compile.
+//! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
+//! * [`prompt`]: templates, shots, schemas, and reading what models reply.
+//! * [`store`]: journal, checkpoints, lock, files. Knows no model.
+//! * [`record`]: what travels between stages and ends in the dataset. [`draw`]: seeded draws. [`clock`]: the only clock.
+//!
+//! # From code
+//!
+//! ```no_run
+//! use convogen::config::{environment::Environment, load::load};
+//! use convogen::pipeline::run::{Options, Watch, run};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = load(Some("configs/pipeline.yaml".as_ref()), &["situations.count=5".to_owned()])?;
+//! let ended = run(&loaded, &Environment::load()?, &Options::default(), &Watch::default()).await?;
+//! println!("{} conversations", ended.summary.stages["conversations"].accepted);
+//! # Ok(())
+//! # }
 //! ```
 
 pub mod cli;

@@ -9,8 +9,6 @@ pub struct Conversation {
     pub id: String,
     /// The [`Situation`](super::Situation) it grew from.
     pub situation_id: String,
-    /// The split of its people.
-    pub split: String,
     /// Copied from the situation, so that a row stands alone.
     pub situation: String,
     /// Copied from the situation.
@@ -41,6 +39,8 @@ pub struct Conversation {
     pub attributes: String,
     /// Strategy, layout, prompts and what had to be repaired, a JSON object as text.
     pub provenance: String,
+    /// The split of its people.
+    pub split: String,
     /// [`content_hash`](super::content_hash) of speakers and texts.
     pub hash: String,
 }
