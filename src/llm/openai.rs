@@ -18,9 +18,7 @@ use url::{Host, Url};
 
 use self::reply::Asked;
 use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, origin};
-use super::{
-    AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient,
-};
+use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
 
 /// Where OpenAI itself is.
