@@ -144,7 +144,7 @@ pub(super) fn kind(value: &Value) -> String {
 }
 
 /// Reads a small text file: a regular one, UTF-8, at most [`MAX_BYTES`].
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     // A pipe would block and a device never end; a missing file is left to `open`, whose error names it.
     if path.metadata().is_ok_and(|meta| !meta.is_file()) {
         return Err(ConfigError::NotAFile { path: path.to_owned() });

@@ -10,7 +10,8 @@ pub use super::shape::Problem;
 
 use serde_json::Value;
 
-use super::document::{Document, read_text};
+use super::document::Document;
+pub(crate) use super::document::read_text;
 use super::shape::typed;
 use super::{Config, assets, check};
 use crate::store::fs::FsError;
@@ -28,7 +29,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Read(#[from] FsError),
     /// A folder, a pipe or a device.
-    #[error("{path} is not a regular file", path = path.display())]
+    #[error("{path} is not a regular file; name a text file", path = path.display())]
     NotAFile {
         /// What was named.
         path: PathBuf,
@@ -62,6 +63,12 @@ pub enum ConfigError {
         flag: String,
         /// Why.
         message: String,
+    },
+    /// A folder of shots without a shot.
+    #[error("{path} has no .json file; put a shot there or name another folder in `shots`", path = path.display())]
+    NoShots {
+        /// The folder.
+        path: PathBuf,
     },
     /// The built-in prompt configuration names a file that was not compiled in.
     #[error("{path} is not compiled into this convogen; name a file of your own in situations.prompt_config")]

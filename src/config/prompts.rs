@@ -156,6 +156,9 @@ fn shots_on_disk(path: &Path) -> Result<Vec<PromptFile>, ConfigError> {
             paths.push(path);
         }
     }
+    if paths.is_empty() {
+        return Err(ConfigError::NoShots { path: path.to_owned() });
+    }
     paths.sort();
     paths.iter().map(|path| on_disk(path)).collect()
 }

@@ -21,6 +21,13 @@ const BREAK_AFTER: u32 = 10;
 /// How long it must have failed without a break to count as broken; three of its own pauses if they are longer.
 const BREAK_AFTER_TIME: Duration = Duration::from_secs(60);
 
+/// Connections that fail before any has ever come about, from which the address counts as wrong or the server as down.
+/// There is nothing yet that could come back, so nobody is kept waiting for it as long as in an outage.
+const NEVER_REACHED_AFTER: u32 = 3;
+
+/// How long they must have failed, so that many calls at one bad moment do not add up to a verdict.
+const NEVER_REACHED_AFTER_TIME: Duration = Duration::from_secs(2);
+
 /// A pause nobody asked for starts here and doubles each time calls are turned away after it, until one is answered:
 /// one stray 429 among many answers hardly slows anyone, a storm stops everyone.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -47,6 +54,8 @@ struct State {
     failing_since: Option<Instant>,
     longest_pause: Duration,
     last_failure: String,
+    /// Whether a connection has ever come about.
+    reached: bool,
     /// How many waiting callers have been told when to go on.
     releases: u32,
 }
@@ -88,6 +97,7 @@ impl Limiter {
     /// Learns from an attempt how the endpoint does. Every answer counts as a sign of life, a refusal too.
     pub fn observe<T>(&self, outcome: &Result<T, AttemptError>) {
         let mut state = self.state();
+        state.reached |= !matches!(outcome, Err(AttemptError::Transient { kind: Transient::NotSent, .. }));
         match outcome {
             Err(AttemptError::Transient { message, .. }) => {
                 state.failures = state.failures.saturating_add(1);
@@ -133,10 +143,14 @@ impl Limiter {
     }
 
     /// Whether the endpoint still deserves calls. The error is [`AttemptError::Fatal`]: at least ten failures in a row,
-    /// over all callers, in at least a minute (or three of the pauses it asked for) without a single answer.
+    /// over all callers, in at least a minute (or three of the pauses it asked for) without a single answer. Where not
+    /// even a connection has ever come about, three in two seconds are enough.
     pub fn check(&self) -> Result<(), AttemptError> {
         let state = self.state();
         let failing = state.failing_since.map(|since| since.elapsed()).unwrap_or_default();
+        if !state.reached && state.failures >= NEVER_REACHED_AFTER && failing >= NEVER_REACHED_AFTER_TIME {
+            return Err(state.unreachable());
+        }
         let patience = BREAK_AFTER_TIME.max(state.longest_pause.saturating_mul(3));
         if state.failures >= BREAK_AFTER && failing >= patience { Err(state.broken()) } else { Ok(()) }
     }
@@ -189,6 +203,15 @@ impl State {
         AttemptError::Fatal {
             message: format!(
                 "the endpoint failed {failures} times in a row, last: {last}; run the same command again once it is well"
+            ),
+        }
+    }
+
+    fn unreachable(&self) -> AttemptError {
+        let (failures, last) = (self.failures, &self.last_failure);
+        AttemptError::Fatal {
+            message: format!(
+                "not one of {failures} connections came about, last: {last}; check base_url (or endpoint) and that the server is up"
             ),
         }
     }
@@ -315,6 +338,27 @@ mod tests {
         limiter.observe(&Ok(()));
         assert!(limiter.check().is_ok());
         assert!(limiter.gave_up().is_ok(), "one item failed, the endpoint did not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_was_never_reached_is_given_up_soon_and_one_that_was_is_not() {
+        let unreached = || {
+            Err::<(), _>(AttemptError::Transient {
+                message: "refused".into(),
+                kind: Transient::NotSent,
+                retry_after: None,
+            })
+        };
+        for answered_before in [false, true] {
+            let limiter = Limiter::new(8);
+            if answered_before {
+                limiter.observe(&Ok(()));
+            }
+            (0..5).for_each(|_| limiter.observe(&unreached()));
+            assert!(limiter.check().is_ok(), "a bad moment of five calls at once");
+            tokio::time::advance(Duration::from_secs(3)).await;
+            assert_eq!(limiter.check().is_ok(), answered_before);
+        }
     }
 
     #[tokio::test(start_paused = true)]

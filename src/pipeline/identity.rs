@@ -197,6 +197,10 @@ impl Source {
             Err(error) => return Err(error.into()),
         };
         let modified = (metadata.mtime(), metadata.mtime_nsec());
+        if !metadata.is_file() {
+            // Reading a pipe would wait for its writer.
+            return Ok(Self { bytes: 0, modified, sha256: "not a file".to_owned() });
+        }
         if (metadata.len(), modified) == (self.bytes, self.modified) {
             return Ok(self.clone());
         }

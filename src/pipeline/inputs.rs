@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::assets;
-use crate::config::load::{ConfigError, Loaded};
+use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
 use crate::config::{Config, PromptConfig, SituationMode};
 use crate::prompt::shots::{Shot, ShotError};
@@ -21,6 +21,8 @@ use crate::store::fs::{self, FsError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     texts: BTreeMap<String, String>,
+    /// The files they were read from, where messages are to name those.
+    files: BTreeMap<String, PathBuf>,
 }
 
 /// Why a run's texts cannot be used.
@@ -66,23 +68,54 @@ const SHOTS: &str = "shots/";
 impl Inputs {
     /// Reads what the configuration names, or what ships with convogen where it names nothing.
     pub fn gather(loaded: &Loaded) -> Result<Self, InputsError> {
-        let mut texts = BTreeMap::new();
+        let mut inputs = Self { texts: BTreeMap::new(), files: BTreeMap::new() };
         let config = &loaded.config;
         if config.situations.mode != SituationMode::File {
-            gather_situations(loaded, &mut texts)?;
+            inputs.gather_situations(loaded)?;
         }
         if let Some(coverage) = &config.situations.coverage {
-            texts.insert(COVERAGE.to_owned(), fs::read_to_string(&loaded.path(coverage))?);
+            inputs.read_file(COVERAGE, loaded.path(coverage))?;
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
-            let text = match path {
-                Some(path) => fs::read_to_string(&loaded.path(path))?,
-                None => assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default().to_owned(),
-            };
-            texts.insert(name.to_owned(), text);
+            if let Some(path) = path {
+                inputs.read_file(name, loaded.path(path))?;
+            } else {
+                let text = assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default();
+                inputs.texts.insert(name.to_owned(), text.to_owned());
+            }
         }
-        Ok(Self { texts })
+        Ok(inputs)
+    }
+
+    fn read_file(&mut self, name: &str, path: PathBuf) -> Result<(), InputsError> {
+        self.texts.insert(name.to_owned(), read_text(&path)?);
+        self.files.insert(name.to_owned(), path);
+        Ok(())
+    }
+
+    fn gather_situations(&mut self, loaded: &Loaded) -> Result<(), InputsError> {
+        let prompts = prompts::prompt_config(loaded)?;
+        let kept = serde_saphyr::to_string(&prompts.config);
+        let kept = kept.map_err(|error| InputsError::Kept { message: error.to_string() })?;
+        self.texts.insert(PROMPT_CONFIG.to_owned(), kept);
+        self.keep(SITUATIONS.to_owned(), prompts.prompt()?);
+        for (at, shot) in prompts.shots()?.into_iter().enumerate() {
+            let name = Path::new(&shot.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // Numbered, because their order matters and two folders may hold files of one name.
+            self.keep(format!("{SHOTS}{at:03}-{name}"), shot);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, name: String, file: prompts::PromptFile) {
+        self.files.insert(name.clone(), file.name.into());
+        self.texts.insert(name, file.text);
+    }
+
+    /// What messages call a text: the file it was read from, else its name here.
+    fn shown(&self, name: &str) -> String {
+        self.files.get(name).map_or_else(|| name.to_owned(), |path| path.display().to_string())
     }
 
     /// Reads the copy in a run directory's `inputs/`.
@@ -94,7 +127,7 @@ impl Inputs {
                 texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
             }
         }
-        Ok(Self { texts })
+        Ok(Self { texts, files: BTreeMap::new() })
     }
 
     /// Copies the texts into a run directory's `inputs/`.
@@ -128,7 +161,7 @@ impl Inputs {
     pub fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
         let text = self.text(SITUATIONS)?;
         Ok(Prompt {
-            template: crate::prompt::situations::parse(SITUATIONS, text)?,
+            template: crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?,
             config: self.prompt_config()?,
             mode: config.situations.mode,
             language: config.language.clone(),
@@ -137,20 +170,29 @@ impl Inputs {
 
     /// The hand-written examples, in the order of the prompt configuration.
     pub fn shots(&self) -> Result<Vec<Shot>, InputsError> {
-        let shots = self.texts.iter().filter_map(|(name, text)| Some((name.strip_prefix(SHOTS)?, text)));
-        shots.map(|(name, text)| Ok(Shot::parse(Path::new(without_number(name)), text)?)).collect()
+        let shots = self.texts.iter().filter_map(|(name, text)| {
+            let written = name.strip_prefix(SHOTS)?;
+            let kept = || PathBuf::from(without_number(written));
+            Some((self.files.get(name).cloned().unwrap_or_else(kept), text))
+        });
+        shots.map(|(path, text)| Ok(Shot::parse(&path, text)?)).collect()
     }
 
     /// The prompts of the conversations stage, parsed.
     pub fn conversation_prompts(&self) -> Result<Prompts, InputsError> {
-        let file = |name| Ok::<_, InputsError>(PromptFile { name, text: self.text(name)? });
-        Ok(Prompts::parse(file(SPEAKER)?, file(FUSED)?, file(SELECTOR)?)?)
+        let names = [SPEAKER, FUSED, SELECTOR].map(|name| self.shown(name));
+        let [speaker, fused, selector] = &names;
+        Ok(Prompts::parse(
+            PromptFile { name: speaker, text: self.text(SPEAKER)? },
+            PromptFile { name: fused, text: self.text(FUSED)? },
+            PromptFile { name: selector, text: self.text(SELECTOR)? },
+        )?)
     }
 
     /// The coverage grid, if there is one.
     pub fn coverage(&self) -> Result<Option<Coverage>, InputsError> {
         let text = self.texts.get(COVERAGE);
-        Ok(text.map(|text| Coverage::parse(text, Path::new(COVERAGE))).transpose()?)
+        Ok(text.map(|text| Coverage::parse(text, Path::new(&self.shown(COVERAGE)))).transpose()?)
     }
 
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {
@@ -161,20 +203,6 @@ impl Inputs {
     fn text(&self, name: &str) -> Result<&str, InputsError> {
         self.texts.get(name).map(String::as_str).ok_or_else(|| InputsError::Missing { path: name.into() })
     }
-}
-
-fn gather_situations(loaded: &Loaded, texts: &mut BTreeMap<String, String>) -> Result<(), InputsError> {
-    let prompts = prompts::prompt_config(loaded)?;
-    let kept = serde_saphyr::to_string(&prompts.config);
-    let kept = kept.map_err(|error| InputsError::Kept { message: error.to_string() })?;
-    texts.insert(PROMPT_CONFIG.to_owned(), kept);
-    texts.insert(SITUATIONS.to_owned(), prompts.prompt()?.text);
-    for (at, shot) in prompts.shots()?.into_iter().enumerate() {
-        let name = Path::new(&shot.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Numbered, because their order matters and two folders may hold files of one name.
-        texts.insert(format!("{SHOTS}{at:03}-{name}"), shot.text);
-    }
-    Ok(())
 }
 
 fn without_number(name: &str) -> &str {

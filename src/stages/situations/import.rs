@@ -41,9 +41,15 @@ pub struct Import<'a> {
 /// Why nothing could be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file cannot be opened or read.
-    #[error(transparent)]
+    /// The file cannot be opened.
+    #[error("{0}; check `situations.source`, which is relative to the configuration file")]
     File(#[from] FsError),
+    /// A folder, a pipe or a device.
+    #[error("{path} is not a regular file: point `situations.source` at a JSONL file", path = path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
     /// Reading failed midway.
     #[error("failed to read {path}, line {line}: {source}", path = path.display())]
     Read {
@@ -85,6 +91,10 @@ struct RowPerson {
 /// Reads the file and removes duplicates, the earlier one staying.
 pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportError> {
     progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
+    // Opening a pipe would wait for its writer, reading a device would never end.
+    if !fs::metadata(import.source)?.is_file() {
+        return Err(ImportError::NotAFile { path: import.source.to_owned() });
+    }
     let mut reader = BufReader::new(fs::open(import.source)?);
     let mut made = Made { complete: true, notes: Notes::default(), ..Made::default() };
     let mut ids = BTreeSet::new();
