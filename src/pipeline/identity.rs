@@ -149,6 +149,11 @@ pub fn record_end(dir: &RunDir, status: Status) -> Result<(), RunError> {
     amend(dir, |details| details.ended = Some(status))
 }
 
+/// Notes that the run goes on after all.
+pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
+    amend(dir, |details| details.ended = None)
+}
+
 fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {
     let Some(info) = dir.info()? else { return Ok(()) };
     let mut details = Details::of(&info);
