@@ -11,3 +11,4 @@
 mod support;
 
 mod endpoints;
+mod flow;
