@@ -12,3 +12,4 @@ mod support;
 
 mod endpoints;
 mod flow;
+mod same_bytes;
