@@ -13,3 +13,4 @@ mod support;
 mod endpoints;
 mod flow;
 mod same_bytes;
+mod spend;
