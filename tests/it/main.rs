@@ -13,4 +13,5 @@ mod support;
 mod endpoints;
 mod flow;
 mod same_bytes;
+mod signals;
 mod spend;
