@@ -11,6 +11,7 @@
 mod support;
 
 mod endpoints;
+mod explain;
 mod flow;
 mod same_bytes;
 mod signals;
