@@ -13,6 +13,7 @@ mod support;
 mod endpoints;
 mod explain;
 mod flow;
+mod misbehaviour;
 mod same_bytes;
 mod signals;
 mod spend;
