@@ -176,6 +176,11 @@ pub fn details(dir: &RunDir) -> Result<Details, RunError> {
     Ok(dir.info()?.map(|info| Details::of(&info)).unwrap_or_default())
 }
 
+/// Notes that the run goes on after all.
+pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
+    amend(dir, |details| details.ended = None)
+}
+
 fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {
     let Some(info) = dir.info()? else { return Ok(()) };
     let mut details = Details::of(&info);

@@ -11,6 +11,7 @@ use super::identity;
 use super::inputs::Inputs;
 use super::ledger::{Spend, Summary};
 use super::models;
+use super::reopen;
 use super::steps::Steps;
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
@@ -124,6 +125,9 @@ pub async fn run(
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let journal = Arc::new(open_journal(&dir, &budget, watch)?);
     let _ = watch.budget.set(Arc::clone(&budget));
+    if options.retry_failed {
+        reopen::failed_stages(&dir)?;
+    }
     // A run whose stages are all sealed needs no model, nor what a model needs.
     let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::Source::Recorded

@@ -12,3 +12,9 @@ mod support;
 
 mod bad_input;
 mod endpoints;
+mod explain;
+mod flow;
+mod misbehaviour;
+mod same_bytes;
+mod signals;
+mod spend;

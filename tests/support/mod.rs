@@ -4,4 +4,5 @@ pub(crate) mod endpoint;
 pub(crate) mod project;
 pub(crate) mod prose;
 pub(crate) mod script;
+pub(crate) mod sums;
 pub(crate) mod values;

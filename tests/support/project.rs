@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -48,6 +48,35 @@ impl From<Output> for Ran {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub(crate) struct Started {
+    child: Option<Child>,
+}
+
+impl Started {
+    /// Sends it a signal by name, as a user's shell would.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("a child").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
+        assert!(sent.success(), "{name} could not be sent");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ran {
+        self.child.take().expect("a child").wait_with_output().expect("an end").into()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
         }
     }
 }
@@ -98,6 +127,18 @@ impl Project {
     /// `pipeline run -c demo.yaml --json` with further arguments.
     pub(crate) fn pipeline(&self, more: &[&str]) -> Ran {
         self.run(&[&["pipeline", "run", "-c", "demo.yaml", "--json"], more].concat())
+    }
+
+    /// `pipeline run` with these arguments, in the background. It is killed when dropped.
+    pub(crate) fn start(&self, more: &[&str]) -> Started {
+        let mut command = self.convogen(&[&["pipeline", "run", "-c", "demo.yaml", "--json"], more].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Started { child: Some(command.spawn().expect("convogen starts")) }
+    }
+
+    /// A JSON file.
+    pub(crate) fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     /// Every file of a folder by its path within it.

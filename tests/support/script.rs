@@ -220,6 +220,14 @@ impl Script {
         Self { rule: Box::new(rule), ..Self::default() }
     }
 
+    /// Is plausible, but for the requests that `odd` picks.
+    pub(crate) fn but(
+        odd: impl Fn(&Call) -> bool + Send + Sync + 'static,
+        answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::answering(move |call| if odd(call) { answer(call) } else { Answer::Plausible })
+    }
+
     /// Gives these answers to the first requests, in order of arrival, and plausible ones after them.
     pub(crate) fn opening_with(answers: Vec<Answer>) -> Self {
         Self::answering(move |call| answers.get(call.index).cloned().unwrap_or(Answer::Plausible))

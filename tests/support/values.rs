@@ -99,7 +99,9 @@ fn object(schema: &Value, root: &Value, at: &Place<'_>) -> Value {
 fn array(schema: &Value, root: &Value, at: &Place<'_>) -> Value {
     let bound = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
     let least = bound("minItems").unwrap_or(1);
-    let most = bound("maxItems").unwrap_or(least + 1).clamp(least, least + 2);
+    // As few relations as may be, a chain: more would lead to people who were never invented.
+    let spread = if at.key == "relations" { 0 } else { 2 };
+    let most = bound("maxItems").unwrap_or(least + 1).clamp(least, least + spread);
     let count = at.draw().between(least, most);
     let items = schema.get("items").unwrap_or(&Value::Null);
     (0..count).map(|index| value(items, root, &at.item(index))).collect()

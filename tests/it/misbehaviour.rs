@@ -1,0 +1,199 @@
+//! Models that behave as models do in group chats at their worst: every kind is handled, counted, and ends.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::support::endpoint::Endpoint;
+use crate::support::project::Project;
+use crate::support::script::{Answer, Call, Script, plausible};
+use crate::support::sums::{assert_sums, number};
+
+/// What became of a run with such a model.
+struct Met {
+    summary: Value,
+    talks: Vec<Value>,
+    rejected: Vec<Value>,
+    handled: BTreeMap<String, u64>,
+    calls: usize,
+}
+
+/// Runs the demo against a model whose replies in conversations `rule` makes; situations are as they should be.
+fn meet(arguments: &[&str], rule: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Met {
+    let endpoint = Endpoint::start(Script::answering(move |call| {
+        let aside = call.raw.contains("verdict") || call.raw.contains("conversation_starter");
+        if aside { Answer::Plausible } else { rule(call) }
+    }));
+    let project = Project::new();
+    project.demo(&endpoint.base_url());
+    let sets = ["--set", "situations.count=6", "--set", "dedup.enabled=false"];
+    let ran = project.pipeline(&[&sets[..], arguments].concat());
+    assert!(matches!(ran.code, Some(0 | 9)), "{}", ran.stderr);
+    let summary = ran.json();
+    assert_sums(&project, "runs/demo", &summary);
+    let talks = project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
+    let rejected = project.rows("runs/demo/stages/3-conversations/rejected.jsonl");
+    let handled = talks.iter().fold(BTreeMap::new(), count_handled);
+    Met { summary, talks, rejected, handled, calls: endpoint.calls().len() }
+}
+
+fn count_handled(mut sums: BTreeMap<String, u64>, talk: &Value) -> BTreeMap<String, u64> {
+    let provenance: Value = serde_json::from_str(talk["provenance"].as_str().unwrap()).unwrap();
+    let handled = &provenance["handled"];
+    *sums.entry("fallbacks".to_owned()).or_default() += number(&handled["fallbacks"]);
+    for kind in ["flaws", "mended"] {
+        for (name, count) in handled[kind].as_object().into_iter().flatten() {
+            *sums.entry(name.clone()).or_default() += number(count);
+        }
+    }
+    sums
+}
+
+fn turns(met: &Met) -> impl Iterator<Item = &Value> {
+    met.talks.iter().flat_map(|talk| talk["turns"].as_array().into_iter().flatten())
+}
+
+/// One request in five gets `bad` instead of a sound line.
+fn sometimes(bad: impl Fn(&Call) -> String + Send + Sync + 'static) -> impl Fn(&Call) -> Answer + Send + Sync {
+    move |call| {
+        let hit = call.schema().is_none() && call.share() < 0.2;
+        if hit { Answer::Text(bad(call)) } else { Answer::Plausible }
+    }
+}
+
+/// The name of whom a request makes speak, and of somebody else of the group.
+fn names(call: &Call) -> (String, String) {
+    let prompt = call.prompt();
+    let speaker = prompt.rsplit("Now ").next().and_then(|rest| rest.split(" speaks").next()).unwrap_or_default();
+    let cast = prompt.split("The people:\n").nth(1).unwrap_or_default();
+    let people = cast.lines().map_while(|line| line.strip_prefix("- ")?.split(':').next());
+    let other = people.filter(|name| *name != speaker).last().unwrap_or_default();
+    (speaker.to_owned(), other.to_owned())
+}
+
+#[test]
+fn an_echo_is_asked_again() {
+    let met = meet(
+        &["--set", "conversations.speaker_selection=round_robin"],
+        sometimes(|call| {
+            let prompt = call.prompt();
+            prompt
+                .split("It begins like this: ")
+                .nth(1)
+                .and_then(|rest| rest.lines().next())
+                .unwrap_or_default()
+                .to_owned()
+        }),
+    );
+    assert!(met.handled["echo"] > 3, "{:?}", met.handled);
+    assert!(met.talks.iter().all(|talk| turns(&met).all(|turn| turn["text"] != talk["conversation_starter"])));
+}
+
+#[test]
+fn a_name_in_front_is_taken_away_and_lines_for_others_are_not_kept() {
+    let met = meet(&["--set", "conversations.speaker_selection=random"], |call| {
+        let (speaker, other) = names(call);
+        let line = plausible(call);
+        match call.share() {
+            share if share < 0.2 => Answer::Text(format!("**{speaker}:** {line}")),
+            share if share < 0.4 => Answer::Text(format!("{line}\n{other}: That is not what I said.")),
+            share if share < 0.5 => Answer::Text(format!("{other}: {line}")),
+            _ => Answer::Text(line),
+        }
+    });
+    assert!(met.handled["own_name"] > 3 && met.handled["speaks_for_others"] > 3, "{:?}", met.handled);
+    for turn in turns(&met) {
+        let text = turn["text"].as_str().unwrap();
+        let name = turn["speaker"].as_str().unwrap();
+        assert!(!text.contains("not what I said") && !text.starts_with(name) && !text.starts_with('*'), "{text}");
+    }
+}
+
+#[test]
+fn a_leak_of_the_prompt_is_not_kept() {
+    let disclaimer = "As an AI language model I cannot take sides.";
+    let leak = "React to what was just said: ask, object, joke, hesitate, change your mind.";
+    let met = meet(
+        &["--set", "conversations.speaker_selection=rules"],
+        sometimes(move |call| if call.share() < 0.1 { leak } else { disclaimer }.to_owned()),
+    );
+    assert!(met.handled["leak"] > 3, "{:?}", met.handled);
+    assert!(turns(&met).all(|turn| {
+        let text = turn["text"].as_str().unwrap();
+        !text.contains("change your mind") && !text.contains("language model")
+    }));
+}
+
+#[test]
+fn speakers_who_always_fail_cost_their_conversation_and_no_more() {
+    let met = meet(&["--set", "conversations.speaker_selection=round_robin"], |_| Answer::Text("…".to_owned()));
+    assert_eq!(met.summary["stages"]["conversations"]["rejected"], 6);
+    assert!(met.rejected.iter().all(|row| row["reason"] == "empty"), "{:?}", met.rejected);
+    // The probe, six situations, and the tries of one turn each.
+    assert!(met.calls <= 1 + 6 + 6 * 5, "{} calls", met.calls);
+}
+
+#[test]
+fn goodbyes_from_the_second_turn_on_neither_end_a_talk_too_soon_nor_hold_it_up() {
+    for ending in ["agreed", "max_only"] {
+        let key = format!("conversations.ending={ending}");
+        let met = meet(&["--set", "conversations.speaker_selection=round_robin", "--set", &key], |call| {
+            let farewell = || Answer::Text(format!("{} Goodbye everyone, see you tomorrow!", plausible(call)));
+            if call.prompt().contains("has just spoken") { farewell() } else { Answer::Plausible }
+        });
+        for talk in &met.talks {
+            let number_of_turns = talk["turns"].as_array().unwrap().len();
+            assert!((6..=8).contains(&number_of_turns), "{ending}: {number_of_turns}");
+        }
+        let flawed = met.handled.get("closing_loop").copied().unwrap_or(0);
+        let lost = met.rejected.iter().filter(|row| row["reason"] == "closing_loop").count();
+        assert!(flawed > 0 || lost > 0 || met.talks.iter().all(|talk| talk["stop_reason"] != "max_turns"), "{ending}");
+    }
+}
+
+/// The first turn of whoever speaks in `turn`.
+fn first_turn(talk: &Value, turn: &Value) -> Option<usize> {
+    talk["turns"].as_array()?.iter().position(|other| other["speaker_id"] == turn["speaker_id"])
+}
+
+#[test]
+fn a_vote_in_every_turn_ends_the_talk_at_the_minimum_and_not_before() {
+    let met = meet(&["--set", "conversations.speaker_selection=fused"], |call| {
+        let mut reply: Value = serde_json::from_str(&plausible(call)).unwrap();
+        reply["end"] = json!(true);
+        Answer::Text(reply.to_string())
+    });
+    assert_eq!(met.talks.len(), 6);
+    for talk in &met.talks {
+        // One vote at the minimum, the second a turn later, unless somebody has not been heard by then.
+        let turns = talk["turns"].as_array().unwrap();
+        let all_heard = 1 + turns.iter().filter_map(|turn| first_turn(talk, turn)).max().unwrap_or(0);
+        assert_eq!(turns.len(), all_heard.max(7), "{}", talk["id"]);
+        assert_eq!(talk["stop_reason"], "agreed");
+    }
+}
+
+#[test]
+fn selectors_that_name_nobody_or_the_last_speaker_are_overruled() {
+    let choosing = |call: &Call| call.schema().is_some_and(|schema| schema["properties"].get("next").is_some());
+    let nonsense = meet(&[], move |call| {
+        let astray = Answer::Text("Hmm, the moon perhaps?".to_owned());
+        if choosing(call) { astray } else { Answer::Plausible }
+    });
+    assert!(nonsense.talks.len() == 6 && nonsense.handled["fallbacks"] > 10, "{:?}", nonsense.handled);
+    let fallback = turns(&nonsense).filter(|turn| turn["selected_by"] == "fallback").count() as u64;
+    assert_eq!(fallback, nonsense.handled["fallbacks"]);
+    assert!(turns(&nonsense).all(|turn| turn["selected_by"] != "model"));
+
+    let stubborn = meet(&[], move |call| {
+        let prompt = call.prompt();
+        let mut names = prompt.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name);
+        let choice = json!({"next": names.next_back().unwrap_or_default(), "end": false});
+        if choosing(call) { Answer::Text(choice.to_string()) } else { Answer::Plausible }
+    });
+    assert!(!stubborn.talks.is_empty());
+    for talk in &stubborn.talks {
+        let speakers: Vec<&Value> = talk["turns"].as_array().unwrap().iter().map(|turn| &turn["speaker_id"]).collect();
+        assert!(speakers.windows(2).all(|pair| pair[0] != pair[1]), "{}: twice running", talk["id"]);
+    }
+}

@@ -1,0 +1,163 @@
+//! What may be spent, what refusals cost, and what is asked again.
+
+use serde_json::Value;
+
+use crate::support::endpoint::Endpoint;
+use crate::support::project::{Project, differing};
+use crate::support::script::{Answer, Call, Script, completion, plausible};
+use crate::support::sums::{assert_sums, number};
+
+fn demo(script: Script) -> (Endpoint, Project) {
+    let (endpoint, project) = (Endpoint::start(script), Project::new());
+    project.demo(&endpoint.base_url());
+    (endpoint, project)
+}
+
+/// A third of all requests fail for the first time, with the leave to come again at once.
+fn flaky() -> Script {
+    Script::but(
+        |call| call.repeat == 0 && call.share() < 0.3,
+        |_| Answer::Status(500, vec![("retry-after", "0".to_owned())], b"{}".to_vec()),
+    )
+}
+
+/// Whether a person is made to speak.
+fn speaking(call: &Call) -> bool {
+    call.schema().is_none()
+}
+
+#[test]
+fn no_request_goes_out_above_max_calls_and_a_raised_budget_goes_on_to_the_same_bytes() {
+    let (_endpoint, unlimited) = demo(Script::default());
+    unlimited.pipeline(&[]).ended(0);
+    let wanted = unlimited.data("runs/demo");
+    for script in [Script::default, flaky] {
+        let (endpoint, project) = demo(script());
+        for cap in [1, 5, 13, 77, 150] {
+            let ran = project.pipeline(&["--set", &format!("budget.max_calls={cap}")]).ended(8);
+            assert_eq!(endpoint.calls().len(), cap, "max_calls is exact");
+            assert!(ran.stderr.contains("budget.max_calls"), "{}", ran.stderr);
+        }
+        let summary = project.pipeline(&[]).ended(0).json();
+        assert_eq!(number(&summary["usage"]["calls"]), endpoint.calls().len() as u64, "retries count");
+        assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_partial_run_is_a_prefix_whose_sums_match() {
+    let (_endpoint, whole) = demo(Script::default());
+    whole.pipeline(&[]).ended(0);
+    let rows = |project: &Project| project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
+    let all = rows(&whole);
+    for cap in [7, 60, 150] {
+        let (endpoint, project) = demo(Script::default());
+        let budget = format!("budget.max_calls={cap}");
+        let summary = project.pipeline(&["--set", &budget, "--accept-partial"]).ended(8).json();
+        assert_eq!(endpoint.calls().len(), cap);
+        assert_eq!(summary["status"], "partial");
+        assert_sums(&project, "runs/demo", &summary);
+        let part = rows(&project);
+        assert!(part.len() < all.len());
+        assert_eq!(part.as_slice(), &all[..part.len()], "the longest prefix in item order");
+        let lost = number(&summary["stages"]["situations"]["over_budget"])
+            + number(&summary["stages"]["conversations"]["over_budget"]);
+        assert!(lost > 0, "{summary}");
+    }
+}
+
+/// Tokens that the endpoint has counted, and their price at 2.5 and 10 a million, cached ones at 1.25.
+fn billed(endpoint: &Endpoint) -> (u64, f64) {
+    let mut total = (0, 0.0);
+    for call in endpoint.calls().into_iter().filter(|call| call.answered) {
+        let body: Value = serde_json::from_str(&call.body).unwrap();
+        let call = Call { index: 0, repeat: 0, at: call.at, path: call.path, key: None, raw: call.body, body };
+        let usage = completion(&call, &plausible(&call))["usage"].clone();
+        let (prompt, reply) = (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]));
+        let cached = number(&usage["prompt_tokens_details"]["cached_tokens"]);
+        total.0 += prompt + reply;
+        total.1 += ((prompt - cached) as f64 * 2.5 + cached as f64 * 1.25 + reply as f64 * 10.0) / 1e6;
+    }
+    total
+}
+
+#[test]
+fn the_endpoint_never_bills_more_than_the_budget() {
+    let price = "models.default.price={currency: USD, prompt: 2.5, cached_prompt: 1.25, completion: 10}";
+    let sound: fn() -> Script = Script::default;
+    for (script, limit, tokens, cost) in [
+        (sound, "budget.max_tokens=20000", 20_000, f64::MAX),
+        (flaky, "budget.max_tokens=70000", 70_000, f64::MAX),
+        (sound, "budget.max_cost=0.1", u64::MAX, 0.1),
+        (flaky, "budget.max_cost=0.1", u64::MAX, 0.1),
+    ] {
+        let (endpoint, project) = demo(script());
+        let ran = project.pipeline(&["--set", limit, "--set", price]).ended(8);
+        let (used, paid) = billed(&endpoint);
+        assert!(used > 0 && used <= tokens && paid <= cost, "{limit}: {used} tokens, {paid}");
+        assert!(ran.stderr.contains(limit.split('=').next().unwrap()), "{}", ran.stderr);
+        let status = project.run(&["pipeline", "status", "runs/demo", "--json"]).ended(0).json();
+        let counted = number(&status["usage"]["prompt_tokens"]) + number(&status["usage"]["completion_tokens"]);
+        assert_eq!(counted, used, "the endpoint's usage is what is counted");
+        // A request that ended in a 500 may have been billed: it counts in full.
+        let may_be = status["usage"]["cost"].as_f64().unwrap();
+        assert!(may_be >= paid - 1e-9 && may_be <= cost, "{limit}: {may_be} counted, {paid} billed");
+        let unsure = number(&status["usage"]["possibly_billed"]) > 0;
+        assert!(unsure || may_be - paid < 1e-9, "{limit}: {may_be} counted, {paid} billed");
+    }
+}
+
+#[test]
+fn what_failed_is_asked_again_and_then_nothing_shows_that_it_had() {
+    let (_endpoint, clean) = demo(Script::default());
+    clean.pipeline(&[]).ended(0);
+    let wanted = clean.data("runs/demo");
+    let situating: fn(&Call) -> bool = |call| call.raw.contains("conversation_starter");
+    for (stage, asked, share) in
+        [("conversations", speaking as fn(&Call) -> bool, 0.05), ("situations", situating, 0.3)]
+    {
+        // Turned down the first time, served the second.
+        let (endpoint, project) = demo(Script::but(
+            move |call| asked(call) && call.repeat == 0 && call.share() < share,
+            |_| Answer::error(400, "invalid_request", "not to my liking"),
+        ));
+        let summary = project.pipeline(&[]).json();
+        assert_sums(&project, "runs/demo", &summary);
+        let failed = number(&summary["stages"][stage]["failed"]);
+        assert!(failed > 0, "nothing failed: {summary}");
+        let calls = endpoint.calls().len();
+        project.pipeline(&[]);
+        assert_eq!(endpoint.calls().len(), calls, "failures are outcomes until asked for again");
+
+        let summary = project.pipeline(&["--retry-failed"]).ended(0).json();
+        assert_sums(&project, "runs/demo", &summary);
+        assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new(), "{stage}");
+        let calls = endpoint.calls().len();
+        project.pipeline(&["--retry-failed"]).ended(0);
+        assert_eq!(endpoint.calls().len(), calls, "nothing is left to be asked again");
+        project.run(&["pipeline", "verify", "runs/demo"]).ended(0);
+    }
+}
+
+#[test]
+fn a_filter_that_refuses_most_of_the_first_replies_stops_the_run() {
+    let (endpoint, project) = demo(Script::but(
+        |call| !call.raw.contains("verdict") && call.index % 4 != 0,
+        |_| Answer::azure_filter("violence"),
+    ));
+    let ran = project.pipeline(&["--set", "models.default.concurrency=1"]).ended(6);
+    assert!(ran.stderr.contains("violence") && ran.stderr.contains("refused"), "{}", ran.stderr);
+    assert!(endpoint.calls().len() <= 20, "{} calls were made", endpoint.calls().len());
+}
+
+#[test]
+fn a_single_refusal_is_an_outcome_with_its_category() {
+    let (_endpoint, project) =
+        demo(Script::but(|call| speaking(call) && call.share() < 0.02, |_| Answer::azure_filter("violence")));
+    let summary = project.pipeline(&[]).ended(9).json();
+    assert_sums(&project, "runs/demo", &summary);
+    let dropped = project.rows("runs/demo/stages/3-conversations/rejected.jsonl");
+    let refused: Vec<&Value> = dropped.iter().filter(|row| row["outcome"] == "refused").collect();
+    assert_eq!(refused.len() as u64, number(&summary["stages"]["conversations"]["refused"]));
+    assert!(!refused.is_empty() && refused.iter().all(|row| row["reason"] == "violence"), "{refused:?}");
+}
