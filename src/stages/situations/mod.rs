@@ -237,7 +237,7 @@ impl Stage<'_> {
         let mut whole = true;
         for (call, result) in calls.into_iter().zip(results) {
             // After the first call without a result nothing counts: only a prefix in item order may be sealed.
-            let result = if whole { result.ok() } else { None };
+            let result = if whole { result.map_err(|halt| self.stopped_by(halt)).ok() } else { None };
             whole = result.is_some();
             match result {
                 Some(filled) => self.take_call(desk, call, filled, progress),
@@ -248,6 +248,13 @@ impl Stage<'_> {
         desk.before.push_back(desk.hub.snapshot());
         desk.before.pop_front();
         whole
+    }
+
+    /// The reason is kept where the run was stopped; a prompt that cannot be rendered stops it here.
+    fn stopped_by(&self, halt: Halt) {
+        if !matches!(halt, Halt::Stopping) {
+            self.calls.control.stop(halt);
+        }
     }
 
     fn take_call(&self, desk: &mut Desk, call: Call, filled: Vec<Filled>, progress: &Progress) {
