@@ -13,6 +13,8 @@ use super::ledger::Status;
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
+use crate::llm::Role;
+use crate::llm::recorded::RecordedReply;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::{self, RunDir, RunInfo};
@@ -140,7 +142,11 @@ fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Path
 
 fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
     let mut replies = false;
-    journal::scan(&dir.paths().journal(), |entry| replies |= entry.kind == Kind::Reply)?;
+    journal::scan(&dir.paths().journal(), |entry| {
+        // What a probe found out holds for any settings.
+        let probed = || entry.read::<RecordedReply>().is_ok_and(|reply| reply.role == Role::Probe);
+        replies |= entry.kind == Kind::Reply && !probed();
+    })?;
     Ok(replies || SealedStage::open(&dir.paths().conversations())?.is_some())
 }
 

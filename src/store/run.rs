@@ -256,6 +256,9 @@ impl RunDir {
     /// If another process has it, if it holds something else than a run, if others can write to it, if it is on a
     /// network file system and `allow_network_fs` is not set, if it cannot be written to.
     pub fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunError> {
+        if path.exists() && !path.is_dir() {
+            return Err(RunError::NotOurs { path: path.to_owned(), problem: "is a file, not a folder" });
+        }
         fs::create_dir_all(path).map_err(|error| read_only(path, error))?;
         check_owner(path)?;
         if let Some(kind) = fs::network_file_system(path)?.filter(|_| !allow_network_fs) {

@@ -108,11 +108,7 @@ fn a_wrong_configuration_is_told_by_line_and_key() {
         ("wrong key", yaml.replace("situations:", "situation:"), &["demo.yaml:5:1", "`situations`"]),
         ("missing key", yaml.replace("    model: demo\n", ""), &["demo.yaml:14", "models.default.model", "missing"]),
         ("missing version", yaml.replace("version: 1\n", ""), &["demo.yaml:1:1", "version", "missing"]),
-        (
-            "wrong type",
-            yaml.replace("count: 12", "count: many"),
-            &["demo.yaml:6:3", "situations.count", "whole number"],
-        ),
+        ("wrong type", yaml.replace("seed: 17", "seed: many"), &["demo.yaml:2:1", "seed", "whole number"]),
         ("other version", yaml.replace("version: 1", "version: 2"), &["demo.yaml:1:1", "version", "newer"]),
         ("twice", yaml.replace("seed: 17", "seed: 17\nseed: 18"), &["demo.yaml:3:1", "`seed`", "twice"]),
         ("tag", yaml.replace("seed: 17", "seed: !python/object 17"), &["demo.yaml:2", "!python/object"]),

@@ -18,3 +18,4 @@ mod misbehaviour;
 mod same_bytes;
 mod signals;
 mod spend;
+mod trouble;
