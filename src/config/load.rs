@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::document::{Document, read_text};
 use super::shape::typed;
 use super::{Config, assets, check};
-use crate::store::fs::FsError;
+use crate::store::fs::{self, FsError};
 
 /// The name of the built-in configuration in messages and in [`assets`].
 pub const QUICKSTART: &str = "configs/quickstart.yaml";
@@ -117,6 +117,21 @@ impl Loaded {
     /// A path of the configuration (any but `run_dir`) as it can be opened.
     pub fn path(&self, written: &Path) -> PathBuf {
         self.base.join(written)
+    }
+
+    /// The file that ships with convogen and is meant by `written`: the built-in configuration stands among such files.
+    pub fn shipped(&self, written: &Path) -> Option<&'static str> {
+        let folder = QUICKSTART.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (None, name) = (&self.file, assets::below(folder, written)) else { return None };
+        assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
+    }
+
+    /// The text of the file at a path of the configuration.
+    pub fn read(&self, written: &Path) -> Result<String, FsError> {
+        match self.shipped(written).and_then(assets::builtin) {
+            Some(text) => Ok(text.to_owned()),
+            None => fs::read_to_string(&self.path(written)),
+        }
     }
 
     /// The file's name in messages.

@@ -77,7 +77,7 @@ impl Inputs {
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
             let text = match path {
-                Some(path) => fs::read_to_string(&loaded.path(path))?,
+                Some(path) => loaded.read(path)?,
                 None => assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default().to_owned(),
             };
             texts.insert(name.to_owned(), text);

@@ -38,6 +38,8 @@ pub(super) struct Steps<'a> {
     pub(super) dir: &'a RunDir,
     /// The file that people or situations are imported from.
     pub(super) source: Option<PathBuf>,
+    /// The personas that ship with convogen and are named by its own configuration.
+    pub(super) people: Option<&'static str>,
     pub(super) accept_partial: bool,
     pub(super) watch: &'a Watch,
     pub(super) calls: Calls,
@@ -106,7 +108,10 @@ impl Steps<'_> {
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
         let source = match &self.source {
             Some(path) => personas::Source::File(path.clone()),
-            None => personas::Source::BuiltIn(assets::builtin(BUILT_IN_PERSONAS).unwrap_or_default()),
+            None => {
+                let people = self.people.or_else(|| assets::builtin(BUILT_IN_PERSONAS));
+                personas::Source::BuiltIn(people.unwrap_or_default())
+            }
         };
         let length = &self.config.personas.length;
         let options = personas::Options {

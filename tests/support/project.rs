@@ -1,6 +1,10 @@
 //! A folder of its own with a configuration, and the shipped binary run in it.
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
-#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a test that cannot set itself up has nothing to test")]
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot set itself up has nothing to test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -315,8 +315,8 @@ fn empty(path: &Path) -> Result<(), FsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::io::Cursor;
+    use std::io::Write;
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
