@@ -2,6 +2,8 @@
 //!
 //! Listed one by one, so that what ships is what stands here. A test compares the list with the folders.
 
+use std::path::{Component, Path};
+
 /// A file that is compiled in: its path below the project, with `/`, and its content.
 pub type Asset = (&'static str, &'static str);
 
@@ -15,6 +17,10 @@ pub const ALL: &[Asset] = &[
     (
         "configs/prompt-configs/situations-fixed-shots-1.yaml",
         include_str!("../../configs/prompt-configs/situations-fixed-shots-1.yaml"),
+    ),
+    (
+        "configs/prompt-configs/situations-quickstart.yaml",
+        include_str!("../../configs/prompt-configs/situations-quickstart.yaml"),
     ),
     (
         "configs/prompt-configs/situations-random-shots-1.yaml",
@@ -55,6 +61,9 @@ pub const ALL: &[Asset] = &[
         "prompts/personas/personahub-placeholder.jsonl",
         include_str!("../../prompts/personas/personahub-placeholder.jsonl"),
     ),
+    ("prompts/personas/quickstart.jsonl", include_str!("../../prompts/personas/quickstart.jsonl")),
+    ("prompts/quickstart/situations.md", include_str!("../../prompts/quickstart/situations.md")),
+    ("prompts/quickstart/speaker.md", include_str!("../../prompts/quickstart/speaker.md")),
     ("prompts/situations/prompt-persona-v1.md", include_str!("../../prompts/situations/prompt-persona-v1.md")),
     ("prompts/situations/prompt-v1.md", include_str!("../../prompts/situations/prompt-v1.md")),
     (
@@ -104,6 +113,21 @@ pub fn builtin(path: &str) -> Option<&'static str> {
     ALL.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
+/// `folder/relative` without `.` and `..`: a file that ships has one name.
+pub fn below(folder: &str, relative: &Path) -> String {
+    let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();
+    for component in relative.components() {
+        match component {
+            Component::ParentDir => {
+                parts.pop();
+            }
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    parts.join("/")
+}
+
 /// The files directly in `folder`, by name.
 pub fn builtin_folder(folder: &str) -> Vec<Asset> {
     let directly = |name: &str| {
@@ -115,8 +139,6 @@ pub fn builtin_folder(folder: &str) -> Vec<Asset> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn files_below(folder: &Path, into: &mut Vec<String>) {
@@ -145,8 +167,14 @@ mod tests {
     #[test]
     fn a_folder_holds_its_own_files_only() {
         let names: Vec<&str> = builtin_folder("configs/prompt-configs").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), 2);
+        assert_eq!(names.len(), 3);
         assert!(builtin_folder("configs").iter().all(|(name, _)| !name.contains("prompt-configs")));
         assert!(builtin("configs/none.yaml").is_none());
+    }
+
+    #[test]
+    fn paths_have_one_name() {
+        assert_eq!(below("configs/prompt-configs", Path::new("../../prompts/./a.md")), "prompts/a.md");
+        assert_eq!(below("configs", Path::new("../../../etc/passwd")), "etc/passwd");
     }
 }

@@ -38,9 +38,9 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
     ];
     let mut findings = Findings { loaded, problems: Vec::new() };
     for (key, path) in named {
-        if let Some(path) = path {
-            let path = loaded.path(path);
-            findings.require(path.is_file(), key, || {
+        if let Some(written) = path {
+            let path = loaded.path(written);
+            findings.require(loaded.shipped(written).is_some() || path.is_file(), key, || {
                 let beside = "paths are relative to the configuration file";
                 format!("there is no file {} ({beside})", path.display())
             });

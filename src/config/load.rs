@@ -14,7 +14,7 @@ use super::document::Document;
 pub(crate) use super::document::read_text;
 use super::shape::typed;
 use super::{Config, assets, check};
-use crate::store::fs::FsError;
+use crate::store::fs::{self, FsError};
 
 /// The name of the built-in configuration in messages and in [`assets`].
 pub const QUICKSTART: &str = "configs/quickstart.yaml";
@@ -124,6 +124,13 @@ impl Loaded {
     /// A path of the configuration (any but `run_dir`) as it can be opened.
     pub fn path(&self, written: &Path) -> PathBuf {
         self.base.join(written)
+    }
+
+    /// The file that ships with convogen and is meant by `written`: the built-in configuration stands among such files.
+    pub fn shipped(&self, written: &Path) -> Option<&'static str> {
+        let folder = QUICKSTART.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (None, name) = (&self.file, assets::below(folder, written)) else { return None };
+        assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
     }
 
     /// The file's name in messages.

@@ -1,6 +1,6 @@
 //! The prompt configuration of the situations stage: from a file, or the one that ships.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::document::{Document, read_text};
 use super::load::{ConfigError, Loaded, Problem, invalid};
@@ -44,14 +44,7 @@ pub struct PromptFile {
 
 /// Reads the prompt configuration that `loaded` names, or the built-in one.
 pub fn prompt_config(loaded: &Loaded) -> Result<Prompts, ConfigError> {
-    let (name, text, base) = if let Some(written) = &loaded.config.situations.prompt_config {
-        let path = loaded.path(written);
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        (path.display().to_string(), read_text(&path)?, Base::Folder(folder))
-    } else {
-        let text = assets::builtin(BUILT_IN).unwrap_or_default().to_owned();
-        (BUILT_IN.to_owned(), text, Base::BuiltIn("configs/prompt-configs"))
-    };
+    let (name, text, base) = source(loaded)?;
     let document = Document::parse(&name, &text)?;
     let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
     let mut problems = meaning(&document, &config);
@@ -63,6 +56,20 @@ pub fn prompt_config(loaded: &Loaded) -> Result<Prompts, ConfigError> {
     }
     for_mode(&mut config, loaded.config.situations.mode);
     Ok(Prompts { config, base })
+}
+
+/// Name and text of the prompt configuration, and what its paths are relative to.
+fn source(loaded: &Loaded) -> Result<(String, String, Base), ConfigError> {
+    let written = loaded.config.situations.prompt_config.as_deref();
+    let shipped = written.map_or(Some(BUILT_IN), |written| loaded.shipped(written));
+    if let Some(name) = shipped {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let PromptFile { name, text } = built_in(name)?;
+        return Ok((name, text, Base::BuiltIn(folder)));
+    }
+    let path = loaded.path(written.unwrap_or(Path::new("")));
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    Ok((path.display().to_string(), read_text(&path)?, Base::Folder(folder)))
 }
 
 /// Leaves the prompt and shots of `mode` under `prompt` and `shots`, and nothing under the others.
@@ -123,7 +130,7 @@ impl Prompts {
     pub fn prompt(&self) -> Result<PromptFile, ConfigError> {
         match &self.base {
             Base::Folder(folder) => on_disk(&folder.join(&self.config.prompt)),
-            Base::BuiltIn(folder) => built_in(&normalized(folder, &self.config.prompt)),
+            Base::BuiltIn(folder) => built_in(&assets::below(folder, &self.config.prompt)),
         }
     }
 
@@ -133,7 +140,7 @@ impl Prompts {
         for written in &self.config.shots {
             match &self.base {
                 Base::Folder(folder) => files.extend(shots_on_disk(&folder.join(written))?),
-                Base::BuiltIn(folder) => files.extend(built_in_shots(&normalized(folder, written))?),
+                Base::BuiltIn(folder) => files.extend(built_in_shots(&assets::below(folder, written))?),
             }
         }
         Ok(files)
@@ -175,21 +182,6 @@ fn built_in_shots(path: &str) -> Result<Vec<PromptFile>, ConfigError> {
         return Ok(vec![built_in(path)?]);
     }
     Ok(inside.into_iter().map(|(name, text)| PromptFile { name: name.to_owned(), text: text.to_owned() }).collect())
-}
-
-/// `folder/relative` without `.` and `..`: assets have one name each.
-fn normalized(folder: &str, relative: &Path) -> String {
-    let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();
-    for component in relative.components() {
-        match component {
-            Component::ParentDir => {
-                parts.pop();
-            }
-            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]
@@ -258,11 +250,5 @@ mod tests {
           DIR/p.yaml:3:17: persona_shots[0]: there is no DIR/gone (paths are relative to this file)
           DIR/p.yaml:5:1: situations_per_call: 0 is not within 1 to 50
         "##);
-    }
-
-    #[test]
-    fn built_in_paths_have_one_name() {
-        assert_eq!(normalized("configs/prompt-configs", Path::new("../../prompts/./a.md")), "prompts/a.md");
-        assert_eq!(normalized("configs", Path::new("../../../etc/passwd")), "etc/passwd");
     }
 }

@@ -137,11 +137,23 @@ fn response_format(format: &ReplyFormat, wire: Structured) -> Option<Value> {
     let ReplyFormat::Json { name, schema } = format else { return None };
     match wire {
         Structured::JsonSchema => {
-            let schema = json!({"name": name, "strict": true, "schema": schema});
+            let schema = json!({"name": name, "strict": true, "schema": strict(schema)});
             Some(json!({"type": "json_schema", "json_schema": schema}))
         }
         Structured::JsonObject => Some(json!({"type": "json_object"})),
         Structured::None => None,
+    }
+}
+
+/// `schema` without what strict mode refuses: the longest lengths, which the reader of the reply checks anyway.
+fn strict(schema: &Value) -> Value {
+    match schema {
+        Value::Object(keys) => {
+            let keys = keys.iter().filter(|(key, value)| *key != "maxLength" || !value.is_u64());
+            Value::Object(keys.map(|(key, value)| (key.clone(), strict(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(strict).collect()),
+        other => other.clone(),
     }
 }
 
@@ -286,10 +298,12 @@ mod tests {
             json!({"model": "demo", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
                    "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"]})
         );
-        let form = ReplyFormat::Json { name: "turn".into(), schema: json!({"type": "object"}) };
+        let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 9}}});
+        let form = ReplyFormat::Json { name: "turn".into(), schema };
         assert_eq!(
             wire(&model.route, form.clone(), Structured::JsonSchema)["response_format"],
-            json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true, "schema": {"type": "object"}}})
+            json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true,
+                   "schema": {"type": "object", "properties": {"text": {"type": "string"}}}}})
         );
         assert_eq!(
             wire(&model.route, form.clone(), Structured::JsonObject)["response_format"],

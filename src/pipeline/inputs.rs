@@ -78,8 +78,11 @@ impl Inputs {
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
-            if let Some(path) = path {
-                inputs.read_file(name, loaded.path(path))?;
+            if let Some(written) = path {
+                match loaded.shipped(written).and_then(assets::builtin) {
+                    Some(text) => drop(inputs.texts.insert(name.to_owned(), text.to_owned())),
+                    None => inputs.read_file(name, loaded.path(written))?,
+                }
             } else {
                 let text = assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default();
                 inputs.texts.insert(name.to_owned(), text.to_owned());

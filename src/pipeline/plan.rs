@@ -11,6 +11,7 @@ use super::error::RunError;
 use super::identity;
 use super::inputs::Inputs;
 use super::steps;
+use crate::config::assets;
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
@@ -112,13 +113,15 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
     inputs.check(&config)?;
     let mut roles = Vec::new();
     let mut prompts = Vec::new();
-    let source = identity::source(&config).map(|path| loaded.path(path));
+    let named = identity::source(&config);
+    let shipped = named.and_then(|written| loaded.shipped(written));
+    let source = named.filter(|_| shipped.is_none()).map(|written| loaded.path(written));
     let (sample, wanted) = if config.situations.mode == SituationMode::File {
         let made = imported(&config, source.as_deref())?;
         let wanted = made.len() as f64;
         (made.into_iter().next(), wanted)
     } else {
-        let people = steps::people(&config, source.as_deref())?.accepted;
+        let people = steps::people(&config, source.as_deref(), shipped.and_then(assets::builtin))?.accepted;
         let model = role_model(&config, Role::Situations);
         let shown = model.provider != Provider::Embedded && model.structured != StructuredMode::JsonSchema;
         let messages = steps::rehearse(&config, &inputs, &people, shown)?;

@@ -14,6 +14,7 @@ use super::models;
 use super::reopen;
 use super::steps::Steps;
 use crate::clock::{self, Stopwatch};
+use crate::config::assets;
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
 use crate::llm::budget::Budget;
@@ -115,7 +116,9 @@ pub async fn run(
     let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
-    let source = identity::source(&config).map(|path| loaded.path(path));
+    let named = identity::source(&config);
+    let shipped = named.and_then(|written| loaded.shipped(written));
+    let source = named.filter(|_| shipped.is_none()).map(|written| loaded.path(written));
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_deref())?;
     if let Some(opened) = &watch.opened {
@@ -140,6 +143,7 @@ pub async fn run(
         identity: &identity,
         dir: &dir,
         source,
+        people: shipped.and_then(assets::builtin),
         accept_partial: options.accept_partial,
         watch,
         calls: Calls {

@@ -39,6 +39,8 @@ pub(super) struct Steps<'a> {
     pub(super) dir: &'a RunDir,
     /// The file that people or situations are imported from.
     pub(super) source: Option<PathBuf>,
+    /// The personas that ship with convogen and are named by its own configuration.
+    pub(super) people: Option<&'static str>,
     pub(super) accept_partial: bool,
     pub(super) watch: &'a Watch,
     pub(super) calls: Calls,
@@ -115,7 +117,7 @@ impl Steps<'_> {
             return seal_personas(&seal, &no_people());
         }
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
-        let people = people(self.config, self.source.as_deref())?;
+        let people = people(self.config, self.source.as_deref(), self.people)?;
         self.watch.progress.advance(people.counts.read, people.counts.accepted);
         if people.counts.rejected > 0 {
             let folder = seal.folder.display();
@@ -378,14 +380,18 @@ fn seal_personas(seal: &Seal, people: &People) -> Result<Sealed<Persona>, RunErr
     Ok(Sealed { rows: people.accepted.clone(), tally, hash })
 }
 
-/// Reads the personas; none where the run needs none.
-pub(super) fn people(config: &Config, source: Option<&Path>) -> Result<People, RunError> {
+/// Reads the personas; none where the run needs none. `shipped`: those that convogen's own configuration names.
+pub(super) fn people(
+    config: &Config,
+    source: Option<&Path>,
+    shipped: Option<&'static str>,
+) -> Result<People, RunError> {
     if config.situations.mode != SituationMode::Predefined {
         return Ok(no_people());
     }
     let source = match source {
         Some(path) => personas::Source::File(path.to_owned()),
-        None => personas::Source::BuiltIn(assets::builtin(BUILT_IN_PERSONAS).unwrap_or_default()),
+        None => personas::Source::BuiltIn(shipped.or_else(|| assets::builtin(BUILT_IN_PERSONAS)).unwrap_or_default()),
     };
     let options = personas::Options {
         sample: config.personas.sample,

@@ -88,13 +88,13 @@ pub(super) fn flaw<T>(key: impl Into<String>, wanted: impl Into<String>) -> Resu
 
 /// Longest texts, in characters: about three times what the shipped examples use. Longer ones are rambling, or a prompt
 /// that came back.
-mod longest {
-    pub(super) const NAME: usize = 60;
-    pub(super) const PERSONA: usize = 2000;
-    pub(super) const LINE: usize = 400;
-    pub(super) const TYPE: usize = 60;
-    pub(super) const SITUATION: usize = 2000;
-    pub(super) const TOPIC: usize = 160;
+pub(super) mod longest {
+    pub(in crate::prompt) const NAME: usize = 60;
+    pub(in crate::prompt) const PERSONA: usize = 2000;
+    pub(in crate::prompt) const LINE: usize = 400;
+    pub(in crate::prompt) const TYPE: usize = 60;
+    pub(in crate::prompt) const SITUATION: usize = 2000;
+    pub(in crate::prompt) const TOPIC: usize = 160;
 }
 
 impl Draft {

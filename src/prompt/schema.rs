@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::Wanted;
+use super::draft::longest;
 
 /// The name of the schema for endpoints that ask for one.
 pub const SITUATIONS: &str = "situations";
@@ -47,20 +48,25 @@ fn situation(person: &Value, name: &Value, min: usize, max: usize) -> Value {
     let relation = object(&[
         ("from", name.clone()),
         ("to", name.clone()),
-        ("type", text("a word or two, such as colleague")),
+        ("type", label("a word or two, such as colleague", longest::TYPE)),
         ("text", text("how they know each other, one sentence")),
     ]);
     object(&[
         ("personas", list(person, min, max)),
         ("relations", list(&relation, min.saturating_sub(1).max(1), 2 * max)),
         ("situation", text("where they are, what is going on, what is at stake")),
-        ("topic", text("what they talk about, in a few words")),
+        ("topic", label("what they talk about, in a few words", longest::TOPIC)),
         ("conversation_starter", text("the line that opens the conversation")),
     ])
 }
 
 fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})
+}
+
+/// A short text. Endpoints are not told the limit (see [`crate::llm::openai`]), the embedded model and prompts in words are.
+fn label(description: &str, longest: usize) -> Value {
+    json!({"type": "string", "description": description, "maxLength": longest})
 }
 
 fn list(items: &Value, min: usize, max: usize) -> Value {

@@ -12,7 +12,10 @@ use crate::draw::Draw;
 use crate::llm::Usage;
 
 /// A string has no more tokens than this, however much room there is: left alone, the model goes on and on.
-const STRING_TOKENS: usize = 96;
+const STRING_TOKENS: usize = 40;
+
+/// A string ends with its sentence from this many tokens on: what the model adds to one sentence says it again.
+const SENTENCE: usize = 6;
 
 /// A [`Pen`] whose values come from the model. Strings share what the skeleton leaves of the reply's tokens.
 pub(super) struct Author<'a> {
@@ -138,7 +141,7 @@ impl Pen for Author<'_> {
             return Err(Halt::Full);
         }
         let begin = self.session.length();
-        let end = End { line: true, stop: &[], max_chars, sentence: room / 2 };
+        let end = End { line: true, stop: &[], max_chars, sentence: SENTENCE.min(room / 2) };
         let written = self.session.write(&self.sampling, &end, room, &mut self.draw)?;
         self.used += written.tokens;
         self.free = self.free.saturating_sub(written.tokens);

@@ -18,7 +18,7 @@ use super::slots::Slots;
 use super::structured;
 use super::vocabulary::Vocabulary;
 use crate::draw::Draw;
-use crate::llm::{ChatRequest, Finish, Reply, ReplyFormat};
+use crate::llm::{ChatRequest, Finish, Message, Reply, ReplyFormat};
 use crate::store::fs;
 
 /// Taken where a request leaves it open.
@@ -31,16 +31,20 @@ const TOP_P: f64 = 0.95;
 const RESAMPLES: u8 = 2;
 
 /// Tokens after which an utterance ends with its sentence: left alone, the model goes on.
-const UTTERANCE: usize = 40;
+const UTTERANCE: usize = 20;
 
-/// The repetition penalty to begin with.
-const PENALTY: f32 = 1.2;
+/// An utterance begins unlike this many labelled lines before it.
+const OPENINGS: usize = 3;
+
+/// The repetition penalty to begin with. Less lets the model say everything twice; more drives it away from the words
+/// the text is about, until nonsense is left.
+const PENALTY: f32 = 1.15;
 
 /// What is added to it each time an utterance is sampled again.
 const STERNER: f32 = 0.1;
 
 /// No sequence of this many words is copied from the prompt or said twice. Names are shorter, sentences longer.
-const DISTINCT: usize = 5;
+const DISTINCT: usize = 4;
 
 /// The model and its vocabulary.
 #[derive(Debug)]
@@ -98,10 +102,7 @@ impl Mind {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
-        // Given a name, the model likes to begin by calling it.
-        let name =
-            prefix.map(|prefix| self.vocabulary.encode(&format!(" {}", prefix.trim_end_matches(':')))).transpose()?;
-        let shunned = name.and_then(|tokens| tokens.first().copied());
+        let shunned = prefix.map(|prefix| self.shunned(prefix, &request.messages)).transpose()?.unwrap_or_default();
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
@@ -113,6 +114,7 @@ impl Mind {
             session.rewind(session.prompt)?;
             let mut draw = Draw::new(request.seed, &["embedded", "text", &attempt.to_string()]);
             let penalty = PENALTY + STERNER * f32::from(attempt);
+            let shunned = shunned.clone();
             let sampling = Sampling { asides: prefix.is_none(), shunned, ..sampling(request, penalty) };
             let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
             let overlap = echo::overlap(&written.text, &request.messages);
@@ -128,6 +130,18 @@ impl Mind {
         let usage = session.usage(written.tokens);
         session.close(slots);
         Ok(Reply { text: written.text.trim().to_owned(), finish, usage })
+    }
+
+    /// The tokens an utterance does not begin with: the speaker's own name, which the model likes to call, and how the
+    /// lines before it begin, or else all would begin alike.
+    fn shunned(&self, prefix: &str, messages: &[Message]) -> Result<Vec<u32>, EngineError> {
+        let lines = messages.iter().flat_map(|message| message.content.lines());
+        let spoken: Vec<&str> = lines.filter_map(|line| line.split_once(": ")).map(|(_, text)| text).collect();
+        let mut shunned = Vec::new();
+        for text in spoken.into_iter().rev().take(OPENINGS).chain([prefix.trim_end_matches(':')]) {
+            shunned.extend(self.vocabulary.encode(&format!(" {text}"))?.first());
+        }
+        Ok(shunned)
     }
 
     fn json(
@@ -158,6 +172,6 @@ fn sampling(request: &ChatRequest, penalty: f32) -> Sampling {
         penalty,
         distinct: DISTINCT,
         asides: true,
-        shunned: None,
+        shunned: Vec::new(),
     }
 }

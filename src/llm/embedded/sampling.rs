@@ -10,7 +10,7 @@ const TOP_K: usize = 40;
 const MIN_P: f64 = 0.05;
 
 /// How a reply is sampled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Sampling {
     /// 0 takes the likeliest token.
     pub(super) temperature: f64,
@@ -22,8 +22,8 @@ pub(super) struct Sampling {
     pub(super) distinct: usize,
     /// Brackets and asterisks are fine. In speech they are not: nobody says "(winks)".
     pub(super) asides: bool,
-    /// No text begins with this token: someone's own name, for one.
-    pub(super) shunned: Option<u32>,
+    /// No text begins with any of these tokens: the speaker's own name, and how others have just begun.
+    pub(super) shunned: Vec<u32>,
 }
 
 impl Sampling {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn plain(temperature: f64, top_p: f64) -> Sampling {
-        Sampling { temperature, top_p, penalty: 1.0, distinct: 0, asides: true, shunned: None }
+        Sampling { temperature, top_p, penalty: 1.0, distinct: 0, asides: true, shunned: Vec::new() }
     }
 
     #[test]

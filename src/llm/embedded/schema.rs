@@ -9,9 +9,6 @@ use serde_json::{Map, Value};
 /// Integers offered at most where the schema leaves a wide range.
 const INTEGERS: i64 = 101;
 
-/// The longest description that becomes part of a label.
-const HINT_BYTES: usize = 80;
-
 /// What to write for a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Plan {
@@ -40,7 +37,7 @@ pub(super) enum Plan {
 pub(super) struct Member {
     /// The key.
     pub(super) name: String,
-    /// What it is called to the model: the key in plain words, with the schema's description where that is short.
+    /// What it is called to the model: the key in plain words. Descriptions are left out, since the model copies them.
     pub(super) label: String,
     /// What to write.
     pub(super) plan: Plan,
@@ -49,10 +46,7 @@ pub(super) struct Member {
 impl Member {
     fn read(name: &str, schema: &Value, path: &str) -> Result<Self, SchemaError> {
         let plan = Plan::at(schema, &format!("{path}/properties/{name}"))?;
-        let words = name.replace('_', " ");
-        let hint = schema.get("description").and_then(Value::as_str).map(str::trim);
-        let hint = hint.filter(|hint| !hint.is_empty() && hint.len() <= HINT_BYTES && !hint.contains('\n'));
-        let label = hint.map_or_else(|| words.clone(), |hint| format!("{words} ({hint})"));
+        let label = name.replace('_', " ");
         Ok(Self { name: name.to_owned(), label, plan })
     }
 }
@@ -221,7 +215,7 @@ mod tests {
         });
         let member = |name: &str, label: &str, plan| Member { name: name.to_owned(), label: label.to_owned(), plan };
         let expected = vec![
-            member("text", "text (said)", Plan::Text { max_chars: 9 }),
+            member("text", "text", Plan::Text { max_chars: 9 }),
             member("end", "end", Plan::Choice(vec![true.into(), false.into()])),
         ];
         assert_eq!(Plan::read(&schema), Ok(Plan::Object(expected)));

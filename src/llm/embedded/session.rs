@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         let mut logits = self.logits();
         for ((id, token), logit) in (0..).zip(vocabulary.tokens()).zip(&mut logits) {
             let special = token.bytes.is_empty() && !vocabulary.ends(id);
-            let unfit = begins && (!token.opens || sampling.shunned == Some(id));
+            let unfit = begins && (!token.opens || sampling.shunned.contains(&id));
             if special || unfit || token.aside && !sampling.asides {
                 *logit = f32::NEG_INFINITY;
             }
