@@ -136,3 +136,34 @@ fn a_fork_with_a_larger_count_holds_the_old_conversations_and_pays_for_the_new()
     fresh.pipeline(&["--run-dir", "runs/more"]).ended(0);
     assert_eq!(differing(&fresh.data("runs/more"), &project.data("runs/more")), Vec::<String>::new());
 }
+
+#[test]
+fn personas_that_changed_since_are_refused_by_name() {
+    let (_endpoint, project) = demo(Script::default());
+    let personas = include_str!("../../prompts/personas/personahub-placeholder.jsonl");
+    project.write("people.jsonl", personas);
+    let source = ["--set", "personas.source=people.jsonl"];
+    project.pipeline(&source).ended(0);
+    let wanted = project.data("runs/demo");
+    project.write("people.jsonl", format!("{personas}{{\"persona\": \"A lighthouse keeper who knits.\"}}\n"));
+    let ran = project.pipeline(&source).ended(5);
+    assert!(ran.stderr.contains("people.jsonl") && ran.stderr.contains("--fork"), "{}", ran.stderr);
+    project.write("people.jsonl", personas);
+    project.pipeline(&source).ended(0);
+    assert_same(&wanted, &project, "personas as they were");
+}
+
+/// A partial run was sealed as it was: it stays so, and its fork goes on where the budget had cut it off.
+#[test]
+fn a_fork_of_a_partial_run_goes_on_to_the_bytes_of_a_whole_one() {
+    let (_endpoint, whole) = demo(Script::default());
+    whole.pipeline(&[]).ended(0);
+    let (endpoint, project) = demo(Script::default());
+    project.pipeline(&["--set", "budget.max_calls=60", "--accept-partial"]).ended(8);
+    project.pipeline(&[]).ended(8);
+    assert_eq!(endpoint.calls().len(), 60, "what was accepted as partial makes no call");
+    project.pipeline(&["--fork", "runs/demo", "--run-dir", "runs/rest"]).ended(0);
+    assert_eq!(differing(&whole.data("runs/demo"), &project.data("runs/rest")), Vec::<String>::new());
+    let asked: BTreeSet<String> = endpoint.calls().into_iter().map(|call| call.body).collect();
+    assert_eq!(asked.len(), endpoint.calls().len(), "nothing is bought twice");
+}
