@@ -14,7 +14,7 @@ use super::document::Document;
 pub(crate) use super::document::read_text;
 use super::shape::typed;
 use super::{Config, assets, check};
-use crate::store::fs::{self, FsError};
+use crate::store::fs::FsError;
 
 /// The name of the built-in configuration in messages and in [`assets`].
 pub const QUICKSTART: &str = "configs/quickstart.yaml";

@@ -494,10 +494,7 @@ impl Calls {
         let result = model.attempt(request, wire).await;
         drop(permit);
         line.limiter.observe(&result);
-        let error = match &result {
-            Ok(_) => return Ok((result, Some(reservation))),
-            Err(error) => error,
-        };
+        let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
         let maybe_billed =
             matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });

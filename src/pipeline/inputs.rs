@@ -64,6 +64,8 @@ const SPEAKER: &str = "speaker.md";
 const FUSED: &str = "fused.md";
 const SELECTOR: &str = "selector.md";
 const SHOTS: &str = "shots/";
+/// The personas used: kept for people to read, not a text that prompts are made of.
+pub(super) const PERSONAS: &str = "personas.jsonl";
 
 impl Inputs {
     /// Reads what the configuration names, or what ships with convogen where it names nothing.
@@ -126,7 +128,7 @@ impl Inputs {
         let mut texts = BTreeMap::new();
         for (prefix, folder) in [("", folder.to_owned()), (SHOTS, folder.join(SHOTS))] {
             let names = if folder.is_dir() { fs::list_files(&folder)? } else { Vec::new() };
-            for name in names.into_iter().filter(|name| !name.ends_with(".jsonl")) {
+            for name in names.into_iter().filter(|name| name != PERSONAS) {
                 texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
             }
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::RunError;
 use super::executor;
 use super::identity::{self, Identity};
-use super::inputs::{Inputs, InputsError};
+use super::inputs::{self, Inputs, InputsError};
 use super::ledger::Status;
 use super::run::Watch;
 use super::seal::{self, Product, Seal, Sealed};
@@ -252,7 +252,7 @@ impl Steps<'_> {
 
     /// The personas used, beside the prompts and shots.
     fn keep_inputs(&self, people: &[Persona]) -> Result<(), RunError> {
-        let mut rows = JsonlWriter::create(&self.dir.paths().inputs(), "personas.jsonl")?;
+        let mut rows = JsonlWriter::create(&self.dir.paths().inputs(), inputs::PERSONAS)?;
         for person in people {
             rows.push(&json!({"id": person.id, "persona": person.persona, "source": person.source}))?;
         }
