@@ -106,13 +106,8 @@ impl Steps<'_> {
             return self.seal_personas(&seal, &no_people());
         }
         self.watch.progress.start("personas", self.config.personas.sample.unwrap_or(0));
-        let source = match &self.source {
-            Some(path) => personas::Source::File(path.clone()),
-            None => {
-                let people = self.people.or_else(|| assets::builtin(BUILT_IN_PERSONAS));
-                personas::Source::BuiltIn(people.unwrap_or_default())
-            }
-        };
+        let shipped = self.people.or_else(|| assets::builtin(BUILT_IN_PERSONAS)).unwrap_or_default();
+        let source = self.source.clone().map_or(personas::Source::BuiltIn(shipped), personas::Source::File);
         let length = &self.config.personas.length;
         let options = personas::Options {
             sample: self.config.personas.sample,
