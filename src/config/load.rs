@@ -489,4 +489,16 @@ mod tests {
             let _ = parse(None, testing::EVERYTHING, &[text]);
         }
     }
+
+    #[test]
+    fn the_built_in_configuration_names_files_that_ship_and_others_name_their_own() {
+        let text = assets::builtin(QUICKSTART).unwrap();
+        let quick = parse(None, text, &[]).unwrap();
+        let named = [&quick.config.personas.source, &quick.config.conversations.prompts.speaker];
+        for written in named.into_iter().flatten().chain(&quick.config.situations.prompt_config) {
+            assert_eq!(quick.shipped(written).and_then(assets::builtin).unwrap(), quick.read(written).unwrap());
+        }
+        let own = parse(Some(Path::new("configs/quickstart.yaml")), text, &[]).unwrap();
+        assert_eq!(own.shipped(Path::new("../prompts/quickstart/speaker.md")), None);
+    }
 }

@@ -184,7 +184,10 @@ pub fn details(dir: &RunDir) -> Result<Details, RunError> {
 
 /// Notes that the run goes on after all.
 pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
-    amend(dir, |details| details.ended = None)
+    amend(dir, |details| {
+        details.ended = None;
+        details.dataset = None;
+    })
 }
 
 fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {

@@ -10,6 +10,7 @@ use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
 use crate::config::{Config, PromptConfig, SituationMode};
+use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::PromptError;
 use crate::stages::conversations::agents::{PromptFile, Prompts};
@@ -165,8 +166,11 @@ impl Inputs {
     /// The situations prompt, parsed.
     pub fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
         let text = self.text(SITUATIONS)?;
+        let template = crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?;
+        let shots: Vec<String> = self.shots()?.iter().map(Shot::words).collect();
         Ok(Prompt {
-            template: crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?,
+            leaks: Leaks::new([template.literal()].into_iter().chain(shots.iter().map(String::as_str))),
+            template,
             config: self.prompt_config()?,
             mode: config.situations.mode,
             language: config.language.clone(),

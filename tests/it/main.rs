@@ -4,6 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::similar_names,
     reason = "tests say what they expect of their own fixtures"
 )]
 

@@ -30,7 +30,7 @@ fn interrupted(endpoint: &Endpoint, run: Started, signal: &str) {
     until_asked(endpoint, endpoint.calls().len() + 30);
     run.signal(signal);
     let ran = run.end().ended(130);
-    assert!(ran.stderr.contains("pipeline run"), "it does not say how to go on: {}", ran.stderr);
+    assert!(ran.stderr.contains("the same command goes on"), "it does not say how to go on: {}", ran.stderr);
 }
 
 #[test]

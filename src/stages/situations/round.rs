@@ -67,6 +67,9 @@ pub struct Prompt {
     pub mode: SituationMode,
     /// BCP 47 tag.
     pub language: String,
+    /// What a reply must not repeat: the words of the prompt and of the hand-written shots. What resembles an accepted
+    /// situation is for dedup to judge.
+    pub leaks: Leaks,
 }
 
 impl Prompt {
@@ -169,9 +172,7 @@ impl Prompt {
 
     /// One result a slot, whatever the reply was.
     fn read(&self, call: &Call, reply: &Reply, standard: Standard) -> Vec<Result<Draft, String>> {
-        let words: Vec<String> = call.examples.iter().map(|shot| shot.words()).collect();
-        let leaks = Leaks::new([self.template.literal()].into_iter().chain(words.iter().map(String::as_str)));
-        let mut drafts = reply::parse_situations(&reply.text, &self.wanted(call), &leaks, standard);
+        let mut drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         if reply.finish == Finish::Length {
             for error in drafts.iter_mut().filter_map(|draft| draft.as_mut().err()) {
                 "the reply was cut off by its length: be briefer".clone_into(error);
