@@ -1,5 +1,8 @@
 //! What may be spent, what refusals cost, and what is asked again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::support::endpoint::Endpoint;
@@ -116,9 +119,11 @@ fn what_failed_is_asked_again_and_then_nothing_shows_that_it_had() {
     for (stage, asked, share) in
         [("conversations", speaking as fn(&Call) -> bool, 0.05), ("situations", situating, 0.3)]
     {
-        // Turned down the first time, served the second.
+        // Some calls are turned down for as long as the endpoint is ill.
+        let ill = Arc::new(AtomicBool::new(true));
+        let mood = Arc::clone(&ill);
         let (endpoint, project) = demo(Script::but(
-            move |call| asked(call) && call.repeat == 0 && call.share() < share,
+            move |call| asked(call) && mood.load(Ordering::Relaxed) && call.share() < share,
             |_| Answer::error(400, "invalid_request", "not to my liking"),
         ));
         let summary = project.pipeline(&[]).json();
@@ -129,6 +134,7 @@ fn what_failed_is_asked_again_and_then_nothing_shows_that_it_had() {
         project.pipeline(&[]);
         assert_eq!(endpoint.calls().len(), calls, "failures are outcomes until asked for again");
 
+        ill.store(false, Ordering::Relaxed);
         let summary = project.pipeline(&["--retry-failed"]).ended(0).json();
         assert_sums(&project, "runs/demo", &summary);
         assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new(), "{stage}");
