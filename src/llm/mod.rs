@@ -1,7 +1,8 @@
 //! Talking to language models: one seam, [`ChatModel`], and what makes calling through it safe.
 //!
 //! A [`ChatModel`] performs exactly one attempt. Everything around an attempt lives in wrappers that know
-//! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts,
+//! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts
+//! ([`entries`] are what it leaves there),
 //! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
 //! [`retry`] decides what is worth another attempt.
 
@@ -10,6 +11,7 @@ pub mod budget;
 pub mod control;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod entries;
 pub mod http;
 pub mod limiter;
 pub mod openai;

@@ -14,16 +14,17 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::Transient;
 use super::budget::{Budget, Estimate, Exhausted, Reservation};
 use super::control::Control;
+use super::entries::{RecordedIntent, RecordedReject, RecordedReply};
 use super::limiter::Limiter;
 use super::retry::{Decision, Retry};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
-use super::{Transient, Usage};
 use crate::config;
 use crate::draw::Draw;
 use crate::prompt::template::PromptError;
-use crate::store::journal::{Archive, Entry, Journal, JournalError, Kind};
+use crate::store::journal::{Archive, Journal, JournalError, Kind};
 
 /// Part of every key: a change to what keys are made of gets a new number.
 const KEY_FORMAT: &str = "convogen reply key v1";
@@ -180,39 +181,6 @@ impl fmt::Debug for Calls {
 enum Recorded {
     Answer(Answer),
     Nothing { key: String },
-}
-
-/// The body of a `reply` entry.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RecordedReply {
-    /// What the model was used for.
-    pub role: Role,
-    /// What came of it.
-    pub answer: Answer,
-    /// Requests it took.
-    pub requests: u32,
-    /// Milliseconds of the last one.
-    pub ms: u64,
-    /// Taken over from another run: it cost nothing here.
-    pub inherited: bool,
-}
-
-/// The body of an `intent` entry: what a request may cost at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedIntent {
-    /// What the model is used for.
-    pub role: Role,
-    /// Upper bound of its tokens.
-    pub estimate: Estimate,
-}
-
-/// The body of a `reject` entry: a request that brought no reply.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RecordedReject {
-    /// What went wrong.
-    pub error: String,
-    /// Whether the endpoint may have billed it all the same.
-    pub maybe_billed: bool,
 }
 
 impl Calls {
@@ -429,6 +397,7 @@ impl Calls {
             };
             let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
             self.write(Kind::Reply, key, site, &recorded).await?;
+            log_call(site, request, &recorded);
             // Only now does it count: what is not durable affects no budget and no figure.
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
                 reservation.settle(reply.usage);
@@ -455,6 +424,7 @@ impl Calls {
             AttemptError::Fatal { message } => Err(self.control.stop(Halt::Endpoint { message })),
             AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed()) {
                 Decision::Wait(pause) => {
+                    tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
                     self.control.unless_stopped(line.limiter.back_off(&error, pause)).await?;
                     self.alive(line.limiter.check())?;
                     Ok(None)
@@ -535,73 +505,30 @@ impl Calls {
     }
 }
 
+/// One event a call; what was said only at the level that asks for everything.
+fn log_call(site: &Site<'_>, request: &ChatRequest, recorded: &RecordedReply) {
+    let Site { stage, item, turn, role, attempt } = *site;
+    let RecordedReply { answer, requests, ms, .. } = recorded;
+    match answer {
+        Answer::Reply(reply) => {
+            let usage = reply.usage;
+            let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);
+            tracing::debug!(stage, item, turn, %role, attempt, requests, ms, prompt, completion, "call answered");
+        }
+        Answer::Refused { category, .. } => {
+            tracing::debug!(stage, item, turn, %role, attempt, requests, ms, category, "call refused");
+        }
+        Answer::Failed { reason, message } => {
+            tracing::debug!(stage, item, turn, %role, attempt, requests, ms, reason, message, "call failed");
+        }
+    }
+    tracing::trace!(stage, item, turn, %role, messages = ?request.messages, ?answer, "call in full");
+}
+
 /// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
 pub fn key(site: &Site<'_>, request: &ChatRequest) -> String {
     let body = serde_json::to_string(request).unwrap_or_default();
     let (turn, attempt) = (site.turn.to_string(), site.attempt.to_string());
     let role = site.role.to_string();
     crate::record::content_hash([KEY_FORMAT, site.stage, site.item, &turn, &role, &attempt, &body])
-}
-
-/// Rebuilds from a journal what a run has spent, entry by entry.
-#[derive(Debug, Default)]
-pub struct Spent {
-    open: BTreeMap<String, (String, RecordedIntent)>,
-    /// Usage of all replies, by role.
-    pub usage: BTreeMap<Role, Usage>,
-    /// Requests, by role.
-    pub calls: BTreeMap<Role, u64>,
-    /// Upper bounds of requests that may have been billed without a reply.
-    pub lost: Vec<RecordedIntent>,
-}
-
-impl Spent {
-    /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
-    pub fn add(&mut self, entry: &Entry<'_>) {
-        let Some(key) = entry.key.as_deref() else { return };
-        match entry.kind {
-            Kind::Intent => {
-                let Ok(intent) = entry.read::<RecordedIntent>() else { return };
-                *self.calls.entry(intent.role).or_default() += 1;
-                let item = entry.item.as_deref().unwrap_or_default().to_owned();
-                let replaced = self.open.insert(key.to_owned(), (item, intent));
-                self.lost.extend(replaced.map(|(_, intent)| intent));
-            }
-            Kind::Reject => {
-                let Some((_, intent)) = self.open.remove(key) else { return };
-                if entry.read::<RecordedReject>().is_ok_and(|reject| reject.maybe_billed) {
-                    self.lost.push(intent);
-                }
-            }
-            Kind::Reply => {
-                let sent = self.open.remove(key);
-                let Ok(recorded) = entry.read::<RecordedReply>() else { return };
-                match &recorded.answer {
-                    _ if recorded.inherited => {}
-                    Answer::Reply(reply) => *self.usage.entry(recorded.role).or_default() += reply.usage,
-                    Answer::Refused { .. } => self.lost.extend(sent.map(|(_, intent)| intent)),
-                    Answer::Failed { .. } => {}
-                }
-            }
-            Kind::Segment | Kind::Seal => {}
-        }
-    }
-
-    /// Counts all of it in `budget`: requests without an outcome as spent.
-    pub fn restore(&self, budget: &Budget) {
-        for (role, calls) in &self.calls {
-            (0..*calls).for_each(|_| budget.restore_call(*role));
-        }
-        for (role, usage) in &self.usage {
-            budget.restore(*role, *usage);
-        }
-        for intent in self.lost.iter().chain(self.open.values().map(|(_, intent)| intent)) {
-            budget.restore_lost(intent.role, intent.estimate);
-        }
-    }
-
-    /// Requests that were on their way when the run last ended: they may have been billed.
-    pub fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
-        self.open.values().map(|(item, intent)| (item.as_str(), intent))
-    }
 }

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
 use crate::llm::Role;
-use crate::llm::recorded::RecordedReply;
+use crate::llm::entries::RecordedReply;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::{self, RunDir, RunInfo};

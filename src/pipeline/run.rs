@@ -19,7 +19,8 @@ use crate::config::environment::Environment;
 use crate::config::load::Loaded;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
-use crate::llm::recorded::{Calls, Spent};
+use crate::llm::entries::Spent;
+use crate::llm::recorded::Calls;
 use crate::stages::Progress;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Archive, Journal};
@@ -137,6 +138,7 @@ pub async fn run(
     } else {
         models::Source::Live { environment, offline: options.offline }
     };
+    tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
     let steps = Steps {
         config: &config,
         inputs: &inputs,
@@ -160,6 +162,7 @@ pub async fn run(
     let made = steps.run().await?;
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
+    tracing::info!(?status, calls = budget.snapshot().calls, "run ended");
     let summary = Summary {
         run_dir: path,
         status,

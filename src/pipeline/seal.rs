@@ -82,6 +82,8 @@ impl Seal {
         stage.jsonl("rejected.jsonl", product.dropped)?;
         stage.jsonl("duplicates.jsonl", product.duplicates)?;
         let rows = product.rows.len() as u64;
+        let Tally { accepted, duplicate, rejected, refused, failed, over_budget } = product.tally;
+        tracing::info!(stage = self.stage, accepted, duplicate, rejected, refused, failed, over_budget, "sealing");
         stage.file("part-00000.parquet", rows, |sink| {
             parquet::write(sink, product.rows).map(drop).map_err(std::io::Error::other)
         })?;

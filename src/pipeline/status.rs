@@ -11,7 +11,7 @@ use super::ledger::{Spend, Status, Summary};
 use super::seal;
 use crate::config::load;
 use crate::llm::budget::Budget;
-use crate::llm::recorded::Spent;
+use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};

@@ -1,0 +1,106 @@
+//! What calls leave in the journal, and what a run has spent by it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Budget, Estimate};
+use super::recorded::Answer;
+use super::{Role, Usage};
+use crate::store::journal::{Entry, Kind};
+
+/// The body of a `reply` entry.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RecordedReply {
+    /// What the model was used for.
+    pub role: Role,
+    /// What came of it.
+    pub answer: Answer,
+    /// Requests it took.
+    pub requests: u32,
+    /// Milliseconds of the last one.
+    pub ms: u64,
+    /// Taken over from another run: it cost nothing here.
+    pub inherited: bool,
+}
+
+/// The body of an `intent` entry: what a request may cost at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedIntent {
+    /// What the model is used for.
+    pub role: Role,
+    /// Upper bound of its tokens.
+    pub estimate: Estimate,
+}
+
+/// The body of a `reject` entry: a request that brought no reply.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RecordedReject {
+    /// What went wrong.
+    pub error: String,
+    /// Whether the endpoint may have billed it all the same.
+    pub maybe_billed: bool,
+}
+
+/// Rebuilds from a journal what a run has spent, entry by entry.
+#[derive(Debug, Default)]
+pub struct Spent {
+    open: BTreeMap<String, (String, RecordedIntent)>,
+    /// Usage of all replies, by role.
+    pub usage: BTreeMap<Role, Usage>,
+    /// Requests, by role.
+    pub calls: BTreeMap<Role, u64>,
+    /// Upper bounds of requests that may have been billed without a reply.
+    pub lost: Vec<RecordedIntent>,
+}
+
+impl Spent {
+    /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
+    pub fn add(&mut self, entry: &Entry<'_>) {
+        let Some(key) = entry.key.as_deref() else { return };
+        match entry.kind {
+            Kind::Intent => {
+                let Ok(intent) = entry.read::<RecordedIntent>() else { return };
+                *self.calls.entry(intent.role).or_default() += 1;
+                let item = entry.item.as_deref().unwrap_or_default().to_owned();
+                let replaced = self.open.insert(key.to_owned(), (item, intent));
+                self.lost.extend(replaced.map(|(_, intent)| intent));
+            }
+            Kind::Reject => {
+                let Some((_, intent)) = self.open.remove(key) else { return };
+                if entry.read::<RecordedReject>().is_ok_and(|reject| reject.maybe_billed) {
+                    self.lost.push(intent);
+                }
+            }
+            Kind::Reply => {
+                let sent = self.open.remove(key);
+                let Ok(recorded) = entry.read::<RecordedReply>() else { return };
+                match &recorded.answer {
+                    _ if recorded.inherited => {}
+                    Answer::Reply(reply) => *self.usage.entry(recorded.role).or_default() += reply.usage,
+                    Answer::Refused { .. } => self.lost.extend(sent.map(|(_, intent)| intent)),
+                    Answer::Failed { .. } => {}
+                }
+            }
+            Kind::Segment | Kind::Seal => {}
+        }
+    }
+
+    /// Counts all of it in `budget`: requests without an outcome as spent.
+    pub fn restore(&self, budget: &Budget) {
+        for (role, calls) in &self.calls {
+            (0..*calls).for_each(|_| budget.restore_call(*role));
+        }
+        for (role, usage) in &self.usage {
+            budget.restore(*role, *usage);
+        }
+        for intent in self.lost.iter().chain(self.open.values().map(|(_, intent)| intent)) {
+            budget.restore_lost(intent.role, intent.estimate);
+        }
+    }
+
+    /// Requests that were on their way when the run last ended: they may have been billed.
+    pub fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
+        self.open.values().map(|(item, intent)| (item.as_str(), intent))
+    }
+}
