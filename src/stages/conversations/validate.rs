@@ -100,7 +100,7 @@ pub struct Sound {
 /// Words of a 4-gram that may recur within a turn before it counts as a loop.
 const LOOP_REPEATS: usize = 3;
 /// Share of a line's word 3-grams that stood in one earlier line from which it is an echo.
-const ECHO_OVERLAP: f64 = 0.6;
+const ECHO_OVERLAP: f64 = 0.8;
 /// Consecutive words shared with instructions that make a leak.
 const LEAK_WORDS: usize = 8;
 /// Consecutive words shared with the persona that make a recital.

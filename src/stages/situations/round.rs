@@ -74,6 +74,9 @@ pub struct Prompt {
 
 impl Prompt {
     /// Makes `call` and returns what came of each of its slots, in their order.
+    ///
+    /// A reply is held to the full standard and goes back once with what is wrong with it. What then still falls short of
+    /// what makes a *good* situation, but is one, is taken: it is paid for.
     pub(super) async fn fill(&self, calls: &Calls, call: &Call) -> Result<Vec<Filled>, Halt> {
         let first = match self.ask(calls, call, 0, None).await? {
             Answer::Reply(reply) => reply,
@@ -85,19 +88,13 @@ impl Prompt {
         };
         let drafts = self.read(call, &first, standard);
         let Some(error) = complaint(&drafts) else { return Ok(drafts.into_iter().map(filled).collect()) };
-        let second = match self.ask(calls, call, 1, Some((&first, &error))).await? {
-            Answer::Reply(reply) => self.read(call, &reply, standard),
-            // What was sound in the first reply is paid for and stays.
-            Answer::Refused { .. } | Answer::Failed { .. } => Vec::new(),
-        };
-        let mut second = second.into_iter();
-        Ok(drafts
-            .into_iter()
-            .map(|first| match (first, second.next()) {
-                (Err(_), Some(second)) => filled(second),
-                (first, _) => filled(first),
-            })
-            .collect())
+        let mut tries = vec![drafts];
+        if let Answer::Reply(second) = self.ask(calls, call, 1, Some((&first, &error))).await? {
+            tries.insert(0, self.read(call, &second, standard));
+            tries.push(self.read(call, &second, Standard::Demo));
+        }
+        tries.push(self.read(call, &first, Standard::Demo));
+        Ok(best(tries, call.slots.len()))
     }
 
     async fn ask(
@@ -188,6 +185,19 @@ fn sizes(call: &Call) -> (usize, usize) {
     (sizes.clone().min().unwrap_or(2), sizes.max().unwrap_or(2))
 }
 
+/// For each slot the first sound draft of `tries`, which are ordered by preference; else the first reason.
+fn best(tries: Vec<Vec<Result<Draft, String>>>, slots: usize) -> Vec<Filled> {
+    let mut tries: Vec<_> = tries.into_iter().map(Vec::into_iter).collect();
+    (0..slots)
+        .map(|_| {
+            let drafts: Vec<Result<Draft, String>> = tries.iter_mut().filter_map(Iterator::next).collect();
+            let sound = drafts.iter().position(Result::is_ok).unwrap_or(0);
+            let chosen = drafts.into_iter().nth(sound);
+            filled(chosen.unwrap_or_else(|| Err("the reply has no situation for this place".to_owned())))
+        })
+        .collect()
+}
+
 fn complaint(drafts: &[Result<Draft, String>]) -> Option<String> {
     let mut errors: Vec<&str> = drafts.iter().filter_map(|draft| draft.as_ref().err()).map(String::as_str).collect();
     errors.dedup();
@@ -217,4 +227,37 @@ fn lost_slots(answer: &Answer, slots: usize) -> Vec<Filled> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(topic: &str) -> Result<Draft, String> {
+        let text = String::new;
+        Ok(Draft {
+            personas: Vec::new(),
+            relations: Vec::new(),
+            situation: text(),
+            topic: topic.to_owned(),
+            conversation_starter: text(),
+        })
+    }
+
+    fn none(reason: &str) -> Result<Draft, String> {
+        Err(reason.to_owned())
+    }
+
+    #[test]
+    fn the_preferred_sound_draft_fills_a_slot() {
+        let tries = vec![vec![draft("a1"), none("b1"), none("c1")], vec![draft("a2"), draft("b2"), none("c2")]];
+        let shown: Vec<String> = best(tries, 4)
+            .into_iter()
+            .map(|filled| match filled {
+                Filled::Draft(draft) => draft.topic,
+                Filled::Dropped { detail, .. } => detail,
+            })
+            .collect();
+        assert_eq!(shown, ["a1", "b2", "c1", "the reply has no situation for this place"]);
+    }
 }
