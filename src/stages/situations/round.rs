@@ -233,24 +233,23 @@ fn lost_slots(answer: &Answer, slots: usize) -> Vec<Filled> {
 mod tests {
     use super::*;
 
-    fn draft(topic: &str) -> Result<Draft, String> {
-        let text = String::new;
+    /// A draft with this topic, or the reason after `!`.
+    fn read(text: &str) -> Result<Draft, String> {
+        if let Some(reason) = text.strip_prefix('!') {
+            return Err(reason.to_owned());
+        }
         Ok(Draft {
             personas: Vec::new(),
             relations: Vec::new(),
-            situation: text(),
-            topic: topic.to_owned(),
-            conversation_starter: text(),
+            situation: String::new(),
+            topic: text.to_owned(),
+            conversation_starter: String::new(),
         })
-    }
-
-    fn none(reason: &str) -> Result<Draft, String> {
-        Err(reason.to_owned())
     }
 
     #[test]
     fn the_preferred_sound_draft_fills_a_slot() {
-        let tries = vec![vec![draft("a1"), none("b1"), none("c1")], vec![draft("a2"), draft("b2"), none("c2")]];
+        let tries = [["a1", "!b1", "!c1"], ["a2", "b2", "!c2"]].map(|drafts| drafts.map(read).to_vec()).to_vec();
         let shown: Vec<String> = best(tries, 4)
             .into_iter()
             .map(|filled| match filled {
