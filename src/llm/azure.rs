@@ -81,10 +81,6 @@ impl ChatModel for AzureOpenAi {
         Box::pin(self.send(request, wire))
     }
 
-    fn tier(&self) -> &'static str {
-        "endpoint"
-    }
-
     fn target(&self) -> String {
         self.route.origin()
     }

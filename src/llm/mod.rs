@@ -248,9 +248,6 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
     /// Sends `request` once. `wire` says how to ask for JSON when `request.format` wants it.
     fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>>;
 
-    /// `demo` for the embedded model, `endpoint` for one behind an API.
-    fn tier(&self) -> &'static str;
-
     /// Where calls go, for messages: an origin, never a key or a query.
     fn target(&self) -> String;
 }

@@ -201,10 +201,6 @@ impl ChatModel for OpenAi {
         Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_ref()))
     }
 
-    fn tier(&self) -> &'static str {
-        "endpoint"
-    }
-
     fn target(&self) -> String {
         self.route.origin()
     }

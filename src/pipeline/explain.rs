@@ -19,7 +19,7 @@ use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
 use crate::llm::recorded::{Answer, Calls, Site};
 use crate::llm::{ChatRequest, Message};
-use crate::record::{Conversation, Persona, Situation};
+use crate::record::{Persona, Situation};
 use crate::stages::conversations;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::Archive;
@@ -185,10 +185,4 @@ fn origins(situation: &Situation, personas: &[Persona]) -> Vec<Origin> {
             Origin { id: person.id.clone(), name: person.name.clone(), source }
         })
         .collect()
-}
-
-/// The conversation with this id, if it was accepted.
-pub fn conversation(path: &Path, id: &str) -> Result<Option<Conversation>, RunError> {
-    let dir = RunPaths::of_run(path)?;
-    Ok(rows::<Conversation>(&dir.conversations())?.into_iter().find(|conversation| conversation.id == id))
 }

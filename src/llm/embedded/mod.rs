@@ -114,10 +114,6 @@ impl ChatModel for Embedded {
         })
     }
 
-    fn tier(&self) -> &'static str {
-        "demo"
-    }
-
     fn target(&self) -> String {
         "this process".to_owned()
     }
