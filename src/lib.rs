@@ -47,6 +47,7 @@ pub mod draw;
 pub mod llm;
 pub mod pipeline;
 pub mod prompt;
+pub mod publish;
 pub mod record;
 pub mod stages;
 pub mod store;

@@ -39,6 +39,12 @@ pub struct Conversation {
     pub attributes: String,
     /// Strategy, layout, prompts and what had to be repaired, a JSON object as text.
     pub provenance: String,
+    /// What the seed of its situation said, such as an intent, and where the seed came from: a JSON object; `{}` without a seed.
+    pub labels: String,
+    /// What the screens for safety found and what was done about it: a JSON object; `{}` where nothing screened it.
+    pub safety: String,
+    /// What a judge made of it: a JSON object; `{}` where nobody judged it.
+    pub judgement: String,
     /// The split of its people.
     pub split: String,
     /// [`content_hash`](super::content_hash) of speakers and texts.

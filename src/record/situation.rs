@@ -25,6 +25,8 @@ pub struct Situation {
     pub attributes: String,
     /// Where it came from (prompt, shots, model, round), a JSON object as text.
     pub provenance: String,
+    /// What a seed said of it, such as an intent, and where the seed came from: a JSON object; `{}` without a seed.
+    pub labels: String,
     /// [`content_hash`](super::content_hash) of people, situation, topic and starter.
     pub hash: String,
 }

@@ -27,7 +27,7 @@ HOMES = {"conversations": "data", "situations": "situations", "personas": "perso
 CONVERSATION_COLUMNS = [
     "id", "situation_id", "situation", "topic", "conversation_starter", "language", "relations", "participants",
     "turns", "stop_reason", "model", "tier", "prompt_tokens", "cached_prompt_tokens", "completion_tokens",
-    "attributes", "provenance",
+    "attributes", "provenance", "labels", "safety", "judgement",
 ]
 
 

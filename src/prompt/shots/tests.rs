@@ -95,6 +95,7 @@ fn a_situation_becomes_a_shot_with_names_for_ids() {
         conversation_starter: "c".to_owned(),
         language: "en".to_owned(),
         attributes: String::new(),
+        labels: String::new(),
         provenance: String::new(),
         hash: String::new(),
     };

@@ -126,6 +126,7 @@ impl Record for Situation {
         category("language"),
         prose("attributes"),
         prose("provenance"),
+        prose("labels"),
         key("hash"),
     ];
 
@@ -141,6 +142,7 @@ impl Record for Situation {
             strings(rows, |r| &r.language),
             strings(rows, |r| &r.attributes),
             strings(rows, |r| &r.provenance),
+            strings(rows, |r| &r.labels),
             strings(rows, |r| &r.hash),
         ])
     }
@@ -156,6 +158,7 @@ impl Record for Situation {
             conversation_starter: cells.string("conversation_starter")?,
             language: cells.string("language")?,
             attributes: cells.string("attributes")?,
+            labels: cells.string("labels")?,
             provenance: cells.string("provenance")?,
             hash: cells.string("hash")?,
         })
@@ -165,7 +168,7 @@ impl Record for Situation {
         weigh_all(&self.personas)
             + weigh_all(&self.relations)
             + weigh([&self.id, &self.split, &self.situation, &self.topic, &self.conversation_starter])
-            + weigh([&self.language, &self.attributes, &self.provenance, &self.hash])
+            + weigh([&self.language, &self.attributes, &self.labels, &self.provenance, &self.hash])
     }
 }
 
@@ -199,6 +202,9 @@ impl Record for Conversation {
         Column::new("completion_tokens", Kind::Int64),
         prose("attributes"),
         prose("provenance"),
+        prose("labels"),
+        prose("safety"),
+        prose("judgement"),
         category("split"),
         key("hash"),
     ];
@@ -222,6 +228,9 @@ impl Record for Conversation {
             int64(rows, "completion_tokens", |r| r.completion_tokens)?,
             strings(rows, |r| &r.attributes),
             strings(rows, |r| &r.provenance),
+            strings(rows, |r| &r.labels),
+            strings(rows, |r| &r.safety),
+            strings(rows, |r| &r.judgement),
             strings(rows, |r| &r.split),
             strings(rows, |r| &r.hash),
         ])
@@ -246,6 +255,9 @@ impl Record for Conversation {
             cached_prompt_tokens: cells.uint64("cached_prompt_tokens")?,
             completion_tokens: cells.uint64("completion_tokens")?,
             attributes: cells.string("attributes")?,
+            labels: cells.string("labels")?,
+            safety: cells.string("safety")?,
+            judgement: cells.string("judgement")?,
             provenance: cells.string("provenance")?,
             hash: cells.string("hash")?,
         })
@@ -258,6 +270,7 @@ impl Record for Conversation {
             + 3 * size_of::<i64>()
             + weigh([&self.id, &self.situation_id, &self.situation, &self.topic, &self.conversation_starter])
             + weigh([&self.language, &self.stop_reason, &self.model, &self.tier])
+            + weigh([&self.labels, &self.safety, &self.judgement])
             + weigh([&self.attributes, &self.provenance, &self.split, &self.hash])
     }
 }

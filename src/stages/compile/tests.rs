@@ -103,6 +103,7 @@ fn situation(at: usize) -> Situation {
         conversation_starter: format!("So, who will cut hedge {at}?"),
         language: "en".to_owned(),
         attributes: "{}".to_owned(),
+        labels: "{}".to_owned(),
         provenance: r#"{"round":0}"#.to_owned(),
         hash: format!("{at:032x}"),
     }
@@ -146,6 +147,9 @@ fn conversation(situation: &Situation) -> Conversation {
         cached_prompt_tokens: 0,
         completion_tokens: 80,
         attributes: situation.attributes.clone(),
+        labels: situation.labels.clone(),
+        safety: "{}".to_owned(),
+        judgement: "{}".to_owned(),
         provenance: "{}".to_owned(),
         hash: situation.hash.clone(),
     }

@@ -387,6 +387,9 @@ impl Talk<'_> {
             cached_prompt_tokens: usage.cached_prompt_tokens,
             completion_tokens: usage.completion_tokens,
             attributes: situation.attributes,
+            labels: situation.labels,
+            safety: "{}".to_owned(),
+            judgement: "{}".to_owned(),
             provenance: provenance.to_string(),
             hash: String::new(),
         };

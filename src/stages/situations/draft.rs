@@ -66,6 +66,7 @@ pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, con
         topic: mend(&draft.topic),
         conversation_starter: mend(&draft.conversation_starter),
         language: context.language.to_owned(),
+        labels: "{}".to_owned(),
         attributes: serde_json::to_string(context.attributes).unwrap_or_else(|_| "{}".to_owned()),
         provenance: context.provenance.to_string(),
         hash: String::new(),

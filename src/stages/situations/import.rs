@@ -79,6 +79,7 @@ struct Row {
     language: Option<String>,
     split: Option<String>,
     attributes: Option<String>,
+    labels: Option<String>,
     personas: Vec<RowPerson>,
 }
 
@@ -198,6 +199,7 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
         conversation_starter: draft.conversation_starter,
         language: row.language.unwrap_or_else(|| import.language.to_owned()),
         attributes: row.attributes.unwrap_or_else(|| "{}".to_owned()),
+        labels: row.labels.unwrap_or_else(|| "{}".to_owned()),
         provenance: json!({"mode": "file", "line": number}).to_string(),
         hash: String::new(),
         id,
