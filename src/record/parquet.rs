@@ -412,6 +412,7 @@ mod tests {
         language: Utf8
         attributes: Utf8
         provenance: Utf8
+        labels: Utf8
         hash: Utf8
         "#);
     }
