@@ -370,7 +370,41 @@ mod tests {
         ];
         let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
         assert!(!messages.concat().contains("canary"));
-        insta::assert_snapshot!(messages.join("\n"), @r"");
+        insta::assert_snapshot!(messages.join("\n"), @r#"
+        u.yaml cannot be used as it is
+          u.yaml:1:1: version: this is format version 2, this convogen reads version 1: a newer convogen reads it
+        u.yaml cannot be used as it is
+          u.yaml:2:1: runs: empty; name at least one finished run
+          u.yaml:3:1: include: empty; name at least one of personas, situations, conversations
+          u.yaml:4:1: dataset: "" cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
+          u.yaml:5:1: work_dir: empty; name a folder
+          u.yaml:6:1: destination: name exactly one place: azure or folder
+        u.yaml cannot be used as it is
+          u.yaml:2:11: runs[1]: a is named twice
+          u.yaml:3:1: include: names a table twice
+          u.yaml:4:1: dataset: ".." cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
+          u.yaml:4:1: dataset: "versions" is a name that every published dataset uses itself; choose another
+          u.yaml:5:1: work_dir: is a run; name a folder of its own
+          u.yaml:6:1: destination: name exactly one place: azure or folder
+        u.yaml cannot be used as it is
+          u.yaml:6:11: include[0]: unknown value `people` (one of personas, situations, conversations)
+        u.yaml cannot be used as it is
+          u.yaml:4:1: work_dir: is the destination too; name a folder of its own
+          u.yaml:6:9: dedup.situations: 2 is no similarity; above 0 and at most 1
+          u.yaml:7:8: card.date: not a date as 2026-01-31
+        u.yaml cannot be used as it is
+          u.yaml:5:23: destination.azure.container: not a container's name: 3 to 63 lower-case letters, digits and single hyphens, a letter or digit first and last
+          u.yaml:5:42: destination.azure.account: stands beside endpoint; name one of the two
+          u.yaml:5:42: destination.azure.account: not a storage account's name: 3 to 24 lower-case letters and digits
+          u.yaml:5:56: destination.azure.endpoint: not an http:// or https:// URL with a host and without user, password, query or fragment; a signature belongs into the variable that sas_env names
+          u.yaml:5:90: destination.azure.sas_env: expected the name of an environment variable; a credential must not stand in a file
+        u.yaml cannot be used as it is
+          u.yaml:5:39: destination.azure.endpoint: a credential would go to example.com over plain http; use https, or add the host to allow_http_hosts
+          u.yaml:5:71: destination.azure.block_mib: 0 is not within 1 to 256
+          u.yaml:5:85: destination.azure.concurrency: 99 is not within 1 to 64
+        u.yaml cannot be used as it is
+          u.yaml:5:39: destination.azure.endpoint: Entra ID tokens go over https:// only
+        "#);
     }
 
     #[test]
