@@ -14,6 +14,12 @@ impl Container {
     pub fn describe(&self) -> String {
         todo!()
     }
+    pub fn open(
+        _: &crate::config::upload::AzureDestination,
+        _: &crate::config::environment::Environment,
+    ) -> Result<Self, PublishError> {
+        todo!()
+    }
     pub async fn prepare(&self) -> Result<(), PublishError> {
         todo!()
     }
