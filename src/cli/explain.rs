@@ -15,7 +15,8 @@ pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<u8, Failure> 
     Ok(Exit::Reached as u8)
 }
 
-fn page(explained: &Explained) -> String {
+/// Everything there is to say of an item.
+pub(super) fn page(explained: &Explained) -> String {
     let mut page = format!("{}\n", explained.id);
     if !explained.people.is_empty() {
         page += "\npeople\n";

@@ -12,8 +12,10 @@ mod model;
 pub mod output;
 mod pipeline;
 mod plan;
+mod preview;
 mod progress;
 pub mod telemetry;
+mod wrap;
 
 use std::io::Write;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -60,6 +62,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
         Command::Plan(args) => plan::run(args, printer),
+        Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),

@@ -17,7 +17,7 @@ use super::steps;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{Answer, Calls, Site};
+use crate::llm::recorded::{Answer, Calls, Site, Tap};
 use crate::llm::{ChatRequest, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::conversations;
@@ -159,6 +159,11 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         }
     };
+    recorded(dir, config, Some(Box::new(tap)))
+}
+
+/// Calls that are answered by what the run has on record, and by nothing else.
+pub(super) fn recorded(dir: &RunPaths, config: &Config, tap: Option<Tap>) -> Result<Calls, RunError> {
     Ok(Calls {
         journal: None,
         inherited: Some(Archive::open(&dir.journal())?),
@@ -167,11 +172,12 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
         control: Arc::default(),
         retry_failed: false,
         seed: config.seed,
-        tap: Some(Box::new(tap)),
+        tap,
     })
 }
 
-fn rows<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<R>, RunError> {
+/// The rows of a sealed stage; none where it is not sealed.
+pub(super) fn rows<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<R>, RunError> {
     let Some(sealed) = SealedStage::open(folder)? else { return Ok(Vec::new()) };
     Ok(sealed.rows("part-00000.jsonl")?.collect::<Result<_, _>>()?)
 }

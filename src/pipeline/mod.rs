@@ -4,7 +4,8 @@
 //!   `reopen` what makes them anew, [`executor`] the conversations in flight.
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
-//! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
+//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
+//!   looking without touching.
 
 pub mod error;
 pub mod executor;
@@ -14,6 +15,7 @@ pub mod inputs;
 pub mod ledger;
 pub mod models;
 pub mod plan;
+pub mod preview;
 mod reopen;
 pub mod run;
 mod seal;
