@@ -27,6 +27,15 @@ pub(super) fn page(explained: &Explained) -> String {
     if let Some(provenance) = &explained.provenance {
         page += &format!("\nsituation made from\n  {provenance}\n");
     }
+    if let Some(seed) = &explained.seed {
+        page += &format!("\nmade after the seed {}, in inputs/ of the run\n", seed.id);
+        let parts = [("intent", &seed.intent), ("summary", &seed.summary), ("dialogue", &seed.dialogue)];
+        for (name, text) in parts {
+            page +=
+                &text.as_ref().map(|text| format!("  {name}: {}\n", text.replace('\n', "\n    "))).unwrap_or_default();
+        }
+        page += &format!("  labels: {}\n", seed.labels());
+    }
     page += "\nprompts, in inputs/ of the run\n";
     for (name, hash) in &explained.inputs {
         page += &format!("  {name} {hash}\n");
