@@ -24,10 +24,11 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  convogen pipeline run                            a small dataset; needs neither key nor configuration
+  convogen pipeline run                            a small dataset, without key or configuration
   convogen init my-dataset                         configurations and prompts to start from
   convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
   convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
+  convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are paid for
   convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
   convogen compile-upload -c configs/upload.yaml   publish what finished runs made
 
@@ -53,6 +54,9 @@ pub enum Command {
     /// Show what a run would ask for and cost, without a call
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArgs),
+    /// Make a handful of situations and conversations and show them, before a whole run is paid for
+    #[command(after_help = PREVIEW_EXAMPLES)]
+    Preview(PreviewArgs),
     /// Show the exact messages behind a conversation, and where every part of them came from
     Explain(ExplainArgs),
     /// Check, print or document configurations
@@ -96,6 +100,15 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   convogen plan -c configs/pipeline.yaml
   convogen plan -c configs/pipeline.yaml --set conversations.layout=shared_prefix";
+
+const PREVIEW_EXAMPLES: &str = "\
+Examples:
+  convogen preview                                      five talks of the built-in model
+  convogen preview -c configs/pipeline.yaml -n 2        two situations, and what is said in them
+  convogen preview -c configs/pipeline.yaml --prompts   what was sent for the first of them, too
+
+A preview is a small run in a directory of its own beside the configured run_dir, named preview-HASH-N. The same preview
+again makes no call. A run of the same configuration with --fork runs/preview-HASH-N uses its replies.";
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -221,6 +234,26 @@ pub struct PlanArgs {
     pub json: bool,
 }
 
+/// `preview`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PreviewArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How many situations, with a conversation each
+    #[arg(long, short, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub number: u32,
+    /// Show the messages of the first situation and of the first turn, too; so does -v
+    #[arg(long)]
+    pub prompts: bool,
+    /// No network but this machine; weights that are missing are an error
+    #[arg(long)]
+    pub offline: bool,
+    /// Print situations and conversations as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `explain`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ExplainArgs {
@@ -293,7 +326,7 @@ mod tests {
     #[test]
     fn the_help_teaches() {
         Cli::command().debug_assert();
-        insta::assert_snapshot!(help(&[]), @r##"
+        insta::assert_snapshot!(help(&[]), @r#"
         Synthetic multi-party conversation datasets, made by LLM agents
 
         Usage: convogen [OPTIONS] <COMMAND>
@@ -301,6 +334,8 @@ mod tests {
         Commands:
           pipeline  Make a dataset: run the stages, look at a run, check its files
           plan      Show what a run would ask for and cost, without a call
+          preview   Make a handful of situations and conversations and show them, before a whole run is paid
+                    for
           explain   Show the exact messages behind a conversation, and where every part of them came from
           config    Check, print or document configurations
           model     Fetch or find the weights of the built-in model
@@ -314,11 +349,12 @@ mod tests {
           -V, --version     Print version
 
         Examples:
-          convogen pipeline run                            a small dataset; needs neither key nor
-          configuration
+          convogen pipeline run                            a small dataset, without key or configuration
           convogen init my-dataset                         configurations and prompts to start from
           convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
           convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
+          convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are
+          paid for
           convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
 
         Exit codes:
@@ -327,7 +363,7 @@ mod tests {
           6 endpoint or weights can't be had                   7 disk or other I/O
           8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
           130 interrupted: the same command goes on
-        "##);
+        "#);
         insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is
 
@@ -366,6 +402,8 @@ mod tests {
             "pipeline status d --json",
             "pipeline verify d --salvage n --json",
             "plan -c f --json",
+            "preview -c f -n 3 --set a=1 --prompts --offline --json",
+            "preview",
             "explain c-0001 --run-dir d",
             "config check -c f",
             "config show -c f",
@@ -379,7 +417,15 @@ mod tests {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in ["", "pipeline", "pipeline verify", "explain c-0001", "pipeline run --set", "-q -v pipeline run"] {
+        for line in [
+            "",
+            "pipeline",
+            "pipeline verify",
+            "explain c-0001",
+            "pipeline run --set",
+            "preview -n 0",
+            "-q -v pipeline run",
+        ] {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));
             assert_eq!(parsed.unwrap_err().exit_code(), 2, "{line}");
         }

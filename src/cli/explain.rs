@@ -15,7 +15,8 @@ pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<u8, Failure> 
     Ok(Exit::Reached as u8)
 }
 
-fn page(explained: &Explained) -> String {
+/// Everything there is to say of an item.
+pub(super) fn page(explained: &Explained) -> String {
     let mut page = format!("{}\n", explained.id);
     if !explained.people.is_empty() {
         page += "\npeople\n";
@@ -25,6 +26,15 @@ fn page(explained: &Explained) -> String {
     }
     if let Some(provenance) = &explained.provenance {
         page += &format!("\nsituation made from\n  {provenance}\n");
+    }
+    if let Some(seed) = &explained.seed {
+        page += &format!("\nmade after the seed {}, in inputs/ of the run\n", seed.id);
+        let parts = [("intent", &seed.intent), ("summary", &seed.summary), ("dialogue", &seed.dialogue)];
+        for (name, text) in parts {
+            page +=
+                &text.as_ref().map(|text| format!("  {name}: {}\n", text.replace('\n', "\n    "))).unwrap_or_default();
+        }
+        page += &format!("  labels: {}\n", seed.labels());
     }
     page += "\nprompts, in inputs/ of the run\n";
     for (name, hash) in &explained.inputs {

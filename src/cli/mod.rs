@@ -12,9 +12,11 @@ mod model;
 pub mod output;
 mod pipeline;
 mod plan;
+mod preview;
 mod progress;
 mod publish;
 pub mod telemetry;
+mod wrap;
 
 use std::io::Write;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -63,6 +65,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::CompileUpload(args) => publish::compile_upload(args, printer),
         Command::Publish(PublishCommand::Gc(args)) => publish::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),
+        Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),

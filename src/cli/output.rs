@@ -26,8 +26,22 @@ pub struct Printer {
     streams: Arc<Streams>,
     verbosity: Verbosity,
     colour: bool,
+    /// Columns of the terminal that stdout is, if it is one and may be coloured.
+    terminal: Option<usize>,
     bars: MultiProgress,
 }
+
+/// A piece of a page on stdout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// What it says, on one line.
+    pub text: String,
+    /// How it looks on a terminal, an SGR code; empty: plain.
+    pub style: &'static str,
+}
+
+/// Columns of a page that goes to a file or a pipe.
+const PAGE_WIDTH: usize = 100;
 
 struct Streams {
     out: Mutex<Box<dyn Write + Send>>,
@@ -78,8 +92,24 @@ impl Printer {
             }),
             verbosity,
             colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
+            terminal: terminal_width().filter(|_| !is_dumb && !is_set("NO_COLOR")),
             bars,
         }
+    }
+
+    /// Columns that a page on stdout may take.
+    pub fn width(&self) -> usize {
+        self.terminal.or_else(terminal_width).unwrap_or(PAGE_WIDTH)
+    }
+
+    /// Writes lines to stdout, styled where it is a terminal.
+    pub fn page(&self, lines: &[Vec<Span>]) -> Result<(), Failure> {
+        let shown = |span: &Span| match clean(&span.text) {
+            text if span.style.is_empty() || self.terminal.is_none() => text,
+            text => format!("\u{1b}[{}m{text}\u{1b}[0m", span.style),
+        };
+        let line = |spans: &Vec<Span>| spans.iter().map(shown).collect::<String>().trim_end().to_owned() + "\n";
+        self.stdout(&lines.iter().map(line).collect::<String>())
     }
 
     /// How much is said.
@@ -89,10 +119,14 @@ impl Printer {
 
     /// Writes `text` and a line break to stdout. A closed stdout is no failure.
     pub fn data(&self, text: &str) -> Result<(), Failure> {
-        let line = format!("{}\n", clean(text.trim_end_matches('\n')));
+        self.stdout(&format!("{}\n", clean(text.trim_end_matches('\n'))))
+    }
+
+    /// Writes text that is already clean.
+    fn stdout(&self, text: &str) -> Result<(), Failure> {
         let result = self.bars.suspend(|| {
             let mut out = self.streams.out.lock().unwrap_or_else(PoisonError::into_inner);
-            out.write_all(line.as_bytes()).and_then(|()| out.flush())
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
         });
         match result {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -173,6 +207,13 @@ impl Printer {
             let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
         });
     }
+}
+
+/// Columns of the terminal that stdout is, if it is one.
+fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Text without anything that acts on a terminal: escape sequences, control characters but tab and line break, and the
@@ -272,7 +313,7 @@ pub(super) mod testing {
     ) -> Printer {
         let streams = Streams { out: Mutex::new(Box::new(out)), err: Mutex::new(Box::new(err)) };
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Printer { streams: Arc::new(streams), verbosity, colour, bars }
+        Printer { streams: Arc::new(streams), verbosity, colour, terminal: colour.then_some(80), bars }
     }
 }
 
@@ -317,6 +358,19 @@ mod tests {
         printer.failure(&failure);
         assert_eq!(captured.out.text(), "row\n");
         assert_eq!(captured.err.text(), "note\nwarning: care\nerror: what\n  caused by: why\nhint: do it\n");
+    }
+
+    #[test]
+    fn a_page_is_styled_on_a_terminal_only_and_never_by_what_it_says() {
+        let span = |text: &str, style| Span { text: text.to_owned(), style };
+        let lines = [vec![span("Ann\u{1b}[2J", "36"), span("  hi\u{7}", "")], vec![span("  ", "1")]];
+        let shown = |colour| {
+            let (printer, captured) = captured(Verbosity::default(), colour);
+            printer.page(&lines).unwrap();
+            captured.out.text()
+        };
+        assert_eq!(shown(false), "Ann  hi\n\n");
+        assert_eq!(shown(true), "\u{1b}[36mAnn\u{1b}[0m  hi\n\u{1b}[1m  \u{1b}[0m\n");
     }
 
     #[test]

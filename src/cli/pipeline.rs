@@ -18,7 +18,7 @@ use crate::config::load::{self, Loaded};
 use crate::llm::control::Control;
 use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
-use crate::pipeline::ledger::{Status, Summary};
+use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
 use crate::pipeline::{status, verify};
 
@@ -51,15 +51,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         offline: args.offline,
         allow_network_fs: args.allow_network_fs,
     };
-    let log = telemetry.clone();
-    // A run without a log is still a run; whatever keeps the log from being written stops the journal too.
-    let watch = Arc::new(Watch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
-    let display = Display::start(&watch, printer);
-    let result = block_on(async {
-        tokio::spawn(heed_signals(Arc::clone(&watch.control), printer.clone()));
-        run::run(&loaded, &environment, &options, &watch).await
-    })?;
-    display.finish();
+    let result = watched(&loaded, &environment, &options, printer, telemetry)?;
     match result {
         Ok(ended) => {
             conclude(&ended, printer);
@@ -78,7 +70,28 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     }
 }
 
-fn uses_embedded(loaded: &Loaded) -> bool {
+/// Runs with progress shown and signals heeded.
+pub(super) fn watched(
+    loaded: &Loaded,
+    environment: &Environment,
+    options: &Options,
+    printer: &Printer,
+    telemetry: &Telemetry,
+) -> Result<Result<Ended, RunError>, Failure> {
+    let log = telemetry.clone();
+    // A run without a log is still a run; whatever keeps the log from being written stops the journal too.
+    let watch = Arc::new(Watch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
+    let display = Display::start(&watch, printer);
+    let result = block_on(async {
+        tokio::spawn(heed_signals(Arc::clone(&watch.control), printer.clone()));
+        run::run(loaded, environment, options, &watch).await
+    })?;
+    display.finish();
+    Ok(result)
+}
+
+/// Whether a run makes calls to the embedded model.
+pub(super) fn uses_embedded(loaded: &Loaded) -> bool {
     loaded.config.used_models().values().any(|model| model.provider == Provider::Embedded)
 }
 
@@ -136,7 +149,7 @@ pub(super) fn exit_now() -> ! {
 }
 
 /// The failure, with a word on what is kept where the run can go on.
-fn advised(error: RunError, run_dir: &Path) -> Failure {
+pub(super) fn advised(error: RunError, run_dir: &Path) -> Failure {
     let resumable = matches!(error.exit_code(), 6 | 7 | 130);
     let failure = Failure::from(error);
     if resumable && failure.hint.is_none() && run_dir.join("journal").is_dir() {
@@ -178,8 +191,14 @@ fn report(summary: &Summary) -> String {
         let counts = [tally.accepted, tally.duplicate, tally.rejected, tally.refused, tally.failed, tally.over_budget];
         rows.push([stage.to_owned()].into_iter().chain(counts.map(thousands)).collect());
     }
-    let usage = &summary.usage;
-    let mut spend = format!(
+    let spend = spend(&summary.usage);
+    let time = if summary.wall_s > 0.0 { format!(", {}", duration(summary.wall_s)) } else { String::new() };
+    format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
+}
+
+/// What a run cost, in a line.
+pub(super) fn spend(usage: &Spend) -> String {
+    let mut text = format!(
         "{} calls, {} prompt tokens ({} cached), {} completion tokens",
         thousands(usage.calls),
         thousands(usage.prompt_tokens),
@@ -187,13 +206,12 @@ fn report(summary: &Summary) -> String {
         thousands(usage.completion_tokens),
     );
     if let Some(cost) = usage.cost {
-        spend += &format!(", cost {cost:.4}");
+        text += &format!(", cost {cost:.4}");
     }
     if usage.possibly_billed > 0 {
-        spend += &format!("; {} more may have been billed without a reply", thousands(usage.possibly_billed));
+        text += &format!("; {} more may have been billed without a reply", thousands(usage.possibly_billed));
     }
-    let time = if summary.wall_s > 0.0 { format!(", {}", duration(summary.wall_s)) } else { String::new() };
-    format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
+    text
 }
 
 /// Shows the progress of a run.

@@ -12,6 +12,7 @@ pub const ALL: &[Asset] = &[
     ("configs/azure.yaml", include_str!("../../configs/azure.yaml")),
     ("configs/coverage.yaml", include_str!("../../configs/coverage.yaml")),
     ("configs/gen-config-1.yaml", include_str!("../../configs/gen-config-1.yaml")),
+    ("configs/gen-config-augment.yaml", include_str!("../../configs/gen-config-augment.yaml")),
     ("configs/gen-config-persona-1.yaml", include_str!("../../configs/gen-config-persona-1.yaml")),
     ("configs/pipeline.yaml", include_str!("../../configs/pipeline.yaml")),
     (
@@ -65,6 +66,7 @@ pub const ALL: &[Asset] = &[
     ("prompts/personas/quickstart.jsonl", include_str!("../../prompts/personas/quickstart.jsonl")),
     ("prompts/quickstart/situations.md", include_str!("../../prompts/quickstart/situations.md")),
     ("prompts/quickstart/speaker.md", include_str!("../../prompts/quickstart/speaker.md")),
+    ("prompts/seeds/support.jsonl", include_str!("../../prompts/seeds/support.jsonl")),
     ("prompts/situations/prompt-persona-v1.md", include_str!("../../prompts/situations/prompt-persona-v1.md")),
     ("prompts/situations/prompt-v1.md", include_str!("../../prompts/situations/prompt-v1.md")),
     (

@@ -33,6 +33,7 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
     let named = [
         ("situations.prompt_config", &situations.prompt_config),
         ("situations.coverage", &situations.coverage),
+        ("situations.seeds", &situations.seeds),
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),
@@ -101,6 +102,9 @@ impl<'a> Findings<'a> {
         });
         self.require(situations.source.is_none() || is_file, "situations.source", || {
             "only mode `file` reads it; set situations.mode to file or leave it out".to_owned()
+        });
+        self.require(situations.seeds.is_none() || !is_file, "situations.seeds", || {
+            "mode `file` imports situations and makes none after seeds; leave it out".to_owned()
         });
         self.at_least(situations.count.unwrap_or(1), 1, "situations.count");
         self.at_least(situations.personas.min as u64, 2, "situations.personas.min");

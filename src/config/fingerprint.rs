@@ -144,6 +144,7 @@ fn situation_fields(situations: &Situations) -> Fields {
         personas: GroupSize { min, max },
         casting: Casting { mode: casting },
         coverage: _,
+        seeds: _,
         hub: Hub { round_calls, seed_ratio, novelty, cap },
     } = situations;
     collect(
@@ -338,6 +339,7 @@ mod tests {
         ("situations.personas.max", "6", Some(Stage::Situations)),
         ("situations.casting.mode", "random", Some(Stage::Situations)),
         ("situations.coverage", "other.yaml", None),
+        ("situations.seeds", "other.jsonl", None),
         ("situations.hub.round_calls", "17", Some(Stage::Situations)),
         ("situations.hub.seed_ratio", "0.25", Some(Stage::Situations)),
         ("situations.hub.novelty", "0.7", Some(Stage::Situations)),

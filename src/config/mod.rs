@@ -144,6 +144,8 @@ pub struct Situations {
     pub casting: Casting,
     /// A file with a grid of attributes and quotas.
     pub coverage: Option<PathBuf>,
+    /// A JSONL file of intents, dialogues or summaries to make situations after: `{id, intent, dialogue, summary, labels}`.
+    pub seeds: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
     pub hub: Hub,
 }

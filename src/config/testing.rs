@@ -17,6 +17,7 @@ situations:
   personas: {min: 3, max: 5}
   casting: {mode: anchor}
   coverage: coverage.yaml
+  seeds: seeds.jsonl
   hub: {round_calls: 16, seed_ratio: 0.5, novelty: 0.6, cap: 2000}
 conversations:
   per_situation: 1

@@ -132,6 +132,7 @@ impl RunError {
             Self::Config(error) => error.exit_code(),
             Self::Inputs(InputsError::File(_)) | Self::File(_) | Self::Table(_) => 7,
             Self::Inputs(InputsError::Missing { .. }) => 11,
+            Self::Inputs(InputsError::Seeds(error)) => error.exit_code(),
             Self::Inputs(_) | Self::NotFound { .. } => 2,
             Self::Personas(error) => error.exit_code(),
             Self::Casting(error) => error.exit_code(),

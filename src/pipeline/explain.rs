@@ -17,10 +17,11 @@ use super::steps;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{Answer, Calls, Site};
+use crate::llm::recorded::{Answer, Calls, Site, Tap};
 use crate::llm::{ChatRequest, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::conversations;
+use crate::stages::situations::seeds::Seed;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::Archive;
 use crate::store::run::RunPaths;
@@ -59,6 +60,8 @@ pub struct Explained {
     pub inputs: BTreeMap<String, String>,
     /// Where the situation came from: prompt, shots, model, seed; a JSON object.
     pub provenance: Option<serde_json::Value>,
+    /// What the situation was made after, if anything.
+    pub seed: Option<Seed>,
 }
 
 /// Where a person came from.
@@ -81,6 +84,7 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let calls = replay(&dir, &config, id, &seen)?;
     let situations: Vec<Situation> = rows(&dir.situations())?;
     let personas: Vec<Persona> = rows(&dir.personas())?;
+    let seeds = inputs.seeds()?;
     let found = situations.iter().find_map(|situation| item_of(id, situation).map(|item| (situation, item)));
     let situation = match found {
         Some((situation, Item::Conversation { replicate })) => {
@@ -118,8 +122,16 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
         calls,
         people: situation.map(|situation| origins(situation, &personas)).unwrap_or_default(),
         inputs: inputs.hashes(),
+        seed: situation.and_then(|situation| seed_of(situation, &seeds)),
         provenance: situation.and_then(|situation| serde_json::from_str(&situation.provenance).ok()),
     })
+}
+
+/// The seed that a situation's labels name.
+fn seed_of(situation: &Situation, seeds: &[Seed]) -> Option<Seed> {
+    let labels: serde_json::Value = serde_json::from_str(&situation.labels).ok()?;
+    let id = labels.get("seed")?.as_str()?;
+    seeds.iter().find(|seed| seed.id == id).cloned()
 }
 
 /// What an id can stand for.
@@ -159,6 +171,11 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         }
     };
+    recorded(dir, config, Some(Box::new(tap)))
+}
+
+/// Calls that are answered by what the run has on record, and by nothing else.
+pub(super) fn recorded(dir: &RunPaths, config: &Config, tap: Option<Tap>) -> Result<Calls, RunError> {
     Ok(Calls {
         journal: None,
         inherited: Some(Archive::open(&dir.journal())?),
@@ -167,11 +184,12 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
         control: Arc::default(),
         retry_failed: false,
         seed: config.seed,
-        tap: Some(Box::new(tap)),
+        tap,
     })
 }
 
-fn rows<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<R>, RunError> {
+/// The rows of a sealed stage; none where it is not sealed.
+pub(super) fn rows<R: serde::de::DeserializeOwned>(folder: &Path) -> Result<Vec<R>, RunError> {
     let Some(sealed) = SealedStage::open(folder)? else { return Ok(Vec::new()) };
     Ok(sealed.rows("part-00000.jsonl")?.collect::<Result<_, _>>()?)
 }

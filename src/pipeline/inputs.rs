@@ -16,6 +16,7 @@ use crate::prompt::template::PromptError;
 use crate::stages::conversations::agents::{PromptFile, Prompts};
 use crate::stages::situations::Prompt;
 use crate::stages::situations::coverage::{Coverage, CoverageError};
+use crate::stages::situations::seeds::{self, Seed, SeedsError};
 use crate::store::fs::{self, FsError};
 
 /// The texts by their name below `inputs/`.
@@ -41,6 +42,9 @@ pub enum InputsError {
     /// The coverage grid.
     #[error(transparent)]
     Coverage(#[from] CoverageError),
+    /// The seeds.
+    #[error(transparent)]
+    Seeds(#[from] SeedsError),
     /// A file.
     #[error(transparent)]
     File(#[from] FsError),
@@ -61,6 +65,7 @@ pub enum InputsError {
 const PROMPT_CONFIG: &str = "prompt-config.yaml";
 const SITUATIONS: &str = "situations.md";
 const COVERAGE: &str = "coverage.yaml";
+const SEEDS: &str = "seeds.jsonl";
 const SPEAKER: &str = "speaker.md";
 const FUSED: &str = "fused.md";
 const SELECTOR: &str = "selector.md";
@@ -78,6 +83,9 @@ impl Inputs {
         }
         if let Some(coverage) = &config.situations.coverage {
             inputs.read_file(COVERAGE, loaded.path(coverage))?;
+        }
+        if let Some(written) = &config.situations.seeds {
+            inputs.read_seeds(loaded.path(written))?;
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
@@ -97,6 +105,21 @@ impl Inputs {
     fn read_file(&mut self, name: &str, path: PathBuf) -> Result<(), InputsError> {
         self.texts.insert(name.to_owned(), read_text(&path)?);
         self.files.insert(name.to_owned(), path);
+        Ok(())
+    }
+
+    /// Seeds are data and may be larger than any configuration.
+    fn read_seeds(&mut self, path: PathBuf) -> Result<(), InputsError> {
+        if fs::metadata(&path)?.len() > seeds::MAX_BYTES {
+            return Err(SeedsError::TooLarge { path }.into());
+        }
+        let text = String::from_utf8(fs::read(&path)?).map_err(|error| {
+            let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = sound.split(|byte| *byte == b'\n').count();
+            SeedsError::NotText { path: path.clone(), line }
+        })?;
+        self.texts.insert(SEEDS.to_owned(), text);
+        self.files.insert(SEEDS.to_owned(), path);
         Ok(())
     }
 
@@ -151,8 +174,9 @@ impl Inputs {
     /// Parses everything, so that a mistake is told before anything is made.
     pub fn check(&self, config: &Config) -> Result<(), InputsError> {
         if config.situations.mode != SituationMode::File {
-            self.situations_prompt(config)?;
+            let prompt = self.situations_prompt(config)?;
             self.shots()?;
+            seeds::check_used(&prompt.template, &self.seeds()?)?;
         }
         self.conversation_prompts()?;
         self.coverage().map(drop)
@@ -202,6 +226,12 @@ impl Inputs {
     pub fn coverage(&self) -> Result<Option<Coverage>, InputsError> {
         let text = self.texts.get(COVERAGE);
         Ok(text.map(|text| Coverage::parse(text, Path::new(&self.shown(COVERAGE)))).transpose()?)
+    }
+
+    /// The seeds; none where nothing is augmented.
+    pub fn seeds(&self) -> Result<Vec<Seed>, InputsError> {
+        let Some(text) = self.texts.get(SEEDS) else { return Ok(Vec::new()) };
+        Ok(seeds::parse(Path::new(&self.shown(SEEDS)), text)?)
     }
 
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {

@@ -6,6 +6,8 @@
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.
 //! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
+//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
+//!   looking without touching.
 
 pub mod error;
 pub mod executor;
@@ -16,6 +18,7 @@ pub mod inputs;
 pub mod ledger;
 pub mod models;
 pub mod plan;
+pub mod preview;
 mod reopen;
 pub mod run;
 mod seal;

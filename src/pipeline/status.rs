@@ -71,6 +71,11 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     Ok(Found { summary, reasons, at_work })
 }
 
+/// Whether there is a run in `path`.
+pub fn is_run(path: &Path) -> bool {
+    RunPaths::of_run(path).is_ok()
+}
+
 /// Whether the run in `path` ended; not when there is none.
 pub fn is_finished(path: &Path) -> bool {
     let info = RunPaths::of_run(path).and_then(|paths| paths.info());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -414,6 +415,7 @@ fn situation_stage<'a>(
         people,
         cast,
         coverage: inputs.coverage()?,
+        seeds: inputs.seeds()?.into_iter().map(Arc::new).collect(),
         dedup: config.dedup.enabled.then_some(config.dedup.situations),
         splits: &config.compile.splits,
         shots: inputs.shots()?,

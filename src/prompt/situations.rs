@@ -22,6 +22,8 @@ pub const VARIABLES: &[&str] = &[
     "shots",
     "attributes",
     "intent",
+    "dialogue",
+    "summary",
     "schema",
     "error",
 ];
@@ -45,8 +47,12 @@ pub struct Values<'a> {
     pub shots: Vec<Example>,
     /// What the situation is to be conditioned on, such as `setting: a train`.
     pub attributes: Vec<Attribute<'a>>,
-    /// A wish of the user for the whole dataset.
+    /// From a seed: what the conversation has to be about.
     pub intent: Option<&'a str>,
+    /// From a seed: a conversation of whose kind a new one is wanted, a line a turn.
+    pub dialogue: Option<&'a str>,
+    /// From a seed: what happens in that conversation.
+    pub summary: Option<&'a str>,
     /// The JSON schema of the reply, for models that are asked for JSON in words only.
     pub schema: Option<&'a str>,
     /// In `repair`: what was wrong with the reply.

@@ -208,6 +208,12 @@ impl Template {
         &self.file
     }
 
+    /// Whether a section names a variable.
+    pub fn uses(&self, section: &str, variable: &str) -> bool {
+        let template = self.engine.get_template(section);
+        template.is_ok_and(|template| template.undeclared_variables(false).contains(variable))
+    }
+
     /// The words of all sections that stand there whatever the values: what a reply must not repeat.
     pub fn literal(&self) -> &str {
         &self.literal

@@ -12,11 +12,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod augmentation;
 mod bad_input;
 mod endpoints;
 mod explain;
 mod flow;
 mod misbehaviour;
+mod preview;
 mod same_bytes;
 mod signals;
 mod spend;

@@ -131,7 +131,12 @@ impl Project {
 
     /// `pipeline run` with these arguments, in the background. It is killed when dropped.
     pub(crate) fn start(&self, more: &[&str]) -> Started {
-        let mut command = self.convogen(&[&["pipeline", "run", "-c", "demo.yaml", "--json"], more].concat());
+        self.start_command(&[&["pipeline", "run", "-c", "demo.yaml", "--json"], more].concat())
+    }
+
+    /// Any command in the background. It is killed when dropped.
+    pub(crate) fn start_command(&self, arguments: &[&str]) -> Started {
+        let mut command = self.convogen(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Started { child: Some(command.spawn().expect("convogen starts")) }
     }

@@ -135,14 +135,17 @@ fn shipped_prompts_say_what_they_are_given() {
         let (shots, template) = (shots(set), template(mode));
         let mut values = values(&shots[0], mode);
         values.attributes = vec![Attribute { name: "setting", value: "a lighthouse" }];
-        values.intent = Some("Nobody is rich.");
+        values.intent = Some("ask for a refund");
+        values.summary = Some("A kettle broke.");
+        values.dialogue = Some("Ann: It broke.\nBob: When?");
         values.schema = Some("{\"type\": \"object\"}");
         values.error = Some("topic: a text is wanted");
         let user = template.render("user", &values).unwrap();
         for part in [
             "Task: write one situation in English",
             "- setting: a lighthouse",
-            "Nobody is rich.",
+            ": ask for a refund. ",
+            "What happens in the source: A kettle broke.\nThe source:\nAnn: It broke.\nBob: When?\n",
             "{\"type\": \"object\"}",
         ] {
             assert!(user.contains(part), "{set}: {part}\n{user}");
@@ -161,7 +164,7 @@ fn what_is_not_given_leaves_nothing_behind() {
         let mut values = values(&shots[1], mode);
         values.shots.clear();
         let user = template(mode).render("user", &values).unwrap();
-        for absent in ["Example 1", "schema", "None", "\n\n\n"] {
+        for absent in ["Example 1", "schema", "source", "None", "\n\n\n"] {
             assert!(!user.contains(absent), "{set}: {absent:?}\n{user}");
         }
         values.count = 2;

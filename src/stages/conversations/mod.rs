@@ -30,6 +30,8 @@ use crate::record::{Conversation, Dropped, Outcome, Situation, Speaker, StopReas
 
 /// The stage's name in keys, draws and folders.
 pub const STAGE: &str = "conversations";
+/// The stop reason of a conversation that was not over when its run was looked at. No record has it.
+pub const UNFINISHED: &str = "unfinished";
 /// Answers asked of a selector before the code decides, as AutoGen does.
 const SELECTOR_TRIES: u32 = 3;
 
@@ -66,7 +68,30 @@ impl Stage<'_> {
     /// # Errors
     /// Only what stops the whole run; what befalls this item alone is in [`Held`].
     pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
-        let mut talk = Talk {
+        let mut talk = self.talk(situation, replicate)?;
+        let end = talk.run().await?;
+        Ok(talk.finish(end))
+    }
+
+    /// Holds it as far as recorded replies go, for whoever looks at a run that was stopped. One that is not over yet has
+    /// [`UNFINISHED`] for its stop reason.
+    ///
+    /// # Errors
+    /// What [`hold`](Self::hold) fails for, except that a reply is not there.
+    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+        let mut talk = self.talk(situation, replicate)?;
+        match talk.run().await {
+            Ok(end) => Ok(talk.finish(end)),
+            Err(Halt::NotRecorded { .. }) => {
+                let begun = Conversation { stop_reason: UNFINISHED.to_owned(), ..talk.record(StopReason::Trimmed) };
+                Ok(Held::Accepted(Box::new(begun)))
+            }
+            Err(halt) => Err(halt),
+        }
+    }
+
+    fn talk<'a>(&'a self, situation: &'a Situation, replicate: u64) -> Result<Talk<'a>, Halt> {
+        Ok(Talk {
             id: item_id(&situation.id, replicate),
             settings: self.settings,
             calls: self.calls,
@@ -78,9 +103,7 @@ impl Stage<'_> {
             handed_to: None,
             instructions: Vec::new(),
             ledger: Ledger::default(),
-        };
-        let end = talk.run().await?;
-        Ok(talk.finish(end))
+        })
     }
 }
 

@@ -25,6 +25,9 @@ use self::index::NearIndex;
 use self::minhash::Layout;
 use crate::record::{Conversation, Situation};
 
+/// Pieces from which on a share of them tells anything.
+const TELLING_PIECES: usize = 6;
+
 /// The texts kept so far.
 #[derive(Debug)]
 pub struct Dedup {
@@ -63,6 +66,13 @@ pub enum DuplicateKind {
     Exact,
     /// Similar from the threshold up.
     Near,
+}
+
+/// The share of the pieces of `text` that stand in `source` too; `None` when it has too few to tell.
+pub fn share_within(text: &str, source: &str, shingling: Shingling) -> Option<f64> {
+    let [text, source] = [text, source].map(|text| shingling.shingles(&normalize(text)));
+    let shared = text.iter().filter(|piece| source.binary_search(piece).is_ok()).count();
+    (text.len() >= TELLING_PIECES).then(|| shared as f64 / text.len() as f64)
 }
 
 impl Dedup {

@@ -14,6 +14,8 @@ pub(super) struct Context<'a> {
     pub(super) language: &'a str,
     pub(super) attributes: &'a BTreeMap<String, String>,
     pub(super) provenance: &'a Value,
+    /// A JSON object as text.
+    pub(super) labels: &'a str,
 }
 
 /// Name and persona of the people a model invented.
@@ -66,7 +68,7 @@ pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, con
         topic: mend(&draft.topic),
         conversation_starter: mend(&draft.conversation_starter),
         language: context.language.to_owned(),
-        labels: "{}".to_owned(),
+        labels: context.labels.to_owned(),
         attributes: serde_json::to_string(context.attributes).unwrap_or_else(|_| "{}".to_owned()),
         provenance: context.provenance.to_string(),
         hash: String::new(),

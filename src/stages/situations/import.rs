@@ -79,7 +79,7 @@ struct Row {
     language: Option<String>,
     split: Option<String>,
     attributes: Option<String>,
-    labels: Option<String>,
+    labels: Option<Value>,
     personas: Vec<RowPerson>,
 }
 
@@ -174,7 +174,8 @@ fn read_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String,
 }
 
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let mut value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    name_ends(&mut value);
     let draft = Draft::from_value(&value).map_err(|flaw| flaw.to_string())?;
     draft.check().map_err(|flaw| flaw.to_string())?;
     let row = Row::deserialize(&value).map_err(|error| error.to_string())?;
@@ -199,13 +200,41 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
         conversation_starter: draft.conversation_starter,
         language: row.language.unwrap_or_else(|| import.language.to_owned()),
         attributes: row.attributes.unwrap_or_else(|| "{}".to_owned()),
-        labels: row.labels.unwrap_or_else(|| "{}".to_owned()),
+        labels: labels(row.labels.as_ref())?,
         provenance: json!({"mode": "file", "line": number}).to_string(),
         hash: String::new(),
         id,
     };
     situation.hash = situation.content_hash();
     Ok(situation)
+}
+
+/// Puts names for the ids between which relations hold in records that convogen wrote: drafts know people by name.
+fn name_ends(row: &mut Value) {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let people = row.get("personas").and_then(Value::as_array).into_iter().flatten();
+    let names: BTreeMap<String, String> =
+        people.filter_map(|person| Some((text(person, "id")?, text(person, "name")?))).collect();
+    let relations = row.get_mut("relations").and_then(Value::as_array_mut).into_iter().flatten();
+    for relation in relations {
+        for end in ["from", "to"] {
+            let name = text(relation, end).and_then(|id| names.get(&id));
+            if let (Some(name), Some(place)) = (name, relation.get_mut(end)) {
+                *place = Value::from(name.as_str());
+            }
+        }
+    }
+}
+
+/// Labels as a JSON object in a text, from an object or from such a text.
+fn labels(written: Option<&Value>) -> Result<String, String> {
+    let object = match written {
+        None | Some(Value::Null) => return Ok("{}".to_owned()),
+        Some(Value::String(text)) => serde_json::from_str(text).ok(),
+        Some(value) => Some(value.clone()),
+    };
+    let object = object.filter(Value::is_object).ok_or("labels: expected a JSON object, or one as text")?;
+    Ok(object.to_string())
 }
 
 fn people(id: &str, draft: &Draft, rows: Vec<RowPerson>) -> Vec<Participant> {
@@ -261,6 +290,17 @@ mod tests {
             ("a", "train", "en")
         );
         assert_eq!((situation.relations[0].from.as_str(), situation.relations[0].to.as_str()), ("a-p1", "a-p2"));
+    }
+
+    #[test]
+    fn labels_stay_whatever_their_form() {
+        let labelled = |labels: &str| row("a", "They wait.").replacen('{', &format!("{{\"labels\": {labels}, "), 1);
+        for labels in [r#"{"b": 1, "a": "x"}"#, r#""{\"b\": 1, \"a\": \"x\"}""#] {
+            assert_eq!(run(&labelled(labels)).unwrap().accepted[0].labels, r#"{"b":1,"a":"x"}"#);
+        }
+        assert_eq!(run(&labelled("null")).unwrap().accepted[0].labels, "{}");
+        let error = run(&labelled("\"cook\"")).unwrap_err().to_string();
+        assert!(error.contains("labels: expected a JSON object"), "{error}");
     }
 
     #[test]

@@ -12,8 +12,10 @@ pub mod hub;
 pub mod import;
 pub mod names;
 mod round;
+pub mod seeds;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
@@ -24,6 +26,7 @@ use self::coverage::Coverage;
 use self::hub::{Figures, Hub, Snapshot};
 use self::names::Namer;
 use self::round::{Call, Filled, Person, Slot};
+use self::seeds::{Deal, Seed};
 use super::Progress;
 use super::dedup::{self, Dedup, Match, Shingling, Verdict};
 use crate::config::{GroupSize, SituationMode, Situations};
@@ -55,6 +58,8 @@ pub struct Stage<'a> {
     pub cast: Option<Cast>,
     /// The grid of attributes, if there is one.
     pub coverage: Option<Coverage>,
+    /// What each call is conditioned on besides; none where nothing is augmented.
+    pub seeds: Vec<Arc<Seed>>,
     /// Similarity from which two situations are duplicates; `None`: they stay.
     pub dedup: Option<f64>,
     /// Split shares, for people the model invents.
@@ -93,6 +98,9 @@ pub struct Notes {
     pub hub: Figures,
     /// Situations accepted by coverage cell, `name=value` joined by commas.
     pub coverage: BTreeMap<String, u64>,
+    /// Situations accepted by seed id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub seeds: BTreeMap<String, u64>,
 }
 
 impl Made {
@@ -114,6 +122,7 @@ struct Desk {
     namer: Namer,
     /// Hub states by round: of the last two taken in.
     before: VecDeque<Snapshot>,
+    deal: Deal,
     index: Option<Dedup>,
     planned: Planned,
     made: Made,
@@ -140,6 +149,7 @@ impl Stage<'_> {
             hub: Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
+            deal: Deal::default(),
             index: None,
             planned: Planned::default(),
             made: Made::default(),
@@ -216,8 +226,9 @@ impl Stage<'_> {
         let examples = desk.hub.examples(&snapshot, prompt.selection, prompt.shots_per_prompt, &mut draw);
         let attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, desk.planned.calls));
         desk.planned.calls += 1;
+        let seed = desk.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
         let slots = (0..slots).map(|index| self.plan_slot(desk, format!("{id}-{index:02}"))).collect();
-        Call { id, slots, examples, attributes: attributes.unwrap_or_default() }
+        Call { id, slots, examples, attributes: attributes.unwrap_or_default(), seed }
     }
 
     fn plan_slot(&self, desk: &mut Desk, id: String) -> Slot {
@@ -277,6 +288,7 @@ impl Stage<'_> {
     }
 
     fn take_call(&self, desk: &mut Desk, call: &Call, filled: Vec<Filled>, progress: &Progress) {
+        let labels = call.seed.as_ref().map_or_else(|| "{}".to_owned(), |seed| seed.labels());
         let provenance = json!({
             "prompt": self.prompt.template.hash(),
             "shots": call.examples.iter().map(|example| example.name.as_str()).collect::<Vec<_>>(),
@@ -298,9 +310,10 @@ impl Stage<'_> {
                         language: &self.prompt.language,
                         attributes: &call.attributes,
                         provenance: &provenance,
+                        labels: &labels,
                     };
                     let situation = draft::record(slot, &draft, names, &context);
-                    self.accept(desk, situation, &call.attributes);
+                    self.accept(desk, situation, call);
                 }
             }
             progress.advance(1, desk.made.accepted.len() as u64);
@@ -308,7 +321,7 @@ impl Stage<'_> {
     }
 
     /// Deduplicates, keeps, and offers to the hub.
-    fn accept(&self, desk: &mut Desk, situation: Situation, cell: &BTreeMap<String, String>) {
+    fn accept(&self, desk: &mut Desk, situation: Situation, call: &Call) {
         let text = dedup::situation_text(&situation);
         if let Some(threshold) = self.dedup {
             let shingling = || Shingling::for_language(&self.prompt.language);
@@ -319,9 +332,12 @@ impl Stage<'_> {
             }
         }
         desk.hub.offer(Shot::from_situation(&situation), &text);
-        if !cell.is_empty() {
-            let cell: Vec<String> = cell.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            *desk.made.notes.coverage.entry(cell.join(",")).or_default() += 1;
+        if let Some(seed) = &call.seed {
+            *desk.made.notes.seeds.entry(seed.id.clone()).or_default() += 1;
+        }
+        if !call.attributes.is_empty() {
+            let named: Vec<String> = call.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            *desk.made.notes.coverage.entry(named.join(",")).or_default() += 1;
         }
         desk.made.accepted.push(situation);
     }
@@ -331,7 +347,8 @@ impl Stage<'_> {
 pub fn sample(shot: &Shot, language: &str) -> Situation {
     let size = shot.draft.personas.len();
     let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size, ordinal: 0 };
-    let context = draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null };
+    let context =
+        draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null, labels: "{}" };
     draft::record(&place, &shot.draft, None, &context)
 }
 

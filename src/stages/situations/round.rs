@@ -1,10 +1,12 @@
 //! One call for situations: what is asked, asked again once if it cannot be used, and what came of each slot.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::hub::Snapshot;
+use super::seeds::Seed;
 use crate::config::{PromptConfig, SituationMode};
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
 use crate::llm::{Finish, Message, Reply, ReplyFormat, Role};
@@ -18,6 +20,8 @@ use crate::record::Outcome;
 
 /// Tokens a call may have at least, whatever a spoken turn may have: a situation is longer than a turn.
 const LEAST_TOKENS: u32 = 1000;
+/// What is wrong with a reply that ended too early, whatever else is wrong with it.
+const CUT_OFF: &str = "the reply was cut off by its length: be briefer";
 
 /// A situation that is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +51,22 @@ pub(super) struct Call {
     pub(super) slots: Vec<Slot>,
     pub(super) examples: Snapshot,
     pub(super) attributes: BTreeMap<String, String>,
+    pub(super) seed: Option<Arc<Seed>>,
+}
+
+/// Why a draft cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unfit {
+    /// In a word.
+    reason: &'static str,
+    /// In words that are fit for the model.
+    detail: String,
+}
+
+impl Unfit {
+    fn reply(detail: impl Into<String>) -> Self {
+        Self { reason: "invalid_reply", detail: detail.into() }
+    }
 }
 
 /// What came of a slot.
@@ -150,7 +170,9 @@ impl Prompt {
             max_people,
             shots: call.examples.iter().map(|shot| Example::new(shot, mode)).collect(),
             attributes: call.attributes.iter().map(|(name, value)| Attribute { name, value }).collect(),
-            intent: None,
+            intent: call.seed.as_ref().and_then(|seed| seed.intent.as_deref()),
+            dialogue: call.seed.as_ref().and_then(|seed| seed.dialogue.as_deref()),
+            summary: call.seed.as_ref().and_then(|seed| seed.summary.as_deref()),
             schema,
             error: None,
         }
@@ -168,14 +190,21 @@ impl Prompt {
     }
 
     /// One result a slot, whatever the reply was.
-    fn read(&self, call: &Call, reply: &Reply, standard: Standard) -> Vec<Result<Draft, String>> {
-        let mut drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
-        if reply.finish == Finish::Length {
-            for error in drafts.iter_mut().filter_map(|draft| draft.as_mut().err()) {
-                "the reply was cut off by its length: be briefer".clone_into(error);
-            }
-        }
+    fn read(&self, call: &Call, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
+        let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
+        let cut_off = reply.finish == Finish::Length;
+        let unfit = |flaw: String| if cut_off { CUT_OFF.to_owned() } else { flaw };
         drafts
+            .into_iter()
+            .map(|draft| self.unless_copied(call, draft.map_err(|flaw| Unfit::reply(unfit(flaw)))?))
+            .collect()
+    }
+
+    fn unless_copied(&self, call: &Call, draft: Draft) -> Result<Draft, Unfit> {
+        match call.seed.as_ref().and_then(|seed| seed.copied(&draft, &self.language)) {
+            Some(detail) => Err(Unfit { reason: "copies_seed", detail }),
+            None => Ok(draft),
+        }
     }
 }
 
@@ -186,28 +215,29 @@ fn sizes(call: &Call) -> (usize, usize) {
 }
 
 /// For each slot the first sound draft of `tries`, which are ordered by preference; else the first reason.
-fn best(tries: Vec<Vec<Result<Draft, String>>>, slots: usize) -> Vec<Filled> {
+fn best(tries: Vec<Vec<Result<Draft, Unfit>>>, slots: usize) -> Vec<Filled> {
     let mut tries: Vec<_> = tries.into_iter().map(Vec::into_iter).collect();
     (0..slots)
         .map(|_| {
-            let drafts: Vec<Result<Draft, String>> = tries.iter_mut().filter_map(Iterator::next).collect();
+            let drafts: Vec<Result<Draft, Unfit>> = tries.iter_mut().filter_map(Iterator::next).collect();
             let sound = drafts.iter().position(Result::is_ok).unwrap_or(0);
             let chosen = drafts.into_iter().nth(sound);
-            filled(chosen.unwrap_or_else(|| Err("the reply has no situation for this place".to_owned())))
+            filled(chosen.unwrap_or_else(|| Err(Unfit::reply("the reply has no situation for this place"))))
         })
         .collect()
 }
 
-fn complaint(drafts: &[Result<Draft, String>]) -> Option<String> {
-    let mut errors: Vec<&str> = drafts.iter().filter_map(|draft| draft.as_ref().err()).map(String::as_str).collect();
+fn complaint(drafts: &[Result<Draft, Unfit>]) -> Option<String> {
+    let unfit = drafts.iter().filter_map(|draft| draft.as_ref().err());
+    let mut errors: Vec<&str> = unfit.map(|unfit| unfit.detail.as_str()).collect();
     errors.dedup();
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-fn filled(draft: Result<Draft, String>) -> Filled {
+fn filled(draft: Result<Draft, Unfit>) -> Filled {
     match draft {
         Ok(draft) => Filled::Draft(Box::new(draft)),
-        Err(detail) => Filled::Dropped { outcome: Outcome::Rejected, reason: "invalid_reply", detail },
+        Err(Unfit { reason, detail }) => Filled::Dropped { outcome: Outcome::Rejected, reason, detail },
     }
 }
 
@@ -234,9 +264,9 @@ mod tests {
     use super::*;
 
     /// A draft with this topic, or the reason after `!`.
-    fn read(text: &str) -> Result<Draft, String> {
+    fn read(text: &str) -> Result<Draft, Unfit> {
         if let Some(reason) = text.strip_prefix('!') {
-            return Err(reason.to_owned());
+            return Err(Unfit::reply(reason));
         }
         Ok(Draft {
             personas: Vec::new(),

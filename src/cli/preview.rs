@@ -1,0 +1,71 @@
+//! `preview`: a few situations and their conversations, as a person would want to read them.
+
+mod page;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::PreviewArgs;
+use super::explain;
+use super::failure::Failure;
+use super::output::{Printer, Span};
+use super::pipeline::{advised, block_on, environment, spend, uses_embedded, watched};
+use super::telemetry::Telemetry;
+use crate::config::load;
+use crate::pipeline::preview::{self, Shown};
+use crate::pipeline::{explain as explained, status};
+
+/// Makes a preview, or goes on with one, and shows it. What was made before an error or Ctrl-C is shown all the same.
+pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    let environment = environment(printer)?;
+    let (small, options) = preview::prepare(&loaded, &environment, u64::from(args.number), args.offline)?;
+    let run_dir = options.run_dir.clone().unwrap_or_default();
+    if uses_embedded(&small) && !args.offline && !status::is_finished(&run_dir) {
+        super::model::pull(printer)?;
+    }
+    let result = watched(&small, &environment, &options, printer, telemetry)?;
+    if status::is_run(&run_dir) {
+        let shown = block_on(preview::shown(&run_dir))??;
+        show(args, &run_dir, &shown, printer)?;
+    }
+    let ended = result.map_err(|error| advised(error, &run_dir))?;
+    printer.note(&format!("\n{}", spend(&ended.summary.usage)));
+    printer.note(&format!(
+        "kept in {0}; a run of this configuration with --fork {0} pays for none of it again",
+        run_dir.display()
+    ));
+    Ok(ended.exit_code)
+}
+
+fn show(args: &PreviewArgs, run_dir: &Path, shown: &Shown, printer: &Printer) -> Result<(), Failure> {
+    if args.json {
+        let usage = status::status(run_dir).map(|found| found.summary.usage).ok();
+        let Shown { situations, conversations, dropped } = shown;
+        return printer.json(&json!({
+            "run_dir": run_dir, "situations": situations, "conversations": conversations, "dropped": dropped,
+            "usage": usage,
+        }));
+    }
+    if args.prompts || printer.verbosity().verbose > 0 {
+        printer.page(&prompts(run_dir, shown)?)?;
+    }
+    printer.page(&page::page(shown, printer.width()))
+}
+
+/// The first call of the first situation and of the first conversation, as they were sent and answered.
+fn prompts(run_dir: &Path, shown: &Shown) -> Result<Vec<Vec<Span>>, Failure> {
+    let situation = shown.situations.first().map(|situation| situation.id.as_str());
+    let talk = shown.conversations.first().map(|talk| talk.id.as_str());
+    let mut page = String::new();
+    for id in [situation, talk].into_iter().flatten() {
+        let mut found = block_on(explained::explain(run_dir, id))??;
+        found.calls.truncate(1);
+        if !found.calls.is_empty() {
+            page += &explain::page(&found);
+            page.push('\n');
+        }
+    }
+    Ok(page.lines().map(|line| vec![Span { text: line.to_owned(), style: "" }]).collect())
+}

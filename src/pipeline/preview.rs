@@ -1,0 +1,145 @@
+//! A look before a run: a few situations and their conversations, made as the run itself would make them.
+//!
+//! A preview is a small run in a directory of its own beside the configured one. Sampling, casting and numbering are
+//! those of the whole run, so its prompts are the first ones of that run to the byte, and a run forked from it does not
+//! pay for them again. The directory is named by a hash of settings, texts and the imported file, and by the number
+//! asked for: the same preview again makes no call, another configuration never meets it, and a longer preview starts
+//! from the replies of a shorter one.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::error::RunError;
+use super::explain::{recorded, rows};
+use super::identity::{self, Identity};
+use super::inputs::Inputs;
+use super::run::{Options, Watch};
+use super::steps;
+use crate::config::environment::Environment;
+use crate::config::load::{self, Loaded};
+use crate::config::{Config, SituationMode};
+use crate::record::{Conversation, Dropped, Persona, Situation, content_hash};
+use crate::stages::conversations::{self, Held};
+use crate::store::checkpoint::SealedStage;
+use crate::store::fs;
+use crate::store::run::RunPaths;
+
+/// Hex digits of the hash in the directory's name.
+const HASH_DIGITS: usize = 12;
+
+/// What there is to look at.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub struct Shown {
+    /// Situations, in id order.
+    pub situations: Vec<Situation>,
+    /// Their conversations, in id order. One that was begun and not ended has the stop reason `unfinished`.
+    pub conversations: Vec<Conversation>,
+    /// What was rejected, refused or failed, and why.
+    pub dropped: Vec<Dropped>,
+}
+
+/// The small run behind a preview of `count` situations of `loaded`, and where and how it is made.
+///
+/// # Errors
+/// Prompts, shots and other texts that cannot be used, as a run reports them.
+pub fn prepare(
+    loaded: &Loaded,
+    environment: &Environment,
+    count: u64,
+    offline: bool,
+) -> Result<(Loaded, Options), RunError> {
+    let mut small = loaded.clone();
+    small.config.situations.count = Some(count);
+    // The first conversation on a situation is the same whatever their number.
+    small.config.conversations.per_situation = 1;
+    let name = name(&small, environment)?;
+    let beside = loaded.config.run_dir.parent().unwrap_or(Path::new(""));
+    let run_dir = beside.join(format!("{name}-{count}"));
+    let fork = if run_dir.is_dir() { None } else { longest(beside, &name)? };
+    let options = Options { run_dir: Some(run_dir), fork, offline, ..Options::default() };
+    Ok((small, options))
+}
+
+/// `preview-` and a hash of everything that shapes its prompts but the number asked for.
+fn name(small: &Loaded, environment: &Environment) -> Result<String, RunError> {
+    let mut config = small.config.clone();
+    environment.complete(&mut config);
+    config.situations.count = None;
+    let inputs = Inputs::gather(small)?;
+    inputs.check(&config)?;
+    let fields = json!(Identity::of(&config, &inputs).fields()).to_string();
+    let source = identity::source(&config).map(|written| small.path(written));
+    let state = source.and_then(|path| fs::metadata(&path).ok().map(|data| (path, data)));
+    let state = state.map_or_else(String::new, |(path, data)| {
+        format!("{} {} {} {}", path.display(), data.len(), data.mtime(), data.mtime_nsec())
+    });
+    let hash: String = content_hash([fields.as_str(), state.as_str()]).chars().take(HASH_DIGITS).collect();
+    Ok(format!("preview-{hash}"))
+}
+
+/// The longest preview of this name that was made before.
+fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
+    let folder = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let counts = fs::list(folder)?.into_iter().filter_map(|entry| {
+        let count: u64 = entry.strip_prefix(name)?.strip_prefix('-')?.parse().ok()?;
+        Some((count, beside.join(entry)))
+    });
+    let runs = counts.filter(|(_, path)| RunPaths::of_run(path).is_ok());
+    Ok(runs.max_by_key(|(count, _)| *count).map(|(_, path)| path))
+}
+
+/// What the preview in `run_dir` has to show, whether it ended or was stopped. Makes no call.
+///
+/// # Errors
+/// A run directory that cannot be read.
+pub async fn shown(run_dir: &Path) -> Result<Shown, RunError> {
+    let dir = RunPaths::of_run(run_dir)?;
+    let config = load::kept(&dir.config())?;
+    let inputs = Inputs::read(&dir.inputs())?;
+    let mut shown = Shown::default();
+    situations(&dir, &config, &inputs, &mut shown).await?;
+    conversations(&dir, &config, &inputs, &mut shown).await?;
+    Ok(shown)
+}
+
+/// The sealed situations, or those that the recorded replies make.
+async fn situations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: &mut Shown) -> Result<(), RunError> {
+    if let Some(sealed) = SealedStage::open(&dir.situations())? {
+        shown.situations = rows(&dir.situations())?;
+        shown.dropped = sealed.rows("rejected.jsonl")?.collect::<Result<_, _>>()?;
+    } else if config.situations.mode != SituationMode::File {
+        let calls = recorded(dir, config, None)?;
+        let people: Vec<Persona> = rows(&dir.personas())?;
+        // Before the personas are sealed nothing was asked.
+        if SealedStage::open(&dir.personas())?.is_some() {
+            shown.situations = steps::generate(config, inputs, &calls, &people, &Watch::default()).await?.accepted;
+        }
+    }
+    Ok(())
+}
+
+/// The sealed conversations, or what the recorded replies make of them.
+async fn conversations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: &mut Shown) -> Result<(), RunError> {
+    if let Some(sealed) = SealedStage::open(&dir.conversations())? {
+        shown.conversations = rows(&dir.conversations())?;
+        shown.dropped.extend(sealed.rows("rejected.jsonl")?.collect::<Result<Vec<_>, _>>()?);
+        return Ok(());
+    }
+    let (calls, prompts) = (recorded(dir, config, None)?, inputs.conversation_prompts()?);
+    let settings = &config.conversations;
+    let stage = conversations::Stage { settings, prompts: &prompts, calls: &calls, seed: config.seed };
+    for situation in &shown.situations {
+        match stage.hold_so_far(situation, 0).await.map_err(RunError::Halted)? {
+            Held::Accepted(talk) if talk.turns.is_empty() => {}
+            Held::Accepted(talk) => shown.conversations.push(*talk),
+            Held::Dropped(dropped) => shown.dropped.push(dropped),
+        }
+    }
+    Ok(())
+}
