@@ -164,6 +164,9 @@ fn conclude(ended: &Ended, printer: &Printer) {
     let summary = &ended.summary;
     printer.note("");
     printer.note(&report(summary));
+    if let Ok(Some(gates)) = status::gates(&summary.run_dir) {
+        printer.note(&gates.line());
+    }
     let dataset = summary.run_dir.join("dataset");
     let dataset = dataset.display();
     printer.note(&format!("dataset: {dataset}"));
@@ -223,6 +226,9 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         printer.data(&report(&found.summary))?;
         if let Some(at_work) = &found.at_work {
             printer.data(at_work)?;
+        }
+        if let Some(gates) = &found.gates {
+            printer.data(&gates.line())?;
         }
         for reason in &found.reasons {
             printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;

@@ -123,11 +123,13 @@ impl<'a> Findings<'a> {
         self.at_least(conversations.per_situation, 1, "conversations.per_situation");
         self.at_least(u64::from(conversations.turns.min), 1, "conversations.turns.min");
         self.ordered(conversations.turns.min as usize, conversations.turns.max as usize, "conversations.turns");
+        self.at_least(u64::from(conversations.gates.agreement_run), 2, "conversations.gates.agreement_run");
         if let Some(words) = conversations.words_per_turn {
             self.within(words.median, 1.0, 1000.0, "conversations.words_per_turn.median");
             self.require(words.median < words.p90, "conversations.words_per_turn.p90", || {
                 format!("{} is not above the median, which is {}", words.p90, words.median)
             });
+            self.within(words.back_channels, 0.0, 0.5, "conversations.words_per_turn.back_channels");
         }
     }
 

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use super::document::entry;
 use super::load::listed;
 use super::{
-    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GroupSize, Hub, Model, Models,
-    PersonaLength, Personas, Situations, Turns, WordsPerTurn,
+    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Model,
+    Models, PersonaLength, Personas, Situations, Turns, WordsPerTurn,
 };
 use crate::llm::Role;
 
@@ -174,8 +174,10 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         words_per_turn,
         prompts: ConversationPrompts { speaker: _, selector: _, fused: _ },
         max_repairs,
+        gates: Gates { agreement_run, without },
     } = conversations;
-    let words = words_per_turn.map(|WordsPerTurn { median, p90 }| (median, p90));
+    let words = words_per_turn.map(|WordsPerTurn { median, p90, back_channels }| [median, p90, back_channels]);
+    let [median, p90, back_channels] = words.map_or([None; 3], |words| words.map(Some));
     collect(
         Stage::Conversations,
         [
@@ -186,9 +188,12 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
             ("conversations.speaker_selection", json!(speaker_selection)),
             ("conversations.allow_repeat_speaker", json!(allow_repeat_speaker)),
             ("conversations.layout", json!(layout)),
-            ("conversations.words_per_turn.median", json!(words.map(|(median, _)| median))),
-            ("conversations.words_per_turn.p90", json!(words.map(|(_, p90)| p90))),
+            ("conversations.words_per_turn.median", json!(median)),
+            ("conversations.words_per_turn.p90", json!(p90)),
+            ("conversations.words_per_turn.back_channels", json!(back_channels)),
             ("conversations.max_repairs", json!(max_repairs)),
+            ("conversations.gates.agreement_run", json!(agreement_run)),
+            ("conversations.gates.without", json!(without)),
         ],
     )
 }
@@ -353,10 +358,13 @@ mod tests {
         ("conversations.layout", "shared_prefix", Some(Stage::Conversations)),
         ("conversations.words_per_turn.median", "13", Some(Stage::Conversations)),
         ("conversations.words_per_turn.p90", "31", Some(Stage::Conversations)),
+        ("conversations.words_per_turn.back_channels", "0.2", Some(Stage::Conversations)),
         ("conversations.prompts.speaker", "other.md", None),
         ("conversations.prompts.selector", "other.md", None),
         ("conversations.prompts.fused", "other.md", None),
         ("conversations.max_repairs", "3", Some(Stage::Conversations)),
+        ("conversations.gates.agreement_run", "4", Some(Stage::Conversations)),
+        ("conversations.gates.without", "[echo]", Some(Stage::Conversations)),
         ("dedup.enabled", "false", Some(Stage::Situations)),
         ("dedup.situations", "0.6", Some(Stage::Situations)),
         ("dedup.conversations", "0.9", Some(Stage::Conversations)),
@@ -497,6 +505,9 @@ mod tests {
         conversations:
           allow_repeat_speaker: false
           ending: agreed
+          gates:
+            agreement_run: 3
+            without: []
           layout: agent_first
           max_repairs: 2
           per_situation: 1
@@ -505,6 +516,7 @@ mod tests {
             max: 10
             min: 6
           words_per_turn:
+            back_channels: 0.08
             median: 12.0
             p90: 30.0
         dedup:

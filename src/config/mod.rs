@@ -246,12 +246,14 @@ pub struct Conversations {
     pub allow_repeat_speaker: bool,
     /// How prompts are laid out.
     pub layout: Layout,
-    /// A word target drawn for each turn from a log-normal distribution. Left out: the model decides.
+    /// A word target drawn for each turn. Left out: near human talk. `null`: the model decides.
     pub words_per_turn: Option<WordsPerTurn>,
     /// Prompt files in place of the ones that ship.
     pub prompts: ConversationPrompts,
     /// How often an unsound turn is asked for again, with the reason, before the conversation is trimmed or rejected.
     pub max_repairs: u32,
+    /// What a turn is held against before it stands.
+    pub gates: Gates,
 }
 
 impl Default for Conversations {
@@ -263,9 +265,10 @@ impl Default for Conversations {
             speaker_selection: SpeakerSelection::default(),
             allow_repeat_speaker: false,
             layout: Layout::default(),
-            words_per_turn: None,
+            words_per_turn: Some(WordsPerTurn::default()),
             prompts: ConversationPrompts::default(),
             max_repairs: 2,
+            gates: Gates::default(),
         }
     }
 }
@@ -348,7 +351,10 @@ impl Layout {
     }
 }
 
-/// Distribution of the word target of a turn: log-normal with these quantiles.
+/// Distribution of the word target of a turn: log-normal with these quantiles, some of the shorter half as back-channels.
+///
+/// The default is near human talk: in transcribed talk of several people a turn has a median of 6 to 10 words and a long
+/// tail, where a model that is asked for nothing in particular writes about 50.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WordsPerTurn {
@@ -356,6 +362,71 @@ pub struct WordsPerTurn {
     pub median: f64,
     /// Nine tenths of the targets are below.
     pub p90: f64,
+    /// Share of turns that are a word or three, as listeners put in; 0 to 0.5. They take the place of other turns below
+    /// the median, so both quantiles stay.
+    #[serde(default = "default_back_channels")]
+    pub back_channels: f64,
+}
+
+impl Default for WordsPerTurn {
+    fn default() -> Self {
+        Self { median: 9.0, p90: 28.0, back_channels: default_back_channels() }
+    }
+}
+
+fn default_back_channels() -> f64 {
+    0.08
+}
+
+/// What a turn is held against before it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gates {
+    /// So many turns in a row that only agree, thank or flatter are too many; at least 2.
+    pub agreement_run: u32,
+    /// Gates that are switched off.
+    pub without: Vec<Gate>,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self { agreement_run: 3, without: Vec::new() }
+    }
+}
+
+impl Gates {
+    /// Whether `gate` judges turns.
+    pub fn has(&self, gate: Gate) -> bool {
+        !self.without.contains(&gate)
+    }
+}
+
+/// A gate that can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Lines for somebody else.
+    SpeaksForOthers,
+    /// An earlier line once more.
+    Echo,
+    /// The same words over and over.
+    Loop,
+    /// Words of the instructions, role markers.
+    Leak,
+    /// Talk as a model: what it is, what it may not do.
+    AiTalk,
+    /// The persona's description word for word.
+    Recital,
+    /// Far over the word target.
+    TooLong,
+    /// Goodbye after goodbye while the conversation goes on.
+    ClosingLoop,
+    /// Several turns in a row that only agree.
+    AgreementRun,
+    /// Another language than the conversation's.
+    Language,
+    /// What only somebody else knows.
+    LeakedKnowledge,
 }
 
 /// Prompt files of the conversations stage. `null`: the one that ships.

@@ -34,7 +34,7 @@ pub async fn hold_all(
     while let Some((at, result)) = done.next().await {
         match result {
             Ok(item) => {
-                accepted += u64::from(matches!(item, Held::Accepted(_)));
+                accepted += u64::from(matches!(item, Held::Accepted(..)));
                 progress.advance(1, accepted);
                 if let Some(place) = held.get_mut(at) {
                     *place = Some(item);

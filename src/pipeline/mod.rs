@@ -5,7 +5,6 @@
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.
-//! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
 //!   looking without touching.
 

@@ -13,6 +13,7 @@ use crate::config::load;
 use crate::llm::budget::Budget;
 use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
+use crate::stages::conversations::ledger::Figures;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::RunPaths;
@@ -26,6 +27,8 @@ pub struct Found {
     pub reasons: Vec<Reason>,
     /// What the journal says of the stage that is not sealed yet.
     pub at_work: Option<String>,
+    /// What had to be handled in conversations, once they are sealed.
+    pub gates: Option<Figures>,
 }
 
 /// How often a stage dropped inputs for one reason.
@@ -68,7 +71,15 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         cpu_s: 0.0,
     };
     let at_work = journaled.at_work(&dir)?;
-    Ok(Found { summary, reasons, at_work })
+    Ok(Found { summary, reasons, at_work, gates: gates(path)? })
+}
+
+/// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.
+pub fn gates(path: &Path) -> Result<Option<Figures>, RunError> {
+    let sealed = SealedStage::open(&RunPaths::of_run(path)?.conversations())?;
+    let notes = sealed.and_then(|sealed| sealed.manifest().notes.get("gates").cloned());
+    // A stage that an earlier version sealed has none.
+    Ok(notes.and_then(|notes| serde_json::from_value(notes).ok()))
 }
 
 /// Whether there is a run in `path`.

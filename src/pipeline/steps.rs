@@ -20,6 +20,7 @@ use crate::llm::Message;
 use crate::llm::recorded::{Calls, Halt};
 use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
 use crate::stages::compile::{self, StageOutcomes};
+use crate::stages::conversations::ledger::Figures;
 use crate::stages::conversations::{self, Held};
 use crate::stages::dedup::{self, Dedup, Match, Shingling, Verdict};
 use crate::stages::personas::{self, People};
@@ -214,7 +215,7 @@ impl Steps<'_> {
             tally,
             not_sampled: 0,
             inputs: situations.rows.len() as u64 * per_situation,
-            notes: json!({"dedup": summary}),
+            notes: json!({"dedup": summary, "gates": sorted.gates}),
         })?;
         Ok(Sealed { rows: sorted.accepted, tally, hash })
     }
@@ -223,7 +224,7 @@ impl Steps<'_> {
     fn sort_out(&self, items: Vec<(String, Option<Held>)>) -> Sorted {
         let mut sorted = Sorted::default();
         let texts = items.iter().filter_map(|(_, held)| match held {
-            Some(Held::Accepted(conversation)) => Some(dedup::conversation_text(conversation)),
+            Some(Held::Accepted(conversation, _)) => Some(dedup::conversation_text(conversation)),
             _ => None,
         });
         let texts: Vec<String> = texts.collect();
@@ -232,6 +233,9 @@ impl Steps<'_> {
         let mut whole = true;
         for (id, held) in items {
             whole &= held.is_some();
+            if let Some(Held::Accepted(_, ledger) | Held::Dropped(_, ledger)) = held.as_ref().filter(|_| whole) {
+                sorted.gates.add(ledger);
+            }
             match held.filter(|_| whole) {
                 None => sorted.dropped.push(Dropped {
                     id,
@@ -239,8 +243,8 @@ impl Steps<'_> {
                     reason: "over_budget".to_owned(),
                     detail: "the budget was reached first".to_owned(),
                 }),
-                Some(Held::Dropped(dropped)) => sorted.dropped.push(dropped),
-                Some(Held::Accepted(conversation)) => {
+                Some(Held::Dropped(dropped, _)) => sorted.dropped.push(dropped),
+                Some(Held::Accepted(conversation, _)) => {
                     let text = dedup::conversation_text(&conversation);
                     match index.as_mut().map(|index| index.insert(&conversation.id, &text)) {
                         Some(Verdict::Duplicate(found)) => sorted.duplicates.push((id, found)),
@@ -446,6 +450,7 @@ struct Sorted {
     accepted: Vec<Conversation>,
     dropped: Vec<Dropped>,
     duplicates: Vec<(String, Match)>,
+    gates: Figures,
 }
 
 impl Sorted {

@@ -39,6 +39,8 @@ pub struct Person {
     pub stance: Option<String>,
     /// What they want from the conversation; may be absent from imported files only.
     pub goal: Option<String>,
+    /// What they alone know; most know nothing special.
+    pub knowledge: Option<String>,
 }
 
 /// How one person of a [`Draft`] stands to another.
@@ -136,6 +138,7 @@ impl Draft {
                 (format!("personas[{at}].description"), p.description.chars().count(), longest::LINE),
                 (format!("personas[{at}].stance"), optional(&p.stance), longest::LINE),
                 (format!("personas[{at}].goal"), optional(&p.goal), longest::LINE),
+                (format!("personas[{at}].knowledge"), optional(&p.knowledge), longest::LINE),
             ]
         });
         let ties = self.relations.iter().enumerate().flat_map(|(at, tie)| {
@@ -185,6 +188,7 @@ impl Draft {
                 ("description", Some(p.description.as_str())),
                 ("stance", p.stance.as_deref()),
                 ("goal", p.goal.as_deref()),
+                ("knowledge", p.knowledge.as_deref()),
             ];
             named.into_iter().filter_map(move |(key, text)| Some((format!("personas[{at}].{key}"), text?)))
         });
@@ -266,6 +270,11 @@ fn is_placeholder(text: &str) -> bool {
     matches!(bare.as_str(), "" | "string" | "text" | "null" | "none" | "n/a" | "todo" | "tbd" | "placeholder")
 }
 
+/// The words by which a model says that there is nothing to know.
+fn is_nothing(text: &str) -> bool {
+    is_placeholder(text) || matches!(text.trim_end_matches('.').to_lowercase().as_str(), "nothing" | "nothing special")
+}
+
 fn read_person(at: usize, value: &Value) -> Result<Person, Flaw> {
     let Value::Object(map) = value else { return flaw(format!("personas[{at}]"), "an object is wanted") };
     let path = format!("personas[{at}].");
@@ -275,6 +284,8 @@ fn read_person(at: usize, value: &Value) -> Result<Person, Flaw> {
         description: text(map, &path, "description")?,
         stance: optional_text(map, &path, "stance")?,
         goal: optional_text(map, &path, "goal")?,
+        // Told to write null, some write the word.
+        knowledge: optional_text(map, &path, "knowledge")?.filter(|text| !is_nothing(text)),
     })
 }
 

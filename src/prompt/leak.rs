@@ -59,6 +59,7 @@ mod tests {
             description: "a cook".to_owned(),
             stance: None,
             goal: None,
+            knowledge: None,
         };
         Draft {
             personas: vec![person],

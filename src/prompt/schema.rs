@@ -8,40 +8,47 @@ use serde_json::{Value, json};
 
 use super::Wanted;
 use super::draft::longest;
+use super::reply::Standard;
 
 /// The name of the schema for endpoints that ask for one.
 pub const SITUATIONS: &str = "situations";
 
 /// The schema of the reply to a call for `wanted`: `{"situations": […]}` with exactly as many.
-pub fn situations_schema(wanted: &Wanted) -> Value {
+///
+/// A model of the demo tier is not asked for what people know: it would write a secret for everyone, and few good ones.
+pub fn situations_schema(wanted: &Wanted, standard: Standard) -> Value {
     let count = wanted.count();
     let item = match wanted {
-        Wanted::Given(groups) => one_of(groups.iter().map(|names| given(names)).collect()),
-        Wanted::Invented { min, max, .. } => invented(*min, *max),
+        Wanted::Given(groups) => one_of(groups.iter().map(|names| given(names, standard)).collect()),
+        Wanted::Invented { min, max, .. } => invented(*min, *max, standard),
     };
     object(&[("situations", list(&item, count, count))])
 }
 
-fn given(names: &[String]) -> Value {
+fn given(names: &[String], standard: Standard) -> Value {
     let name = json!({"type": "string", "enum": names});
-    let person = object(&[
-        ("name", name.clone()),
-        ("description", text("who they are, one short sentence")),
-        ("stance", text("what they think about the topic")),
-        ("goal", text("what they want from this talk")),
-    ]);
-    situation(&person, &name, names.len(), names.len())
+    let person = [&[("name", name.clone())], part(standard).as_slice()].concat();
+    situation(&object(&person), &name, names.len(), names.len())
 }
 
-fn invented(min: usize, max: usize) -> Value {
-    let person = object(&[
-        ("name", text("first and last name")),
-        ("persona", text("who they are, in one or two sentences")),
+fn invented(min: usize, max: usize, standard: Standard) -> Value {
+    let who = [("name", text("first and last name")), ("persona", text("who they are, in one or two sentences"))];
+    let person = [who.as_slice(), part(standard).as_slice()].concat();
+    situation(&object(&person), &text("one of the names"), min, max)
+}
+
+/// What a person is and wants in a situation.
+fn part(standard: Standard) -> Vec<(&'static str, Value)> {
+    let mut keys = vec![
         ("description", text("who they are, one short sentence")),
         ("stance", text("what they think about the topic")),
         ("goal", text("what they want from this talk")),
-    ]);
-    situation(&person, &text("one of the names"), min, max)
+    ];
+    if standard == Standard::Full {
+        let description = "a fact that this person alone knows and the others would want to; null for most people";
+        keys.push(("knowledge", json!({"type": ["string", "null"], "description": description})));
+    }
+    keys
 }
 
 fn situation(person: &Value, name: &Value, min: usize, max: usize) -> Value {
@@ -102,6 +109,7 @@ pub(super) fn mismatch(schema: &Value, value: &Value) -> Option<String> {
     }
     match (schema["type"].as_str(), value) {
         (Some("string"), Value::String(_)) => None,
+        (None, Value::String(_) | Value::Null) if schema["type"] == json!(["string", "null"]) => None,
         (Some("array"), Value::Array(items)) => {
             let bound = |key: &str| usize::try_from(schema[key].as_u64().unwrap()).unwrap();
             if !(bound("minItems")..=bound("maxItems")).contains(&items.len()) {
@@ -150,7 +158,7 @@ mod tests {
     fn every_object_is_closed_and_every_key_required() {
         let several = Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D", "E"])]);
         for wanted in [several, Wanted::Invented { count: 2, min: 3, max: 5 }] {
-            let schema = situations_schema(&wanted);
+            let schema = situations_schema(&wanted, Standard::Full);
             let mut found = Vec::new();
             objects(&schema, &mut found);
             assert!(found.len() >= 4);
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn keys_are_sent_in_the_order_in_which_they_are_to_be_written() {
-        let schema = situations_schema(&Wanted::Invented { count: 1, min: 2, max: 3 });
+        let schema = situations_schema(&Wanted::Invented { count: 1, min: 2, max: 3 }, Standard::Full);
         let sent: Value = serde_json::from_str(&schema.to_string()).unwrap();
         let mut found = Vec::new();
         objects(&sent, &mut found);
@@ -181,7 +189,7 @@ mod tests {
 
     #[test]
     fn bounds_and_names_are_those_of_the_group() {
-        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B", "C"])]));
+        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B", "C"])]), Standard::Full);
         let list = &schema["properties"]["situations"];
         assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(1), &json!(1)));
         let situation = &list["items"];
@@ -194,22 +202,32 @@ mod tests {
         assert_eq!((&relations["minItems"], &relations["maxItems"]), (&json!(2), &json!(6)));
         assert_eq!(people["items"]["properties"]["name"]["enum"], json!(["A", "B", "C"]));
         assert_eq!(relations["items"]["properties"]["from"]["enum"], json!(["A", "B", "C"]));
-        assert_eq!(people["items"]["required"], json!(["name", "description", "stance", "goal"]));
+        assert_eq!(people["items"]["required"], json!(["name", "description", "stance", "goal", "knowledge"]));
     }
 
     #[test]
     fn invented_people_bring_their_persona() {
-        let schema = situations_schema(&Wanted::Invented { count: 2, min: 3, max: 5 });
+        let schema = situations_schema(&Wanted::Invented { count: 2, min: 3, max: 5 }, Standard::Full);
         let list = &schema["properties"]["situations"];
         assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(2), &json!(2)));
         let people = &list["items"]["properties"]["personas"];
         assert_eq!((&people["minItems"], &people["maxItems"]), (&json!(3), &json!(5)));
-        assert_eq!(people["items"]["required"], json!(["name", "persona", "description", "stance", "goal"]));
+        assert_eq!(
+            people["items"]["required"],
+            json!(["name", "persona", "description", "stance", "goal", "knowledge"])
+        );
     }
 
     #[test]
     fn groups_that_differ_are_a_choice() {
-        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D"])]));
+        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D"])]), Standard::Full);
         assert_eq!(schema["properties"]["situations"]["items"]["anyOf"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_small_model_is_not_asked_for_secrets() {
+        let wanted = Wanted::Given(vec![names(&["A", "B"])]);
+        let keys = |standard| situations_schema(&wanted, standard).to_string().contains("knowledge");
+        assert_eq!((keys(Standard::Full), keys(Standard::Demo)), (true, false));
     }
 }

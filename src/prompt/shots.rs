@@ -4,7 +4,7 @@
 //!
 //! ```json
 //! {
-//!   "personas": [{"name": "…", "persona": "…", "description": "…", "stance": "…", "goal": "…"}],
+//!   "personas": [{"name": "…", "persona": "…", "description": "…", "stance": "…", "goal": "…", "knowledge": null}],
 //!   "relations": [{"from": "…", "to": "…", "type": "…", "text": "…"}],
 //!   "situation": "…", "topic": "…", "conversation_starter": "…"
 //! }
@@ -97,6 +97,7 @@ struct ShotPerson {
     description: String,
     stance: String,
     goal: String,
+    knowledge: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +117,7 @@ impl From<ShotFile> for Draft {
             description: p.description,
             stance: Some(p.stance),
             goal: Some(p.goal),
+            knowledge: p.knowledge,
         });
         let relations =
             file.relations.into_iter().map(|r| Tie { from: r.from, to: r.to, r#type: r.r#type, text: r.text });
@@ -182,6 +184,7 @@ impl Shot {
             description: p.description.clone(),
             stance: Some(p.stance.clone().unwrap_or_default()),
             goal: Some(p.goal.clone().unwrap_or_default()),
+            knowledge: p.knowledge.clone(),
         });
         let relations = situation.relations.iter().map(|r| Tie {
             from: name_of(&r.from),

@@ -373,6 +373,16 @@ pub(crate) fn intent(draw: &mut Draw) -> String {
     format!("to {} and not to {}, whatever happens to {}", pick(draw, PLANS), pick(draw, PLANS), pick(draw, THINGS))
 }
 
+/// A fact that nobody would guess: its words stand in no other text made here.
+pub(crate) fn knowledge(draw: &mut Draw) -> String {
+    const HIDDEN: &[&str] =
+        &["envelope", "necklace", "testament", "revolver", "banknotes", "diary", "fingerprint", "medallion"];
+    const WHERE: &[&str] =
+        &["floorboards", "chimney", "cupboard", "mattress", "hatbox", "gutter", "dovecote", "sugar bowl"];
+    let code = draw.between(10_000, 99_999);
+    format!("A certain {} marked {code} lies beneath the {}.", pick(draw, HIDDEN), pick(draw, WHERE))
+}
+
 /// One word for how two people stand to each other.
 pub(crate) fn relation(draw: &mut Draw) -> String {
     pick(draw, RELATIONS).to_owned()

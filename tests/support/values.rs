@@ -128,6 +128,7 @@ fn text(at: &Place<'_>) -> String {
         "conversation_starter" | "starter" | "opening" => prose::starter(&mut draw),
         "persona" | "description" | "background" => prose::person(&mut draw),
         "stance" | "goal" | "intent" => prose::intent(&mut draw),
+        "knowledge" => prose::knowledge(&mut draw),
         "type" | "relation" => prose::relation(&mut draw),
         _ => prose::utterance(&mut draw),
     }

@@ -31,7 +31,7 @@ fn mistakes_name_file_line_and_key() {
     ];
     errors.extend(["{", "[]", "{} x"].map(|text| Shot::parse(Path::new("a.json"), text).unwrap_err().to_string()));
     insta::assert_snapshot!(errors.join("\n"), @r#"
-    shots/a.json, line 16: personas[1].age: unknown field `age`, expected one of `name`, `persona`, `description`, `stance`, `goal`
+    shots/a.json, line 16: personas[1].age: unknown field `age`, expected one of `name`, `persona`, `description`, `stance`, `goal`, `knowledge`
     shots/a.json, line 8: personas[0]: missing field `goal`
     shots/a.json, line 14: personas[1].stance: invalid type: sequence, expected a string
     shots/a.json: topic: real text is wanted, not ""

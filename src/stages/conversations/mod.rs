@@ -2,30 +2,31 @@
 //!
 //! One conversation is a deterministic state machine over recorded replies: nothing but (situation, settings, seed,
 //! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
-//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `turn` gets a
-//! line out of a speaker, [`validate`] judges it; this file keeps the floor, the votes and the ledger.
+//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `length` how long
+//! a turn is to be, `turn` gets a line out of a speaker, [`validate`] judges it, [`ledger`] counts what had to be handled;
+//! this file keeps the floor and the votes.
 //!
 //! Rejected: one call that writes the whole conversation. Turn by turn follows constraints better and varies more
 //! (arXiv 2502.13592), and a crash costs one reply instead of all.
 
 pub mod agents;
+pub mod ledger;
+mod length;
 pub mod selection;
 mod turn;
 pub mod validate;
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use serde_json::json;
 
 use self::agents::{Prompts, Script};
+use self::ledger::Ledger;
 use self::selection::{Floor, Named, by};
 use self::turn::{Line, Spoken};
 use self::validate::Flaw;
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
-use crate::llm::{ReplyFormat, Role, Usage};
+use crate::llm::{ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Outcome, Situation, Speaker, StopReason, Turn};
 
 /// The stage's name in keys, draws and folders.
@@ -48,13 +49,13 @@ pub struct Stage<'a> {
     pub seed: u64,
 }
 
-/// What came of an item.
+/// What came of an item, and what had to be handled on the way.
 #[derive(Debug)]
 pub enum Held {
     /// A conversation.
-    Accepted(Box<Conversation>),
+    Accepted(Box<Conversation>, Ledger),
     /// None, and why.
-    Dropped(Dropped),
+    Dropped(Dropped, Ledger),
 }
 
 /// The id of the `replicate`-th conversation on a situation.
@@ -124,27 +125,6 @@ struct Talk<'a> {
     /// Instructions by speaker, rendered once.
     instructions: Vec<String>,
     ledger: Ledger,
-}
-
-/// What a conversation cost and what had to be handled; the rate before repair tells about a model or a prompt.
-#[derive(Debug, Default, Serialize)]
-struct Ledger {
-    flaws: BTreeMap<&'static str, u32>,
-    mended: BTreeMap<&'static str, u32>,
-    selector_calls: u32,
-    fallbacks: u32,
-    #[serde(skip)]
-    usage: Usage,
-}
-
-impl Ledger {
-    fn flaw(&mut self, flaw: Flaw) {
-        *self.flaws.entry(flaw.name()).or_default() += 1;
-    }
-
-    fn mend(&mut self, what: &'static str) {
-        *self.mended.entry(what).or_default() += 1;
-    }
 }
 
 /// How a conversation ended.
@@ -245,7 +225,7 @@ impl Talk<'_> {
         if let Some(person) = handed_to.filter(|person| candidates.contains(person)) {
             return Some((person, by::HANDED_OVER));
         }
-        self.ledger.fallbacks += 1;
+        self.ledger.fall_back();
         selection::drawn(floor, candidates, draw).map(|person| (person, by::FALLBACK))
     }
 
@@ -271,10 +251,10 @@ impl Talk<'_> {
             let messages = self.script.select(&self.turns, candidates, may_end, flaw.as_deref())?;
             let format = selector_format(&self.names(candidates));
             let site = Site { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
-            self.ledger.selector_calls += 1;
+            self.ledger.ask_selector();
             // A selector that refuses or fails costs the choice, not the conversation.
             let Answer::Reply(reply) = self.calls.ask(&site, messages, format).await? else { break };
-            self.ledger.usage += reply.usage;
+            self.ledger.hear_selector(reply.usage);
             let (named, end) = self.read_choice(&reply.text);
             match named {
                 Named::One(person) if candidates.contains(&person) => {
@@ -288,7 +268,7 @@ impl Talk<'_> {
                 Named::Nobody => flaw = Some("it named nobody of the group".to_owned()),
             }
         }
-        self.ledger.fallbacks += 1;
+        self.ledger.fall_back();
         let mut draw = self.draw(index, "fallback");
         let person = selection::drawn(floor, candidates, &mut draw);
         Ok(Some((person.unwrap_or(0), by::FALLBACK)))
@@ -370,8 +350,13 @@ impl Talk<'_> {
 
     fn finish(self, end: End) -> Held {
         match end {
-            End::Over(stop) => Held::Accepted(Box::new(self.record(stop))),
-            End::Dropped { outcome, reason, detail } => Held::Dropped(Dropped { id: self.id, outcome, reason, detail }),
+            End::Over(stop) => {
+                let ledger = self.ledger.clone();
+                Held::Accepted(Box::new(self.record(stop)), ledger)
+            }
+            End::Dropped { outcome, reason, detail } => {
+                Held::Dropped(Dropped { id: self.id, outcome, reason, detail }, self.ledger)
+            }
         }
     }
 
@@ -386,7 +371,7 @@ impl Talk<'_> {
             "handled": self.ledger,
         });
         let profile = self.calls.profile(Role::Speaker);
-        let usage = self.ledger.usage;
+        let usage = self.ledger.usage();
         let situation = self.situation.clone();
         let mut conversation = Conversation {
             id: self.id,

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Talk;
 use super::agents::TurnPrompt;
 use super::validate::{self, Flaw, Scene};
+use super::{Talk, length};
 use crate::config::SpeakerSelection;
+use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Halt, Site};
 use crate::llm::{Finish, ReplyFormat, Role};
-use crate::record::Outcome;
+use crate::record::{Outcome, Participant, Situation};
 
 /// What came of a turn.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Talk<'_> {
     /// Lets `speaker` say the next line.
     pub(super) async fn speak(&mut self, speaker: usize) -> Result<Spoken, Halt> {
         let index = self.index();
-        let words = self.word_target(index);
+        let words = self.word_target(index, speaker);
         let hand_over: Vec<usize> = (0..self.situation.personas.len()).filter(|person| *person != speaker).collect();
         let fused = self.settings.speaker_selection == SpeakerSelection::Fused;
         let mut flaw = None;
@@ -59,6 +60,7 @@ impl Talk<'_> {
             let messages = self.script.speak(&prompt)?;
             let format = if fused { fused_format(&self.names(&hand_over)) } else { self.text_format(speaker) };
             let site = Site { stage: super::STAGE, item: &self.id, turn: index, role: Role::Speaker, attempt };
+            self.ledger.ask_speaker(attempt);
             let reply = match self.calls.ask(&site, messages, format).await? {
                 Answer::Reply(reply) => reply,
                 Answer::Refused { category, message } => {
@@ -68,7 +70,7 @@ impl Talk<'_> {
                     return Ok(Spoken::Lost { outcome: Outcome::Failed, reason, detail: message });
                 }
             };
-            self.ledger.usage += reply.usage;
+            self.ledger.hear_speaker(attempt, reply.usage);
             let judged = match self.take_apart(&reply.text, fused, &hand_over) {
                 Ok(parts) => {
                     let scene = self.scene(speaker, words, reply.finish == Finish::Length)?;
@@ -119,30 +121,39 @@ impl Talk<'_> {
         }
         let people = &self.situation.personas;
         let person = people.get(speaker);
+        let others = || people.iter().enumerate().filter(|(at, _)| *at != speaker).map(|(_, person)| person);
         let starter = ("", self.situation.conversation_starter.as_str());
         let spoken = self.turns.iter().map(|turn| (turn.speaker.as_str(), turn.text.as_str()));
         Ok(Scene {
             speaker: person.map_or("", |person| &person.name),
             persona: person.map_or("", |person| &person.persona),
-            others: people.iter().enumerate().filter(|(at, _)| *at != speaker).map(|(_, p)| p.name.as_str()).collect(),
+            others: others().map(|person| person.name.as_str()).collect(),
+            secrets: others().filter_map(|person| person.knowledge.as_deref()).collect(),
+            known: person.map(|person| known_to(person, self.situation)).unwrap_or_default(),
+            language: &self.situation.language,
             said: [starter].into_iter().chain(spoken).collect(),
             instructions: self.instructions.get(speaker).map_or("", String::as_str),
             words,
             torn,
             must_go_on: !self.may_end() && !self.is_last(),
+            gates: &self.settings.gates,
         })
     }
 
-    /// A log-normal target: its median is the median, and 1.2816 standard deviations above lies the 90th percentile.
-    fn word_target(&self, index: u32) -> Option<u32> {
-        const Z90: f64 = 1.281_551_565_544_600_4;
+    fn word_target(&self, index: u32, speaker: usize) -> Option<u32> {
         let distribution = self.settings.words_per_turn?;
-        let mut draw = self.draw(index, "words");
-        let sigma = (distribution.p90 / distribution.median).ln() / Z90;
-        let target = (distribution.median.ln() + sigma * draw.normal()).exp();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=400")]
-        Some(target.round().clamp(1.0, 400.0) as u32)
+        let mut person = Draw::new(self.seed, &[super::STAGE, &self.id, "talkativeness", &speaker.to_string()]);
+        Some(length::target(distribution, length::talkativeness(&mut person), &mut self.draw(index, "words")))
     }
+}
+
+/// What a person can know before anybody has spoken: all that is public, and their own part.
+fn known_to<'a>(person: &'a Participant, situation: &'a Situation) -> Vec<&'a str> {
+    let public = [&situation.situation, &situation.topic, &situation.conversation_starter];
+    let cast = situation.personas.iter().flat_map(|other| [&other.name, &other.description]);
+    let ties = situation.relations.iter().map(|relation| &relation.text);
+    let own = [Some(&person.persona), person.stance.as_ref(), person.goal.as_ref(), person.knowledge.as_ref()];
+    public.into_iter().chain(cast).chain(ties).chain(own.into_iter().flatten()).map(String::as_str).collect()
 }
 
 /// What a speaker who hands on the floor answers: text first, so that what is said decides who is next.

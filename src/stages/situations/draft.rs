@@ -42,7 +42,7 @@ pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, con
                 persona: given.map_or_else(invented, |given| given.persona.clone()),
                 stance: person.stance.as_deref().map(mend),
                 goal: person.goal.as_deref().map(mend),
-                knowledge: None,
+                knowledge: person.knowledge.as_deref().map(mend),
             }
         })
         .collect();
@@ -144,6 +144,7 @@ mod tests {
             description: String::new(),
             stance: None,
             goal: None,
+            knowledge: None,
         });
         let text = String::new;
         Draft {

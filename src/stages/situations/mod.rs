@@ -33,6 +33,7 @@ use crate::config::{GroupSize, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::recorded::{Calls, Halt};
 use crate::llm::{Message, Role};
+use crate::prompt::reply::Standard;
 use crate::prompt::schema;
 use crate::prompt::shots::Shot;
 use crate::prompt::template::PromptError;
@@ -140,7 +141,7 @@ impl Stage<'_> {
     pub fn rehearse(&self, language: &str, shown: bool) -> Result<Vec<Message>, PromptError> {
         let first = self.plan(&mut self.desk(language), 0).and_then(|calls| calls.into_iter().next());
         let Some(call) = first else { return Ok(Vec::new()) };
-        let schema = schema::situations_schema(&self.prompt.wanted(&call));
+        let schema = schema::situations_schema(&self.prompt.wanted(&call), Standard::Full);
         self.prompt.messages(&call, shown.then_some(&schema), None)
     }
 

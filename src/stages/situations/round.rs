@@ -102,10 +102,7 @@ impl Prompt {
             Answer::Reply(reply) => reply,
             lost => return Ok(lost_slots(&lost, call.slots.len())),
         };
-        let standard = match calls.profile(Role::Situations).tier {
-            "demo" => Standard::Demo,
-            _ => Standard::Full,
-        };
+        let standard = standard(calls);
         let drafts = self.read(call, &first, standard);
         let Some(error) = complaint(&drafts) else { return Ok(drafts.into_iter().map(filled).collect()) };
         let mut tries = vec![drafts];
@@ -124,7 +121,7 @@ impl Prompt {
         attempt: u32,
         repair: Option<(&Reply, &str)>,
     ) -> Result<Answer, Halt> {
-        let schema = schema::situations_schema(&self.wanted(call));
+        let schema = schema::situations_schema(&self.wanted(call), standard(calls));
         let shown = !calls.enforces_schemas(Role::Situations).await?;
         let messages = self.messages(call, shown.then_some(&schema), repair)?;
         let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
@@ -205,6 +202,14 @@ impl Prompt {
             Some(detail) => Err(Unfit { reason: "copies_seed", detail }),
             None => Ok(draft),
         }
+    }
+}
+
+/// What the model can be asked for.
+fn standard(calls: &Calls) -> Standard {
+    match calls.profile(Role::Situations).tier {
+        "demo" => Standard::Demo,
+        _ => Standard::Full,
     }
 }
 
