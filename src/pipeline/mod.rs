@@ -6,6 +6,7 @@
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
 
+pub mod course;
 pub mod error;
 pub mod executor;
 pub mod explain;
