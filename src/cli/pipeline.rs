@@ -233,6 +233,9 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         for reason in &found.reasons {
             printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;
         }
+        for notice in &found.notices {
+            printer.data(notice)?;
+        }
     }
     Ok(Exit::Reached as u8)
 }

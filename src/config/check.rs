@@ -4,6 +4,7 @@ use url::Url;
 
 use super::document::Document;
 use super::load::Loaded;
+use super::safety::Service;
 use super::shape::Problem;
 use super::{AzureAuth, Card, Config, Dedup, Model, Price, Provider, SituationMode};
 
@@ -20,6 +21,7 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
     findings.personas(&loaded.config);
     findings.situations(&loaded.config);
     findings.conversations(&loaded.config);
+    findings.safety(&loaded.config);
     findings.dataset(&loaded.config);
     findings.models(&loaded.config);
     findings.spending(&loaded.config);
@@ -28,7 +30,7 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
 
 /// Every file that the configuration names and that is not there.
 pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
-    let Config { situations, conversations, .. } = &loaded.config;
+    let Config { situations, conversations, safety, judge, .. } = &loaded.config;
     let prompts = &conversations.prompts;
     let named = [
         ("situations.prompt_config", &situations.prompt_config),
@@ -37,16 +39,18 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),
+        ("safety.prompt", &safety.prompt),
+        ("judge.prompt", &judge.prompt),
     ];
+    let words = safety.words.iter().flatten().map(|path| ("safety.words", path));
+    let named = named.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?))).chain(words);
     let mut findings = Findings::new(loaded.document());
-    for (key, path) in named {
-        if let Some(written) = path {
-            let path = loaded.path(written);
-            findings.require(loaded.shipped(written).is_some() || path.is_file(), key, || {
-                let beside = "paths are relative to the configuration file";
-                format!("there is no file {} ({beside})", path.display())
-            });
-        }
+    for (key, written) in named {
+        let path = loaded.path(written);
+        findings.require(loaded.shipped(written).is_some() || path.is_file(), key, || {
+            let beside = "paths are relative to the configuration file";
+            format!("there is no file {} ({beside})", path.display())
+        });
     }
     findings.problems
 }
@@ -131,6 +135,44 @@ impl<'a> Findings<'a> {
             });
             self.within(words.back_channels, 0.0, 0.5, "conversations.words_per_turn.back_channels");
         }
+    }
+
+    fn safety(&mut self, config: &Config) {
+        let thresholds = &config.safety.thresholds;
+        for (category, threshold) in [
+            ("hate", thresholds.hate),
+            ("harassment", thresholds.harassment),
+            ("sexual", thresholds.sexual),
+            ("self_harm", thresholds.self_harm),
+            ("violence", thresholds.violence),
+        ] {
+            self.require(threshold > 0.0 && threshold <= 1.0, &format!("safety.thresholds.{category}"), || {
+                format!("{threshold} is no threshold; above 0 and at most 1")
+            });
+        }
+        for path in config.safety.words.iter().flatten() {
+            let language = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            self.require(is_language_tag(&language), "safety.words", || {
+                format!("{} is not named for a language, as en.txt is", path.display())
+            });
+        }
+        self.within(config.judge.sample, 0.0, 1.0, "judge.sample");
+        self.service(config);
+    }
+
+    /// A moderation endpoint is no chat model, so it needs settings of its own.
+    fn service(&mut self, config: &Config) {
+        let Some(service @ (Service::AzureContentSafety | Service::OpenaiModeration)) = config.safety.service else {
+            return;
+        };
+        let (provider, example) = match service {
+            Service::AzureContentSafety => (Provider::AzureOpenai, "endpoint: https://NAME.cognitiveservices.azure.com"),
+            _ => (Provider::Openai, "model: omni-moderation-latest"),
+        };
+        let own = config.models.safety.as_ref();
+        self.require(own.is_some_and(|model| model.provider == provider), "models.safety", || {
+            format!("safety.service {} needs {{provider: {}, {example}}}", service.as_str(), provider.as_str())
+        });
     }
 
     pub(super) fn thresholds(&mut self, dedup: &Dedup) {

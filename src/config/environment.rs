@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use super::document::read_text;
 use super::load::ConfigError;
+use super::safety::Service;
 use super::{Config, Model, Provider};
 
 /// The file that is read from the working directory.
@@ -29,6 +30,12 @@ pub const AZURE_DEPLOYMENT: &[&str] =
 
 /// The name of an Azure OpenAI key.
 pub const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
+
+/// Names of an Azure AI Content Safety resource, in order: those of the service's own samples, then the longer ones.
+pub const CONTENT_SAFETY_ENDPOINT: &[&str] = &["CONTENT_SAFETY_ENDPOINT", "AZURE_CONTENT_SAFETY_ENDPOINT"];
+
+/// Names of its key.
+pub const CONTENT_SAFETY_KEY: &[&str] = &["CONTENT_SAFETY_KEY", "AZURE_CONTENT_SAFETY_KEY"];
 
 /// The name of an OpenAI-compatible base URL.
 pub const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
@@ -121,9 +128,17 @@ impl Environment {
     /// endpoint, deployment, API version and, for Azure, the logical model name that a deployment stands for.
     pub fn complete(&self, config: &mut Config) {
         let models = &mut config.models;
-        let own = [&mut models.situations, &mut models.speaker, &mut models.selector];
+        let own = [&mut models.situations, &mut models.speaker, &mut models.selector, &mut models.judge];
         for model in own.into_iter().flatten().chain([&mut models.default]) {
             self.complete_model(model);
+        }
+        // The variables of a chat model's resource are not those of Azure AI Content Safety.
+        match (&mut models.safety, config.safety.service) {
+            (Some(model), Some(Service::AzureContentSafety)) => {
+                model.endpoint = model.endpoint.take().or_else(|| self.first(CONTENT_SAFETY_ENDPOINT));
+            }
+            (Some(model), _) => self.complete_model(model),
+            (None, _) => {}
         }
     }
 

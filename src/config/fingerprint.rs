@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use super::document::entry;
 use super::load::listed;
 use super::{
-    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Model,
-    Models, PersonaLength, Personas, Situations, Turns, WordsPerTurn,
+    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge, Model,
+    Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
 };
+use super::safety::{Actions, Thresholds};
 use crate::llm::Role;
 
 /// Part of every fingerprint; raised when the meaning of sealed stages changes.
@@ -98,11 +99,13 @@ fn fields(config: &Config) -> Fields {
         personas: Personas { source: _, sample, length: PersonaLength { min: shortest, max: longest } },
         situations,
         conversations,
+        safety,
+        judge,
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
         compile: Compile { splits },
         card: Card { date, license, name },
         budget: Budget { max_calls: _, max_tokens: _, max_cost: _ },
-        models: Models { default: _, situations: _, speaker: _, selector: _ }, // by role, below
+        models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
     } = config;
     let mut fields = collect(
         Stage::Personas,
@@ -125,6 +128,8 @@ fn fields(config: &Config) -> Fields {
     fields.extend(situation_fields(situations));
     fields.extend(collect(Stage::Conversations, [("dedup.conversations", json!(conversation_threshold))]));
     fields.extend(conversation_fields(conversations));
+    fields.extend(safety_fields(safety));
+    fields.extend(judge_fields(judge));
     let card = [("card.date", json!(date)), ("card.license", json!(license)), ("card.name", json!(name))];
     fields.extend(collect(Stage::Compile, card));
     fields.extend(model_fields(config));
@@ -196,6 +201,72 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
             ("conversations.gates.without", json!(without)),
         ],
     )
+}
+
+fn safety_fields(safety: &Safety) -> Fields {
+    let Safety {
+        screen,
+        words: _,
+        service,
+        prompt: _,
+        thresholds: Thresholds { hate, harassment, sexual, self_harm, violence },
+        action,
+        on_failure,
+    } = safety;
+    let mut fields = collect(
+        Stage::Conversations,
+        [
+            ("safety.screen", json!(screen)),
+            ("safety.service", json!(service)),
+            ("safety.thresholds.hate", json!(hate)),
+            ("safety.thresholds.harassment", json!(harassment)),
+            ("safety.thresholds.sexual", json!(sexual)),
+            ("safety.thresholds.self_harm", json!(self_harm)),
+            ("safety.thresholds.violence", json!(violence)),
+            ("safety.on_failure", json!(on_failure)),
+        ],
+    );
+    fields.extend(action_fields(action));
+    fields
+}
+
+fn action_fields(action: &Actions) -> Fields {
+    let Actions {
+        email,
+        phone,
+        credit_card,
+        iban,
+        ssn,
+        ip_address,
+        credentials,
+        hate,
+        harassment,
+        sexual,
+        self_harm,
+        violence,
+    } = action;
+    collect(
+        Stage::Conversations,
+        [
+            ("safety.action.email", json!(email)),
+            ("safety.action.phone", json!(phone)),
+            ("safety.action.credit_card", json!(credit_card)),
+            ("safety.action.iban", json!(iban)),
+            ("safety.action.ssn", json!(ssn)),
+            ("safety.action.ip_address", json!(ip_address)),
+            ("safety.action.credentials", json!(credentials)),
+            ("safety.action.hate", json!(hate)),
+            ("safety.action.harassment", json!(harassment)),
+            ("safety.action.sexual", json!(sexual)),
+            ("safety.action.self_harm", json!(self_harm)),
+            ("safety.action.violence", json!(violence)),
+        ],
+    )
+}
+
+fn judge_fields(judge: &Judge) -> Fields {
+    let Judge { enabled, sample, prompt: _ } = judge;
+    collect(Stage::Conversations, [("judge.enabled", json!(enabled)), ("judge.sample", json!(sample))])
 }
 
 /// The models in use, under the keys they are configured by. One that makes situations acts first on that stage.
@@ -365,6 +436,31 @@ mod tests {
         ("conversations.max_repairs", "3", Some(Stage::Conversations)),
         ("conversations.gates.agreement_run", "4", Some(Stage::Conversations)),
         ("conversations.gates.without", "[echo]", Some(Stage::Conversations)),
+        ("safety.screen", "false", Some(Stage::Conversations)),
+        ("safety.words", "[xx.txt]", None),
+        ("safety.service", "judge", Some(Stage::Conversations)),
+        ("safety.prompt", "other.md", None),
+        ("safety.thresholds.hate", "0.7", Some(Stage::Conversations)),
+        ("safety.thresholds.harassment", "0.7", Some(Stage::Conversations)),
+        ("safety.thresholds.sexual", "0.7", Some(Stage::Conversations)),
+        ("safety.thresholds.self_harm", "0.7", Some(Stage::Conversations)),
+        ("safety.thresholds.violence", "0.7", Some(Stage::Conversations)),
+        ("safety.action.email", "drop", Some(Stage::Conversations)),
+        ("safety.action.phone", "drop", Some(Stage::Conversations)),
+        ("safety.action.credit_card", "drop", Some(Stage::Conversations)),
+        ("safety.action.iban", "drop", Some(Stage::Conversations)),
+        ("safety.action.ssn", "drop", Some(Stage::Conversations)),
+        ("safety.action.ip_address", "drop", Some(Stage::Conversations)),
+        ("safety.action.credentials", "drop", Some(Stage::Conversations)),
+        ("safety.action.hate", "drop", Some(Stage::Conversations)),
+        ("safety.action.harassment", "drop", Some(Stage::Conversations)),
+        ("safety.action.sexual", "drop", Some(Stage::Conversations)),
+        ("safety.action.self_harm", "drop", Some(Stage::Conversations)),
+        ("safety.action.violence", "drop", Some(Stage::Conversations)),
+        ("safety.on_failure", "drop", Some(Stage::Conversations)),
+        ("judge.enabled", "true", Some(Stage::Conversations)),
+        ("judge.sample", "0.5", Some(Stage::Conversations)),
+        ("judge.prompt", "other.md", None),
         ("dedup.enabled", "false", Some(Stage::Situations)),
         ("dedup.situations", "0.6", Some(Stage::Situations)),
         ("dedup.conversations", "0.9", Some(Stage::Conversations)),
@@ -427,7 +523,7 @@ mod tests {
         let models = |key: &str| key.replace("models.default.", "models.speaker.");
         let left: Vec<String> = testing::keys::<Config>()
             .into_iter()
-            .filter(|key| !key.starts_with("models.s"))
+            .filter(|key| !key.starts_with("models.s") && !key.starts_with("models.judge"))
             .filter(|key| {
                 !listed(key) && !listed(&models(key)) && !["version", "situations.source"].contains(&key.as_str())
             })

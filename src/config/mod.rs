@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod load;
 mod models;
 pub mod prompts;
+pub mod safety;
 mod shape;
 #[cfg(test)]
 mod testing;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode, Timeouts};
+pub use safety::{Judge, Safety};
 
 use crate::llm::Role;
 
@@ -52,6 +54,12 @@ pub struct Config {
     /// How they talk.
     #[serde(default)]
     pub conversations: Conversations,
+    /// What finished conversations are screened for.
+    #[serde(default)]
+    pub safety: Safety,
+    /// Who scores them.
+    #[serde(default)]
+    pub judge: Judge,
     /// Removal of duplicates.
     #[serde(default)]
     pub dedup: Dedup,
@@ -79,6 +87,8 @@ impl Config {
             (Role::Situations, "situations", &models.situations, makes_situations),
             (Role::Speaker, "speaker", &models.speaker, true),
             (Role::Selector, "selector", &models.selector, asks_selector),
+            (Role::Safety, "safety", &models.safety, self.safety.service.is_some()),
+            (Role::Judge, "judge", &models.judge, self.judge.enabled),
         ];
         let used = all.into_iter().filter(|(.., used)| *used);
         used.map(|(role, key, own, _)| match own {

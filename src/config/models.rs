@@ -17,12 +17,22 @@ pub struct Models {
     pub speaker: Option<Model>,
     /// Chooses the next speaker.
     pub selector: Option<Model>,
+    /// Screens finished conversations, for `safety.service`.
+    pub safety: Option<Model>,
+    /// Scores finished conversations.
+    pub judge: Option<Model>,
 }
 
 impl Models {
     /// Every model that is configured, used or not, by its key.
     pub fn named(&self) -> Vec<(&'static str, &Model)> {
-        let own = [("situations", &self.situations), ("speaker", &self.speaker), ("selector", &self.selector)];
+        let own = [
+            ("situations", &self.situations),
+            ("speaker", &self.speaker),
+            ("selector", &self.selector),
+            ("safety", &self.safety),
+            ("judge", &self.judge),
+        ];
         let own = own.into_iter().filter_map(|(key, model)| model.as_ref().map(|model| (key, model)));
         [("default", &self.default)].into_iter().chain(own).collect()
     }

@@ -29,6 +29,13 @@ conversations:
   words_per_turn: {median: 12, p90: 30}
   prompts: {speaker: s.md, selector: t.md, fused: f.md}
   max_repairs: 2
+safety:
+  screen: true
+  words: [words/en.txt]
+  service: null
+  prompt: null
+  on_failure: flag
+judge: {enabled: false, sample: 1.0, prompt: null}
 dedup: {enabled: true, situations: 0.7, conversations: 0.8}
 compile: {splits: {train: 0.9, test: 0.1}}
 card: {date: 2026-01-01, license: cc-by-4.0, name: demo}

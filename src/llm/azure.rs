@@ -8,6 +8,7 @@
 //! A version in the configuration asks for the dated form. One in a variable does too, unless the endpoint is given
 //! with `/openai/v1`. The body is the same for both: the route of [`openai`](super::openai) sends it and reads the answer.
 
+pub mod content_safety;
 mod entra;
 
 use std::sync::Arc;
@@ -48,6 +49,15 @@ enum SignIn {
     Entra(Entra),
 }
 
+impl SignIn {
+    async fn credential(&self) -> Result<Arc<Credential>, AttemptError> {
+        match self {
+            Self::Fixed(credential) => Ok(Arc::clone(credential)),
+            Self::Entra(entra) => entra.credential().await,
+        }
+    }
+}
+
 impl AzureOpenAi {
     /// The deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
     pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
@@ -66,10 +76,7 @@ impl AzureOpenAi {
     }
 
     async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
-        let credential = match &self.sign_in {
-            SignIn::Fixed(credential) => Arc::clone(credential),
-            SignIn::Entra(entra) => entra.credential().await?,
-        };
+        let credential = self.sign_in.credential().await?;
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         self.route.attempt(request, wire, headers, Some(&credential)).await
@@ -160,15 +167,23 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Sign
             Ok((SignIn::Fixed(Arc::new(credential)), format!("check the key in {name} (environment or .env)")))
         }
         AzureAuth::Entra => {
-            let advice = "check who is signed in and that it has the role Cognitive Services OpenAI User".to_owned();
-            if let Some(token) = filled(var, TOKEN) {
-                let credential =
-                    Credential::bearer(SecretString::from(token)).ok_or_else(|| unfit_for_a_header(TOKEN))?;
-                return Ok((SignIn::Fixed(Arc::new(credential)), format!("{advice}; {TOKEN} may have expired")));
-            }
-            Ok((SignIn::Entra(Entra::from_environment(config, var)?), advice))
+            let advice = "check who is signed in and that it has the role Cognitive Services OpenAI User";
+            sign_in_with_entra(config, var, advice)
         }
     }
+}
+
+/// A ready token where there is one, else whoever the variables name.
+fn sign_in_with_entra(
+    config: &Model,
+    var: &dyn Fn(&str) -> Option<String>,
+    advice: &str,
+) -> Result<(SignIn, String), SetupError> {
+    let Some(token) = filled(var, TOKEN) else {
+        return Ok((SignIn::Entra(Entra::from_environment(config, var)?), advice.to_owned()));
+    };
+    let credential = Credential::bearer(SecretString::from(token)).ok_or_else(|| unfit_for_a_header(TOKEN))?;
+    Ok((SignIn::Fixed(Arc::new(credential)), format!("{advice}; {TOKEN} may have expired")))
 }
 
 /// A variable of one's own choice serves deployments of several resources; `OPENAI_API_KEY` is the default of another

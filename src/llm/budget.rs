@@ -146,6 +146,8 @@ impl Budget {
             (Role::Situations, models.situations.as_ref()),
             (Role::Speaker, models.speaker.as_ref()),
             (Role::Selector, models.selector.as_ref()),
+            (Role::Safety, models.safety.as_ref()),
+            (Role::Judge, models.judge.as_ref()),
             (Role::Probe, None),
         ];
         let shared: Vec<Role> = own.iter().filter(|(_, model)| model.is_none()).map(|(role, _)| *role).collect();

@@ -16,6 +16,7 @@ pub struct Control {
     reason: Mutex<Option<Halt>>,
     replies: AtomicU64,
     refused: AtomicU64,
+    shielded: AtomicU64,
 }
 
 impl Default for Control {
@@ -25,6 +26,7 @@ impl Default for Control {
             reason: Mutex::new(None),
             replies: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            shielded: AtomicU64::new(0),
         }
     }
 }
@@ -63,6 +65,16 @@ impl Control {
     /// Sleeps, unless the run stops first.
     pub async fn sleep(&self, pause: Duration) -> Result<(), Halt> {
         self.unless_stopped(tokio::time::sleep(pause)).await
+    }
+
+    /// Counts a call that a prompt shield refused.
+    pub(super) fn count_shielded(&self) {
+        self.shielded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls of this process that a prompt shield refused.
+    pub fn shielded(&self) -> u64 {
+        self.shielded.load(Ordering::Relaxed)
     }
 
     /// Counts a reply; returns how many there were and how many of them were refused.

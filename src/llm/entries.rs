@@ -9,6 +9,9 @@ use super::recorded::Answer;
 use super::{Role, Usage};
 use crate::store::journal::{Entry, Kind};
 
+/// The category of refusals that are about how a prompt is made and not about what is said.
+pub const PROMPT_SHIELD: &str = "jailbreak";
+
 /// The body of a `reply` entry.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RecordedReply {
@@ -52,6 +55,8 @@ pub struct Spent {
     pub calls: BTreeMap<Role, u64>,
     /// Upper bounds of requests that may have been billed without a reply.
     pub lost: Vec<RecordedIntent>,
+    /// Calls that a prompt shield refused.
+    pub shielded: u64,
 }
 
 impl Spent {
@@ -78,7 +83,10 @@ impl Spent {
                 match &recorded.answer {
                     _ if recorded.inherited => {}
                     Answer::Reply(reply) => *self.usage.entry(recorded.role).or_default() += reply.usage,
-                    Answer::Refused { .. } => self.lost.extend(sent.map(|(_, intent)| intent)),
+                    Answer::Refused { category, .. } => {
+                        self.shielded += u64::from(category == PROMPT_SHIELD);
+                        self.lost.extend(sent.map(|(_, intent)| intent));
+                    }
                     Answer::Failed { .. } => {}
                 }
             }

@@ -108,6 +108,12 @@ impl Credential {
         Some(Self { name: HeaderName::from_static("api-key"), value, secret })
     }
 
+    /// `Ocp-Apim-Subscription-Key: …`, as Azure AI services want it. `None` when the secret holds bytes that no header can.
+    pub fn subscription_key(secret: SecretString) -> Option<Self> {
+        let value = sensitive(secret.expose_secret())?;
+        Some(Self { name: HeaderName::from_static("ocp-apim-subscription-key"), value, secret })
+    }
+
     /// Puts the credential among `headers`.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());

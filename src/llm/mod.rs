@@ -35,6 +35,10 @@ pub enum Role {
     Speaker,
     /// Chooses who speaks next.
     Selector,
+    /// Screens finished conversations for what is unsafe.
+    Safety,
+    /// Scores finished conversations.
+    Judge,
     /// Asks the endpoint whether it can follow a JSON schema.
     Probe,
 }
@@ -45,6 +49,8 @@ impl fmt::Display for Role {
             Self::Situations => "situations",
             Self::Speaker => "speaker",
             Self::Selector => "selector",
+            Self::Safety => "safety",
+            Self::Judge => "judge",
             Self::Probe => "probe",
         })
     }

@@ -5,6 +5,7 @@
 //!
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 
+pub mod moderation;
 mod reply;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use url::{Host, Url};
 
 use self::reply::Asked;
-use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, origin};
+use super::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
 
@@ -75,11 +76,31 @@ impl Route {
         credential: Option<&Credential>,
     ) -> Result<Reply, AttemptError> {
         let body = self.body(request, wire);
-        let bytes = serde_json::to_vec(&body)
+        let answer = self.post(&body, headers).await?;
+        reply::read(&answer, &self.asked(request, credential)).map_err(|unserved| self.learn(&body, unserved))
+    }
+
+    /// Sends `body`, which is made of `request`, to a service that is no chat model but answers errors as they do. The
+    /// answer is one with a status of success.
+    pub(super) async fn consult(
+        &self,
+        request: &ChatRequest,
+        body: &Value,
+        headers: HeaderMap,
+        credential: Option<&Credential>,
+    ) -> Result<Value, AttemptError> {
+        let answer = self.post(body, headers).await?;
+        reply::read_value(&answer, &self.asked(request, credential))
+    }
+
+    async fn post(&self, body: &(impl Serialize + Sync), headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+        let bytes = serde_json::to_vec(body)
             .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })?;
-        let answer = self.http.post_json(&self.url, headers, bytes).await?;
-        let asked = Asked { request, url: &self.url, model: &self.model, advice: &self.advice, credential };
-        reply::read(&answer, &asked).map_err(|unserved| self.learn(&body, unserved))
+        self.http.post_json(&self.url, headers, bytes).await
+    }
+
+    fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> Asked<'a> {
+        Asked { request, url: &self.url, model: &self.model, advice: &self.advice, credential }
     }
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
@@ -168,6 +189,11 @@ pub struct OpenAi {
 impl OpenAi {
     /// The model that `config` describes; `var` looks variables up (the process's, then those of `.env`).
     pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+        Self::at(&["chat", "completions"], config, var)
+    }
+
+    /// As [`OpenAi::new`], at another route below the base URL.
+    fn at(route: &[&str], config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
         let Some(model) = config.model.clone().filter(|m| !m.trim().is_empty()) else {
             return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
         };
@@ -189,7 +215,7 @@ impl OpenAi {
             credential: credential_advice(config.api_key_env.as_deref()),
         };
         Ok(Self {
-            route: Route::new(http, join(&base, &["chat", "completions"]), model, advice),
+            route: Route::new(http, join(&base, route), model, advice),
             headers: headers(credential.as_ref(), var),
             credential,
         })

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::Transient;
 use super::budget::{Budget, Estimate, Exhausted, Reservation};
 use super::control::Control;
-use super::entries::{RecordedIntent, RecordedReject, RecordedReply};
+use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
 use super::limiter::Limiter;
 use super::retry::{Decision, Retry};
 use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
@@ -402,7 +402,10 @@ impl Calls {
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
                 reservation.settle(reply.usage);
             }
-            self.judge_refusals(&recorded.answer)?;
+            if matches!(&recorded.answer, Answer::Refused { category, .. } if category == PROMPT_SHIELD) {
+                self.control.count_shielded();
+            }
+            self.judge_refusals(site.role, &recorded.answer)?;
             return Ok(recorded.answer);
         }
     }
@@ -489,7 +492,12 @@ impl Calls {
     }
 
     /// Stops a run whose first replies are mostly refused: it would buy refusals.
-    fn judge_refusals(&self, answer: &Answer) -> Result<(), Halt> {
+    ///
+    /// Whoever screens or scores is shown what may well be unsafe: that a filter minds it tells nothing of the prompts.
+    fn judge_refusals(&self, role: Role, answer: &Answer) -> Result<(), Halt> {
+        if matches!(role, Role::Safety | Role::Judge) {
+            return Ok(());
+        }
         let refused = match answer {
             Answer::Refused { category, message } => Some((category.as_str(), message.as_str())),
             _ => None,

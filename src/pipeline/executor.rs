@@ -6,14 +6,15 @@ use futures_util::stream;
 use crate::llm::recorded::Halt;
 use crate::record::Situation;
 use crate::stages::Progress;
-use crate::stages::conversations::{Held, STAGE, Stage};
+use super::course::Course;
+use crate::stages::conversations::{Held, STAGE};
 
 /// Holds `per_situation` conversations on each of `situations`, up to `in_flight` at once.
 ///
 /// The result has a place for every item, in item order; a place is empty where the run stopped first. Items start in
 /// order, so what a stop leaves behind is mostly a prefix.
 pub async fn hold_all(
-    stage: Stage<'_>,
+    course: Course<'_>,
     situations: &[Situation],
     per_situation: u64,
     in_flight: usize,
@@ -29,7 +30,7 @@ pub async fn hold_all(
     let work = items
         .into_iter()
         .enumerate()
-        .map(|(at, (situation, replicate))| async move { (at, stage.hold(situation, replicate).await) });
+        .map(|(at, (situation, replicate))| async move { (at, course.hold(situation, replicate).await) });
     let mut done = stream::iter(work).buffer_unordered(in_flight.max(1));
     while let Some((at, result)) = done.next().await {
         match result {
@@ -43,7 +44,7 @@ pub async fn hold_all(
             Err(halt) => {
                 // The reason is kept where the run was stopped; a prompt that cannot be rendered stops it here.
                 if !matches!(halt, Halt::Stopping) {
-                    stage.calls.control.stop(halt);
+                    course.calls().control.stop(halt);
                 }
             }
         }

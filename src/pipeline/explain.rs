@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::course::Texts;
 use super::error::RunError;
 use super::inputs::Inputs;
 use super::models;
@@ -20,7 +21,6 @@ use crate::llm::budget::Budget;
 use crate::llm::recorded::{Answer, Calls, Site, Tap};
 use crate::llm::{ChatRequest, Message};
 use crate::record::{Persona, Situation};
-use crate::stages::conversations;
 use crate::stages::situations::seeds::Seed;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::Archive;
@@ -88,15 +88,9 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let found = situations.iter().find_map(|situation| item_of(id, situation).map(|item| (situation, item)));
     let situation = match found {
         Some((situation, Item::Conversation { replicate })) => {
-            let prompts = inputs.conversation_prompts()?;
-            let stage = conversations::Stage {
-                settings: &config.conversations,
-                prompts: &prompts,
-                calls: &calls,
-                seed: config.seed,
-            };
+            let texts = Texts::parse(&inputs)?;
             // An unfinished conversation stops where its record does; what was seen until then is shown.
-            let _ = stage.hold(situation, replicate).await;
+            let _ = texts.course(&config, &calls).hold(situation, replicate).await;
             Some(situation)
         }
         Some((situation, Item::Situation)) => {

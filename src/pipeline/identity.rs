@@ -58,7 +58,11 @@ impl Details {
 }
 
 /// The texts of the conversations stage; the others belong to the situations.
-const CONVERSATION_TEXTS: [&str; 3] = ["speaker.md", "fused.md", "selector.md"];
+const CONVERSATION_TEXTS: [&str; 5] = ["speaker.md", "fused.md", "selector.md", "safety.md", "judge.md"];
+
+fn is_of_conversations(text: &str) -> bool {
+    CONVERSATION_TEXTS.contains(&text) || text.starts_with("words/")
+}
 
 impl Identity {
     /// The identity of a run with this configuration and these texts.
@@ -80,8 +84,8 @@ impl Identity {
         let mut texts = self.texts.clone();
         texts.retain(|name, _| match stage {
             Stage::Personas | Stage::Compile => false,
-            Stage::Conversations => CONVERSATION_TEXTS.contains(&name.as_str()),
-            Stage::Situations => !CONVERSATION_TEXTS.contains(&name.as_str()),
+            Stage::Conversations => is_of_conversations(name),
+            Stage::Situations => !is_of_conversations(name),
         });
         texts.extend(source.map(|sha256| ("source".to_owned(), sha256.to_owned())));
         let empty = BTreeMap::new();

@@ -6,17 +6,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::course::Texts;
 use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
+use crate::config::safety::Service;
 use crate::config::{Config, PromptConfig, SituationMode};
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
-use crate::prompt::template::PromptError;
+use crate::prompt::template::{PromptError, Template};
 use crate::stages::conversations::agents::{PromptFile, Prompts};
+use crate::stages::safety::words::{Words, WordsError};
 use crate::stages::situations::Prompt;
 use crate::stages::situations::coverage::{Coverage, CoverageError};
 use crate::stages::situations::seeds::{self, Seed, SeedsError};
+use crate::stages::{judge, safety};
 use crate::store::fs::{self, FsError};
 
 /// The texts by their name below `inputs/`.
@@ -45,6 +49,9 @@ pub enum InputsError {
     /// The seeds.
     #[error(transparent)]
     Seeds(#[from] SeedsError),
+    /// A word list.
+    #[error(transparent)]
+    Words(#[from] WordsError),
     /// A file.
     #[error(transparent)]
     File(#[from] FsError),
@@ -69,7 +76,12 @@ const SEEDS: &str = "seeds.jsonl";
 const SPEAKER: &str = "speaker.md";
 const FUSED: &str = "fused.md";
 const SELECTOR: &str = "selector.md";
+const SAFETY: &str = "safety.md";
+const JUDGE: &str = "judge.md";
 const SHOTS: &str = "shots/";
+const WORDS: &str = "words/";
+/// The word lists that ship.
+const SHIPPED_WORDS: &str = "prompts/safety/words";
 /// The personas used: kept for people to read, not a text that prompts are made of.
 pub(super) const PERSONAS: &str = "personas.jsonl";
 
@@ -89,17 +101,57 @@ impl Inputs {
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
-            if let Some(written) = path {
-                match loaded.shipped(written).and_then(assets::builtin) {
-                    Some(text) => drop(inputs.texts.insert(name.to_owned(), text.to_owned())),
-                    None => inputs.read_file(name, loaded.path(written))?,
-                }
-            } else {
-                let text = assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default();
-                inputs.texts.insert(name.to_owned(), text.to_owned());
-            }
+            inputs.gather_prompt(loaded, name, path.as_deref(), "prompts/conversations")?;
+        }
+        if config.safety.service == Some(Service::Judge) {
+            inputs.gather_prompt(loaded, SAFETY, config.safety.prompt.as_deref(), "prompts/safety")?;
+        }
+        if config.judge.enabled {
+            inputs.gather_prompt(loaded, JUDGE, config.judge.prompt.as_deref(), "prompts/judge")?;
+        }
+        if config.safety.screen {
+            inputs.gather_words(loaded)?;
         }
         Ok(inputs)
+    }
+
+    /// The file that the configuration names, or the one of that name in `folder`, which ships.
+    fn gather_prompt(
+        &mut self,
+        loaded: &Loaded,
+        name: &str,
+        written: Option<&Path>,
+        folder: &str,
+    ) -> Result<(), InputsError> {
+        let shipped = format!("{folder}/{name}");
+        let shipped = written.map_or(Some(shipped.as_str()), |written| loaded.shipped(written));
+        match (shipped.and_then(assets::builtin), written) {
+            (None, Some(written)) => self.read_file(name, loaded.path(written)),
+            (text, _) => {
+                self.texts.insert(name.to_owned(), text.unwrap_or_default().to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// The word lists, numbered, because two folders may hold lists for one language.
+    fn gather_words(&mut self, loaded: &Loaded) -> Result<(), InputsError> {
+        let Some(own) = &loaded.config.safety.words else {
+            for (at, (path, text)) in assets::builtin_folder(SHIPPED_WORDS).into_iter().enumerate() {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                self.texts.insert(format!("{WORDS}{at:03}-{name}"), text.to_owned());
+            }
+            return Ok(());
+        };
+        for (at, written) in own.iter().enumerate() {
+            let name = written.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{WORDS}{at:03}-{name}");
+            match loaded.shipped(written).and_then(assets::builtin) {
+                Some(text) => drop(self.texts.insert(name, text.to_owned())),
+                None => self.read_file(&name, loaded.path(written))?,
+            }
+        }
+        Ok(())
     }
 
     fn read_file(&mut self, name: &str, path: PathBuf) -> Result<(), InputsError> {
@@ -150,7 +202,8 @@ impl Inputs {
     /// Reads the copy in a run directory's `inputs/`.
     pub fn read(folder: &Path) -> Result<Self, InputsError> {
         let mut texts = BTreeMap::new();
-        for (prefix, folder) in [("", folder.to_owned()), (SHOTS, folder.join(SHOTS))] {
+        let below = [SHOTS, WORDS].map(|prefix| (prefix, folder.join(prefix)));
+        for (prefix, folder) in [("", folder.to_owned())].into_iter().chain(below) {
             let names = if folder.is_dir() { fs::list_files(&folder)? } else { Vec::new() };
             for name in names.into_iter().filter(|name| name != PERSONAS) {
                 texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
@@ -178,7 +231,7 @@ impl Inputs {
             self.shots()?;
             seeds::check_used(&prompt.template, &self.seeds()?)?;
         }
-        self.conversation_prompts()?;
+        Texts::parse(self)?;
         self.coverage().map(drop)
     }
 
@@ -220,6 +273,28 @@ impl Inputs {
             PromptFile { name: fused, text: self.text(FUSED)? },
             PromptFile { name: selector, text: self.text(SELECTOR)? },
         )?)
+    }
+
+    /// What a judge is told that screens conversations, if one does.
+    pub fn safety_prompt(&self) -> Result<Option<Template>, InputsError> {
+        let text = self.texts.get(SAFETY);
+        Ok(text.map(|text| safety::prompt(&self.shown(SAFETY), text)).transpose()?)
+    }
+
+    /// What a judge is told that scores conversations, if one does.
+    pub fn judge_prompt(&self) -> Result<Option<Template>, InputsError> {
+        let text = self.texts.get(JUDGE);
+        Ok(text.map(|text| judge::prompt(&self.shown(JUDGE), text)).transpose()?)
+    }
+
+    /// The word lists, parsed.
+    pub fn words(&self) -> Result<Words, InputsError> {
+        let mut words = Words::default();
+        for (name, text) in &self.texts {
+            let Some(file) = name.strip_prefix(WORDS).map(without_number) else { continue };
+            words.add(file.strip_suffix(".txt").unwrap_or(file), &self.shown(name), text)?;
+        }
+        Ok(words)
     }
 
     /// The coverage grid, if there is one.

@@ -8,6 +8,7 @@
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
 //!   looking without touching.
 
+pub mod course;
 pub mod error;
 pub mod executor;
 pub mod explain;

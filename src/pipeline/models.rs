@@ -7,10 +7,13 @@ use tokio::sync::OnceCell;
 
 use super::error::RunError;
 use crate::config::environment::Environment;
+use crate::config::safety::Service;
 use crate::config::{Config, Model, Provider};
 use crate::llm::azure::AzureOpenAi;
+use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
+use crate::llm::openai::moderation::Moderation;
 use crate::llm::recorded::{Line, Profile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 
@@ -32,17 +35,18 @@ pub enum Source<'a> {
 pub fn lines(config: &Config, source: Source<'_>) -> Result<BTreeMap<Role, Arc<Line>>, RunError> {
     let mut by_key: BTreeMap<&str, Arc<Line>> = BTreeMap::new();
     for (key, model) in config.used_models() {
-        by_key.insert(key, Arc::new(line(model, source)?));
+        let service = config.safety.service.filter(|_| key == "safety");
+        by_key.insert(key, Arc::new(line(model, service, source)?));
     }
     let roles = config.roles().into_iter();
     Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
 }
 
-fn line(model: &Model, source: Source<'_>) -> Result<Line, RunError> {
+fn line(model: &Model, service: Option<Service>, source: Source<'_>) -> Result<Line, RunError> {
     Ok(Line {
-        profile: profile(model),
+        profile: profile(model, service),
         model: match source {
-            Source::Live { environment, offline } => Some(connect(model, environment, offline)?),
+            Source::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
             Source::Recorded => None,
         },
         limiter: Limiter::new(model.concurrency),
@@ -55,10 +59,11 @@ fn line(model: &Model, source: Source<'_>) -> Result<Line, RunError> {
     })
 }
 
-/// What stages may know of a model.
-pub fn profile(model: &Model) -> Profile {
+/// What stages may know of a model, or of a service that takes the place of one.
+pub fn profile(model: &Model, service: Option<Service>) -> Profile {
     let embedded = model.provider == Provider::Embedded;
     let name = model.model.clone().or_else(|| model.deployment.clone());
+    let name = name.or_else(|| service.map(|service| service.as_str().to_owned()));
     Profile {
         model: if embedded { EMBEDDED.to_owned() } else { name.unwrap_or_default() },
         tier: if embedded { "demo" } else { "endpoint" },
@@ -71,12 +76,19 @@ pub fn profile(model: &Model) -> Profile {
 /// The logical name of the embedded model.
 const EMBEDDED: &str = "SmolLM2-135M-Instruct";
 
-fn connect(model: &Model, environment: &Environment, offline: bool) -> Result<Box<dyn ChatModel>, RunError> {
+fn connect(
+    model: &Model,
+    service: Option<Service>,
+    environment: &Environment,
+    offline: bool,
+) -> Result<Box<dyn ChatModel>, RunError> {
     let var = |name: &str| environment.var(name);
-    let connected: Box<dyn ChatModel> = match model.provider {
-        Provider::Openai => Box::new(OpenAi::new(model, &var)?),
-        Provider::AzureOpenai => Box::new(AzureOpenAi::new(model, &var)?),
-        Provider::Embedded => return embedded(offline),
+    let connected: Box<dyn ChatModel> = match (model.provider, service) {
+        (_, Some(Service::AzureContentSafety)) => Box::new(ContentSafety::new(model, &var)?),
+        (_, Some(Service::OpenaiModeration)) => Box::new(Moderation::new(model, &var)?),
+        (Provider::Openai, _) => Box::new(OpenAi::new(model, &var)?),
+        (Provider::AzureOpenai, _) => Box::new(AzureOpenAi::new(model, &var)?),
+        (Provider::Embedded, _) => return embedded(offline),
     };
     if offline && !is_loopback(&connected.target()) {
         return Err(RunError::Offline { target: connected.target() });

@@ -14,12 +14,13 @@ use super::steps;
 use crate::config::assets;
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
+use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
 use crate::llm::{Message, Role};
 use crate::record::Situation;
 use crate::stages::conversations::agents::{Prompts, Script, TurnPrompt};
 use crate::stages::situations::import::{self, Import};
-use crate::stages::{Progress, situations};
+use crate::stages::{Progress, safety, situations};
 
 /// Tokens of a turn when nothing says how long turns are.
 const TURN_TOKENS: f64 = 30.0;
@@ -27,6 +28,10 @@ const TURN_TOKENS: f64 = 30.0;
 const TOKENS_PER_WORD: f64 = 1.4;
 /// Times a selector is asked at most.
 const SELECTOR_TRIES: f64 = 3.0;
+
+/// Tokens of the prompts that ship, without the conversation; the judge's with the people of a group.
+const PROMPT_OF_SAFETY: Range = Range { least: 330.0, likely: 340.0, most: 360.0 };
+const PROMPT_OF_JUDGE: Range = Range { least: 750.0, likely: 900.0, most: 1500.0 };
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -160,7 +165,7 @@ fn planned_models(config: &Config) -> Vec<PlannedModel> {
     models
         .map(|(role, _, model)| PlannedModel {
             role: role.to_string(),
-            model: super::models::profile(model).model,
+            model: super::models::profile(model, config.safety.service.filter(|_| role == Role::Safety)).model,
             provider: model.provider.as_str().to_owned(),
         })
         .collect()
@@ -268,7 +273,40 @@ fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) ->
         let answer = Range::new(8.0, 12.0, f64::from(selector.max_tokens));
         roles.push(priced(Role::Selector, selector, calls, per_turn(prompts(&first.selector)), answer));
     }
+    let whole = turns.times(line);
+    roles.extend(screening_calls(config, turns, whole, conversations));
+    roles.extend(judge_calls(config, whole, conversations));
     roles
+}
+
+/// The calls of a service that screens conversations of `turns` turns and `whole` tokens.
+fn screening_calls(config: &Config, turns: Range, whole: Range, conversations: f64) -> Option<PlannedRole> {
+    let service = config.safety.service?;
+    let model = role_model(config, Role::Safety);
+    let pieces = turns.map(whole, |turns, tokens| safety::pieces_of(service, turns + 1.0, tokens * 4.0));
+    let calls = pieces.scaled(conversations);
+    if service != Service::Judge {
+        // Such a service counts no tokens.
+        return Some(priced(Role::Safety, model, calls, Range::default(), Range::default()));
+    }
+    let calls = Range { most: calls.most * 2.0, ..calls };
+    Some(priced(Role::Safety, model, calls, whole.map(PROMPT_OF_SAFETY, |a, b| a + b), answer_of(model, 40.0)))
+}
+
+/// The calls of a judge. A reply that cannot be used is asked for a second time.
+fn judge_calls(config: &Config, whole: Range, conversations: f64) -> Option<PlannedRole> {
+    if !config.judge.enabled {
+        return None;
+    }
+    let model = role_model(config, Role::Judge);
+    let calls = Range::new(1.0, 1.0, 2.0).scaled(conversations * config.judge.sample);
+    Some(priced(Role::Judge, model, calls, whole.map(PROMPT_OF_JUDGE, |a, b| a + b), answer_of(model, 150.0)))
+}
+
+/// Tokens of an answer in JSON that usually has `likely`.
+fn answer_of(model: &Model, likely: f64) -> Range {
+    let most = f64::from(model.max_tokens);
+    Range::new((likely * 0.8).min(most), likely.min(most), most)
 }
 
 /// A role's sums from calls and tokens a call.

@@ -136,9 +136,9 @@ async fn conversations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: 
     let stage = conversations::Stage { settings, prompts: &prompts, calls: &calls, seed: config.seed };
     for situation in &shown.situations {
         match stage.hold_so_far(situation, 0).await.map_err(RunError::Halted)? {
-            Held::Accepted(talk) if talk.turns.is_empty() => {}
-            Held::Accepted(talk) => shown.conversations.push(*talk),
-            Held::Dropped(dropped) => shown.dropped.push(dropped),
+            Held::Accepted(talk, _) if talk.turns.is_empty() => {}
+            Held::Accepted(talk, _) => shown.conversations.push(*talk),
+            Held::Dropped(dropped, _) => shown.dropped.push(dropped),
         }
     }
     Ok(())

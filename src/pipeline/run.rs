@@ -12,6 +12,7 @@ use super::inputs::Inputs;
 use super::ledger::{Spend, Summary};
 use super::models;
 use super::reopen;
+use super::status;
 use super::steps::Steps;
 use crate::clock::{self, Stopwatch};
 use crate::config::assets;
@@ -127,7 +128,8 @@ pub async fn run(
     }
     let fork = identity::fork(&dir, options.fork.as_deref())?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
-    let journal = Arc::new(open_journal(&dir, &budget, watch)?);
+    let (journal, shielded) = open_journal(&dir, &budget, watch)?;
+    let journal = Arc::new(journal);
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
         reopen::failed_stages(&dir)?;
@@ -159,7 +161,11 @@ pub async fn run(
             tap: None,
         },
     };
-    let made = steps.run().await?;
+    let made = steps.run().await;
+    if let Some(told) = status::shield(shielded + watch.control.shielded()) {
+        watch.notice(told);
+    }
+    let made = made?;
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
     tracing::info!(?status, calls = budget.snapshot().calls, "run ended");
@@ -174,8 +180,8 @@ pub async fn run(
     Ok(Ended { exit_code: status.exit_code(), summary, example: made.example })
 }
 
-/// Opens the journal and rebuilds from it what was spent.
-fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<Journal, RunError> {
+/// Opens the journal and rebuilds from it what was spent, and how many calls a prompt shield refused.
+fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<(Journal, u64), RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
@@ -192,5 +198,5 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<Journal,
             open.len()
         ));
     }
-    Ok(journal)
+    Ok((journal, spent.shielded))
 }

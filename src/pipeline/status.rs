@@ -14,6 +14,7 @@ use crate::llm::budget::Budget;
 use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
 use crate::stages::conversations::ledger::Figures;
+use crate::stages::{judge, safety};
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::RunPaths;
@@ -29,6 +30,8 @@ pub struct Found {
     pub at_work: Option<String>,
     /// What had to be handled in conversations, once they are sealed.
     pub gates: Option<Figures>,
+    /// What the screens and the judge came to, and what to do about refusals of a prompt shield.
+    pub notices: Vec<String>,
 }
 
 /// How often a stage dropped inputs for one reason.
@@ -52,6 +55,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     journaled.spent.restore(&budget);
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
+    let mut notices = Vec::new();
     for (stage, folder) in
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
@@ -59,6 +63,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| seal::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
+            notices.extend(figures_of(&sealed));
         }
         stages.insert(stage.to_owned(), tally);
     }
@@ -71,7 +76,8 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         cpu_s: 0.0,
     };
     let at_work = journaled.at_work(&dir)?;
-    Ok(Found { summary, reasons, at_work, gates: gates(path)? })
+    notices.extend(shield(journaled.spent.shielded));
+    Ok(Found { summary, reasons, at_work, gates: gates(path)?, notices })
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.
@@ -85,6 +91,26 @@ pub fn gates(path: &Path) -> Result<Option<Figures>, RunError> {
 /// Whether there is a run in `path`.
 pub fn is_run(path: &Path) -> bool {
     RunPaths::of_run(path).is_ok()
+}
+
+/// What to do about calls that a prompt shield refused, if there are any.
+pub fn shield(refused: u64) -> Option<String> {
+    (refused > 0).then(|| {
+        format!(
+            "{refused} calls were refused by the prompt shield (jailbreak), which minds how a prompt is made and not what \
+             is said: conversations.layout shared_prefix with the prompts that ship asks for the next line of a dialogue and \
+             usually passes; prompts that say \"you are\", \"ignore\" or \"pretend\" do not; or ask for a modified filter"
+        )
+    })
+}
+
+/// What the screens and the judge came to, as the stage's notes say.
+fn figures_of(sealed: &SealedStage) -> Vec<String> {
+    let notes = |name: &str| sealed.manifest().notes.get(name).cloned().unwrap_or_default();
+    let safety = serde_json::from_value::<safety::Figures>(notes("safety")).ok();
+    let judge = serde_json::from_value::<judge::Figures>(notes("judge")).ok();
+    let told = [safety.and_then(|figures| figures.told()), judge.and_then(|figures| figures.told())];
+    told.into_iter().flatten().collect()
 }
 
 /// Whether the run in `path` ended; not when there is none.

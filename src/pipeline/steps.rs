@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::course::Texts;
 use super::error::RunError;
 use super::executor;
 use super::identity::{self, Identity};
@@ -16,7 +17,7 @@ use super::seal::{self, Product, Seal, Sealed};
 use super::uses;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode, assets};
-use crate::llm::Message;
+use crate::llm::{Message, Role};
 use crate::llm::recorded::{Calls, Halt};
 use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
 use crate::stages::compile::{self, StageOutcomes};
@@ -24,6 +25,7 @@ use crate::stages::conversations::ledger::Figures;
 use crate::stages::conversations::{self, Held};
 use crate::stages::dedup::{self, Dedup, Match, Shingling, Verdict};
 use crate::stages::personas::{self, People};
+use crate::stages::{judge, safety};
 use crate::stages::situations::casting::Cast;
 use crate::stages::situations::import::{self, Import};
 use crate::stages::situations::{self, Made};
@@ -193,12 +195,12 @@ impl Steps<'_> {
         if let Some(sealed) = seal.open()? {
             return Ok(sealed);
         }
-        let prompts = self.inputs.conversation_prompts()?;
-        let settings = &self.config.conversations;
-        let stage = conversations::Stage { settings, prompts: &prompts, calls: &self.calls, seed: self.config.seed };
+        let texts = Texts::parse(self.inputs)?;
+        self.warn(&texts);
         let in_flight = self.config.models.speaker.as_ref().unwrap_or(&self.config.models.default).concurrency;
-        let per_situation = settings.per_situation;
-        let held = executor::hold_all(stage, &situations.rows, per_situation, in_flight, &self.watch.progress).await;
+        let per_situation = self.config.conversations.per_situation;
+        let course = texts.course(self.config, &self.calls);
+        let held = executor::hold_all(course, &situations.rows, per_situation, in_flight, &self.watch.progress).await;
         if held.iter().any(Option::is_none) {
             self.stopped()?;
         }
@@ -207,6 +209,7 @@ impl Steps<'_> {
         });
         let sorted = self.sort_out(ids.zip(held).collect());
         let tally = sorted.tally();
+        let figures = self.figures(&sorted);
         let (duplicates, summary) = dedup::report(sorted.duplicates);
         let hash = seal.seal(&Product {
             rows: &sorted.accepted,
@@ -215,9 +218,36 @@ impl Steps<'_> {
             tally,
             not_sampled: 0,
             inputs: situations.rows.len() as u64 * per_situation,
-            notes: json!({"dedup": summary, "gates": sorted.gates}),
+            notes: json!({"dedup": summary, "gates": sorted.gates, "safety": figures.0, "judge": figures.1}),
         })?;
         Ok(Sealed { rows: sorted.accepted, tally, hash })
+    }
+
+    /// What the settings of the screens and the judge make worth knowing before anything is spent.
+    fn warn(&self, texts: &Texts) {
+        let Config { safety, judge, language, .. } = self.config;
+        if safety.screen && !texts.has_words_for(language) && safety.words.as_ref().is_none_or(|own| !own.is_empty()) {
+            self.watch.notice(format!(
+                "safety: there is no word list for {language}; only personal data is looked for without a call (name a list in safety.words)"
+            ));
+        }
+        let model = |role: Role| &self.calls.profile(role).model;
+        if judge.enabled && model(Role::Judge) == model(Role::Speaker) {
+            self.watch.notice(format!(
+                "judge: {} scores what it wrote itself, which models do too kindly; give models.judge another model",
+                model(Role::Judge)
+            ));
+        }
+    }
+
+    /// What the screens and the judge came to, told as well where there is something to tell.
+    fn figures(&self, sorted: &Sorted) -> (Option<safety::Figures>, Option<judge::Figures>) {
+        let screens = self.config.safety.screen || self.config.safety.service.is_some();
+        let safety = screens.then(|| safety::Figures::of(&sorted.accepted, &sorted.dropped));
+        let judge = self.config.judge.enabled.then(|| judge::Figures::of(&sorted.accepted));
+        let told = [safety.as_ref().and_then(safety::Figures::told), judge.as_ref().and_then(judge::Figures::told)];
+        told.into_iter().flatten().for_each(|told| self.watch.notice(told));
+        (safety, judge)
     }
 
     /// Deduplicates in item order. Behind the first item without a result everything is over budget.

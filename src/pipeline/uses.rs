@@ -3,11 +3,13 @@
 use super::inputs::Inputs;
 use super::models;
 use crate::config::Config;
+use crate::llm::Role;
 use crate::stages::compile::{ModelUse, PromptUse};
 
 /// The models by role.
 pub(super) fn models(config: &Config) -> Vec<ModelUse> {
-    let roles = config.roles().into_iter().map(|(role, _, model)| (role, models::profile(model)));
+    let service = |role| config.safety.service.filter(|_| role == Role::Safety);
+    let roles = config.roles().into_iter().map(|(role, _, model)| (role, models::profile(model, service(role))));
     roles
         .map(|(role, profile)| ModelUse { role: role.to_string(), model: profile.model, tier: profile.tier.to_owned() })
         .collect()

@@ -57,6 +57,14 @@ pub(super) fn read(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unser
     }
 }
 
+/// Reads the answer of a service that is no chat model: any JSON value.
+pub(super) fn read_value(answer: &HttpReply, asked: &Asked<'_>) -> Result<Value, AttemptError> {
+    if !(200..=299).contains(&answer.status) {
+        return Err(asked.refused(answer.status, answer, &Complaint::of(&answer.body)).error);
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| asked.broken(&format!("no JSON: {error}")))
+}
+
 /// The body of a completion. Every field may be missing: what is needed is checked where it is read.
 #[derive(Deserialize)]
 struct Completion {

@@ -85,7 +85,7 @@ impl Stage<'_> {
             Ok(end) => Ok(talk.finish(end)),
             Err(Halt::NotRecorded { .. }) => {
                 let begun = Conversation { stop_reason: UNFINISHED.to_owned(), ..talk.record(StopReason::Trimmed) };
-                Ok(Held::Accepted(Box::new(begun)))
+                Ok(Held::Accepted(Box::new(begun), Ledger::default()))
             }
             Err(halt) => Err(halt),
         }

@@ -1,0 +1,47 @@
+//! An endpoint with `/moderations`, as OpenAI's: texts in, scores by category out.
+//!
+//! Each message of a request is one text. The reply's text is the list of results as JSON, one for each text in their
+//! order, as the endpoint gave them; what the scores mean is for the caller to say. Nothing is billed by the token.
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::OpenAi;
+use crate::config::Model;
+use crate::llm::http::SetupError;
+use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage, http};
+
+/// A moderation endpoint.
+#[derive(Debug)]
+pub struct Moderation(OpenAi);
+
+impl Moderation {
+    /// The endpoint that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+        OpenAi::at(&["moderations"], config, var).map(Self)
+    }
+
+    async fn send(&self, request: &ChatRequest) -> Result<Reply, AttemptError> {
+        let Self(OpenAi { route, credential, headers }) = self;
+        let texts: Vec<&str> = request.messages.iter().map(|message| message.content.as_str()).collect();
+        let body = json!({"model": route.model, "input": texts});
+        let answer = route.consult(request, &body, headers.clone(), credential.as_ref()).await?;
+        match answer.get("results").and_then(Value::as_array) {
+            Some(results) if results.len() == texts.len() => {
+                let text = Value::from(results.clone()).to_string();
+                Ok(Reply { text, finish: Finish::Stop, usage: Usage::default() })
+            }
+            _ => Err(http::unknown(format!("{} sent no result for each of {} texts", route.origin(), texts.len()))),
+        }
+    }
+}
+
+impl ChatModel for Moderation {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, _: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        Box::pin(self.send(request))
+    }
+
+    fn target(&self) -> String {
+        self.0.route.origin()
+    }
+}

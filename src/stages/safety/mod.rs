@@ -1,0 +1,201 @@
+//! Screening finished conversations for personal data and for what is unsafe, before they are compared for duplicates.
+//!
+//! `screen` looks by itself: `pii` for what has a form that can be checked, `words` for what is listed. `service` asks
+//! someone else about what is left. Every finding becomes a decision in the record (column `safety`) and in the stage's
+//! notes; what is dropped is rejected with the reason `safety_<category>`. The text that was found is repeated nowhere.
+//!
+//! What is screened of a conversation: its turns, its starter, its situation and its topic. Names and personas are not.
+
+pub mod category;
+pub mod figures;
+pub mod pii;
+pub mod screen;
+mod service;
+pub mod words;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::figures::Figures;
+pub use self::service::pieces_of;
+use self::category::Category;
+use self::screen::Screen;
+use self::words::Words;
+use super::transcript::Told;
+use crate::config;
+use crate::config::safety::{Action, OnFailure};
+use crate::llm::Role;
+use crate::llm::recorded::{Calls, Halt};
+use crate::prompt::template::{PromptError, Template};
+use crate::record::{Conversation, Dropped, Outcome};
+
+/// The stage's name in keys.
+pub const STAGE: &str = "safety";
+/// The reason of conversations that no service looked at, where they are to be dropped.
+pub const UNSCREENED: &str = "safety_unscreened";
+
+/// What every conversation of a run is screened with.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The settings.
+    pub settings: &'a config::Safety,
+    /// The word lists.
+    pub words: &'a Words,
+    /// What a judge is told, where one is asked.
+    pub prompt: Option<&'a Template>,
+    /// Where replies come from.
+    pub calls: &'a Calls,
+}
+
+/// What was found, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What.
+    pub category: Category,
+    /// Who found it: `pattern`, `words`, or the name of a service.
+    pub source: String,
+    /// From 0 to 1; what was found by its form or in a list scores 1.
+    pub score: f64,
+    /// In which turn; `null` for what stands in front of the turns, or where the service did not say.
+    pub turn: Option<u32>,
+    /// What was done.
+    pub action: Action,
+}
+
+/// The column `safety`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The local screen; `null` where it is off.
+    pub screen: Option<Local>,
+    /// The service; `null` where there is none.
+    pub service: Option<Asked>,
+    /// Everything that was found.
+    pub decisions: Vec<Decision>,
+}
+
+/// What the local screen did besides deciding.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    /// Whether there was a word list for the language.
+    pub words: bool,
+    /// What is set aside for documentation, tests and fiction, by category: left alone.
+    pub reserved: BTreeMap<Category, u32>,
+}
+
+/// What a service did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// The logical model.
+    pub model: String,
+    /// Why it did not look, such as `no_answer` or `refused: hate`; `null` where it did.
+    pub unscreened: Option<String>,
+}
+
+/// The prompt for service `judge`.
+pub fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
+    service::prompt(name, text)
+}
+
+impl Stage<'_> {
+    /// Screens a conversation that was held: the conversation with what was decided, or why it is dropped. Only what the
+    /// screens say decides; nothing else of it changes.
+    ///
+    /// # Errors
+    /// Only what stops the whole run.
+    pub async fn screen(&self, mut conversation: Box<Conversation>) -> Result<Result<Box<Conversation>, Dropped>, Halt> {
+        let mut report = Report::default();
+        if self.settings.screen {
+            report.screen = Some(self.look(&mut conversation, &mut report.decisions));
+        }
+        // What is dropped already need not be shown to anybody.
+        if let Some(dropped) = rejected(&conversation, &report.decisions) {
+            return Ok(Err(dropped));
+        }
+        if let Some(lost) = self.consult(&conversation, &mut report).await? {
+            return Ok(Err(lost));
+        }
+        if let Some(dropped) = rejected(&conversation, &report.decisions) {
+            return Ok(Err(dropped));
+        }
+        if report.screen.is_some() || report.service.is_some() {
+            conversation.safety = serde_json::to_string(&report).unwrap_or_default();
+        }
+        conversation.hash = conversation.content_hash();
+        Ok(Ok(conversation))
+    }
+
+    /// The local screen of all texts.
+    fn look(&self, conversation: &mut Conversation, decisions: &mut Vec<Decision>) -> Local {
+        let Conversation { language, situation, topic, conversation_starter, turns, .. } = conversation;
+        let screen = Screen { words: self.words, actions: &self.settings.action };
+        let mut local = Local { words: self.words.speaks(language), reserved: BTreeMap::new() };
+        let front = [situation, topic, conversation_starter].map(|text| (None, text));
+        let turns = turns.iter_mut().map(|turn| (Some(turn.index), &mut turn.text));
+        for (turn, text) in front.into_iter().chain(turns) {
+            let screened = screen.look(language, text);
+            for (category, count) in screened.reserved {
+                *local.reserved.entry(category).or_default() += count;
+            }
+            decisions.extend(screened.found.into_iter().map(|(category, source)| Decision {
+                category,
+                source: source.as_str().to_owned(),
+                score: 1.0,
+                turn,
+                action: category.action(&self.settings.action),
+            }));
+            *text = screened.text;
+        }
+        local
+    }
+
+    /// Asks the service, if there is one. Returns what the conversation came to where it did not look and that drops it.
+    async fn consult(&self, conversation: &Conversation, report: &mut Report) -> Result<Option<Dropped>, Halt> {
+        let Some(service) = self.settings.service else { return Ok(None) };
+        let (outcome, unscreened) = match service::ask(self.calls, service, self.prompt, conversation).await? {
+            Told::Read(scores) => {
+                report.decisions.extend(scores.into_iter().filter_map(|score| self.decide(service.as_str(), score)));
+                (Outcome::Accepted, None)
+            }
+            Told::Refused(category) => (Outcome::Refused, Some(format!("refused: {category}"))),
+            Told::Failed(reason) => (Outcome::Failed, Some(reason)),
+            Told::Unusable(name) => (Outcome::Failed, Some(name.to_owned())),
+        };
+        if let (Some(why), OnFailure::Drop) = (&unscreened, self.settings.on_failure) {
+            let detail = format!("{} did not look at it: {why}", service.as_str());
+            let reason = UNSCREENED.to_owned();
+            return Ok(Some(Dropped { id: conversation.id.clone(), outcome, reason, detail }));
+        }
+        let model = self.calls.profile(Role::Safety).model.clone();
+        report.service = Some(Asked { name: service.as_str().to_owned(), model, unscreened });
+        Ok(None)
+    }
+
+    /// What a score means, if it counts. Where nothing can be replaced, redacting is dropping.
+    fn decide(&self, source: &str, score: service::Score) -> Option<Decision> {
+        let service::Score { category, score, turn } = score;
+        let threshold = category.threshold(&self.settings.thresholds)?;
+        let action = match category.action(&self.settings.action) {
+            Action::Flag => Action::Flag,
+            Action::Redact | Action::Drop => Action::Drop,
+        };
+        let counts = score >= threshold;
+        // Three places are plenty to read.
+        let score = (score * 1000.0).round() / 1000.0;
+        counts.then(|| Decision { category, source: source.to_owned(), score, turn, action })
+    }
+}
+
+/// The conversation's end, if a decision drops it: the first one names the reason.
+fn rejected(conversation: &Conversation, decisions: &[Decision]) -> Option<Dropped> {
+    let first = decisions.iter().find(|decision| decision.action == Action::Drop)?;
+    let place = first.turn.map_or_else(|| "the conversation".to_owned(), |turn| format!("turn {turn}"));
+    Some(Dropped {
+        id: conversation.id.clone(),
+        outcome: Outcome::Rejected,
+        reason: format!("safety_{}", first.category),
+        detail: format!("{place}: {} by {} (score {})", first.category, first.source, first.score),
+    })
+}
