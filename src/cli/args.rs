@@ -48,6 +48,9 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show the exact messages behind a conversation, and where every part of them came from
     Explain(ExplainArgs),
+    /// Measure what conversations are like: lengths, openings, shares, variety, repetition
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Check, print or document configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -80,6 +83,17 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   convogen plan -c configs/pipeline.yaml
   convogen plan -c configs/pipeline.yaml --set conversations.layout=shared_prefix";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  convogen report runs/demo                             figures, outcomes, spend, and what to look at
+  convogen report runs/demo --reference samsum.jsonl    beside human talk, with the distance
+  convogen report runs/new --reference runs/old         beside another run
+  convogen report talks.parquet --json                  any file of conversations, as one JSON object
+
+A reference is a run directory, a dataset folder, a Parquet file of conversations, or JSONL of them or of
+{\"turns\" | \"messages\" | \"conversations\" | \"dialogue\": [{\"speaker\" | \"role\" | \"from\" | \"name\",
+\"text\" | \"content\" | \"value\" | \"utterance\"}]}, or of {\"dialogue\": \"Ann: Hello\\nBo: Hi\"}.";
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -169,6 +183,20 @@ pub struct ExplainArgs {
     pub run_dir: PathBuf,
 }
 
+/// `report`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReportArgs {
+    /// The run; a dataset folder or a JSONL or Parquet file of conversations does as well
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// What to compare with; exact copies in it are left out
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The commands about configurations.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -225,6 +253,7 @@ mod tests {
           pipeline  Make a dataset: run the stages, look at a run, check its files
           plan      Show what a run would ask for and cost, without a call
           explain   Show the exact messages behind a conversation, and where every part of them came from
+          report    Measure what conversations are like: lengths, openings, shares, variety, repetition
           config    Check, print or document configurations
           model     Fetch or find the weights of the built-in model
           init      Write configurations and prompts to start from; files that exist are left as they are
@@ -290,6 +319,8 @@ mod tests {
             "pipeline verify d --salvage n --json",
             "plan -c f --json",
             "explain c-0001 --run-dir d",
+            "report d",
+            "report d --reference f --json",
             "config check -c f",
             "config show -c f",
             "config schema",
@@ -302,7 +333,7 @@ mod tests {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in ["", "pipeline", "pipeline verify", "explain c-0001", "pipeline run --set", "-q -v pipeline run"] {
+        for line in ["", "pipeline", "pipeline verify", "explain c-0001", "report", "pipeline run --set", "-q -v pipeline run"] {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));
             assert_eq!(parsed.unwrap_err().exit_code(), 2, "{line}");
         }

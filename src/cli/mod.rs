@@ -13,6 +13,7 @@ pub mod output;
 mod pipeline;
 mod plan;
 mod progress;
+mod report;
 pub mod telemetry;
 
 use std::io::Write;
@@ -61,6 +62,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
         Command::Plan(args) => plan::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
+        Command::Report(args) => report::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

@@ -1,0 +1,90 @@
+//! What is outside the range measured in human talk, or far from the reference, and the setting that changes it.
+
+use serde::Serialize;
+
+use super::{Distance, RunFigures, Side};
+use super::figures::Figures;
+use super::hub::HubFigures;
+
+/// Something to look at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hint {
+    /// The key of the figure.
+    pub figure: &'static str,
+    /// What it is and what it could be.
+    pub message: String,
+    /// The configuration key that changes it.
+    pub setting: &'static str,
+}
+
+/// Samples smaller than this say nothing about how conversations begin, or about compression.
+const LEAST_CONVERSATIONS: usize = 100;
+const LEAST_BYTES: usize = 100_000;
+/// Kolmogorov-Smirnov distance to the reference from which lengths are worth a look.
+const FAR: f64 = 0.3;
+/// Effective number of situations of the last rounds, against the first, below which the hub narrows.
+const NARROWED: f64 = 0.8;
+
+/// Everything worth a look. The values of human talk were measured on English, so they are held against nothing else.
+pub(super) fn hints(subject: &Side, distance: Option<&Distance>, run: Option<&RunFigures>) -> Vec<Hint> {
+    let figures = subject.figures.as_ref().filter(|_| subject.english);
+    let mut hints: Vec<Hint> = figures.map(of_human_talk).unwrap_or_default();
+    hints.extend(distance.map(of_distance).unwrap_or_default());
+    hints.extend(run.and_then(|run| run.hub.as_ref()).and_then(of_hub));
+    hints
+}
+
+/// Hints by values measured on English human talk (SAMSum and DialogSum, copies removed): of three-word openers 83 %
+/// differ, 27 % of conversations end in thanks or goodbye, 150,000 bytes compress by gzip 2.4 to 2.6 times, and MTLD is
+/// 70 to 86 on average.
+fn of_human_talk(figures: &Figures) -> Vec<Hint> {
+    let many = figures.sample.conversations >= LEAST_CONVERSATIONS;
+    let long = figures.sample.bytes >= LEAST_BYTES;
+    let mut hints = Vec::new();
+    if let Some(value) = figures.distinct_openers.filter(|value| many && *value < 0.6) {
+        let message = format!("{:.0} % of the conversations' openers differ, against 83 % in human talk", value * 100.0);
+        hints.push(Hint { figure: "distinct_openers", message, setting: "situations.coverage" });
+    }
+    if let Some(value) = figures.closings.filter(|value| many && *value > 0.5) {
+        let message = format!("{:.0} % of conversations end with a goodbye, against 27 % in human talk", value * 100.0);
+        hints.push(Hint { figure: "closings", message, setting: "conversations.turns.max" });
+    }
+    if let Some(value) = figures.gzip_ratio.filter(|value| long && *value > 3.0) {
+        let message = format!("the sample compresses {value:.2} times, human talk of that size 2.4 to 2.6 times");
+        hints.push(Hint { figure: "gzip_ratio", message, setting: "situations.hub.seed_ratio" });
+    }
+    if let Some(value) = figures.mtld.filter(|value| many && !(60.0..=100.0).contains(value)) {
+        let message = format!("MTLD is {value:.0} on average, 70 to 86 in human talk");
+        hints.push(Hint { figure: "mtld", message, setting: "models.default.temperature" });
+    }
+    hints
+}
+
+/// Hints by what is unlike the reference.
+fn of_distance(distance: &Distance) -> Vec<Hint> {
+    let far = |ks: Option<f64>, figure, what, setting| {
+        let ks = ks.filter(|ks| *ks > FAR)?;
+        let message = format!("{what} is unlike the reference (KS distance {ks:.2})");
+        Some(Hint { figure, message, setting })
+    };
+    [
+        far(distance.ks_turns, "turns_per_conversation", "how long conversations are", "conversations.turns"),
+        far(distance.ks_words, "words_per_turn", "how long turns are", "conversations.words_per_turn"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A hint when later rounds of the hub are narrower than the first.
+fn of_hub(hub: &HubFigures) -> Option<Hint> {
+    let (first, last) = (hub.rounds.first()?, hub.rounds.last()?);
+    (last.effective < first.effective * NARROWED).then(|| Hint {
+        figure: "hub",
+        message: format!(
+            "of {} situations {:.1} are different in effect in the last rounds, {:.1} in the first",
+            hub.compared, last.effective, first.effective
+        ),
+        setting: "situations.hub.seed_ratio",
+    })
+}
