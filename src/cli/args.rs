@@ -333,7 +333,9 @@ mod tests {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in ["", "pipeline", "pipeline verify", "explain c-0001", "report", "pipeline run --set", "-q -v pipeline run"] {
+        for line in
+            ["", "pipeline", "pipeline verify", "explain c-0001", "report", "pipeline run --set", "-q -v pipeline run"]
+        {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));
             assert_eq!(parsed.unwrap_err().exit_code(), 2, "{line}");
         }

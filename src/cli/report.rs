@@ -89,11 +89,11 @@ fn figures(report: &Report) -> String {
     let theirs = report.reference.as_ref().and_then(|side| side.figures.as_ref());
     let sample = own.sample;
     let mut text = format!(
-        "\nacross conversations a sample is measured: {} conversations, {} words, {} bytes{}\n",
+        "\nfigures across conversations are of a sample: {} conversations, {} words, {} bytes{}\n",
         thousands(sample.conversations as u64),
         thousands(sample.words as u64),
         thousands(sample.bytes as u64),
-        if theirs.is_some() { ", as many of either" } else { "" }
+        if theirs.is_some() { " each" } else { "" }
     );
     let mut lines = vec![columns("", "here", theirs.map(|_| ["reference", "distance"]))];
     let mut readings = vec![""];
@@ -163,7 +163,8 @@ fn gates(gates: &GateFigures) -> String {
     if let Some(calls) = gates.repair_calls {
         let tokens = [gates.repair_prompt_tokens, gates.repair_completion_tokens];
         let [prompt, completion] = tokens.map(|sum| thousands(sum.unwrap_or(0)));
-        text += &format!("  repair took {} calls, {prompt} prompt and {completion} completion tokens\n", thousands(calls));
+        text +=
+            &format!("  repair took {} calls, {prompt} prompt and {completion} completion tokens\n", thousands(calls));
     }
     text
 }

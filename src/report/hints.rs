@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Distance, RunFigures, Side};
 use super::figures::Figures;
 use super::hub::HubFigures;
+use super::{Distance, RunFigures, Side};
 
 /// Something to look at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +42,8 @@ fn of_human_talk(figures: &Figures) -> Vec<Hint> {
     let long = figures.sample.bytes >= LEAST_BYTES;
     let mut hints = Vec::new();
     if let Some(value) = figures.distinct_openers.filter(|value| many && *value < 0.6) {
-        let message = format!("{:.0} % of the conversations' openers differ, against 83 % in human talk", value * 100.0);
+        let message =
+            format!("{:.0} % of the conversations' openers differ, against 83 % in human talk", value * 100.0);
         hints.push(Hint { figure: "distinct_openers", message, setting: "situations.coverage" });
     }
     if let Some(value) = figures.closings.filter(|value| many && *value > 0.5) {

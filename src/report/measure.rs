@@ -98,7 +98,8 @@ pub(super) fn measure(source: &Source, copies: bool) -> Result<Option<Measured>,
         let (to_whole, comparing) = sync_channel(WAITING);
         let tallies = scope.spawn(move || tally(&tallying));
         let whole = scope.spawn(move || compare(&comparing));
-        let mut feed = Feed { to_tallies, to_whole, batch: Vec::new(), seen: (!copies).then(HashSet::new), left_out: 0 };
+        let mut feed =
+            Feed { to_tallies, to_whole, batch: Vec::new(), seen: (!copies).then(HashSet::new), left_out: 0 };
         let read = source.read(&mut |dialogue| feed.take(dialogue));
         feed.flush();
         let left_out = feed.left_out;

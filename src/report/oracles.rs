@@ -63,7 +63,10 @@ fn documents(oracles: &Oracles) -> Vec<Vec<u64>> {
 #[track_caller]
 fn assert_near(found: Option<f64>, expected: f64, what: &str) {
     let found = found.unwrap_or(f64::NAN);
-    assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{what}: {found}, but the oracle says {expected}");
+    assert!(
+        (found - expected).abs() <= 1e-9 * expected.abs().max(1.0),
+        "{what}: {found}, but the oracle says {expected}"
+    );
 }
 
 #[test]

@@ -49,7 +49,8 @@ pub struct PerConversation {
 pub(super) fn figures(path: &Path) -> Result<RunFigures, ReportError> {
     let found = status::status(path)?;
     let dir = RunPaths::of_run(path)?;
-    let stages = [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())];
+    let stages =
+        [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())];
     let mut unsealed = Vec::new();
     for (stage, folder) in stages {
         if SealedStage::open(&folder)?.is_none() {

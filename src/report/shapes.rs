@@ -123,8 +123,13 @@ mod tests {
         let problem = |value: &Value| dialogue(value).unwrap_err();
         assert!(problem(&json!([1])).contains("not a JSON object"));
         assert!(problem(&json!({"text": 3})).contains("there are no turns"));
-        assert!(problem(&json!({"turns": [{"speaker": "a", "text": "b"}, {"text": "b"}]})).contains("`turns[1]` has no speaker"));
-        assert!(problem(&json!({"messages": [{"role": "user", "content": null}]})).contains("`messages[0]` has no text"));
+        assert!(
+            problem(&json!({"turns": [{"speaker": "a", "text": "b"}, {"text": "b"}]}))
+                .contains("`turns[1]` has no speaker")
+        );
+        assert!(
+            problem(&json!({"messages": [{"role": "user", "content": null}]})).contains("`messages[0]` has no text")
+        );
         assert!(problem(&json!({"dialogue": "nobody speaks"})).contains("has no line with a speaker"));
     }
 

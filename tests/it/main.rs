@@ -17,6 +17,7 @@ mod endpoints;
 mod explain;
 mod flow;
 mod misbehaviour;
+mod report;
 mod same_bytes;
 mod signals;
 mod spend;
