@@ -89,3 +89,47 @@ fn of_hub(hub: &HubFigures) -> Option<Hint> {
         setting: "situations.hub.seed_ratio",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::figures::figures;
+    use crate::report::measure::Measured;
+    use crate::report::sample::Size;
+
+    fn human() -> Figures {
+        let size = Size { conversations: 500, turns: 5_000, words: 100_000, bytes: 150_000 };
+        let (openers, closings, gzip, mtld) = (Some(0.83), Some(0.27), Some(2.5), Some(80.0));
+        let figures = figures(&Measured::default(), size);
+        Figures { distinct_openers: openers, closings, gzip_ratio: gzip, mtld, ..figures }
+    }
+
+    fn named(figures: &Figures) -> Vec<&'static str> {
+        of_human_talk(figures).into_iter().map(|hint| hint.figure).collect()
+    }
+
+    #[test]
+    fn human_talk_gets_no_hint_and_each_figure_its_own() {
+        let all = ["distinct_openers", "closings", "gzip_ratio", "mtld"];
+        assert_eq!(named(&human()), [""; 0]);
+        assert_eq!(named(&Figures { distinct_openers: Some(0.22), ..human() }), [all[0]]);
+        assert_eq!(named(&Figures { closings: Some(0.9), ..human() }), [all[1]]);
+        assert_eq!(named(&Figures { gzip_ratio: Some(3.7), ..human() }), [all[2]]);
+        assert_eq!(named(&Figures { mtld: Some(30.0), ..human() }), [all[3]]);
+        let odd = Figures { distinct_openers: Some(0.2), closings: Some(0.9), gzip_ratio: Some(9.0), ..human() };
+        let few = Size { conversations: 12, bytes: 5_000, ..odd.sample };
+        assert_eq!(named(&Figures { sample: few, ..odd }), [""; 0]);
+    }
+
+    #[test]
+    fn a_narrowing_hub_and_a_far_reference_are_named() {
+        use crate::report::RoundFigures;
+        let round = |effective| RoundFigures { effective, ..RoundFigures::default() };
+        let hub = |last| HubFigures { compared: 50, rounds: vec![round(40.0), round(last)] };
+        assert_eq!(of_hub(&hub(39.0)), None);
+        assert_eq!(of_hub(&hub(20.0)).unwrap().setting, "situations.hub.seed_ratio");
+        let distance = Distance { ks_turns: Some(0.1), ks_words: Some(0.6), ..Distance::default() };
+        assert_eq!(of_distance(&distance)[0].setting, "conversations.words_per_turn");
+        assert_eq!(of_distance(&distance).len(), 1);
+    }
+}

@@ -237,3 +237,44 @@ pub(super) fn median(numbers: &[f64]) -> Option<f64> {
     let (low, high) = (sorted.get((sorted.len().max(1) - 1) / 2)?, sorted.get(sorted.len() / 2)?);
     Some(f64::midpoint(*low, *high))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::dialogue::Line;
+
+    fn tallied(talks: &[&[&str]]) -> Tallies {
+        let mut tallies = Tallies::default();
+        for talk in talks {
+            let line = |(at, text): (usize, &&str)| Line { speaker: at % 2, text: (*text).to_owned() };
+            let dialogue =
+                Dialogue { people: 2, lines: talk.iter().enumerate().map(line).collect(), ..Dialogue::default() };
+            tallies.add(&dialogue, &Words::of(&dialogue));
+        }
+        tallies
+    }
+
+    #[test]
+    fn goodbyes_count_where_they_end_a_talk() {
+        let tallies = tallied(&[
+            &["The tram is late.", "Goodbye!"],
+            &["The tram is late.", "Goodbye!", "See you tomorrow.", "Bye!"],
+            &["Goodbye, old tram.", "It was late again."],
+        ]);
+        assert_eq!((tallies.closings, tallies.closing_loops), (2, 1));
+    }
+
+    #[test]
+    fn short_talk_has_no_mtld_and_its_lengths_all_the_same() {
+        let long = "a tram that is late again and again is a tram ".repeat(6);
+        let tallies = tallied(&[&["One two three.", ""], &[&long]]);
+        assert_eq!((tallies.mtld.first_rule.len(), tallies.words), (1, 69));
+        assert_eq!(tallies.words_per_turn, [0, 3, 66].into_iter().collect());
+        assert_eq!(tallies.turns_per_conversation, [1, 2].into_iter().collect());
+    }
+
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        assert_eq!((median(&[]), median(&[3.0]), median(&[9.0, 1.0, 2.0, 4.0])), (None, Some(3.0), Some(3.0)));
+    }
+}

@@ -145,7 +145,61 @@ impl Sample {
                 break;
             }
         }
-        text.truncate(text.floor_char_boundary(bytes));
+        let mut end = bytes.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::dialogue::Line;
+
+    fn talk(at: usize, lines: usize) -> Dialogue {
+        let line = |n: usize| Line { speaker: n % 2, text: format!("talk {at} says ä{n} and then some more of it") };
+        Dialogue { people: 2, lines: (0..lines).map(line).collect(), ..Dialogue::default() }
+    }
+
+    fn sampled(count: usize, lines: usize) -> Sample {
+        let mut sample = Sample::default();
+        for at in 0..count {
+            let dialogue = talk(at, lines);
+            sample.offer(&dialogue, &Words::of(&dialogue));
+        }
+        sample
+    }
+
+    #[test]
+    fn a_small_corpus_is_its_own_sample() {
+        let sample = sampled(7, 3);
+        let bytes: usize = (0..7).map(|at| talk(at, 3).text().len()).sum();
+        assert_eq!(sample.size(), Size { conversations: 7, turns: 21, words: 21 * 10, bytes });
+        assert_eq!(sample.text(usize::MAX).len(), bytes);
+        assert_eq!(sample.turns(5).len(), 5);
+    }
+
+    #[test]
+    fn a_large_corpus_leaves_as_many_as_the_limits_need_in_drawn_order() {
+        let (large, larger) = (sampled(3_000, 10), sampled(4_000, 10));
+        assert_eq!(large.size(), Size { conversations: CONVERSATIONS, turns: TURNS, words: WORDS, bytes: BYTES });
+        // 100 words each.
+        assert_eq!(large.documents().len(), WORDS / 100);
+        assert!(larger.documents().len() == WORDS / 100 && larger.text(1_000) != large.text(1_000));
+        assert_eq!(sampled(3_000, 10).text(BYTES), large.text(BYTES));
+        // Not the first ones: what came late has its part.
+        let late = large.taken.keys().filter(|(_, position)| *position >= 1_500).count();
+        assert!((800..1_200).contains(&late), "{late} of {}", large.taken.len());
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let sample = sampled(2, 1);
+        for bytes in 0..20 {
+            assert!(sample.text(bytes).len() <= bytes);
+        }
     }
 }

@@ -180,6 +180,9 @@ fn record(text: &[u8]) -> Result<Dialogue, String> {
 }
 
 fn other(text: &[u8]) -> Result<Dialogue, String> {
+    if text.starts_with(b"[") {
+        return Err("it begins a JSON array; write one object a line, as `jq -c '.[]'` does".to_owned());
+    }
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
     shapes::dialogue(&value)
 }
