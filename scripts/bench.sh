@@ -8,7 +8,7 @@ target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'impo
 "$target/release/convogen" model pull >/dev/null
 export CONVOGEN="$target/release/convogen" ENDPOINT="$target/release/examples/scripted-endpoint" RUNS="${RUNS:-5}"
 exec python3 - <<'PYTHON'
-import json, os, platform, resource, shutil, statistics, subprocess, sys, tempfile, time
+import itertools, json, os, platform, random, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 CONVOGEN, ENDPOINT, RUNS = os.environ["CONVOGEN"], os.environ["ENDPOINT"], int(os.environ["RUNS"])
 work = tempfile.mkdtemp(prefix="convogen-bench-")
@@ -64,6 +64,41 @@ for name, rows in (("200k", "200,000"), ("2m", "2,000,000")):
     with open(f"{work}/{name}.yaml", "w") as out:
         json.dump(config, out)
     table(f"plan over {rows} personas, sample 1000", repeat([CONVOGEN, "plan", "-c", f"{name}.yaml"]), python)
+
+
+
+def talks(path, conversations, turns=10):
+    """Conversation records of 1 to 25 words a turn, from a vocabulary as frequent as that of talk (Zipf)."""
+    draw = random.Random(1)
+    vocabulary = [f"w{rank:x}" for rank in range(20_000)]
+    reach = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(len(vocabulary))))
+    people = [{"id": f"p{n}", "name": f"N{n}", "description": "A person.", "persona": "A person of few words."} for n in range(4)]
+    with open(path, "w") as out:
+        for row in range(conversations):
+            lengths = [draw.randint(1, 25) for _ in range(turns)]
+            words = iter(draw.choices(vocabulary, cum_weights=reach, k=sum(lengths)))
+            said = [{"index": at, "speaker_id": f"p{at % 4}", "speaker": f"N{at % 4}", "addressee_id": None,
+                     "text": " ".join(itertools.islice(words, length)) + ".", "selected_by": "order", "attempts": 1}
+                    for at, length in enumerate(lengths)]
+            out.write(json.dumps({
+                "id": f"c-s-{row:05}-0000-00-000", "situation_id": f"s-{row:05}-0000-00", "situation": "They meet.", "topic": "trams",
+                "conversation_starter": "So.", "language": "en", "relations": [], "participants": people, "turns": said,
+                "stop_reason": "max_turns", "model": "demo", "tier": "demo", "prompt_tokens": 0, "cached_prompt_tokens": 0,
+                "completion_tokens": 0, "attributes": "{}", "provenance": '{"handled":{"flaws":{},"mended":{}}}', "labels": "{}",
+                "safety": "{}", "judgement": "{}", "split": "train", "hash": f"{row:032x}"}) + "\n")
+
+
+talks(f"{work}/talks.jsonl", 100_000)
+count = """import collections, json, sys
+turns, words = 0, collections.Counter()
+for line in open(sys.argv[1]):
+    for turn in json.loads(line)["turns"]:
+        turns += 1
+        words.update(turn["text"].lower().split())
+print(turns, sum(words.values()), len(words))"""
+counting = table("baseline: python json and a word count, 1m turns", repeat([sys.executable, "-c", count, f"{work}/talks.jsonl"]))
+table("report over 1,000,000 turns", repeat([CONVOGEN, "report", "talks.jsonl", "--json"]), counting)
+os.remove(f"{work}/talks.jsonl")
 
 endpoint = subprocess.Popen([ENDPOINT, "--port", "0"], stdout=subprocess.PIPE, text=True)
 try:

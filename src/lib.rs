@@ -20,6 +20,7 @@
 //! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
 //! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
 //! * [`pipeline`]: a run from end to end, and looking at one from outside.
+//! * [`report`]: what sealed runs, datasets and reference files are like, measured. Over [`pipeline`], called by [`cli`].
 //! * [`stages`]: personas, situations with their few-shot hub, conversations, dedup, compile.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
@@ -50,5 +51,6 @@ pub mod pipeline;
 pub mod prompt;
 pub mod publish;
 pub mod record;
+pub mod report;
 pub mod stages;
 pub mod store;

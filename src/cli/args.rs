@@ -59,6 +59,9 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Show the exact messages behind a conversation, and where every part of them came from
     Explain(ExplainArgs),
+    /// Measure what conversations are like: lengths, openings, shares, variety, repetition
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Check, print or document configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -109,6 +112,17 @@ Examples:
 
 A preview is a small run in a directory of its own beside the configured run_dir, named preview-HASH-N. The same preview
 again makes no call. A run of the same configuration with --fork runs/preview-HASH-N uses its replies.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  convogen report runs/demo                             figures, outcomes, spend, and what to look at
+  convogen report runs/demo --reference samsum.jsonl    beside human talk, with the distance
+  convogen report runs/new --reference runs/old         beside another run
+  convogen report talks.parquet --json                  any file of conversations, as one JSON object
+
+A reference is a run directory, a dataset folder, a Parquet file of conversations, or JSONL of them or of
+{\"turns\" | \"messages\" | \"conversations\" | \"dialogue\": [{\"speaker\" | \"role\" | \"from\" | \"name\",
+\"text\" | \"content\" | \"value\" | \"utterance\"}]}, or of {\"dialogue\": \"Ann: Hello\\nBo: Hi\"}.";
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -265,6 +279,20 @@ pub struct ExplainArgs {
     pub run_dir: PathBuf,
 }
 
+/// `report`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReportArgs {
+    /// The run; a dataset folder or a JSONL or Parquet file of conversations does as well
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// What to compare with; exact copies in it are left out
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The commands about configurations.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -337,6 +365,7 @@ mod tests {
           preview   Make a handful of situations and conversations and show them, before a whole run is paid
                     for
           explain   Show the exact messages behind a conversation, and where every part of them came from
+          report    Measure what conversations are like: lengths, openings, shares, variety, repetition
           config    Check, print or document configurations
           model     Fetch or find the weights of the built-in model
           init      Write configurations and prompts to start from; files that exist are left as they are
@@ -405,6 +434,8 @@ mod tests {
             "preview -c f -n 3 --set a=1 --prompts --offline --json",
             "preview",
             "explain c-0001 --run-dir d",
+            "report d",
+            "report d --reference f --json",
             "config check -c f",
             "config show -c f",
             "config schema",
@@ -424,6 +455,7 @@ mod tests {
             "explain c-0001",
             "pipeline run --set",
             "preview -n 0",
+            "report",
             "-q -v pipeline run",
         ] {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));

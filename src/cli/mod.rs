@@ -15,6 +15,7 @@ mod plan;
 mod preview;
 mod progress;
 mod publish;
+mod report;
 pub mod telemetry;
 mod wrap;
 
@@ -67,6 +68,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Plan(args) => plan::run(args, printer),
         Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),
+        Command::Report(args) => report::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

@@ -19,6 +19,7 @@ mod explain;
 mod flow;
 mod misbehaviour;
 mod preview;
+mod report;
 mod same_bytes;
 mod signals;
 mod spend;

@@ -72,7 +72,7 @@ impl NearIndex {
 }
 
 /// The Jaccard index of two sorted sets: the share of their union that is in both; 0 when both are empty.
-pub(super) fn jaccard(left: &[u64], right: &[u64]) -> f64 {
+pub(crate) fn jaccard(left: &[u64], right: &[u64]) -> f64 {
     let (mut left_rest, mut right_rest) = (left, right);
     let mut shared = 0_usize;
     while let ([l, left_tail @ ..], [r, right_tail @ ..]) = (left_rest, right_rest) {

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use index::jaccard;
 pub use normalize::{Shingling, normalize};
 
 use self::exact::ExactIndex;

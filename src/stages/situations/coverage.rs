@@ -157,6 +157,13 @@ impl Coverage {
         self.attributes.iter().filter_map(value).collect()
     }
 
+    /// Attribute, value, and the share of situations that is to have it.
+    pub fn shares(&self) -> impl Iterator<Item = (&str, &str, f64)> {
+        self.attributes.iter().flat_map(|(name, attribute)| {
+            attribute.shares.iter().map(move |(value, share)| (name.as_str(), value.as_str(), *share))
+        })
+    }
+
     /// The names of the attributes.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         self.attributes.keys().map(String::as_str)

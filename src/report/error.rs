@@ -1,0 +1,93 @@
+//! Why there is no report.
+
+use std::path::PathBuf;
+
+use crate::pipeline::error::RunError;
+use crate::record::arrow::TableError;
+use crate::store::checkpoint::CheckpointError;
+use crate::store::fs::FsError;
+use crate::store::run;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The run, its configuration or its journal.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run directory.
+    #[error(transparent)]
+    RunDir(#[from] run::RunError),
+    /// A sealed stage.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// There is nothing at the place named.
+    #[error("{path} is not there; name a run directory, a dataset folder, or a JSONL or Parquet file", path = path.display())]
+    Missing {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// A folder that is neither a run nor a dataset.
+    #[error(
+        "{path} holds neither run.json nor a data folder; name a run directory, a dataset folder, or a JSONL or Parquet file",
+        path = path.display()
+    )]
+    NotMeasurable {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A line that is no conversation.
+    #[error("{path}, line {line}: {problem}", path = path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// What is wrong and what would do.
+        problem: String,
+    },
+    /// A Parquet file that is damaged, or does not hold conversations.
+    #[error("{path}: {source}", path = path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TableError,
+    },
+    /// A file of a dataset that its manifest does not describe.
+    #[error("{path} is damaged: {problem}; fetch or compile the dataset again", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no conversation to measure.
+    #[error("{path} holds no conversation; name a file, dataset or run that does", path = path.display())]
+    Empty {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A thread that measured ended by a panic.
+    #[error("measuring ended before its end; please report this")]
+    Unfinished,
+}
+
+impl ReportError {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(error) => error.exit_code(),
+            Self::RunDir(error) => error.exit_code(),
+            Self::Checkpoint(error) => error.exit_code(),
+            Self::File(_) => 7,
+            Self::Missing { .. } | Self::NotMeasurable { .. } => 2,
+            Self::Line { .. } | Self::Empty { .. } => 3,
+            Self::Table { source: TableError::Damaged | TableError::Parquet(_), .. } | Self::Damaged { .. } => 11,
+            Self::Table { .. } => 3,
+            Self::Unfinished => 1,
+        }
+    }
+}

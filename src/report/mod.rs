@@ -1,0 +1,163 @@
+//! What conversations are like, measured: a run, a dataset or a file, beside a reference when one is given.
+//!
+//! Conversations are read one by one and never held as a whole. Figures of single conversations (lengths, shares of the
+//! floor, MTLD) are means over all of them; figures that look across conversations and move with the size of a corpus
+//! (distinct openers and n-grams, compression, self-repetition) are taken on samples of equal size on both sides. Equal
+//! input gives equal figures on every machine.
+//!
+//! # The object that `--json` prints
+//!
+//! | key | what |
+//! | --- | --- |
+//! | `version` | of this form: 1 |
+//! | `subject`, `reference` | [`Side`]: `path`, `kind`, `copies_removed`, `english`, `figures` ([`Figures`]), `gates`, `coverage`, `safety`, `judgement`; `reference` is `null` without one |
+//! | `distance` | [`Distance`]: `ks_turns`, `ks_words`, and `figures`, subject minus reference by key of the [`CATALOGUE`]; `null` without a reference |
+//! | `run` | [`RunFigures`] for a run directory, else `null` |
+//! | `hints` | [`Hint`]s: `figure`, `message`, `setting` |
+//!
+//! Every key is always there; what cannot be told is `null`.
+
+mod annotations;
+mod catalogue;
+mod cohesion;
+mod compression;
+mod coverage;
+mod dialogue;
+mod distribution;
+mod diversity;
+mod error;
+mod figures;
+mod floor;
+mod hints;
+mod hub;
+mod measure;
+#[cfg(test)]
+mod oracles;
+mod run;
+mod sample;
+mod shapes;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use annotations::{AnnotationFigures, GateFigures};
+pub use catalogue::{CATALOGUE, Entry, Form};
+pub use coverage::{Cell, CoverageFigures, ValueFill};
+pub use distribution::Distribution;
+pub use error::ReportError;
+pub use figures::Figures;
+pub use hints::Hint;
+pub use hub::{HubFigures, RoundFigures};
+pub use run::{PerConversation, RunFigures};
+pub use sample::Size;
+pub use source::Kind;
+
+use measure::Measured;
+use source::Source;
+
+/// The version of the JSON form.
+const VERSION: u32 = 1;
+
+/// What conversations are like.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of this form.
+    pub version: u32,
+    /// What was measured.
+    pub subject: Side,
+    /// What it is compared with.
+    pub reference: Option<Side>,
+    /// How far apart they are.
+    pub distance: Option<Distance>,
+    /// What only a run tells.
+    pub run: Option<RunFigures>,
+    /// What to look at.
+    pub hints: Vec<Hint>,
+}
+
+/// One corpus.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// As it was named.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// Exact copies left out: of a reference, which may repeat a conversation for each of its annotations.
+    pub copies_removed: u64,
+    /// Whether most of it is in English, or says of no other language.
+    pub english: bool,
+    /// The figures; `null` while a run has no sealed conversations.
+    pub figures: Option<Figures>,
+    /// What the gates stopped; `null` where records do not tell.
+    pub gates: Option<GateFigures>,
+    /// The coverage grid as the conversations fill it; `null` without one.
+    pub coverage: Option<CoverageFigures>,
+    /// What the screens for safety found; `null` where nothing was screened.
+    pub safety: Option<AnnotationFigures>,
+    /// What a judge said; `null` where nobody judged.
+    pub judgement: Option<AnnotationFigures>,
+}
+
+/// How far a corpus is from its reference.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Distance {
+    /// Kolmogorov-Smirnov distance of turns per conversation.
+    pub ks_turns: Option<f64>,
+    /// Kolmogorov-Smirnov distance of words per turn.
+    pub ks_words: Option<f64>,
+    /// Figures of the subject minus those of the reference, by key.
+    pub figures: BTreeMap<&'static str, f64>,
+}
+
+/// Measures what is in `path`, beside `reference` if one is given.
+pub fn report(path: &Path, reference: Option<&Path>) -> Result<Report, ReportError> {
+    let source = Source::find(path)?;
+    let against = reference.map(Source::find).transpose()?;
+    let run = (source.kind == Kind::Run).then(|| run::figures(path)).transpose()?;
+    let measured = measure::measure(&source, true)?;
+    let theirs = match &against {
+        Some(source) => Some(measure::measure(source, false)?.ok_or_else(|| empty(source))?),
+        None => None,
+    };
+    let sizes = [&measured, &theirs].into_iter().flatten().map(|measured| measured.tallies.sample.size());
+    let size = sizes.reduce(Size::least);
+    let subject = side(source, measured.as_ref(), size);
+    let reference = against.map(|source| side(source, theirs.as_ref(), size));
+    let distance = measured.as_ref().zip(theirs.as_ref()).map(|(measured, theirs)| Distance {
+        ks_turns: measured.tallies.turns_per_conversation.distance(&theirs.tallies.turns_per_conversation),
+        ks_words: measured.tallies.words_per_turn.distance(&theirs.tallies.words_per_turn),
+        figures: differences(&subject, reference.as_ref()),
+    });
+    let hints = hints::hints(&subject, distance.as_ref(), run.as_ref());
+    Ok(Report { version: VERSION, subject, reference, distance, run, hints })
+}
+
+fn empty(source: &Source) -> ReportError {
+    ReportError::Empty { path: source.path.clone() }
+}
+
+fn side(source: Source, measured: Option<&Measured>, size: Option<Size>) -> Side {
+    let tallies = measured.map(|measured| &measured.tallies);
+    let english = tallies.is_some_and(|tallies| tallies.english * 2 > tallies.turns_per_conversation.total());
+    Side {
+        path: source.path,
+        kind: source.kind,
+        copies_removed: measured.map_or(0, |measured| measured.copies),
+        english,
+        figures: measured.zip(size).map(|(measured, size)| figures::figures(measured, size)),
+        gates: tallies.and_then(|tallies| tallies.gates.figures()),
+        coverage: tallies.and_then(|tallies| tallies.coverage.figures(None)),
+        safety: tallies.and_then(|tallies| tallies.safety.figures()),
+        judgement: tallies.and_then(|tallies| tallies.judgement.figures()),
+    }
+}
+
+fn differences(subject: &Side, reference: Option<&Side>) -> BTreeMap<&'static str, f64> {
+    let both = subject.figures.as_ref().zip(reference.and_then(|side| side.figures.as_ref()));
+    let Some((own, theirs)) = both else { return BTreeMap::new() };
+    let comparable = CATALOGUE.iter().filter(|entry| entry.comparable);
+    comparable.filter_map(|entry| Some((entry.key, (entry.get)(own)? - (entry.get)(theirs)?))).collect()
+}

@@ -1,0 +1,188 @@
+//! What can be measured: a run directory, a dataset folder, a JSONL or a Parquet file of conversations.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::dialogue::Dialogue;
+use super::error::ReportError;
+use super::shapes;
+use crate::record::Conversation;
+use crate::record::parquet::Reader;
+use crate::stages::compile::Manifest;
+use crate::store::checkpoint::SealedStage;
+use crate::store::fs::{self, FsError};
+use crate::store::part;
+use crate::store::run::RunPaths;
+
+const BUFFER: usize = 1 << 18;
+
+/// What was named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A run directory: its sealed conversations.
+    Run,
+    /// A dataset folder, compiled or published.
+    Dataset,
+    /// A file of one JSON object a line.
+    Jsonl,
+    /// A Parquet file of Conversation records.
+    Parquet,
+}
+
+/// Conversations that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+}
+
+impl Source {
+    /// Finds out what `path` is.
+    pub(super) fn find(path: &Path) -> Result<Self, ReportError> {
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.is_not_found() => return Err(ReportError::Missing { path: path.to_owned() }),
+            metadata => metadata?,
+        };
+        let kind = if metadata.is_dir() { folder_kind(path)? } else { file_kind(path)? };
+        Ok(Self { path: path.to_owned(), kind })
+    }
+
+    /// Reads every conversation, in order, until `take` wants no more. `false` when there are none yet: a run whose
+    /// conversations are not sealed.
+    pub(super) fn read(&self, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
+        match self.kind {
+            Kind::Run => return read_run(&self.path, take),
+            Kind::Dataset => read_dataset(&self.path, take)?,
+            Kind::Jsonl => read_jsonl(&self.path, take)?,
+            Kind::Parquet => read_parquet(&self.path, take)?,
+        }
+        Ok(true)
+    }
+}
+
+fn folder_kind(path: &Path) -> Result<Kind, ReportError> {
+    if RunPaths::of_run(path).is_ok() {
+        Ok(Kind::Run)
+    } else if path.join("data").is_dir() {
+        Ok(Kind::Dataset)
+    } else {
+        Err(ReportError::NotMeasurable { path: path.to_owned() })
+    }
+}
+
+fn file_kind(path: &Path) -> Result<Kind, ReportError> {
+    let mut head = Vec::new();
+    let read = fs::open(path)?.take(4).read_to_end(&mut head);
+    read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })?;
+    Ok(if head == b"PAR1" { Kind::Parquet } else { Kind::Jsonl })
+}
+
+fn read_run(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
+    let Some(sealed) = SealedStage::open(&RunPaths::of_run(path)?.conversations())? else { return Ok(false) };
+    for name in parts(&sealed) {
+        for row in sealed.rows::<Conversation>(&name)? {
+            if !take(row?.into()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The JSONL files with the accepted records of a stage.
+pub(super) fn parts(sealed: &SealedStage) -> Vec<String> {
+    let names = sealed.manifest().files.iter().map(|file| file.path.as_str());
+    let is_part = |name: &&str| name.starts_with("part-") && Path::new(name).extension().is_some_and(|e| e == "jsonl");
+    names.filter(is_part).map(str::to_owned).collect()
+}
+
+/// The Parquet files below `data/`, each first compared with the manifest where there is one.
+fn read_dataset(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+    let manifest_path = path.join("manifest.json");
+    let manifest: Option<Manifest> = match fs::read(&manifest_path) {
+        Err(error) if error.is_not_found() => None,
+        bytes => {
+            let damaged = |error: serde_json::Error| damaged(&manifest_path, error.to_string());
+            Some(serde_json::from_slice(&bytes?).map_err(damaged)?)
+        }
+    };
+    for name in fs::list_files(&path.join("data"))? {
+        let file = path.join("data").join(&name);
+        if file.extension().is_none_or(|extension| extension != "parquet") {
+            continue;
+        }
+        if let Some(manifest) = &manifest {
+            compare(&file, &format!("data/{name}"), manifest)?;
+        }
+        read_parquet(&file, take)?;
+    }
+    Ok(())
+}
+
+fn compare(file: &Path, name: &str, manifest: &Manifest) -> Result<(), ReportError> {
+    let Some(entry) = manifest.files.iter().find(|entry| entry.path == name) else {
+        return Err(damaged(file, "the manifest does not list it".to_owned()));
+    };
+    let (bytes, sha256) = part::hash_file(file)?;
+    if bytes != entry.bytes || sha256 != entry.sha256 {
+        return Err(damaged(file, "it is not what the manifest says".to_owned()));
+    }
+    Ok(())
+}
+
+fn damaged(path: &Path, problem: String) -> ReportError {
+    ReportError::Damaged { path: path.to_owned(), problem }
+}
+
+fn read_parquet(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Table { path: path.to_owned(), source };
+    for batch in Reader::<Conversation>::open(fs::open(path)?).map_err(failed)? {
+        for row in batch.map_err(failed)? {
+            if !take(row.into()) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One conversation a line. The first line decides whether they are records of convogen or of another shape.
+fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+    let mut reader = BufReader::with_capacity(BUFFER, fs::open(path)?);
+    let (mut line, mut bytes) = (0, Vec::new());
+    let mut own = None;
+    loop {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes);
+        if read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })? == 0 {
+            return Ok(());
+        }
+        line += 1;
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        let own = *own.get_or_insert_with(|| serde_json::from_slice::<Conversation>(text).is_ok());
+        let dialogue = if own { record(text) } else { other(text) };
+        let dialogue = dialogue.map_err(|problem| ReportError::Line { path: path.to_owned(), line, problem })?;
+        if !take(dialogue) {
+            return Ok(());
+        }
+    }
+}
+
+fn record(text: &[u8]) -> Result<Dialogue, String> {
+    serde_json::from_slice::<Conversation>(text).map(Dialogue::from).map_err(|error| error.to_string())
+}
+
+fn other(text: &[u8]) -> Result<Dialogue, String> {
+    if text.starts_with(b"[") {
+        return Err("it begins a JSON array; write one object a line, as `jq -c '.[]'` does".to_owned());
+    }
+    let value: Value = serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    shapes::dialogue(&value)
+}
