@@ -11,46 +11,69 @@ use std::sync::OnceLock;
 
 /// Organisations. Words that also name people (`manufacturer`, `provider`, `supplier`, `publisher`) are left out.
 static ORGANISATIONS: List = List::new(
-    "agency airline association bank brand brewery business charity college company cooperative corporation council enterprise firm \
-     foundation government hospital institute institution library ministry museum ngo nonprofit non-profit organisation \
-     organization restaurant school startup start-up university unternehmen firma behörde empresa azienda entreprise",
+    "academy agency airline association authority bakery bank bookshop bookstore brand brewery brigade business café chain charity \
+     church clinic club college commission company conglomerate consortium cooperative corporation council court department \
+     embassy enterprise factory federation festival firm foundation franchise gallery gmbh government guild hospital hotel institute \
+     institution label laboratory league library magazine ministry monastery museum network newspaper ngo nonprofit non-profit \
+     office orchestra organisation organization orphanage parliament parish pharmacy pub publication restaurant school \
+     shop society startup start-up station store studio supermarket syndicate tank theater theatre union university zoo unternehmen firma \
+     behörde verein verband stiftung gesellschaft genossenschaft schule empresa asociación cooperativa fundación organización \
+     azienda associazione fondazione entreprise fondation coopérative associação fundação",
 );
 
 /// Several people at once: no single voice.
 static SEVERAL: List = List::new(
-    "alliance coalition collective committee community couple crew duo family gang group pair squad team trio gruppe grupo \
-     groupe gruppo students parents people residents fans users members teachers employees citizens volunteers siblings",
+    "alliance audience band board brothers choir coalition collective colleagues committee community cousins couple crew crowd duo \
+     ensemble family flatmates friends gang group household jury neighbors neighbours pair panel partners quartet roommates \
+     sisters squad staff team tribe trio troupe twins gruppe familie ehepaar paar mannschaft grupo familia pareja groupe famille \
+     gruppo famiglia coppia família casal students parents people residents fans users members teachers employees citizens \
+     volunteers siblings children kids women men girls boys nurses wives husbands",
 );
 
-/// Animals that do not name a sports team too, and things.
+/// Animals, and things: machines, buildings, works.
 static ANIMALS_AND_THINGS: List = List::new(
-    "ai algorithm app bee camel cat chatbot chicken computer cow dog donkey elephant giraffe goat goldfish hamster horse \
-     kitten monkey parrot platform pony puppy rabbit robot smartphone software squirrel tortoise tree turtle website",
+    "ai algorithm app badger bat bear beaver bee butterfly camel cat chicken chimpanzee cow crab crocodile crow deer dinosaur dog \
+     dolphin donkey dragon duck elephant fish fox frog giraffe goat goldfish goose gorilla hamster hedgehog hen horse kangaroo \
+     kitten koala lamb lion lizard llama lobster mermaid mole monkey moose mouse octopus ostrich otter owl panda parrot peacock \
+     penguin pig pigeon pony puppy rabbit raccoon rat raven rooster seagull seahorse seal shark sheep snail snake spider squirrel \
+     swan tiger toad tortoise turtle unicorn whale wolf zebra hund katze pferd vogel perro gato caballo chien chat cheval cane \
+     gatto cavallo cachorro cavalo bicycle bike boat book bridge building bus car castle chatbot clock computer device documentary \
+     engine film forest game house island lighthouse machine mountain movie novel oak painting planet platform podcast poem \
+     program puppet river robot satellite ship smartphone software song spaceship statue system tool tower toy train tram tree \
+     truck village volcano website",
 );
 
 /// Words that can't stand before the head of a noun phrase.
 static PHRASE_ENDS: List = List::new(
     "that which who whose whom with without in from for at on of to by as and or is are was has near under like being trying \
      wanting needing seeking looking providing offering specializing specialising developing producing selling working \
-     aiming dedicated committed founded located living embarking the a an his her their its das die der von mit für que \
-     qui che de di",
+     aiming dedicated committed founded located living embarking the a an his her their its das die der von mit für zur zum \
+     im que qui che de di about after during representing facing studying preparing searching touring using hoping \
+     struggling serving hosting competing helping supporting running held led run based owned called known designed used \
+     made built left guarding going having doing meeting playing training travelling traveling specialised specialized",
 );
 
 /// What may follow several people: `a group of hikers`, `a couple who`.
 static AFTER_SEVERAL: List = List::new(
     "that which who whose with in from for at on of is are trying seeking looking working living embarking dedicated \
-     committed von mit de di que qui che",
+     committed von mit de di que qui che das die der without facing preparing searching touring hoping struggling \
+     competing running planning playing training travelling traveling sharing meeting going",
 );
 
 /// What may follow an organisation. Not `who`, which means a person, nor `of`, `at` and `on`, which are parts of names:
 /// `a University of Wisconsin administrator`, `a Council on Global Affairs employee`.
 static AFTER_ORGANISATION: List = List::new(
     "that which with in from for is has trying wanting needing seeking looking providing offering specializing \
-     specialising developing producing selling working aiming dedicated committed founded located das die que qui che",
+     specialising developing producing selling working aiming dedicated committed founded located das die que qui che zur zum im mit representing \
+     facing studying preparing searching touring hoping struggling serving hosting competing helping supporting held led run \
+     based owned called specialised specialized",
 );
 
 /// What may follow an animal or a thing. No `developing`: `a software developing student`.
-static AFTER_THING: List = List::new("that which who with in on from is being living");
+static AFTER_THING: List = List::new(
+    "that which who with without in on from at for about of is being living looking das der die mit que qui che designed used \
+     made built left guarding",
+);
 
 /// What a dangling reference points at.
 static TEXTS: List = List::new(
@@ -59,7 +82,48 @@ static TEXTS: List = List::new(
 );
 
 /// Who a dangling reference speaks of.
-static AUTHORS: List = List::new("author writer poster commenter speaker narrator reader user person");
+static AUTHORS: List = List::new(
+    "author character commenter individual man narrator person poster protagonist reader someone speaker student user woman \
+     writer",
+);
+
+/// Between a person and a text that is not there: `the speaker | in the dialogue`.
+static POINTERS: List = List::new("in from of mentioned described depicted discussed portrayed quoted referenced");
+
+/// Before a text that is not there, or behind it.
+static SHOWN: List = List::new("this above below given provided preceding previous following");
+
+/// Starts of a question.
+static INTERROGATIVES: List = List::new(
+    "what how why when where which who whose whom can could should would will do does did is are was were has have was wie \
+     warum wo wann welche",
+);
+
+/// Starts of an instruction, if an article or `me` follows.
+static COMMANDS: List = List::new(
+    "write describe provide generate create list explain summarize summarise translate imagine give tell answer consider \
+     identify rewrite complete choose read suppose compose",
+);
+
+/// What stands where there is no description.
+const NOTHING: &[&str] = &[
+    "not applicable",
+    "n/a",
+    "not available",
+    "not specified",
+    "unspecified",
+    "unknown",
+    "to be determined",
+    "no information",
+    "no persona",
+    "no description",
+    "no data",
+    "no details",
+    "no text",
+    "no context",
+    "none",
+    "nothing",
+];
 
 /// Starts of a comment rather than of a description.
 const COMMENT_STARTS: &[&str] = &[
@@ -73,7 +137,6 @@ const COMMENT_STARTS: &[&str] = &[
     "there are ",
     "thank you",
     "thanks for ",
-    "please ",
     "you should ",
     "you can ",
     "you could ",
@@ -83,6 +146,42 @@ const COMMENT_STARTS: &[&str] = &[
     "we have ",
     "we need ",
     "how to ",
+    "it depends ",
+    "if you ",
+    "you are right",
+    "you're ",
+    "i agree ",
+    "i disagree ",
+    "great post",
+    "great article",
+    "great question",
+    "nice post",
+    "good point",
+    "well said",
+    "lol ",
+    "haha",
+    "wow",
+    "same here",
+];
+
+/// Starts of what a model says that was asked for a description.
+const INSTRUCTION_STARTS: &[&str] = &[
+    "please ",
+    "here is ",
+    "here's ",
+    "here are ",
+    "based on the ",
+    "the following ",
+    "sorry",
+    "i'm sorry",
+    "i’m sorry",
+    "i am sorry",
+    "i cannot ",
+    "i can't ",
+    "as an ai ",
+    "as a language model",
+    "unable to ",
+    "insert ",
 ];
 
 /// A list of words that is looked up once for every row.
@@ -104,15 +203,16 @@ impl List {
 /// What speaks against `folded` (see [`fold`](super::sample::fold)) being a person, if anything does.
 pub(super) fn objection(folded: &str) -> Option<String> {
     let words = Words(folded.split(' ').take(24).collect());
-    if words.first_person() {
-        return None;
-    }
+    let starts = |list: &[&str]| list.iter().any(|start| folded.starts_with(start));
     let what = match () {
         () if !folded.chars().any(char::is_alphabetic) => "no words",
+        () if words.says_nothing(folded) => "no description",
         () if words.has_link() => "a link",
         () if words.dangles() => "refers to a text that is not there",
         () if words.asks(folded) => "a question",
-        () if comments(folded) => "a comment",
+        () if words.commands() || starts(INSTRUCTION_STARTS) => "an instruction",
+        () if starts(COMMENT_STARTS) => "a comment",
+        () if words.first_person() => return None,
         () => return words.head().or_else(|| chinese(folded)),
     };
     Some(what.to_owned())
@@ -143,23 +243,46 @@ impl Words<'_> {
         self.0.first().is_some_and(|word| word.starts_with("http://") || word.starts_with("https://"))
     }
 
-    /// `the author of this comment`, `the person who wrote the above text`, `a parishioner mentioned in the text`.
+    fn says_nothing(&self, folded: &str) -> bool {
+        let text = folded.trim_end_matches(|c: char| !c.is_alphanumeric());
+        NOTHING.iter().any(|nothing| text == *nothing || self.0.len() <= 4 && text.starts_with(nothing))
+    }
+
+    /// `he is also ...`, `the author of this comment`, `the person who wrote the above text`, `the above-mentioned man`.
     fn dangles(&self) -> bool {
-        let by_name = self.at(0) == "the" && AUTHORS.has(self.at(1));
-        self.0.iter().enumerate().any(|(index, word)| {
-            let points = TEXTS.has(bare(word)) && index >= 3;
-            let (one, two) = (self.at(index.saturating_sub(1)), self.at(index.saturating_sub(2)));
-            let shown = matches!(one, "this" | "above" | "given" | "provided" | "preceding");
-            let mentioned = two == "in"
-                && one == "the"
-                && matches!(self.at(index.saturating_sub(3)), "mentioned" | "described" | "quoted" | "referenced");
-            let whole = two == "of" && one == "the" && index == 4 && self.0.len() == 5;
-            points && (mentioned || by_name && (shown || whole))
-        })
+        let someone = matches!(self.at(0), "the" | "a" | "an") && AUTHORS.has(self.at(1));
+        let pointed = someone && POINTERS.has(self.at(2));
+        let at_text = |(index, word): (usize, &&str)| {
+            TEXTS.has(bare(word)) && index >= 3 && {
+                let before = self.at(index - 1);
+                let mentioned = self.0.iter().take(index).skip(2).any(|word| is_mention(bare(word)));
+                let ends = index + 1 == self.0.len() || SHOWN.has(self.at(index + 1));
+                someone && self.at(0) == "the" && SHOWN.has(before)
+                    || ends && (pointed || mentioned && (before == "the" || SHOWN.has(before)))
+            }
+        };
+        self.continues() || self.0.iter().enumerate().any(at_text)
+    }
+
+    /// Goes on about someone who was spoken of before. `She is a nurse` says enough by itself.
+    fn continues(&self) -> bool {
+        let told = matches!(self.at(1), "is" | "was") && is_article(self.at(2));
+        match self.at(0) {
+            "he" | "she" => !told,
+            "they" | "his" | "their" => true,
+            "her" => self.at(1) != "majesty's",
+            "the" => matches!(self.at(1), "above-mentioned" | "aforementioned" | "abovementioned" | "said" | "latter"),
+            _ => false,
+        }
     }
 
     fn asks(&self, folded: &str) -> bool {
-        folded.ends_with(['?', '？']) && self.0.len() >= 3 && !is_article(self.at(0))
+        let open = INTERROGATIVES.has(self.at(0)) || !self.first_person();
+        folded.ends_with(['?', '？']) && self.0.len() >= 3 && !is_article(self.at(0)) && open
+    }
+
+    fn commands(&self) -> bool {
+        COMMANDS.has(self.at(0)) && (is_article(self.at(1)) || matches!(self.at(1), "me" | "your" | "in"))
     }
 
     /// The head of the first noun phrase, if it is no person.
@@ -172,8 +295,27 @@ impl Words<'_> {
             (&ORGANISATIONS, &AFTER_ORGANISATION, "an organisation"),
             (&ANIMALS_AND_THINGS, &AFTER_THING, "an animal or a thing"),
         ];
-        let fits = |heads: &List, after: &List| heads.has(head) && (follows.is_empty() || after.has(follows));
+        // `the council of a town`; not `a University of Wisconsin administrator`.
+        let owned = follows == "of" && (is_article(self.at(end + 1)) || SEVERAL.has(head));
+        let stands = |after: &List| follows.is_empty() || after.has(follows) || owned;
+        let fits = |heads: &List, after: &List| heads.has(head) && stands(after);
+        if head == "assistant" && matches!(self.at(end.saturating_sub(2)), "ai" | "digital" | "virtual" | "voice") {
+            return Some("an animal or a thing (`assistant`)".to_owned());
+        }
+        if self.counts(head, follows) {
+            return Some(format!("several people (`{head}`)"));
+        }
         lists.iter().find(|(heads, after, _)| fits(heads, after)).map(|(_, _, what)| format!("{what} (`{head}`)"))
+    }
+
+    /// `two neighbours`, `twin sisters`, `painters who`: more than one, and no article that belongs to a later noun.
+    fn counts(&self, head: &str, follows: &str) -> bool {
+        let number =
+            matches!(self.at(0), "two" | "three" | "four" | "five" | "several" | "many" | "some" | "twin" | "both");
+        let plural =
+            ["ers", "ors", "ists", "ents", "ants", "ians", "women", "men"].iter().any(|end| head.ends_with(end));
+        let many = plural && !is_article(self.at(0)) && AFTER_SEVERAL.has(follows) && follows != "is";
+        number && head.ends_with('s') || many
     }
 
     /// Whether the phrase is over before the word at `index`. After a comma it may go on, as in `a school, library and
@@ -185,8 +327,8 @@ impl Words<'_> {
     }
 }
 
-fn comments(folded: &str) -> bool {
-    COMMENT_STARTS.iter().any(|start| folded.starts_with(start))
+fn is_mention(word: &str) -> bool {
+    matches!(word, "mentioned" | "described" | "quoted" | "referenced" | "depicted" | "discussed" | "portrayed")
 }
 
 /// Chinese has no articles and no spaces: the classifier in front or the noun at the end tells.
@@ -194,8 +336,11 @@ fn chinese(folded: &str) -> Option<String> {
     let text = folded.trim_matches(|c: char| !c.is_alphanumeric());
     let company =
         text.starts_with("一家") && ["公司", "机构", "企业", "組織", "组织"].iter().any(|end| text.ends_with(end));
-    let several = ["一群", "一对", "一對"].iter().any(|start| text.starts_with(start));
+    let starts = |signs: &[&str]| signs.iter().any(|start| text.starts_with(start));
+    let several = starts(&["一群", "一对", "一對", "一家人", "两位", "几位"]);
+    let thing = starts(&["一只", "一条", "一头", "一匹", "一台", "一辆", "一座", "一款"]);
     match () {
+        () if thing => Some("an animal or a thing".to_owned()),
         () if company => Some("an organisation".to_owned()),
         () if several => Some("several people".to_owned()),
         () => None,

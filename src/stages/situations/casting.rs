@@ -15,6 +15,9 @@ mod domains;
 mod roles;
 mod rotation;
 
+#[cfg(test)]
+pub(super) use domains::of_text as domain_of_text;
+
 use std::collections::BTreeMap;
 
 use crate::config::{CastingMode, GroupSize};

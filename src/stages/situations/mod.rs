@@ -10,6 +10,8 @@ pub mod coverage;
 mod draft;
 pub mod hub;
 pub mod import;
+#[cfg(test)]
+mod labelled;
 pub mod names;
 mod round;
 pub mod seeds;

@@ -195,4 +195,6 @@ impl Taken {
 }
 
 #[cfg(test)]
+pub(super) mod seen;
+#[cfg(test)]
 mod tests;

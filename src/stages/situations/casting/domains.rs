@@ -12,52 +12,60 @@ use std::sync::OnceLock;
 const LEXICON: &[(&str, &str)] = &[
     (
         "health",
-        "doctor nurse* physician* medic medical medicine surgeon* dentist* dental pharmac* therap* patient* hospital* \
+        "physiotherap* optician* orthodont* paediatric* infirmi* enfermer* médic* \
+      doctor nurse* physician* medic medical medicine surgeon* dentist* dental pharmac* therap* patient* hospital* \
       clinic* health* healthcare psycholog* psychiatr* caregiver* midwife paramedic* oncolog* cardiolog* pediatric* \
       epidemiolog* nutrition* dietit* wellness disease* disorder* cancer diabetes surgery illness autism disability \
       veterinary radiolog* neurosurg* hypertension yoga | krankensch pfleger ärzt arzt apothek gesundheit hebamme \
-      医生 护士 医院 患者 医疗 健康 心理 药",
+      医生 护士 医院 患者 医疗 健康 心理 药 pfleg medizin krankenhaus медсестр врач 의사 طبيب مستشفى 병원",
     ),
     (
         "education",
-        "teacher* professor* student* school* educat* tutor* lecturer* principal* curricul* college* universit* \
+        "maestr* profesor* leraar öğretmen* instituteur \
+      teacher* professor* student* school* educat* tutor* lecturer* principal* curricul* college* universit* \
       campus pupil* classroom* academic* academia librarian* librar* pedagog* kindergarten freshman sophomore \
-      undergraduate* phd graduate* | lehrer schüler student dozent erzieher 老师 教师 教授 学生 大学 学校 教育 校长",
+      undergraduate* phd graduate* | lehrer schüler student dozent erzieher 老师 教师 教授 学生 大学 学校 教育 校长 учител студент 선생 학생 先生 معلم",
     ),
     (
         "law",
-        "lawyer* attorney* judge* legal law paralegal* court* courtroom litigat* prosecutor* justice crim* police detective* \
+        "abogad* avvocat* avocat* bailiff* notar* warden* \
+      lawyer* attorney* judge* legal law paralegal* court* courtroom litigat* prosecutor* justice crim* police detective* \
       prison* solicitor* barrister* forensic* investigator* sheriff divorce patent inmate probation | anwalt anwält richter \
-      polizist jurist 律师 法官 警察 法律",
+      polizist jurist 律师 法官 警察 法律 адвокат",
     ),
     (
         "farming",
-        "farm* agricult* crop* rancher* dairy livestock cattle harvest* orchard* grower* vineyard* tractor soil \
-      irrigation beekeep* gardener* gardening horticult* | bauer bäuerin landwirt gärtner winzer 农民 农业 种植 农村",
+        "goat* herder* shepherd* sheep olive* granjer* honey \
+      farm* agricult* crop* rancher* dairy livestock cattle harvest* orchard* grower* vineyard* tractor soil \
+      irrigation beekeep* gardener* gardening horticult* | bauer bäuerin landwirt gärtner winzer 农民 农业 种植 农村 garten",
     ),
     (
         "arts",
-        "artist* painter* sculptor* art arts gallery designer* design fashion photograph* dancer* dance* ballet* theater \
+        "puppet* juggl* acrobat* clown* costume* acteur* teatro théâtre \
+      artist* painter* sculptor* art arts gallery designer* design fashion photograph* dancer* dance* ballet* theater \
       theatre* actor actress actors playwright* choreograph* curator* museum* illustrat* architect architects architecture \
       muralist* cosplay* craftsmanship aesthetic* stylist* makeup | künstler maler schauspiel tänzer fotograf \
       艺术 画家 演员 设计师 舞蹈 摄影",
     ),
     (
         "music",
-        "music* singer* songwriter* guitarist* pianist* violin* drummer* composer* conductor orchestra* band bands choir* \
+        "accordion* fado kora flut* organist* samba tenor soprano tuner lute trumpet* \
+      music* singer* songwriter* guitarist* pianist* violin* drummer* composer* conductor orchestra* band bands choir* \
       concert* album* dj hip-hop jazz opera k-pop rapper* rap rock vinyl melod* cellist* | musik sänger komponist \
       音乐 歌手 乐队 钢琴",
     ),
     (
         "sport",
-        "sport* athlet* coach* football* soccer basketball baseball hockey tennis cricket* rugby runner* marathon* swimmer* \
+        "goalkeeper* midfielder* striker* judo karate archer* fencer* rower* capoeira fútbol futebol \
+      sport* athlet* coach* football* soccer basketball baseball hockey tennis cricket* rugby runner* marathon* swimmer* \
       cyclist* cycling boxer* boxing golf* gym fitness olymp* referee* player players team teammate* skat* skier* skiing \
       wrestl* gymnast* league championship* racing swim* surf* polo climber* mountaineer* volleyball | fußball sportler trainer \
       turner 体育 足球 篮球 运动员 教练 球迷",
     ),
     (
         "science",
-        "scien* researcher* physic* chemist* biolog* astronom* geolog* laborator* lab neurosci* genetic* mathemat* \
+        "seismolog* starship \
+      scien* researcher* physic* chemist* biolog* astronom* geolog* laborator* lab neurosci* genetic* mathemat* \
       statistic* quantum astrophys* microbiolog* biochem* experiment* botanist* zoolog* math theorem* nanotech* \
       astronaut* space | wissenschaft forscher physiker chemiker biologe 科学 研究员 物理 化学 数学 统计",
     ),
@@ -70,16 +78,18 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "business",
-        "business* entrepreneur* startup* ceo manager* executive* company corporate marketing market* sales* retail* \
+        "cashier* salesman saleswoman saleswom* clerk* vendor* kiosk \
+      business* entrepreneur* startup* ceo manager* executive* company corporate marketing market* sales* retail* \
       consultant* owner* shop* store* brand* commerce customer* client* supply logistic* hr recruit* e-commerce advertis* \
       trade merchant* wholesale* estate realtor* founder* | unternehmer kaufmann kauffrau händler verkäuf \
       企业 老板 商人 经理 创业 销售",
     ),
     (
         "food",
-        "chef* cook* baker* bakery restaurant* food* culinary barista* bartender* brewer* brewing wine* coffee cuisine* vegan \
+        "lemonade sushi noodle* cheese* spice* boulang* cociner* camarer* pub cafe café \
+      chef* cook* baker* bakery restaurant* food* culinary barista* bartender* brewer* brewing wine* coffee cuisine* vegan \
       vegetarian recipe* sommelier* butcher* waiter waitress pastry chocolat* dessert* tea beer foodie* kitchen | koch köchin \
-      bäcker kellner 厨师 美食 餐厅 烹饪",
+      bäcker kellner 厨师 美食 餐厅 烹饪 wirtin kneipe повар",
     ),
     (
         "religion",
@@ -89,27 +99,29 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "politics",
-        "politic* mayor* senator* congress* governor* diplomat* policy policymaker* activist* activism government* election* \
+        "councillor* councilor* candidate* mayoral \
+      politic* mayor* senator* congress* governor* diplomat* policy policymaker* activist* activism government* election* \
       campaign* voter* council* parliament* democra* republican* conservative* liberal* lobbyist* minister* ambassador* \
       advocate* advocacy legislat* immigration union | politiker bürgermeister 政治 政府 官员 外交 市长",
     ),
     (
         "military",
-        "military army soldier* wwii veterans navy marine* sergeant* colonel* pilot war wars combat captain* \
+        "military army soldier* wwii veterans navy marine* sergeant* colonel* knight* centurion* war wars combat captain* \
       defense troop* sniper* militia* cadet* | soldat 军人 士兵 军队 退伍",
     ),
     (
         "family",
         "mother* father* mom mum dad parent* grandmother* grandfather* grandma grandpa grandparent* wife husband son sons \
       daughter* child children baby babies toddler* family families sister* brother* sibling* newlywed* housewife \
-      homemaker* stay-at-home married marriage wedding* nanny babysit* aunt uncle cousin* niece nephew retire* widow* | \
+      homemaker* stay-at-home married marriage wedding* nanny babysit* aunt uncle cousin* niece nephew widow* | \
       mutter vater eltern großmutter großvater 妈妈 爸爸 母亲 父亲 家庭 孩子 退休",
     ),
     (
         "travel",
-        "travel* touris* hotel* flight* airline* airport* hik* backpack* expat* guide guides sailor* sailing cruise* \
+        "pilot* ferry ferryman tram* lorry lorries truck* porter* courier* postman postwoman mail dispatcher* traffic motorista* navigator* steward* attendant* taxista* chauffeur* tram \
+      travel* touris* hotel* flight* airline* airport* hik* backpack* expat* guide guides sailor* sailing cruise* \
       adventur* explorer* nomad* hostel* vacation* train trains railway* bus taxi driver* cab commut* | reise fahrer \
-      旅行 旅游 导游 司机",
+      旅行 旅游 导游 司机 lokführer zug водител",
     ),
     (
         "media",
@@ -119,10 +131,11 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "trades",
-        "carpenter* plumber* electrician* mechanic* welder* mason* tailor* seamstress* craft* woodwork* knit* sew* quilt* \
+        "locksmith* clockmaker* watchmaker* roofer* weav* glazier* upholster* cobbler* shoemaker* costur* electricista* foreman crane forklift sweeper* luthier* maker* sauna kite \
+      carpenter* plumber* electrician* mechanic* welder* mason* tailor* seamstress* craft* woodwork* knit* sew* quilt* \
       pottery blacksmith* jewel* hairdress* barber* cleaner* janitor* construction builder* repair* handyman \
       contractor* technician* restorer* diy factory renovation* | schreiner tischler elektriker handwerk mechaniker friseur \
-      工人 木匠 维修 手工",
+      工人 木匠 维修 手工 schreiner слесар чинит",
     ),
     (
         "engineering",
@@ -132,7 +145,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "history",
-        "histor* archaeolog* archiv* genealog* antique* medieval heritage ancient anthropolog* victorian folklor* \
+        "biograph* \
+      histor* archaeolog* archiv* genealog* antique* medieval heritage ancient anthropolog* victorian folklor* \
       | historiker archäolog archivar 历史 歷史 考古 文物",
     ),
     (
@@ -143,24 +157,28 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "games",
-        "game* gaming gamer* esport* chess puzzle* poker board-game* rpg lego minecraft toy toys collector* collectible* \
+        "crossword* \
+      game* gaming gamer* esport* chess puzzle* poker board-game* rpg lego minecraft toy toys collector* collectible* \
       gambl* hobbyist* magician* | spieler 游戏 电竞 玩家 棋",
     ),
     (
         "finance",
-        "financ* bank* accountant* accounting invest* econom* tax* insurance trader* stock* wealth budget* mortgage* audit* \
-      fund funds actuar* bookkeep* crypto* bitcoin loan* | buchhalter finanz 金融 银行 会计 投资 经济 股票 财政",
+        "debt* pension* \
+      financ* bank* accountant* accounting invest* econom* tax* insurance trader* stock* wealth budget* mortgage* audit* \
+      fund funds actuar* bookkeep* crypto* bitcoin loan* | buchhalter finanz 金融 银行 会计 投资 经济 股票 财政 銀行",
     ),
     (
         "animals",
-        "animal* dog dogs cat cats pet pets veterinarian* horse* equestrian* bird birds birdwatch* zoo zookeeper* aquarium* \
+        "pescator* pescador* pêcheur* \
+      animal* dog dogs cat cats pet pets veterinarian* horse* equestrian* bird birds birdwatch* zoo zookeeper* aquarium* \
       breeder* rescue puppy kitten fish fishing fisher* bee bees reptile* insect* entomolog* | tierarzt tierärzt 动物 宠物 兽医",
     ),
     (
         "language",
-        "linguist* translator* interpreter* language* poet* poetry novel* novelist* writer* author* literature literary \
+        "biographer* \
+      linguist* translator* interpreter* language* poet* poetry novel* novelist* writer* author* literature literary \
       book* reader publisher* copywriter* bilingual english writing storytell* screenwriter* lexicograph* bookstore* | \
-      schriftsteller autor dichter übersetz 作家 诗人 文学 翻译 小说 语言",
+      schriftsteller autor dichter übersetz 作家 诗人 文学 翻译 小说 语言 書店",
     ),
     (
         "community",
@@ -237,7 +255,7 @@ const ADJACENT: &[(&str, &str)] = &[
 ];
 
 /// The domain of a description, from its words.
-pub(super) fn of_text(text: &str) -> Option<&'static str> {
+pub(in crate::stages::situations) fn of_text(text: &str) -> Option<&'static str> {
     let folded = text.to_lowercase();
     let mut votes = [Vote::default(); LEXICON.len()];
     let mut weight = 2;
@@ -251,7 +269,7 @@ pub(super) fn of_text(text: &str) -> Option<&'static str> {
             vote.add(weight, at);
         }
     }
-    if !folded.is_ascii() || folded.starts_with("ein ") || folded.starts_with("eine ") {
+    if !folded.is_ascii() || reads_german(&folded) {
         for (stem, domain) in &lexicon().anywhere {
             if let (Some(at), Some(vote)) = (folded.find(stem), votes.get_mut(*domain)) {
                 vote.add(2, at);
@@ -260,6 +278,12 @@ pub(super) fn of_text(text: &str) -> Option<&'static str> {
     }
     let best = votes.iter().enumerate().filter(|(_, vote)| vote.weight > 0).min_by_key(|(_, vote)| vote.rank());
     best.and_then(|(domain, _)| LEXICON.get(domain)).map(|(name, _)| *name)
+}
+
+/// Whether plain letters may be German: its articles, as words of their own.
+fn reads_german(folded: &str) -> bool {
+    let starts = ["ein ", "eine ", "ich bin ", "der "].iter().any(|start| folded.starts_with(start));
+    starts || [" der ", " einer ", " eine ", " und ", " auf "].iter().any(|word| folded.contains(word))
 }
 
 /// The domains next to `domain`; none for one that the lexicon does not know.

@@ -14,6 +14,11 @@ const OTHERS: &[&str] = &[
 /// Endings of nouns for what people do, to tell `Gamer, a ...` from a name that is in no list.
 const DOING: &[&str] =
     &["er", "or", "ist", "ian", "ant", "ent", "ive", "ed", "ing", "al", "ic", "man", "ful", "ous", "ary"];
+/// What stands before a name, in the languages that personas come in.
+const NAMED: &[&str] =
+    &["named", "called", "namens", "genannt", "llamado", "llamada", "nommé", "nommée", "chamado", "chamada"];
+/// Before a name and no part of it: `Old Henrik, a ...`.
+const EPITHETS: &[&str] = &["Old", "Young", "Little", "Big", "Uncle", "Aunt", "Grandma", "Grandpa"];
 /// Most words of a name.
 const MAX_WORDS: usize = 4;
 
@@ -76,17 +81,20 @@ fn introduced(words: &[&str]) -> Option<String> {
 fn named(words: &[&str]) -> Option<String> {
     let lower = |word: &&&str| word.to_lowercase();
     let mut before = words.iter().take_while(|word| !OTHERS.contains(&lower(word).as_str()));
-    let at = before.position(|word| matches!(lower(&word).as_str(), "named" | "called"))?;
+    let at = before.position(|word| NAMED.contains(&lower(&word).as_str()))?;
     sound(run(words, at + 1).0)
 }
 
 /// `Maria, a nurse`, `Laura Sonn, a former teacher`, `Charlie is a young writer`.
 fn at_start(words: &[&str]) -> Option<String> {
-    let (name, end) = run(words, 0);
+    let start = usize::from(words.first().is_some_and(|word| EPITHETS.contains(word)));
+    let (name, end) = run(words, start);
     let comma = words.get(end.checked_sub(1)?).is_some_and(|word| word.ends_with(','));
     let next = |index: usize| words.get(end + index).map_or(String::new(), |word| word.to_lowercase());
     let article = |word: &str| matches!(word, "a" | "an" | "the");
-    let described = comma && article(&next(0)) || next(0) == "is" && article(&next(1));
+    let aged = next(0).starts_with(|c: char| c.is_ascii_digit());
+    let described =
+        comma && (article(&next(0)) || aged && lists::bearer(&name).is_some()) || next(0) == "is" && article(&next(1));
     let known = lists::bearer(super::similar::first(&name)).is_some();
     // A comma after a known name is enough: `Yakov Plyassunov, Russian nutritionist`.
     let told = described || comma && known && name.contains(' ');

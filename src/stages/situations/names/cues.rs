@@ -22,13 +22,14 @@ const FEMALE: &str = "woman girl lady female mother mom mum mommy grandmother gr
     saleswoman sportswoman spokeswoman fisherwoman housewife nun queen princess duchess heiress bride schoolgirl girlfriend \
     ballerina seamstress godmother stepmother stepsister alumna governess empress lesbian matriarch frau mutter schwester \
     krankenschwester tochter oma tante mujer madre chica abuela hermana señora femme mère fille soeur donna ragazza nonna \
-    sorella mulher mãe menina avó женщина девушка мать бабушка";
+    sorella mulher mãe menina avó kadın kız vrouw moeder женщина девушка мать бабушка";
 
 const MALE: &str = "man boy gentleman guy male father dad daddy grandfather grandpa husband widower son grandson brother uncle \
     nephew businessman chairman congressman policeman salesman sportsman spokesman fisherman fireman craftsman monk king prince \
     duke groom schoolboy boyfriend godfather stepfather stepbrother alumnus lad imam bachelor patriarch mann vater bruder sohn \
     opa onkel hombre padre chico abuelo hermano señor homme père garçon frère uomo ragazzo nonno fratello homem pai menino avô \
-    мужчина парень отец дедушка";
+    postman milkman doorman cameraman frontman handyman adam erkek \
+    vader мужчина парень отец дедушка";
 
 /// Where the first phrase ends: what follows speaks of others too.
 const PHRASE_ENDS: &str = "who whose whom that which of with from in at for on to by and or but as is was has near der die das que \
@@ -46,94 +47,169 @@ const ORIGINS: &[(&str, &str, &str)] = &[
         "american british english scottish welsh irish australian canadian kiwi texan californian jamaican",
         "america usa us uk britain england scotland wales ireland australia canada london york chicago boston texas california \
          florida ohio seattle detroit nashville iowa colorado manchester liverpool sydney melbourne toronto dublin zealand \
-         jamaica kansas michigan illinois georgia alabama virginia oregon",
+         jamaica kansas michigan illinois georgia alabama virginia oregon minnesota montana nebraska nevada ohio oklahoma \
+         pennsylvania tennessee utah vermont wisconsin wyoming arizona arkansas delaware hawaii idaho indiana kentucky \
+         louisiana maine maryland massachusetts mississippi missouri carolina dakota glasgow edinburgh cardiff belfast \
+         birmingham leeds bristol oxford cambridge wellington auckland brisbane perth vancouver montreal philadelphia \
+         atlanta denver houston dallas miami phoenix cornwall yorkshire",
     ),
     (
         "spanish",
         "spanish mexican argentine argentinian colombian chilean peruvian venezuelan cuban latina latino hispanic filipino \
          filipina bolivian ecuadorian guatemalan dominican uruguayan honduran salvadoran",
         "spain mexico argentina colombia chile peru venezuela cuba bolivia ecuador guatemala uruguay paraguay honduras nicaragua \
-         panama philippines madrid barcelona bogotá lima manila rica salvador",
+         panama philippines madrid barcelona bogotá lima manila rica oaxaca seville \
+         sevilla valencia granada aires montevideo santiago quito caracas havana guadalajara monterrey medellín cusco \
+         andalusia galicia catalonia",
     ),
     (
         "portuguese",
         "portuguese brazilian angolan mozambican",
-        "portugal brazil brasil angola mozambique lisbon porto paulo",
+        "portugal brazil brasil angola mozambique lisbon porto paulo \
+         bahia recife brasília janeiro luanda maputo",
     ),
-    ("french", "french belgian québécois haitian", "france belgium paris lyon marseille quebec québec haiti brussels"),
+    (
+        "french",
+        "french belgian québécois haitian",
+        "france belgium paris lyon marseille quebec québec haiti brussels \
+         toulouse bordeaux nantes lille strasbourg brittany normandy provence",
+    ),
     (
         "german",
         "german austrian swiss bavarian",
-        "germany austria switzerland berlin munich hamburg vienna zurich deutschland",
+        "germany austria switzerland berlin munich hamburg vienna zurich deutschland münchen \
+         köln cologne stuttgart frankfurt dresden leipzig bremen tyrol salzburg wien zürich bavaria geneva",
     ),
-    ("italian", "italian sicilian", "italy rome milan naples sicily turin florence venice italia"),
+    (
+        "italian",
+        "italian sicilian",
+        "italy rome milan naples sicily turin florence venice italia \
+         roma milano napoli bologna cremona palermo genoa tuscany sardinia verona",
+    ),
     ("dutch", "dutch flemish", "netherlands holland amsterdam rotterdam"),
     (
         "nordic",
         "swedish norwegian danish finnish icelandic scandinavian",
         "sweden norway denmark finland iceland stockholm oslo copenhagen helsinki scandinavia",
     ),
-    ("polish", "polish", "poland warsaw krakow"),
+    ("polish", "polish", "poland warsaw krakow gdańsk"),
     (
         "central-european",
-        "czech slovak serbian croatian slovenian bosnian bulgarian macedonian montenegrin",
-        "czechia slovakia serbia croatia slovenia bosnia bulgaria macedonia prague belgrade zagreb sofia",
+        "hungarian romanian czech slovak serbian croatian slovenian bosnian bulgarian macedonian montenegrin",
+        "czechia slovakia serbia croatia slovenia bosnia bulgaria macedonia prague belgrade zagreb sofia hungary \
+         budapest romania bucharest bratislava ljubljana sarajevo",
     ),
     (
         "russian",
         "russian ukrainian belarusian soviet kazakh",
         "russia ukraine belarus moscow kyiv kiev petersburg kazakhstan siberia",
     ),
-    ("greek", "greek cypriot", "greece athens crete cyprus"),
-    ("turkish", "turkish azerbaijani", "turkey türkiye istanbul ankara azerbaijan"),
+    ("greek", "greek cypriot", "greece athens crete cyprus thessaloniki"),
+    ("turkish", "turkish azerbaijani", "turkey türkiye istanbul ankara azerbaijan izmir anatolia"),
     (
         "arabic",
         "arab arabic egyptian syrian lebanese iraqi saudi yemeni jordanian moroccan algerian tunisian libyan sudanese kuwaiti \
          emirati qatari omani palestinian pakistani bangladeshi",
         "egypt syria lebanon iraq arabia yemen jordan morocco algeria tunisia libya sudan kuwait dubai qatar oman palestine gaza \
-         cairo baghdad damascus beirut pakistan karachi lahore bangladesh dhaka",
+         cairo baghdad damascus beirut pakistan karachi lahore bangladesh dhaka \
+         aleppo beirut casablanca tunis algiers alexandria amman khartoum abu",
     ),
     ("persian", "iranian persian afghan tajik", "iran afghanistan tehran kabul tajikistan"),
     ("hebrew", "israeli", "israel jerusalem haifa"),
     (
         "indian",
         "indian nepali nepalese bengali tamil punjabi gujarati",
-        "india nepal lanka delhi mumbai kolkata chennai bangalore hyderabad pune kerala punjab rajasthan jaipur gujarat kathmandu",
+        "india nepal lanka delhi mumbai kolkata chennai bangalore hyderabad pune kerala punjab rajasthan jaipur gujarat kathmandu goa darjeeling \
+         assam calcutta bombay varanasi himalayas bhutan",
     ),
     (
         "chinese",
         "chinese taiwanese cantonese singaporean",
-        "china taiwan beijing shanghai kong taipei shenzhen guangzhou guangxi sichuan singapore macau",
+        "china taiwan beijing shanghai kong taipei shenzhen guangzhou guangxi sichuan singapore macau \
+         chengdu wuhan nanjing xi'an yunnan",
     ),
-    ("japanese", "japanese", "japan tokyo osaka kyoto hokkaido okinawa"),
-    ("korean", "korean", "korea seoul busan"),
+    ("japanese", "japanese", "japan tokyo osaka kyoto hokkaido okinawa nagoya hiroshima fukuoka"),
+    ("korean", "korean", "korea seoul busan incheon jeju"),
     ("vietnamese", "vietnamese", "vietnam hanoi saigon"),
     (
         "southeast-asian",
         "indonesian malaysian thai javanese balinese malay",
-        "indonesia malaysia thailand jakarta bali bangkok kuala java",
+        "indonesia malaysia thailand jakarta bali bangkok kuala java sumatra cambodia laos myanmar",
     ),
     (
         "west-african",
         "nigerian ghanaian senegalese ivorian malian yoruba igbo cameroonian",
-        "nigeria ghana senegal mali cameroon lagos accra dakar benin togo gambia liberia",
+        "nigeria ghana senegal mali cameroon lagos accra dakar benin togo gambia liberia \
+         ibadan abuja kumasi freetown niger burkina",
     ),
     (
         "east-african",
         "kenyan ethiopian ugandan tanzanian rwandan eritrean somali",
-        "kenya ethiopia uganda tanzania rwanda eritrea somalia nairobi kampala mombasa",
+        "kenya ethiopia uganda tanzania rwanda eritrea somalia nairobi kampala mombasa addis zanzibar \
+         kigali sudan",
     ),
     (
         "southern-african",
         "zulu zimbabwean zambian malawian namibian xhosa",
-        "zimbabwe zambia malawi namibia botswana johannesburg soweto durban africa",
+        "zimbabwe zambia malawi namibia botswana johannesburg soweto durban harare lusaka africa",
     ),
+];
+
+/// Small words by the region of their language: only such as English does not have.
+const SMALL_WORDS: &[(&str, &str)] = &[
+    (
+        "german",
+        "und ein eine einer einem einen eines der die das nicht auf mit für seine ihre seinen ihren im zum zur ist bin ich von",
+    ),
+    ("spanish", "que por las los una un el del con en su y soy"),
+    ("french", "qui les des dans une un au aux du et le la est sur"),
+    ("italian", "che di della nel nella un una il gli per suo sua è"),
+    ("portuguese", "que um uma da do dos das por com não e em seu sua"),
+    ("dutch", "een die het van de met elke zijn haar op en"),
+    ("turkish", "bir ve için olan yapan çok genç"),
+];
+
+/// `the coast of Ghana` is a place someone lives at; `the history of Ghana` is not.
+const LAND: &[&str] = &[
+    "coast",
+    "hills",
+    "mountains",
+    "north",
+    "south",
+    "east",
+    "west",
+    "streets",
+    "catacombs",
+    "suburbs",
+    "outskirts",
+    "city",
+    "village",
+    "town",
+    "island",
+    "islands",
+    "capital",
+    "mayor",
+    "citizen",
+    "native",
+    "resident",
+    "port",
+    "valley",
+    "desert",
+    "plains",
+    "heart",
+    "centre",
+    "center",
+    "markets",
+    "shores",
+    "highlands",
+    "countryside",
 ];
 
 /// What `text` says.
 pub(super) fn of_text(text: &str) -> Cues {
     let words = Words::of(text);
-    let gender = words.noun().or_else(|| words.grammar()).or_else(|| chinese_gender(text));
+    let gender = words.title().or_else(|| words.noun()).or_else(|| words.grammar()).or_else(|| words.german());
+    let gender = gender.or_else(|| other_scripts(text)).or_else(|| chinese_gender(text));
     let gender = gender.or_else(|| words.pronouns()).or_else(|| words.later_noun());
     let region = words.nationality().or_else(|| words.place()).or_else(|| written_in(text, &words));
     Cues { gender, region: region.and_then(lists::region) }
@@ -183,10 +259,14 @@ impl Words {
         let mut words = Self { lower: Vec::new(), capital: Vec::new(), head: usize::MAX, shouts };
         // `I am a mother`: the phrase starts after the verb.
         let text = ["I am ", "I'm ", "I’m "].iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
-        for raw in text.split_whitespace().flat_map(|word| word.split('-')).take(120) {
+        let parts =
+            text.split_whitespace().flat_map(|word| word.split('-').map(move |part| (part, word.contains('-'))));
+        for (raw, joined) in parts.take(120) {
             let bare = raw.trim_matches(|c: char| !c.is_alphanumeric());
             let lower = bare.to_lowercase();
-            if index().phrase_ends.contains(lower.as_str())
+            // `stay-at-home` is one word.
+            if !joined
+                && index().phrase_ends.contains(lower.as_str())
                 && !words.lower.is_empty()
                 && !(words.lower.len() == 1 && lower == "der")
             {
@@ -207,7 +287,42 @@ impl Words {
     }
 
     fn noun(&self) -> Option<Gender> {
-        self.lower.iter().take(self.head).find_map(|word| gender_of(word))
+        let degree = |at: usize| self.at(at) == "bachelor" && self.at(at + 1) == "of";
+        let nouns = self.lower.iter().enumerate().take(self.head).filter(|(at, _)| !degree(*at));
+        nouns.map(|(_, word)| word).find_map(|word| gender_of(word))
+    }
+
+    /// `Mrs. Bell`.
+    fn title(&self) -> Option<Gender> {
+        match self.at(0) {
+            "mrs" | "ms" | "miss" | "madam" | "frau" | "doña" | "signora" | "madame" => Some(Gender::Female),
+            "mr" | "sir" | "herr" | "don" | "signor" | "monsieur" => Some(Gender::Male),
+            _ => None,
+        }
+    }
+
+    /// `Die Wirtin ...`, `Krankenpfleger auf ...`, `Ich bin Schreiner`: the first noun's ending, where the text is German.
+    fn german(&self) -> Option<Gender> {
+        if self.told_by_small_words() != Some("german") {
+            return None;
+        }
+        let noun = (0..self.head.min(6)).find(|at| self.is_capital(*at) && self.at(*at).len() > 4)?;
+        let ends = |list: &[&str]| list.iter().any(|end| self.at(noun).ends_with(end));
+        match () {
+            () if ends(&["in", "frau"]) => Some(Gender::Female),
+            () if ends(&["er", "mann", "ist", "ent", "eur", "arzt"]) => Some(Gender::Male),
+            () => None,
+        }
+    }
+
+    /// The language of a text in Latin letters that has at least two of its small words and none of the English ones.
+    fn told_by_small_words(&self) -> Option<&'static str> {
+        let count = |list: &str| self.lower.iter().filter(|word| super::readable::listed(list, word)).count();
+        if count("the a of and who with") > 0 {
+            return None;
+        }
+        let told = SMALL_WORDS.iter().map(|(region, list)| (count(list), *region)).rev();
+        told.max_by_key(|(count, _)| *count).filter(|(count, _)| *count >= 2).map(|(_, region)| region)
     }
 
     /// `eine Lehrerin`, `ein Lehrer`, `una abogada`, `um médico`. Capitals tell `Un` from the UN.
@@ -218,6 +333,9 @@ impl Words {
         let feminine = || self.lower.iter().take(self.head.min(5)).any(|word| word.len() > 4 && word.ends_with("in"));
         match self.at(0) {
             _ if neutral || self.shouts => None,
+            // `Soy camarera`, `Soy camarero`; words in -ista are both.
+            "soy" if next.ends_with('o') => Some(Gender::Male),
+            "soy" if next.ends_with('a') && !next.ends_with("ista") && next != "una" => Some(Gender::Female),
             "eine" => feminine().then_some(Gender::Female),
             "una" | "une" | "uma" => Some(Gender::Female),
             "ein" | "um" | "un" => Some(Gender::Male),
@@ -225,8 +343,12 @@ impl Words {
         }
     }
 
+    /// Pronouns up to where someone else is spoken of: a wife, a brother, `of Ella Fitzgerald`.
     fn pronouns(&self) -> Option<Gender> {
-        let has = |list: &[&str]| self.lower.iter().any(|word| list.contains(&word.as_str()));
+        let full_name = |at: usize| self.is_capital(at) && self.is_capital(at + 1) && at + 1 < self.lower.len();
+        let other = |at: &usize| gender_of(self.at(*at)).is_some() || full_name(*at) && self.at(at - 1) == "of";
+        let until = (self.head.max(1)..self.lower.len()).find(other).unwrap_or(self.lower.len());
+        let has = |list: &[&str]| self.lower.iter().take(until).any(|word| list.contains(&word.as_str()));
         match (has(&["she", "her", "hers", "herself"]), has(&["he", "his", "him", "himself"])) {
             (true, false) => Some(Gender::Female),
             (false, true) => Some(Gender::Male),
@@ -256,7 +378,10 @@ impl Words {
 
     fn place(&self) -> Option<&'static str> {
         let near = |at: usize| {
-            (1..=4).any(|back| matches!(self.at(at.wrapping_sub(back)), "from" | "in" | "near" | "aus" | "en"))
+            let stated =
+                |back| matches!(self.at(at.wrapping_sub(back)), "from" | "in" | "near" | "aus" | "en" | "across");
+            let part = self.at(at.wrapping_sub(1)) == "of" && LAND.contains(&self.at(at.wrapping_sub(2)));
+            (1..=4).any(stated) || part
         };
         let origin = |(at, word): (usize, &String)| {
             index().places.get(word.as_str()).filter(|_| self.is_capital(at) && near(at)).copied()
@@ -271,6 +396,25 @@ impl Words {
 
 fn gender_of(word: &str) -> Option<Gender> {
     index().gender.get(word).copied()
+}
+
+/// Russian by its relative pronoun and feminine endings, Arabic by the ending of the first word, Korean by its nouns.
+fn other_scripts(text: &str) -> Option<Gender> {
+    let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches(|c: char| !c.is_alphabetic());
+    let arabic = first.chars().any(|c| ('\u{600}'..='\u{6ff}').contains(&c));
+    match () {
+        () if has(&["которая", "여성", "여자", "어머니", "할머니", "아줌마"]) => {
+            Some(Gender::Female)
+        }
+        () if has(&["который", "남성", "남자", "아버지", "할아버지"]) => Some(Gender::Male),
+        () if ["ница", "истка", "сестра"].iter().any(|end| first.to_lowercase().ends_with(end)) => {
+            Some(Gender::Female)
+        }
+        () if arabic && first.ends_with('ة') => Some(Gender::Female),
+        () if arabic && has(&[" يعمل", " يعيش", " يدرس", " يحب"]) => Some(Gender::Male),
+        () => None,
+    }
 }
 
 /// The sign that comes first; `they` and `other` hold the sign for `he`.
@@ -305,7 +449,7 @@ fn written_in(text: &str, words: &Words) -> Option<&'static str> {
         () if has('\u{590}'..='\u{5ff}') => Some("hebrew"),
         () if has('\u{900}'..='\u{dff}') => Some("indian"),
         () if has('\u{e00}'..='\u{e7f}') => Some("southeast-asian"),
-        () => latin(words.at(0), says),
+        () => latin(words.at(0), says).or_else(|| words.told_by_small_words()),
     }
 }
 
@@ -349,7 +493,7 @@ mod tests {
             ("A chemist and mother of two", Some(Female)),
             ("A girls' soccer coach", None),
             ("A women's rights lawyer", None),
-            ("A nurse who argues with his wife about her car", None),
+            ("A nurse who argues with his wife about her car", Some(Male)),
             ("Eine Lehrerin aus Bremen", Some(Female)),
             ("Ein Lehrer aus Bremen", Some(Male)),
             ("Una persona apasionada por la historia", None),
