@@ -433,7 +433,7 @@ fn situation_stage<'a>(
         prompt,
         people,
         cast,
-        coverage: inputs.coverage()?,
+        coverage: inputs.coverage()?.map(|grid| grid.for_groups(settings.personas.min, settings.personas.max)),
         dedup: config.dedup.enabled.then_some(config.dedup.situations),
         splits: &config.compile.splits,
         shots: inputs.shots()?,

@@ -47,6 +47,8 @@ pub(super) struct Call {
     pub(super) slots: Vec<Slot>,
     pub(super) examples: Snapshot,
     pub(super) attributes: BTreeMap<String, String>,
+    /// The number of the coverage cell that they come from.
+    pub(super) cell: u64,
 }
 
 /// What came of a slot.
