@@ -448,7 +448,7 @@ fn situation_stage<'a>(
         prompt,
         people,
         cast,
-        coverage: inputs.coverage()?,
+        coverage: inputs.coverage()?.map(|grid| grid.for_groups(settings.personas.min, settings.personas.max)),
         seeds: inputs.seeds()?.into_iter().map(Arc::new).collect(),
         dedup: config.dedup.enabled.then_some(config.dedup.situations),
         splits: &config.compile.splits,

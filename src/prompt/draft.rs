@@ -158,15 +158,40 @@ impl Draft {
         }
     }
 
-    /// That every person stands in at least one relation: nobody is in the room by accident.
+    /// That every person stands in a relation, and that the relations join all of them: nobody is in the room by accident.
     pub fn check_cover(&self) -> Result<(), Flaw> {
         let tied = |name: &str| self.relations.iter().any(|tie| tie.from == name || tie.to == name);
-        match self.personas.iter().find(|person| !tied(&person.name)) {
-            Some(person) => {
-                flaw("relations", format!("{} is in none; say how they know one of the others", person.name))
-            }
-            None => Ok(()),
+        if let Some(person) = self.personas.iter().find(|person| !tied(&person.name)) {
+            return flaw("relations", format!("{} is in none; say how they know one of the others", person.name));
         }
+        let joined = self.joined_to_the_first();
+        let (near, far): (Vec<&str>, Vec<&str>) =
+            self.personas.iter().map(|person| person.name.as_str()).partition(|name| joined.contains(name));
+        if far.is_empty() {
+            return Ok(());
+        }
+        let (near, far) = (near.join(", "), far.join(", "));
+        flaw("relations", format!("none joins {near} to {far}; say how one of these knows one of those"))
+    }
+
+    /// Everyone whom a way of relations leads to from the first person.
+    fn joined_to_the_first(&self) -> Vec<&str> {
+        let mut joined: Vec<&str> = self.personas.first().map(|person| person.name.as_str()).into_iter().collect();
+        let mut at = 0;
+        while let Some(here) = joined.get(at).copied() {
+            for tie in &self.relations {
+                let other = match here {
+                    _ if tie.from == here => tie.to.as_str(),
+                    _ if tie.to == here => tie.from.as_str(),
+                    _ => continue,
+                };
+                if !joined.contains(&other) {
+                    joined.push(other);
+                }
+            }
+            at += 1;
+        }
+        joined
     }
 
     /// Drops what says nothing: relations of a person to themselves, and repeated ones.
@@ -234,16 +259,14 @@ impl Draft {
                 format!("two different people are wanted, not {} twice", tie.from),
             );
         }
-        match self.relations.iter().take(at).find(|earlier| kinship::contradict(earlier, tie)) {
-            Some(earlier) => flaw(
-                format!("relations[{at}]"),
-                format!(
-                    "{} -> {} ({}) contradicts {} -> {} ({})",
-                    tie.from, tie.to, tie.r#type, earlier.from, earlier.to, earlier.r#type
-                ),
-            ),
-            None => Ok(()),
-        }
+        let earlier = self.relations.get(..at).unwrap_or_default();
+        let shown = format!("{} -> {} ({})", tie.from, tie.to, tie.r#type);
+        let why = match kinship::contradiction(earlier, tie) {
+            None => return Ok(()),
+            Some(Some(other)) => format!("{shown} contradicts {} -> {} ({})", other.from, other.to, other.r#type),
+            Some(None) => format!("{shown} contradicts those before: nobody is their own elder or superior"),
+        };
+        flaw(format!("relations[{at}]"), why)
     }
 
     fn check_texts(&self) -> Result<(), Flaw> {
@@ -481,6 +504,28 @@ mod tests {
         value["personas"][0] = json!({"name": "Ann Lee", "description": "A cook.", "persona": "A cook.", "age": 4});
         let draft = Draft::from_value(&value).unwrap();
         assert_eq!((draft.check(), draft.personas[0].stance.clone()), (Ok(()), None));
+    }
+
+    #[test]
+    fn relations_join_everyone() {
+        let between = |pairs: &[(usize, usize)]| {
+            let mut value = value();
+            let names = ["Ann Lee", "Bo", "Cy", "Dee"];
+            value["personas"] = names.iter().map(|name| person(name)).collect();
+            let tie = |(from, to): &(usize, usize)| json!({"from": names[*from], "to": names[*to], "text": format!("{from} {to}.")});
+            value["relations"] = pairs.iter().map(tie).collect();
+            Draft::from_value(&value)
+                .unwrap()
+                .check_cover()
+                .map_or_else(|flaw| flaw.to_string(), |()| "sound".to_owned())
+        };
+        assert_eq!(between(&[(0, 1), (2, 1), (2, 3)]), "sound");
+        assert_eq!(between(&[(3, 0), (3, 1), (3, 2)]), "sound");
+        assert_eq!(
+            between(&[(0, 1), (1, 0), (2, 3)]),
+            "relations: none joins Ann Lee, Bo to Cy, Dee; say how one of these knows one of those"
+        );
+        assert_eq!(between(&[(0, 1), (1, 2)]), "relations: Dee is in none; say how they know one of the others");
     }
 
     proptest! {

@@ -74,7 +74,7 @@ impl Fill {
             return None;
         }
         let mut attributes: BTreeMap<String, BTreeMap<String, ValueFill>> = BTreeMap::new();
-        for (name, value, expected) in grid.into_iter().flat_map(Coverage::shares) {
+        for (name, value, expected) in grid.into_iter().flat_map(Coverage::all_shares) {
             let fill = ValueFill { expected: Some(expected), ..ValueFill::default() };
             attributes.entry(name.to_owned()).or_default().insert(value.to_owned(), fill);
         }

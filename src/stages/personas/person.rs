@@ -220,8 +220,10 @@ pub(super) fn objection(folded: &str) -> Option<String> {
 
 struct Words<'a>(Vec<&'a str>);
 
+/// A word without the punctuation about it; `who's` is `who`.
 fn bare(word: &str) -> &str {
-    word.trim_matches(|c: char| !c.is_alphanumeric())
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    word.strip_prefix("who").filter(|rest| matches!(*rest, "'s" | "’s")).map_or(word, |_| "who")
 }
 
 fn is_article(word: &str) -> bool {

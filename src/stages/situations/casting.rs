@@ -117,14 +117,18 @@ impl Cast {
         &self.left_out
     }
 
-    /// The group of the wanted situation with this running number.
-    pub fn group(&self, ordinal: u64) -> Group {
+    /// The group of the wanted situation with this running number, of `wanted` people if that is given and the split has
+    /// them.
+    pub fn group(&self, ordinal: u64, wanted: Option<usize>) -> Group {
         let turn = self.turns.of(ordinal).and_then(|(who, rank)| Some((self.troupes.get(who)?, rank)));
         let Some((troupe, rank)) = turn else {
             return Group { members: Vec::new(), split: String::new() };
         };
-        let (size, before) = troupe.sizes.of(self.seed, &troupe.split, rank);
+        let (drawn, before) = troupe.sizes.of(self.seed, &troupe.split, rank);
+        let size = wanted.map_or(drawn, |wanted| wanted.clamp(troupe.sizes.min, troupe.sizes.max));
         let members = match self.mode {
+            // Where sizes are given, nobody knows how many stood in line before: everyone in turn, and others at a drawn distance.
+            CastingMode::Random if wanted.is_some() => troupe.around(self.seed, rank, size, &[]),
             CastingMode::Random => troupe.in_line(self.seed, before, size),
             CastingMode::Domain => troupe.around(self.seed, rank, size, &[Kind::SameDomain]),
             CastingMode::Anchor => troupe.around(self.seed, rank, size, &Kind::COMPLEMENTS),
@@ -242,7 +246,7 @@ impl Troupe {
             let first = slot - 1 + usize::try_from(pass % kinds.len().max(1) as u64).unwrap_or_default();
             let tried = (0..kinds.len()).filter_map(|next| kinds.get((first + next) % kinds.len()));
             let found = tried.into_iter().any(|kind| self.complement(*kind, anchor, shift, &mut members));
-            if !found && !self.adjacent(anchor, shift, &mut members) {
+            if !found && (kinds.is_empty() || !self.adjacent(anchor, shift, &mut members)) {
                 self.anyone(anchor + shift, &mut members);
             }
         }

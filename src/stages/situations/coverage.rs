@@ -8,6 +8,8 @@
 //!     values: {warm: 2, tense: 1} # value: weight
 //! ```
 //!
+//! Values of `group_size` that are numbers decide how many people there are; those beyond the limits of a group are not used.
+//!
 //! Which cell a situation gets is a pure function of the seed and its running number. After any number of situations every
 //! value has been used in proportion to its weight to within a few, and so has every pair of values of two attributes.
 
@@ -18,6 +20,8 @@ use serde::Deserialize;
 
 use crate::draw::Draw;
 
+/// The attribute that decides how many people a situation has, where its values are numbers.
+pub const GROUP_SIZE: &str = "group_size";
 /// The version of the format that is read.
 const VERSION: u32 = 1;
 /// Largest file, in bytes.
@@ -158,10 +162,32 @@ impl Coverage {
     }
 
     /// Attribute, value, and the share of situations that is to have it.
-    pub fn shares(&self) -> impl Iterator<Item = (&str, &str, f64)> {
+    pub fn all_shares(&self) -> impl Iterator<Item = (&str, &str, f64)> {
         self.attributes.iter().flat_map(|(name, attribute)| {
             attribute.shares.iter().map(move |(value, share)| (name.as_str(), value.as_str(), *share))
         })
+    }
+
+    /// The grid for groups of `least` to `most` people: other values of [`GROUP_SIZE`] are left out, their shares taken up by
+    /// the rest; without any left, or where they are no numbers, casting decides how large a group is.
+    #[must_use]
+    pub fn for_groups(mut self, least: usize, most: usize) -> Self {
+        let Some(sizes) = self.attributes.get_mut(GROUP_SIZE) else { return self };
+        if sizes.shares.iter().all(|(value, _)| value.parse::<usize>().is_err()) {
+            return self;
+        }
+        sizes.shares.retain(|(value, _)| value.parse().is_ok_and(|size: usize| (least..=most).contains(&size)));
+        let total: f64 = sizes.shares.iter().map(|(_, share)| share).sum();
+        sizes.shares.iter_mut().for_each(|(_, share)| *share /= total);
+        if sizes.shares.is_empty() {
+            self.attributes.remove(GROUP_SIZE);
+        }
+        self
+    }
+
+    /// The values of an attribute and the share of all situations each is to have; they add up to 1.
+    pub fn shares(&self, attribute: &str) -> &[(String, f64)] {
+        self.attributes.get(attribute).map_or(&[], |attribute| &attribute.shares)
     }
 
     /// The names of the attributes.
@@ -346,6 +372,19 @@ mod tests {
         for ((value, share), (name, due)) in shares.iter().zip(expected) {
             assert!(value == name && (share - due).abs() < 1e-9, "{shares:?}");
         }
+    }
+
+    #[test]
+    fn sizes_keep_to_the_limits_of_a_group() {
+        let sizes = |least, most| parse(GRID).unwrap().for_groups(least, most).shares(GROUP_SIZE).to_vec();
+        let near = |have: &[(String, f64)], due: &[(&str, f64)]| {
+            have.len() == due.len() && have.iter().zip(due).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-9)
+        };
+        assert!(near(&sizes(3, 5), &[("3", 4.0 / 9.0), ("4", 3.0 / 9.0), ("5", 2.0 / 9.0)]));
+        assert!(near(&sizes(4, 9), &[("4", 0.6), ("5", 0.4)]));
+        assert!(sizes(6, 7).is_empty());
+        let words = "version: 1\nattributes: {group_size: {values: {small: 1, large: 1}}}\n";
+        assert_eq!(parse(words).unwrap().for_groups(3, 5).shares(GROUP_SIZE).len(), 2);
     }
 
     #[test]

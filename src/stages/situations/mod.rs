@@ -6,6 +6,7 @@
 //! `count` situations are accepted or three times as many were attempted.
 
 pub mod casting;
+mod cells;
 pub mod coverage;
 mod draft;
 pub mod hub;
@@ -24,7 +25,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::casting::Cast;
-use self::coverage::Coverage;
+use self::cells::Cells;
+use self::coverage::{Coverage, GROUP_SIZE};
 use self::hub::{Figures, Hub, Snapshot};
 use self::names::Namer;
 use self::round::{Call, Filled, Person, Slot};
@@ -128,13 +130,13 @@ struct Desk {
     deal: Deal,
     index: Option<Dedup>,
     planned: Planned,
+    cells: Cells,
     made: Made,
 }
 
 #[derive(Default)]
 struct Planned {
     rounds: u64,
-    calls: u64,
     slots: u64,
 }
 
@@ -155,6 +157,7 @@ impl Stage<'_> {
             deal: Deal::default(),
             index: None,
             planned: Planned::default(),
+            cells: Cells::default(),
             made: Made::default(),
         }
     }
@@ -210,15 +213,16 @@ impl Stage<'_> {
         let round = desk.planned.rounds;
         let mut calls = Vec::new();
         while left > 0 {
-            let slots = left.min(per_call);
-            calls.push(self.plan_call(desk, round, calls.len(), slots));
-            left -= slots;
+            let call = self.plan_call(desk, round, calls.len(), left.min(per_call));
+            left = left.saturating_sub(call.slots.len());
+            calls.push(call);
         }
         desk.planned.rounds += 1;
         Some(calls)
     }
 
-    fn plan_call(&self, desk: &mut Desk, round: u64, number: usize, slots: usize) -> Call {
+    /// A call for at most `room` situations: fewer where it makes up for some that were lost.
+    fn plan_call(&self, desk: &mut Desk, round: u64, number: usize, room: usize) -> Call {
         let id = format!("s-{round:05}-{number:04}");
         let mut draw = Draw::new(self.seed, &[STAGE, &id, "examples"]);
         // The hub after round r-2: rounds are planned when one or both of the rounds before were taken in.
@@ -227,21 +231,27 @@ impl Stage<'_> {
         let snapshot = before.cloned().unwrap_or_default();
         let prompt = &self.prompt.config;
         let examples = desk.hub.examples(&snapshot, prompt.selection, prompt.shots_per_prompt, &mut draw);
-        let attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, desk.planned.calls));
-        desk.planned.calls += 1;
+        let (cell, slots) = if self.coverage.is_some() { desk.cells.next(room) } else { (0, room) };
+        let mut attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, cell)).unwrap_or_default();
+        let size = attributes.get(GROUP_SIZE).and_then(|size| size.parse().ok());
+        let slots: Vec<Slot> = (0..slots).map(|index| self.plan_slot(desk, format!("{id}-{index:02}"), size)).collect();
+        // A split may have too few people for the wanted size: what is said is what there is.
+        let least = slots.iter().map(|slot| slot.size).min();
+        if let (Some(said), Some(least)) = (attributes.get_mut(GROUP_SIZE).filter(|_| size.is_some()), least) {
+            *said = least.to_string();
+        }
         let seed = desk.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
-        let slots = (0..slots).map(|index| self.plan_slot(desk, format!("{id}-{index:02}"))).collect();
-        Call { id, slots, examples, attributes: attributes.unwrap_or_default(), seed }
+        Call { id, slots, examples, attributes, cell, seed }
     }
 
-    fn plan_slot(&self, desk: &mut Desk, id: String) -> Slot {
+    fn plan_slot(&self, desk: &mut Desk, id: String, size: Option<usize>) -> Slot {
         let ordinal = desk.planned.slots;
         desk.planned.slots += 1;
         let Some(cast) = &self.cast else {
             let split = draft::split_of(self.seed, &id, self.splits);
-            return Slot { split, people: Vec::new(), size: self.size(&id), id, ordinal };
+            return Slot { split, people: Vec::new(), size: size.unwrap_or_else(|| self.size(&id)), id, ordinal };
         };
-        let group = cast.group(ordinal);
+        let group = cast.group(ordinal, size);
         let members: Vec<&Persona> = group.members.iter().filter_map(|at| self.people.get(*at)).collect();
         let personas: Vec<&str> = members.iter().map(|member| member.persona.as_str()).collect();
         let names = desk.namer.name_group(ordinal, &personas);
@@ -301,6 +311,7 @@ impl Stage<'_> {
             "seed": self.seed,
         });
         for (slot, filled) in call.slots.iter().zip(filled) {
+            let before = desk.made.accepted.len();
             match filled {
                 Filled::Dropped { outcome, reason, detail } => {
                     let (id, reason) = (slot.id.clone(), reason.to_owned());
@@ -318,6 +329,9 @@ impl Stage<'_> {
                     let situation = draft::record(slot, &draft, names, &context);
                     self.accept(desk, situation, call);
                 }
+            }
+            if desk.made.accepted.len() == before {
+                desk.cells.lose(call.cell, call.slots.len());
             }
             progress.advance(1, desk.made.accepted.len() as u64);
         }

@@ -51,6 +51,8 @@ pub(super) struct Call {
     pub(super) slots: Vec<Slot>,
     pub(super) examples: Snapshot,
     pub(super) attributes: BTreeMap<String, String>,
+    /// The number of the coverage cell that they come from.
+    pub(super) cell: u64,
     pub(super) seed: Option<Arc<Seed>>,
 }
 

@@ -28,7 +28,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "law",
-        "abogad* avvocat* avocat* bailiff* notar* warden* \
+        "security guard* \
+      abogad* avvocat* avocat* bailiff* notar* warden* \
       lawyer* attorney* judge* legal law paralegal* court* courtroom litigat* prosecutor* justice crim* police detective* \
       prison* solicitor* barrister* forensic* investigator* sheriff divorce patent inmate probation | anwalt anwält richter \
       polizist jurist 律师 法官 警察 法律 адвокат",
@@ -78,7 +79,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "business",
-        "cashier* salesman saleswoman saleswom* clerk* vendor* kiosk \
+        "receptionist* secretar* \
+      cashier* salesman saleswoman saleswom* clerk* vendor* kiosk \
       business* entrepreneur* startup* ceo manager* executive* company corporate marketing market* sales* retail* \
       consultant* owner* shop* store* brand* commerce customer* client* supply logistic* hr recruit* e-commerce advertis* \
       trade merchant* wholesale* estate realtor* founder* | unternehmer kaufmann kauffrau händler verkäuf \
@@ -99,7 +101,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "politics",
-        "councillor* councilor* candidate* mayoral \
+        "planner* \
+      councillor* councilor* candidate* mayoral \
       politic* mayor* senator* congress* governor* diplomat* policy policymaker* activist* activism government* election* \
       campaign* voter* council* parliament* democra* republican* conservative* liberal* lobbyist* minister* ambassador* \
       advocate* advocacy legislat* immigration union | politiker bürgermeister 政治 政府 官员 外交 市长",
@@ -111,7 +114,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "family",
-        "mother* father* mom mum dad parent* grandmother* grandfather* grandma grandpa grandparent* wife husband son sons \
+        "grandchild* grandson* granddaughter* au-pair \
+      mother* father* mom mum dad parent* grandmother* grandfather* grandma grandpa grandparent* wife husband son sons \
       daughter* child children baby babies toddler* family families sister* brother* sibling* newlywed* housewife \
       homemaker* stay-at-home married marriage wedding* nanny babysit* aunt uncle cousin* niece nephew widow* | \
       mutter vater eltern großmutter großvater 妈妈 爸爸 母亲 父亲 家庭 孩子 退休",
@@ -131,7 +135,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "trades",
-        "locksmith* clockmaker* watchmaker* roofer* weav* glazier* upholster* cobbler* shoemaker* costur* electricista* foreman crane forklift sweeper* luthier* maker* sauna kite \
+        "embroider* beadwork* loom* wool yarn tanner* thatcher* foundry \
+      locksmith* clockmaker* watchmaker* roofer* weav* glazier* upholster* cobbler* shoemaker* costur* electricista* foreman crane forklift sweeper* luthier* maker* sauna kite \
       carpenter* plumber* electrician* mechanic* welder* mason* tailor* seamstress* craft* woodwork* knit* sew* quilt* \
       pottery blacksmith* jewel* hairdress* barber* cleaner* janitor* construction builder* repair* handyman \
       contractor* technician* restorer* diy factory renovation* | schreiner tischler elektriker handwerk mechaniker friseur \
@@ -151,7 +156,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "environment",
-        "environment* climate conservation* ecolog* sustainab* renewable recycl* forest* wildlife ocean* park nature \
+        "cartograph* glacier* \
+      environment* climate conservation* ecolog* sustainab* renewable recycl* forest* wildlife ocean* park nature \
       biodivers* geograph* meteorolog* weather pollution green river rivers arctic | umwelt klima förster \
       环保 环境 气候 生态",
     ),
@@ -182,7 +188,8 @@ const LEXICON: &[(&str, &str)] = &[
     ),
     (
         "community",
-        "volunteer* charit* nonprofit non-profit ngo humanitarian community neighbor* neighbour* resident* \
+        "organiser* organizer* \
+      volunteer* charit* nonprofit non-profit ngo humanitarian community neighbor* neighbour* resident* \
       refugee* homeless lgbt* feminist* immigrant* firefighter* emergency scout* tenant* landlord* | sozialarbeit \
       feuerwehr nachbar 志愿者 社区 居民 邻居",
     ),

@@ -44,11 +44,11 @@ fn a_group_keeps_to_its_split_and_has_no_one_twice() {
     for mode in MODES {
         let cast = cast(&people, mode);
         for ordinal in (0..2_000).chain(u64::MAX - 3..=u64::MAX) {
-            let group = cast.group(ordinal);
+            let group = cast.group(ordinal, None);
             assert!((3..=5).contains(&group.members.len()), "{mode:?} {ordinal}: {group:?}");
             assert!(group.members.iter().all(|member| people[*member].split == group.split));
             assert_eq!(group.members.iter().collect::<BTreeSet<_>>().len(), group.members.len());
-            assert_eq!(cast.group(ordinal), group, "a pure function of the ordinal");
+            assert_eq!(cast.group(ordinal, None), group, "a pure function of the ordinal");
         }
     }
 }
@@ -58,7 +58,7 @@ fn splits_have_groups_in_proportion_to_their_people() {
     let people = people(300, &["train", "train", "test"]);
     let cast = cast(&people, CastingMode::Anchor);
     for upto in [3, 30, 300, 12_345] {
-        let test = (0..upto).filter(|ordinal| cast.group(*ordinal).split == "test").count();
+        let test = (0..upto).filter(|ordinal| cast.group(*ordinal, None).split == "test").count();
         assert!((test as f64 - upto as f64 / 3.0).abs() <= 1.0, "{test} of {upto}");
     }
 }
@@ -70,7 +70,7 @@ fn everyone_is_used_about_equally_often() {
         let cast = cast(&people, mode);
         let mut uses = vec![0_u32; people.len()];
         for ordinal in 0..3_000 {
-            for member in cast.group(ordinal).members {
+            for member in cast.group(ordinal, None).members {
                 uses[member] += 1;
             }
         }
@@ -86,7 +86,7 @@ fn the_modes_differ_in_what_members_share() {
     let people = people(600, &["train"]);
     let shared = |mode| {
         let cast = cast(&people, mode);
-        let groups = (0..600).map(|ordinal| cast.group(ordinal).members);
+        let groups = (0..600).map(|ordinal| cast.group(ordinal, None).members);
         let pairs: Vec<bool> = groups
             .flat_map(|members| members.iter().skip(1).map(|other| (members[0], *other)).collect::<Vec<_>>())
             .map(|(one, other)| domain(&people[one]) == domain(&people[other]))
@@ -104,8 +104,10 @@ fn a_teacher_meets_students() {
     let people = people(120, &["train"]);
     let cast = cast(&people, CastingMode::Anchor);
     let says = |index: usize, word: &str| people[index].persona.contains(word);
-    let of_teachers: Vec<_> =
-        (0..240).map(|ordinal| cast.group(ordinal).members).filter(|members| says(members[0], "teacher")).collect();
+    let of_teachers: Vec<_> = (0..240)
+        .map(|ordinal| cast.group(ordinal, None).members)
+        .filter(|members| says(members[0], "teacher"))
+        .collect();
     let met = of_teachers.iter().filter(|members| members.iter().any(|member| says(*member, "student"))).count();
     assert!(met * 2 > of_teachers.len(), "{met} of {}", of_teachers.len());
 }
@@ -130,7 +132,7 @@ proptest! {
     fn any_crowd_is_cast(count in 2_usize..60, min in 2_usize..6, more in 0_usize..6, seed: u64, ordinal: u64, mode in 0_usize..3) {
         let people = people(count, &["test", "train"]);
         if let Ok(cast) = Cast::new(&people, MODES[mode], GroupSize { min, max: min + more }, seed) {
-            let group = cast.group(ordinal);
+            let group = cast.group(ordinal, None);
             prop_assert!((min..=min + more).contains(&group.members.len()));
             prop_assert_eq!(group.members.iter().collect::<BTreeSet<_>>().len(), group.members.len());
         }
