@@ -154,7 +154,9 @@ impl Findings<'_> {
             return;
         };
         let (provider, example) = match service {
-            Service::AzureContentSafety => (Provider::AzureOpenai, "endpoint: https://NAME.cognitiveservices.azure.com"),
+            Service::AzureContentSafety => {
+                (Provider::AzureOpenai, "endpoint: https://NAME.cognitiveservices.azure.com")
+            }
             _ => (Provider::Openai, "model: omni-moderation-latest"),
         };
         let own = config.models.safety.as_ref();

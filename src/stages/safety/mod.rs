@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::figures::Figures;
-pub use self::service::pieces_of;
 use self::category::Category;
+pub use self::figures::Figures;
 use self::screen::Screen;
+pub use self::service::pieces_of;
 use self::words::Words;
 use super::conversations::Held;
 use super::transcript::Told;

@@ -142,9 +142,9 @@ fn read_moderation(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
             let parts = given.iter().filter(|(key, _)| {
                 key.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             });
-            let highest = parts.filter_map(|(_, score)| score.as_f64()).fold(None, |top: Option<f64>, score| {
-                Some(top.map_or(score, |top| top.max(score)))
-            });
+            let highest = parts
+                .filter_map(|(_, score)| score.as_f64())
+                .fold(None, |top: Option<f64>, score| Some(top.map_or(score, |top| top.max(score))));
             scores.extend(highest.map(|score| Score { category, score: score.clamp(0.0, 1.0), turn: *turn }));
         }
     }
@@ -156,16 +156,15 @@ fn judge_format() -> ReplyFormat {
     let names = Category::JUDGED.map(Category::as_str);
     let properties: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), severity.clone())).collect();
-    let schema =
-        json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false});
+    let schema = json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false});
     ReplyFormat::Json { name: "severities".to_owned(), schema }
 }
 
 fn read_judge(value: &Value) -> Result<Vec<Score>, Unusable> {
-    let severity = |category: Category| value.get(category.as_str()).and_then(Value::as_u64).filter(|s| *s <= JUDGE_TOP);
-    let scores = Category::JUDGED.map(|category| {
-        Some(Score { category, score: severity(category)? as f64 / JUDGE_TOP as f64, turn: None })
-    });
+    let severity =
+        |category: Category| value.get(category.as_str()).and_then(Value::as_u64).filter(|s| *s <= JUDGE_TOP);
+    let scores = Category::JUDGED
+        .map(|category| Some(Score { category, score: severity(category)? as f64 / JUDGE_TOP as f64, turn: None }));
     scores.into_iter().collect::<Option<Vec<_>>>().ok_or(MALFORMED)
 }
 
@@ -182,8 +181,10 @@ mod tests {
         let lines = vec![(None, "start".to_owned()), line(0, 6_000), line(1, 3_000), line(2, 3_000), line(3, 25_000)];
         let all: String = lines.iter().map(|(_, line)| line.as_str()).collect();
         let cut = pieces(lines, Service::AzureContentSafety);
-        let texts: Vec<String> =
-            cut.iter().map(|piece| piece.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")).collect();
+        let texts: Vec<String> = cut
+            .iter()
+            .map(|piece| piece.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n"))
+            .collect();
         assert!(texts.iter().all(|text| text.chars().count() <= TEXT_CAP), "{texts:?}");
         assert_eq!(texts.concat().replace('\n', ""), all);
         let many = pieces((0..70).map(|turn| line(turn, 1)).collect(), Service::OpenaiModeration);
@@ -196,7 +197,8 @@ mod tests {
         let azure = [json!({"category": "SelfHarm", "severity": 7}), json!({"category": "Hate", "severity": 0})];
         let scores = read_azure(&azure, &piece).unwrap();
         assert_eq!(scores[0], Score { category: Category::SelfHarm, score: 1.0, turn: Some(4) });
-        let moderation = [json!({"category_scores": {"hate": 0.1, "hate/threatening": 0.9, "self-harm/intent": 0.2, "illicit": 1}})];
+        let moderation =
+            [json!({"category_scores": {"hate": 0.1, "hate/threatening": 0.9, "self-harm/intent": 0.2, "illicit": 1}})];
         let scores = read_moderation(&moderation, &piece).unwrap();
         assert_eq!(scores.len(), 2);
         assert_eq!(scores[0], Score { category: Category::Hate, score: 0.9, turn: Some(4) });
@@ -207,11 +209,15 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_none() {
         let piece = vec![(None, "a".to_owned())];
-        for list in [json!([]), json!([{"category": "Weather", "severity": 1}]), json!([{"category": "Hate", "severity": 9}])] {
+        for list in
+            [json!([]), json!([{"category": "Weather", "severity": 1}]), json!([{"category": "Hate", "severity": 9}])]
+        {
             assert!(read_azure(list.as_array().unwrap(), &piece).is_none(), "{list}");
         }
         assert!(read_moderation(&[json!({"flagged": false})], &piece).is_none());
-        for value in [json!({}), json!({"hate": 4, "harassment": 0, "sexual": 0, "self_harm": 0, "violence": 0}), json!([1])] {
+        for value in
+            [json!({}), json!({"hate": 4, "harassment": 0, "sexual": 0, "self_harm": 0, "violence": 0}), json!([1])]
+        {
             assert_eq!(read_judge(&value), Err(MALFORMED), "{value}");
         }
     }

@@ -84,7 +84,10 @@ fn card_at(text: &str, groups: &[Range<usize>], from: usize) -> Option<(Range<us
         let lengths: Vec<usize> = mine.iter().map(Range::len).collect();
         let range = mine.first()?.start..mine.last()?.end;
         let number = digits(text.get(range.clone())?);
-        let ok = has_card_shape(&lengths) && is_issued(&number) && passes_luhn(&number) && stands_alone(text, &range, &['+']);
+        let ok = has_card_shape(&lengths)
+            && is_issued(&number)
+            && passes_luhn(&number)
+            && stands_alone(text, &range, &['+']);
         ok.then_some((range, taken))
     })
 }
