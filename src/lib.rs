@@ -20,7 +20,7 @@
 //! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
 //! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
 //! * [`pipeline`]: a run from end to end, and looking at one from outside.
-//! * [`stages`]: personas, situations with their few-shot hub, conversations, dedup, compile.
+//! * [`stages`]: personas, situations with their few-shot hub, conversations, the screens for safety and the judge, dedup, compile.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
 //! * [`store`]: journal, checkpoints, lock, files. Knows no model.

@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_flag_is_named_as_the_place_of_its_fault() {
-        let all = [
+        let all = vec![
             flags(&["situations.count=0", "conversations.turns={min: 9, max: 3}"]),
             flags(&["conversations.turn.max=3"]),
             flags(&["conversations.speaker_selection=fuse"]),

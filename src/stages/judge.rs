@@ -169,10 +169,8 @@ fn read(value: &Value, said: &str) -> Result<(Scores, Option<String>), Unusable>
         scores.insert(scale.to_owned(), Score { score: score.ok_or(MALFORMED)?, quote });
     }
     let contradiction = value.get("contradiction").ok_or(MALFORMED)?;
-    match contradiction.get("found").and_then(Value::as_bool).ok_or(MALFORMED)? {
-        true => Ok((scores, Some(quote(contradiction, said)?))),
-        false => Ok((scores, None)),
-    }
+    let found = contradiction.get("found").and_then(Value::as_bool).ok_or(MALFORMED)?;
+    Ok((scores, found.then(|| quote(contradiction, said)).transpose()?))
 }
 
 /// The quote of `given`, if the conversation has it word for word; white space, letter case and marks around it aside.
@@ -196,7 +194,7 @@ pub struct Figures {
     /// Mean score by scale.
     pub means: BTreeMap<String, f64>,
     /// How often each score from 1 to 5 was given, by scale.
-    pub distribution: BTreeMap<String, [u64; HIGHEST as usize]>,
+    pub distribution: BTreeMap<String, [u64; 5]>,
     /// Conversations in which something contradicts.
     pub contradictions: u64,
     /// Conversations that could not be scored, by reason.

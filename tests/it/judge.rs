@@ -73,10 +73,8 @@ fn scores_stand_in_the_record_and_change_nothing_else() {
 #[test]
 fn words_that_nobody_said_are_asked_for_once_more_and_then_a_failure() {
     // The second time of asking mends it for about half of the conversations.
-    let rule = |call: &Call| match is_judging(call) {
-        true => judged(call, !call.last_message().contains("could not be used") || call.share() < 0.5),
-        false => Answer::Plausible,
-    };
+    let invents = |call: &Call| !call.last_message().contains("could not be used") || call.share() < 0.5;
+    let rule = move |call: &Call| if is_judging(call) { judged(call, invents(call)) } else { Answer::Plausible };
     let (project, endpoint, ran) = run(rule, &SETS);
     let judgements = judgements(&project);
     let failed: Vec<&Value> = judgements.iter().filter(|judgement| !judgement["failure"].is_null()).collect();

@@ -93,7 +93,7 @@ fn card_at(text: &str, groups: &[Range<usize>], from: usize) -> Option<(Range<us
 }
 
 fn has_card_shape(lengths: &[usize]) -> bool {
-    matches!(lengths, [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4])
+    matches!(lengths, [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 4 | 5])
 }
 
 fn is_issued(number: &str) -> bool {

@@ -200,7 +200,7 @@ fn with_luhn(mut number: String) -> String {
             let digit = c.to_digit(10).unwrap() * (1 + u32::try_from(at % 2).unwrap());
             sum + digit / 10 + digit % 10
         });
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     });
     number = check.unwrap();
     number
@@ -234,7 +234,7 @@ fn planted(category: Category, draw: &mut Draw) -> String {
                 1 => format!("(415) {exchange}-{a}"),
                 2 => format!("415-{exchange}-{a}"),
                 3 => format!("+49 30 6{two}4 {b}"),
-                4 => format!("020 7{}8 {b}", two),
+                4 => format!("020 7{two}8 {b}"),
                 _ => format!("06 {two} {two} {} {}", &a[..2], &b[..2]),
             }
         }
