@@ -21,7 +21,7 @@
 //! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
 //! * [`pipeline`]: a run from end to end, and looking at one from outside.
 //! * [`report`]: what sealed runs, datasets and reference files are like, measured. Over [`pipeline`], called by [`cli`].
-//! * [`stages`]: personas, situations with their few-shot hub, conversations, dedup, compile.
+//! * [`stages`]: personas, situations with their few-shot hub, conversations, the screens for safety and the judge, dedup, compile.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
 //! * [`store`]: journal, checkpoints, lock, files. Knows no model.

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::args::{ConfigArgs, ConfigCommand, Kind};
 use super::failure::{Exit, Failure};
 use super::output::Printer;
-use crate::config::environment::{AZURE_API_KEY, Environment};
+use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
 use crate::config::load::{Loaded, load};
 use crate::config::prompts::prompt_config;
+use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
 use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
 use crate::pipeline::status::is_finished;
@@ -83,8 +84,14 @@ fn schema(of: Kind, printer: &Printer) -> Result<u8, Failure> {
 /// The variables with keys that a run would look for and not find.
 fn missing_keys(config: &Config, environment: &Environment) -> Vec<String> {
     let used = config.used_models();
-    let names = used.iter().filter_map(|(key, model)| Some((key, key_variable(model)?)));
-    let missing = names.filter(|(_, name)| environment.var(name).is_none());
+    let content_safety = config.safety.service == Some(Service::AzureContentSafety);
+    let names = used.iter().filter_map(|(key, model)| match *key {
+        "safety" if content_safety && model.auth == AzureAuth::Key => Some((key, CONTENT_SAFETY_KEY.to_vec())),
+        "safety" if content_safety => None,
+        _ => Some((key, vec![key_variable(model)?])),
+    });
+    let missing =
+        names.filter_map(|(key, names)| Some((key, *names.first().filter(|_| environment.first(&names).is_none())?)));
     missing.map(|(key, name)| format!("models.{key}: {name} is set neither in the environment nor in .env")).collect()
 }
 

@@ -166,7 +166,9 @@ impl<'a> Findings<'a> {
             return;
         };
         let (provider, example) = match service {
-            Service::AzureContentSafety => (Provider::AzureOpenai, "endpoint: https://NAME.cognitiveservices.azure.com"),
+            Service::AzureContentSafety => {
+                (Provider::AzureOpenai, "endpoint: https://NAME.cognitiveservices.azure.com")
+            }
             _ => (Provider::Openai, "model: omni-moderation-latest"),
         };
         let own = config.models.safety.as_ref();

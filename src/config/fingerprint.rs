@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use super::document::entry;
 use super::load::listed;
+use super::safety::{Actions, Thresholds};
 use super::{
     Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge, Model,
     Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
 };
-use super::safety::{Actions, Thresholds};
 use crate::llm::Role;
 
 /// Part of every fingerprint; raised when the meaning of sealed stages changes.
@@ -619,6 +619,9 @@ mod tests {
           conversations: 0.8
           enabled: true
           situations: 0.7
+        judge:
+          enabled: false
+          sample: 1.0
         language: en
         models:
           default:
@@ -640,6 +643,29 @@ mod tests {
             max: 2000
             min: 10
           sample: 50
+        safety:
+          action:
+            credentials: redact
+            credit_card: redact
+            email: redact
+            harassment: flag
+            hate: flag
+            iban: redact
+            ip_address: redact
+            phone: redact
+            self_harm: flag
+            sexual: flag
+            ssn: redact
+            violence: flag
+          on_failure: flag
+          screen: true
+          service: null
+          thresholds:
+            harassment: 0.5
+            hate: 0.5
+            self_harm: 0.5
+            sexual: 0.5
+            violence: 0.5
         seed: 17
         situations:
           casting:

@@ -3,10 +3,10 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use super::course::Course;
 use crate::llm::recorded::Halt;
 use crate::record::Situation;
 use crate::stages::Progress;
-use super::course::Course;
 use crate::stages::conversations::{Held, STAGE};
 
 /// Holds `per_situation` conversations on each of `situations`, up to `in_flight` at once.

@@ -1,7 +1,7 @@
 //! A run from end to end: what is asked of it, what it is made of, and looking at it from outside.
 //!
 //! * [`run`](mod@run): makes, resumes or confirms a run; `steps` holds its stages in order, `seal` their common contract,
-//!   `reopen` what makes them anew, [`executor`] the conversations in flight.
+//!   `reopen` what makes them anew, [`executor`] the conversations in flight, [`course`] what each of them goes through.
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.

@@ -110,8 +110,12 @@ impl Stage<'_> {
         let read = |value: &Value| read(value, &said);
         let told = transcript::ask(self.calls, site, self.prompt, &values, &format(), read).await?;
         let model = self.calls.profile(Role::Judge).model.clone();
-        let failed =
-            |why: String| Judgement { model: model.clone(), scores: BTreeMap::new(), contradiction: None, failure: Some(why) };
+        let failed = |why: String| Judgement {
+            model: model.clone(),
+            scores: BTreeMap::new(),
+            contradiction: None,
+            failure: Some(why),
+        };
         let judgement = match told {
             Told::Read((scores, contradiction)) => Judgement { model, scores, contradiction, failure: None },
             Told::Unusable(name) => failed(name.to_owned()),
@@ -142,14 +146,10 @@ fn values<'a>(situation: &'a Situation, conversation: &'a Conversation) -> Value
 
 /// The quote before the score: a number that was written first would look for its reason.
 fn format() -> ReplyFormat {
-    let closed = |properties: Value, required: &[&str]| {
-        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-    };
+    let closed = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     let scores: Vec<u64> = (LOWEST..=HIGHEST).collect();
-    let scale = closed(
-        json!({"quote": {"type": "string"}, "score": {"type": "integer", "enum": scores}}),
-        &["quote", "score"],
-    );
+    let scale =
+        closed(json!({"quote": {"type": "string"}, "score": {"type": "integer", "enum": scores}}), &["quote", "score"]);
     let mut properties: Map<String, Value> = SCALES.iter().map(|name| ((*name).to_owned(), scale.clone())).collect();
     let contradiction = closed(json!({"quote": {"type": "string"}, "found": {"type": "boolean"}}), &["quote", "found"]);
     properties.insert("contradiction".to_owned(), contradiction);
@@ -169,10 +169,8 @@ fn read(value: &Value, said: &str) -> Result<(Scores, Option<String>), Unusable>
         scores.insert(scale.to_owned(), Score { score: score.ok_or(MALFORMED)?, quote });
     }
     let contradiction = value.get("contradiction").ok_or(MALFORMED)?;
-    match contradiction.get("found").and_then(Value::as_bool).ok_or(MALFORMED)? {
-        true => Ok((scores, Some(quote(contradiction, said)?))),
-        false => Ok((scores, None)),
-    }
+    let found = contradiction.get("found").and_then(Value::as_bool).ok_or(MALFORMED)?;
+    Ok((scores, found.then(|| quote(contradiction, said)).transpose()?))
 }
 
 /// The quote of `given`, if the conversation has it word for word; white space, letter case and marks around it aside.
@@ -196,7 +194,7 @@ pub struct Figures {
     /// Mean score by scale.
     pub means: BTreeMap<String, f64>,
     /// How often each score from 1 to 5 was given, by scale.
-    pub distribution: BTreeMap<String, [u64; HIGHEST as usize]>,
+    pub distribution: BTreeMap<String, [u64; 5]>,
     /// Conversations in which something contradicts.
     pub contradictions: u64,
     /// Conversations that could not be scored, by reason.
@@ -286,7 +284,8 @@ mod tests {
 
     #[test]
     fn the_sample_is_drawn_by_seed_and_id() {
-        let (calls, prompt) = (Calls::silent(1), prompt("judge.md", include_str!("../../prompts/judge/judge.md")).unwrap());
+        let (calls, prompt) =
+            (Calls::silent(1), prompt("judge.md", include_str!("../../prompts/judge/judge.md")).unwrap());
         let drawn = |sample: f64, seed: u64| -> Vec<usize> {
             let settings = config::Judge { enabled: true, sample, prompt: None };
             let stage = Stage { settings: &settings, prompt: &prompt, calls: &calls, seed };

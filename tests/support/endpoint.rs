@@ -225,6 +225,7 @@ impl Shared {
     fn log_call(&self, head: &hyper::http::request::Parts, raw: &[u8]) -> Call {
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let mut keys = [bearer, text("api-key"), text("ocp-apim-subscription-key")].into_iter();
         let raw = String::from_utf8_lossy(raw).into_owned();
         let at = self.started.elapsed();
         let path = head.uri.to_string();
@@ -235,7 +236,7 @@ impl Shared {
         let index = log.calls.len();
         log.calls.push(LoggedCall { index, path: path.clone(), body: raw.clone(), at, answered: false });
         let body = serde_json::from_str(&raw).unwrap_or(Value::Null);
-        Call { index, repeat, at, path, key: bearer.or_else(|| text("api-key")).map(str::to_owned), raw, body }
+        Call { index, repeat, at, path, key: keys.find_map(|key| key).map(str::to_owned), raw, body }
     }
 
     async fn complete(&self, call: &Call, text: &str) -> io::Result<Response<Body>> {

@@ -41,6 +41,16 @@ impl Call {
         texts.collect::<Vec<_>>().join("\n")
     }
 
+    /// Whether it goes to a service that screens, not to a model.
+    pub(crate) fn screens(&self) -> bool {
+        self.path.contains("/moderations") || self.path.contains("text:analyze")
+    }
+
+    /// Whether it asks for a line of a conversation.
+    pub(crate) fn wants_a_line(&self) -> bool {
+        !self.screens() && self.body.get("response_format").is_none() && self.schema().is_none()
+    }
+
     /// The text of the last message.
     pub(crate) fn last_message(&self) -> &str {
         let messages = self.body.get("messages").and_then(Value::as_array);
@@ -238,7 +248,8 @@ impl Script {
         if self.key.is_some() && self.key != call.key {
             return Answer::error(401, "invalid_api_key", "Incorrect API key provided");
         }
-        if !call.path.split('?').next().unwrap_or_default().ends_with("/chat/completions") {
+        let route = call.path.split('?').next().unwrap_or_default();
+        if !ROUTES.iter().any(|known| route.ends_with(known)) {
             return Answer::error(404, "not_found", "no such route");
         }
         if call.body.is_null() {
@@ -252,8 +263,42 @@ impl Script {
         if !self.json_schema && format == Some("json_schema") {
             return Answer::error(400, "unsupported", "response_format of type json_schema is not supported");
         }
-        (self.rule)(call)
+        match (self.rule)(call) {
+            Answer::Plausible if call.screens() => Answer::json(&screening(call, |_, _| 0.0)),
+            answer => answer,
+        }
     }
+}
+
+/// What is served: chat, moderation as OpenAI's, Azure AI Content Safety.
+const ROUTES: [&str; 3] = ["/chat/completions", "/v1/moderations", "/contentsafety/text:analyze"];
+
+/// What a service that screens answers: `score` gives a category's score, 0 to 1, for a text.
+pub(crate) fn screening(call: &Call, score: impl Fn(&str, &str) -> f64) -> Value {
+    if let Some(text) = call.body.get("text").and_then(Value::as_str) {
+        let severity = |category: &str| (score(category, text) * 7.0).round();
+        let list = ["Hate", "SelfHarm", "Sexual", "Violence"]
+            .map(|name| json!({"category": name, "severity": severity(&name.to_lowercase())}));
+        return json!({"blocklistsMatch": [], "categoriesAnalysis": list});
+    }
+    let texts = call.body.get("input").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let results = texts.map(|text| {
+        let scores: serde_json::Map<String, Value> = [
+            "hate",
+            "harassment",
+            "sexual",
+            "self-harm",
+            "self-harm/intent",
+            "violence",
+            "violence/graphic",
+            "illicit",
+        ]
+        .into_iter()
+        .map(|name| (name.to_owned(), json!(score(name, text))))
+        .collect();
+        json!({"flagged": false, "categories": {}, "category_scores": scores})
+    });
+    json!({"id": "modr-1", "model": call.body.get("model"), "results": results.collect::<Vec<_>>()})
 }
 
 /// What a model might say to `call`: a pure function of the request's messages and form.

@@ -73,10 +73,15 @@ impl ChatModel for ContentSafety {
 /// How to sign in, and what to say when that is refused.
 fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(SignIn, String), SetupError> {
     if config.auth == AzureAuth::Entra {
-        return sign_in_with_entra(config, var, "check who is signed in and that it has the role Cognitive Services User");
+        return sign_in_with_entra(
+            config,
+            var,
+            "check who is signed in and that it has the role Cognitive Services User",
+        );
     }
     let secret = first(var, CONTENT_SAFETY_KEY).ok_or_else(|| SetupError::MissingCredential {
-        advice: "set CONTENT_SAFETY_KEY in the environment or in .env, or `auth: entra` to sign in with Entra ID".to_owned(),
+        advice: "set CONTENT_SAFETY_KEY in the environment or in .env, or `auth: entra` to sign in with Entra ID"
+            .to_owned(),
     })?;
     let credential = Credential::subscription_key(SecretString::from(secret))
         .ok_or_else(|| unfit_for_a_header("CONTENT_SAFETY_KEY"))?;

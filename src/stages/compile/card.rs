@@ -7,6 +7,7 @@ use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 
+use super::screening::Screening;
 use super::table::{Split, Table};
 use super::{Input, Leakage, ModelUse, PromptUse, StageOutcomes};
 use crate::config;
@@ -151,6 +152,7 @@ struct Body<'a> {
     outcomes: &'a [StageOutcomes],
     dedup: Option<&'a config::Dedup>,
     leakage: &'a Leakage,
+    screening: Screening,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,6 +178,7 @@ impl<'a> Body<'a> {
             outcomes: input.outcomes,
             dedup: input.dedup,
             leakage,
+            screening: Screening::of(input.conversations),
         }
     }
 }
@@ -197,7 +200,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Text from a configuration as code in a Markdown table, which it must not be able to break out of.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     format!("`{}`", one_line(text).replace(['`', '|'], "'"))
 }
 

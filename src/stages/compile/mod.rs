@@ -16,6 +16,7 @@
 mod card;
 mod jsonl;
 mod manifest;
+mod screening;
 mod splits;
 mod table;
 #[cfg(test)]

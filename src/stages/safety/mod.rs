@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::figures::Figures;
-pub use self::service::pieces_of;
 use self::category::Category;
+pub use self::figures::Figures;
 use self::screen::Screen;
+pub use self::service::pieces_of;
 use self::words::Words;
 use super::transcript::Told;
 use crate::config;
@@ -175,15 +175,15 @@ impl Stage<'_> {
 
     /// What a score means, if it counts. Where nothing can be replaced, redacting is dropping.
     fn decide(&self, source: &str, score: service::Score) -> Option<Decision> {
-        let service::Score { category, score, turn } = score;
+        let service::Score { category, value, turn } = score;
         let threshold = category.threshold(&self.settings.thresholds)?;
         let action = match category.action(&self.settings.action) {
             Action::Flag => Action::Flag,
             Action::Redact | Action::Drop => Action::Drop,
         };
-        let counts = score >= threshold;
+        let counts = value >= threshold;
         // Three places are plenty to read.
-        let score = (score * 1000.0).round() / 1000.0;
+        let score = (value * 1000.0).round() / 1000.0;
         counts.then(|| Decision { category, source: source.to_owned(), score, turn, action })
     }
 }

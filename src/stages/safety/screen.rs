@@ -72,7 +72,8 @@ impl Screen<'_> {
         let personal = pii::find(text);
         let words = self.words.find(language, text).into_iter();
         let words = words.map(|(category, range)| (Finding { category, range }, Source::Words));
-        let mut all: Vec<_> = personal.findings.into_iter().map(|found| (found, Source::Pattern)).chain(words).collect();
+        let mut all: Vec<_> =
+            personal.findings.into_iter().map(|found| (found, Source::Pattern)).chain(words).collect();
         all.sort_by_key(|(finding, _)| (finding.range.start, finding.range.end, finding.category));
         (all, personal.reserved)
     }

@@ -25,11 +25,11 @@ const AZURE_TOP: f64 = 7.0;
 const JUDGE_TOP: u64 = 3;
 
 /// A score of a category.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Score {
     pub(super) category: Category,
     /// From 0 to 1.
-    pub(super) score: f64,
+    pub(super) value: f64,
     /// The turn, where the service saw it alone.
     pub(super) turn: Option<u32>,
 }
@@ -95,12 +95,12 @@ fn pieces(lines: Piece, service: Service) -> Vec<Piece> {
         for part in cut(&line) {
             // One more for the line break.
             let length = part.chars().count() + 1;
-            match pieces.last_mut().filter(|piece| piece.len() < most_lines && characters + length <= TEXT_CAP) {
-                Some(piece) => piece.push((turn, part)),
-                None => {
-                    pieces.push(vec![(turn, part)]);
-                    characters = 0;
-                }
+            let fits = |piece: &&mut Piece| piece.len() < most_lines && characters + length <= TEXT_CAP;
+            if let Some(piece) = pieces.last_mut().filter(fits) {
+                piece.push((turn, part));
+            } else {
+                pieces.push(vec![(turn, part)]);
+                characters = 0;
             }
             characters += length;
         }
@@ -126,7 +126,7 @@ fn read_azure(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
             "Violence" => Category::Violence,
             _ => return None,
         };
-        Some(Score { category, score: severity / AZURE_TOP, turn })
+        Some(Score { category, value: severity / AZURE_TOP, turn })
     });
     scores.collect::<Option<Vec<_>>>().filter(|scores| !scores.is_empty())
 }
@@ -142,10 +142,10 @@ fn read_moderation(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
             let parts = given.iter().filter(|(key, _)| {
                 key.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             });
-            let highest = parts.filter_map(|(_, score)| score.as_f64()).fold(None, |top: Option<f64>, score| {
-                Some(top.map_or(score, |top| top.max(score)))
-            });
-            scores.extend(highest.map(|score| Score { category, score: score.clamp(0.0, 1.0), turn: *turn }));
+            let highest = parts
+                .filter_map(|(_, score)| score.as_f64())
+                .fold(None, |top: Option<f64>, score| Some(top.map_or(score, |top| top.max(score))));
+            scores.extend(highest.map(|score| Score { category, value: score.clamp(0.0, 1.0), turn: *turn }));
         }
     }
     Some(scores).filter(|scores| !scores.is_empty())
@@ -156,16 +156,15 @@ fn judge_format() -> ReplyFormat {
     let names = Category::JUDGED.map(Category::as_str);
     let properties: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), severity.clone())).collect();
-    let schema =
-        json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false});
+    let schema = json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false});
     ReplyFormat::Json { name: "severities".to_owned(), schema }
 }
 
 fn read_judge(value: &Value) -> Result<Vec<Score>, Unusable> {
-    let severity = |category: Category| value.get(category.as_str()).and_then(Value::as_u64).filter(|s| *s <= JUDGE_TOP);
-    let scores = Category::JUDGED.map(|category| {
-        Some(Score { category, score: severity(category)? as f64 / JUDGE_TOP as f64, turn: None })
-    });
+    let severity =
+        |category: Category| value.get(category.as_str()).and_then(Value::as_u64).filter(|s| *s <= JUDGE_TOP);
+    let scores = Category::JUDGED
+        .map(|category| Some(Score { category, value: severity(category)? as f64 / JUDGE_TOP as f64, turn: None }));
     scores.into_iter().collect::<Option<Vec<_>>>().ok_or(MALFORMED)
 }
 
@@ -182,8 +181,10 @@ mod tests {
         let lines = vec![(None, "start".to_owned()), line(0, 6_000), line(1, 3_000), line(2, 3_000), line(3, 25_000)];
         let all: String = lines.iter().map(|(_, line)| line.as_str()).collect();
         let cut = pieces(lines, Service::AzureContentSafety);
-        let texts: Vec<String> =
-            cut.iter().map(|piece| piece.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")).collect();
+        let texts: Vec<String> = cut
+            .iter()
+            .map(|piece| piece.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n"))
+            .collect();
         assert!(texts.iter().all(|text| text.chars().count() <= TEXT_CAP), "{texts:?}");
         assert_eq!(texts.concat().replace('\n', ""), all);
         let many = pieces((0..70).map(|turn| line(turn, 1)).collect(), Service::OpenaiModeration);
@@ -195,23 +196,28 @@ mod tests {
         let piece = vec![(Some(4), "a".to_owned())];
         let azure = [json!({"category": "SelfHarm", "severity": 7}), json!({"category": "Hate", "severity": 0})];
         let scores = read_azure(&azure, &piece).unwrap();
-        assert_eq!(scores[0], Score { category: Category::SelfHarm, score: 1.0, turn: Some(4) });
-        let moderation = [json!({"category_scores": {"hate": 0.1, "hate/threatening": 0.9, "self-harm/intent": 0.2, "illicit": 1}})];
+        assert_eq!(scores[0], Score { category: Category::SelfHarm, value: 1.0, turn: Some(4) });
+        let moderation =
+            [json!({"category_scores": {"hate": 0.1, "hate/threatening": 0.9, "self-harm/intent": 0.2, "illicit": 1}})];
         let scores = read_moderation(&moderation, &piece).unwrap();
         assert_eq!(scores.len(), 2);
-        assert_eq!(scores[0], Score { category: Category::Hate, score: 0.9, turn: Some(4) });
+        assert_eq!(scores[0], Score { category: Category::Hate, value: 0.9, turn: Some(4) });
         let judge = json!({"hate": 0, "harassment": 3, "sexual": 1, "self_harm": 2, "violence": 0});
-        assert_eq!(read_judge(&judge).unwrap()[1], Score { category: Category::Harassment, score: 1.0, turn: None });
+        assert_eq!(read_judge(&judge).unwrap()[1], Score { category: Category::Harassment, value: 1.0, turn: None });
     }
 
     #[test]
     fn what_is_no_answer_is_none() {
         let piece = vec![(None, "a".to_owned())];
-        for list in [json!([]), json!([{"category": "Weather", "severity": 1}]), json!([{"category": "Hate", "severity": 9}])] {
+        for list in
+            [json!([]), json!([{"category": "Weather", "severity": 1}]), json!([{"category": "Hate", "severity": 9}])]
+        {
             assert!(read_azure(list.as_array().unwrap(), &piece).is_none(), "{list}");
         }
         assert!(read_moderation(&[json!({"flagged": false})], &piece).is_none());
-        for value in [json!({}), json!({"hate": 4, "harassment": 0, "sexual": 0, "self_harm": 0, "violence": 0}), json!([1])] {
+        for value in
+            [json!({}), json!({"hate": 4, "harassment": 0, "sexual": 0, "self_harm": 0, "violence": 0}), json!([1])]
+        {
             assert_eq!(read_judge(&value), Err(MALFORMED), "{value}");
         }
     }

@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn words_stand_alone_but_for_scripts_without_spaces() {
-        assert_eq!(found("Bring it\u{a0}\n down, SMASHING! Don’t move."), ["Bring it\u{a0}\n down", "SMASHING", "Don’t move"]);
+        assert_eq!(
+            found("Bring it\u{a0}\n down, SMASHING! Don’t move."),
+            ["Bring it\u{a0}\n down", "SMASHING", "Don’t move"]
+        );
         assert!(found("bringit down, unsmashed, don't moves").is_empty());
         assert_eq!(found("他们是下等人吗"), ["下等人"]);
         assert_eq!(found("เขากวนฉัน"), ["กวน"]);

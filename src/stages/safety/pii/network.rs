@@ -24,13 +24,33 @@ static KEY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What stands before four numbers that are no address.
-const VERSION_WORDS: [&str; 7] = ["version", "versions", "v", "ver.", "release", "build", "section"];
+const VERSION_WORDS: [&str; 17] = [
+    "version",
+    "versions",
+    "v",
+    "ver.",
+    "release",
+    "build",
+    "firmware",
+    "section",
+    "paragraph",
+    "clause",
+    "article",
+    "chapter",
+    "item",
+    "rule",
+    "step",
+    "§",
+    "abschnitt",
+];
 
 /// Every IP address in `text`; reserved are those that reach nobody in particular.
 pub(super) fn addresses(text: &str) -> Vec<Span> {
     let v4 = V4.find_iter(text).filter_map(|found| {
         let address: Ipv4Addr = found.as_str().parse().ok()?;
-        let stands = stands_alone(text, &found.range(), &[]) && !goes_on(text, &found.range()) && !is_version(text, found.start());
+        let stands = stands_alone(text, &found.range(), &[])
+            && !goes_on(text, &found.range())
+            && !is_version(text, found.start());
         stands.then(|| Span { range: found.range(), reserved: !reaches(address) })
     });
     let v6 = V6.find_iter(text).filter_map(|found| {
@@ -50,11 +70,11 @@ fn is_version(text: &str, at: usize) -> bool {
 }
 
 /// Whether an address belongs to someone: no private, local or documentation range, no multicast; and not four numbers
-/// below ten, which are a version, a paragraph or a public resolver far more often than anybody's machine.
+/// below twenty, which are a version, a paragraph or a public resolver far more often than anybody's machine.
 fn reaches(address: Ipv4Addr) -> bool {
     let [a, b, ..] = address.octets();
     let shared = a == 100 && (64..128).contains(&b);
-    let small = address.octets().iter().all(|octet| *octet < 10);
+    let small = address.octets().iter().all(|octet| *octet < 20);
     !(address.is_private()
         || address.is_loopback()
         || address.is_link_local()
@@ -75,6 +95,7 @@ pub(super) fn credentials(text: &str) -> Vec<Span> {
             Some(Span { range, reserved: is_reserved_host(host.as_str().trim_end_matches(['.', ',', ';'])) })
         })
     });
-    let keys = KEY.find_iter(text).map(|found| Span { range: found.range(), reserved: found.as_str().ends_with("EXAMPLE") });
+    let keys =
+        KEY.find_iter(text).map(|found| Span { range: found.range(), reserved: found.as_str().ends_with("EXAMPLE") });
     urls.chain(keys).collect()
 }

@@ -84,13 +84,16 @@ fn card_at(text: &str, groups: &[Range<usize>], from: usize) -> Option<(Range<us
         let lengths: Vec<usize> = mine.iter().map(Range::len).collect();
         let range = mine.first()?.start..mine.last()?.end;
         let number = digits(text.get(range.clone())?);
-        let ok = has_card_shape(&lengths) && is_issued(&number) && passes_luhn(&number) && stands_alone(text, &range, &['+']);
+        let ok = has_card_shape(&lengths)
+            && is_issued(&number)
+            && passes_luhn(&number)
+            && stands_alone(text, &range, &['+']);
         ok.then_some((range, taken))
     })
 }
 
 fn has_card_shape(lengths: &[usize]) -> bool {
-    matches!(lengths, [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4])
+    matches!(lengths, [13..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 4 | 5])
 }
 
 fn is_issued(number: &str) -> bool {

@@ -15,8 +15,7 @@ static INTERNATIONAL: LazyLock<Regex> =
 static NORTH_AMERICAN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?:1[ .-])?(?:\(([2-9][0-9]{2})\) ?|([2-9][0-9]{2})[ .-])([2-9][0-9]{2})[ .-]([0-9]{4})")
 });
-static WITH_TRUNK_ZERO: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\(?0[1-9][0-9]{0,4}\)?(?:[ ./-][0-9]{2,8}){1,5}"));
+static WITH_TRUNK_ZERO: LazyLock<Regex> = LazyLock::new(|| pattern(r"\(?0[1-9][0-9]{0,4}\)?(?:[ ./-][0-9]{2,8}){1,5}"));
 static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:phone|telephone|tel|call|mobile|cell|whatsapp|text)\b\.?(?:\s+(?:me|us|him|her|them|is|at|on|number|no\.?|my|his|her|their|to))*\s*[:=]?\s*([0-9]{9,12}|[2-9][0-9]{2}-[0-9]{4})",
@@ -30,10 +29,40 @@ const GLUE: [char; 7] = ['-', '+', '/', ':', '$', '€', '£'];
 /// Starts of numbers that regulators keep for film and fiction, in the national form without separators: Ofcom, the
 /// Bundesnetzagentur, Arcep, ACMA.
 const FICTION: [&str; 34] = [
-    "01632960", "01134960", "01144960", "01154960", "01164960", "01174960", "01184960", "01214960", "01314960", "01414960",
-    "01514960", "01614960", "01914980", "02079460", "02896496", "02920180", "07700900", "08081570", "09098790", "03069990",
-    "03023125", "06990009", "04066969", "02214710", "08999998", "017139200", "019900", "026191", "035301", "046571", "053649",
-    "063998", "025550", "049157",
+    "01632960",
+    "01134960",
+    "01144960",
+    "01154960",
+    "01164960",
+    "01174960",
+    "01184960",
+    "01214960",
+    "01314960",
+    "01414960",
+    "01514960",
+    "01614960",
+    "01914980",
+    "02079460",
+    "02896496",
+    "02920180",
+    "07700900",
+    "08081570",
+    "09098790",
+    "03069990",
+    "03023125",
+    "06990009",
+    "04066969",
+    "02214710",
+    "08999998",
+    "017139200",
+    "019900",
+    "026191",
+    "035301",
+    "046571",
+    "053649",
+    "063998",
+    "025550",
+    "049157",
 ];
 
 /// Every phone number in `text`.
@@ -60,7 +89,8 @@ pub(super) fn numbers(text: &str) -> Vec<Span> {
 fn international(text: &str, whole: Range<usize>) -> Option<Span> {
     let written = text.get(whole.clone())?;
     let prefix = if written.starts_with('+') { 0 } else { 2 };
-    let number = |end: usize| digits(written.get(..end).unwrap_or_default()).get(prefix..).unwrap_or_default().to_owned();
+    let number =
+        |end: usize| digits(written.get(..end).unwrap_or_default()).get(prefix..).unwrap_or_default().to_owned();
     // Numbers that merely follow are let go, group by group.
     let mut ends: Vec<usize> = written.match_indices([' ', '.', '/', '-']).map(|(at, _)| at).collect();
     ends.push(written.len());
@@ -86,7 +116,26 @@ fn is_dialled(number: &str) -> bool {
         (1, _) => return number.len() == 11 && number.get(1..2).is_some_and(|area| area >= "2"),
         (7, _) | (_, 33 | 34 | 61) => 11,
         (_, 44 | 91) => 12,
-        (_, 20 | 27 | 30..=32 | 36 | 39..=41 | 43 | 45..=49 | 51..=58 | 60 | 62..=66 | 81 | 82 | 84 | 86 | 90 | 92..=95 | 98) => 13,
+        (
+            _,
+            20
+            | 27
+            | 30..=32
+            | 36
+            | 39..=41
+            | 43
+            | 45..=49
+            | 51..=58
+            | 60
+            | 62..=66
+            | 81
+            | 82
+            | 84
+            | 86
+            | 90
+            | 92..=95
+            | 98,
+        ) => 13,
         (_, 21..=26 | 29 | 35 | 37 | 38 | 42 | 50 | 59 | 67..=69 | 80 | 85 | 87 | 88 | 96 | 97 | 99) => 14,
         _ => return false,
     };
