@@ -81,9 +81,9 @@ pub fn examine(reply: &str, scene: &Scene<'_>) -> Result<Sound, Flaw> {
     let names = scene.everyone();
     let checks: [(Flaw, &dyn Fn() -> bool); 9] = [
         (Flaw::AiTalk, &|| ai_talk::speaks_as_model(&text)),
+        (Flaw::Leak, &|| copies::leaks(&words, scene.instructions)),
         (Flaw::WrongLanguage, &|| language::is_foreign(&text, scene.language, &names)),
         (Flaw::Loop, &|| copies::loops(&text, &words)),
-        (Flaw::Leak, &|| copies::leaks(&words, scene.instructions)),
         (Flaw::Recital, &|| copies::recites(&words, scene.persona)),
         (Flaw::Echo, &|| copies::echoes(&words, scene.said.iter().map(|(_, text)| *text))),
         (Flaw::LeakedKnowledge, &|| tells_secret(&text, scene)),
