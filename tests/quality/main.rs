@@ -75,6 +75,7 @@ fn clean(plays: &[Play]) -> Vec<Planted<'_>> {
 #[test]
 fn every_gate_finds_what_it_is_for_and_leaves_clean_talk_alone() {
     let (plays, instructions) = (talk::plays(), instructions());
+    assert!(instructions.contains("React to what was just said: ask"), "what is planted as a leak is no longer there");
     let mut alarms: BTreeMap<&str, usize> = BTreeMap::new();
     let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
     for kind in KINDS {
@@ -87,6 +88,9 @@ fn every_gate_finds_what_it_is_for_and_leaves_clean_talk_alone() {
             }
             // A reply with one planted defect may well have to be mended too; refusing it for another is a false alarm.
             for other in found.iter().filter(|name| **name != kind && KINDS.contains(name)) {
+                if std::env::var_os("SHOW").is_some() {
+                    println!("cross {kind} as {other}: {:?} after {:?}", planted.reply, planted.said.last());
+                }
                 *alarms.entry(other).or_default() += 1;
             }
         }

@@ -3,7 +3,7 @@
 use convogen::draw::Draw;
 
 use crate::phrases::{self, Phrases};
-use crate::talk::{self, Play};
+use crate::talk::Play;
 
 /// The kinds of defects, by the names that records have for them.
 pub(crate) const KINDS: [&str; 15] = [
@@ -60,7 +60,7 @@ pub(crate) fn many<'a>(kind: &str, plays: &'a [Play], count: usize) -> Vec<Plant
             let play = plays[draw.below(plays.len())];
             let at = draw.between(2, play.turns.len() - 1);
             let mut planted = clean(play, at);
-            spoil(kind, &mut planted, &mut draw).then_some(planted)
+            spoil(kind, &mut planted, &plays, &mut draw).then_some(planted)
         })
         .flatten()
         .take(count)
@@ -78,7 +78,7 @@ fn pick<'p>(draw: &mut Draw, items: &[&'p str]) -> &'p str {
 }
 
 /// Puts a defect in; `false` where this place does not lend itself to it.
-fn spoil(kind: &str, planted: &mut Planted<'_>, draw: &mut Draw) -> bool {
+fn spoil(kind: &str, planted: &mut Planted<'_>, plays: &[&Play], draw: &mut Draw) -> bool {
     let words = phrases::of(planted.play.language);
     match kind {
         "empty" => planted.reply = pick(draw, &["", "...", "…", "***", "\"\"", "—", "```\n```", " \n "]).to_owned(),
@@ -86,7 +86,7 @@ fn spoil(kind: &str, planted: &mut Planted<'_>, draw: &mut Draw) -> bool {
         "stage_direction" => planted.reply = format!("{} {}", pick(draw, words.asides), capital(&planted.reply)),
         "speaks_for_others" => return speak_for_other(planted, draw),
         "torn" => return tear(planted, draw),
-        "too_long" => stretch(planted, draw),
+        "too_long" => stretch(planted, plays, draw),
         "ai_talk" => planted.reply = beside(pick(draw, words.machine), planted, draw),
         "leak" => planted.reply = leak(draw),
         "language" => planted.reply = foreign(planted.play.language, draw),
@@ -137,7 +137,8 @@ fn other(planted: &Planted<'_>, draw: &mut Draw) -> usize {
 
 fn speak_for_other(planted: &mut Planted<'_>, draw: &mut Draw) -> bool {
     let who = other(planted, draw);
-    let line = draw.pick(&planted.play.turns).unwrap().1.clone();
+    let later = planted.play.turns.get(planted.said.len()..).unwrap_or_default();
+    let Some((_, line)) = draw.pick(later) else { return false };
     let label = label(planted, who, draw);
     let ends = planted.reply.ends_with(['.', '!', '?', '。', '！', '？']);
     planted.reply = match draw.below(4) {
@@ -161,15 +162,18 @@ fn tear(planted: &mut Planted<'_>, draw: &mut Draw) -> bool {
     !planted.reply.ends_with(['.', '!', '?', '。', '！', '？', '"', ' '])
 }
 
-fn stretch(planted: &mut Planted<'_>, draw: &mut Draw) {
-    let target = draw.between(2, 12);
-    let mut lines = Vec::new();
-    while length(&lines.join(" ")) < target * 4 + 60 {
-        lines.push(draw.pick(&planted.play.turns).unwrap().1.clone());
-        lines.push(phrases::of(planted.play.language).filler[draw.below(8)].to_owned());
-    }
+/// A speech: sentences that nobody has said in this scene, each once.
+fn stretch(planted: &mut Planted<'_>, plays: &[&Play], draw: &mut Draw) {
+    let target = draw.between(2, 6);
+    let others: Vec<&str> = plays
+        .iter()
+        .filter(|play| play.situation != planted.play.situation)
+        .flat_map(|play| &play.turns)
+        .map(|(_, text)| text.as_str())
+        .filter(|text| length(text) >= LONG / 2)
+        .collect();
     planted.words = Some(u32::try_from(target).unwrap());
-    planted.reply = lines.join(" ");
+    planted.reply = draw.sample(&others, 12).into_iter().copied().collect::<Vec<_>>().join(" ");
 }
 
 /// `phrase` before, after or instead of what was said.
@@ -183,11 +187,8 @@ fn beside(phrase: &str, planted: &Planted<'_>, draw: &mut Draw) -> String {
 
 /// Ten to fourteen words in a row out of the prompts, or a token of a chat format.
 fn leak(draw: &mut Draw) -> String {
-    let prompts = ["speaker", "fused"].map(|name| talk::read(&format!("prompts/conversations/{name}.md"))).join("\n");
-    let sentences: Vec<&str> = prompts.lines().filter(|line| !line.contains(['{', '`', '<'])).collect();
-    let plain = "React to what was just said: ask, object, joke, hesitate, change your mind. Do not repeat what was said \
+    let plain: &str = "React to what was just said: ask, object, joke, hesitate, change your mind. Do not repeat what was said \
         before, do not sum up, do not describe yourself, and do not agree for the sake of peace.";
-    assert!(prompts.contains("ask, object, joke, hesitate") && !sentences.is_empty(), "the prompts have changed");
     if draw.below(5) == 0 {
         return format!("{}user", pick(draw, &["<|im_start|>", "<|im_end|>", "[INST] ", "### Instruction: "]));
     }
