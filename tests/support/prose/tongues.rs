@@ -46,6 +46,7 @@ impl Tongue {
             "stance" | "goal" => self.intents,
             "conversation_starter" | "topic" => self.starters,
             "knowledge" => self.secrets,
+            "type" => self.roles,
             _ => self.lines,
         };
         self.fill(forms, draw)
