@@ -26,7 +26,9 @@ fn situation(id: usize) -> String {
         .enumerate()
         .map(|(at, name)| {
             let mut person = json!({"name": name, "description": format!("{name} lives by the harbour.")});
-            FACTS.iter().for_each(|kind| person[*kind] = json!(fact(at, kind)));
+            for kind in FACTS {
+                person[kind] = json!(fact(at, kind));
+            }
             person
         })
         .collect();
@@ -96,11 +98,13 @@ fn assert_told(endpoint: &Endpoint, what: &str) {
             body["messages"].as_array().unwrap().iter().filter_map(|m| m["content"].as_str()).collect();
         let prompt = texts.join("\n");
         let owner = speaker(&prompt);
-        owner.into_iter().for_each(|at| speakers[at] += 1);
-        for person in 0..PEOPLE.len() {
+        if let Some(at) = owner {
+            speakers[at] += 1;
+        }
+        for (person, name) in PEOPLE.iter().enumerate() {
             for kind in FACTS {
                 let is_told = prompt.contains(&fact(person, kind));
-                assert_eq!(is_told, owner == Some(person), "{what}: {kind} of {} for {owner:?}", PEOPLE[person]);
+                assert_eq!(is_told, owner == Some(person), "{what}: {kind} of {name} for {owner:?}");
             }
         }
         if owner.is_some() && body["messages"][0]["content"].as_str().unwrap().contains("This is a conversation") {

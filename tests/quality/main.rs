@@ -104,7 +104,9 @@ fn every_gate_finds_what_it_is_for_and_leaves_clean_talk_alone() {
         if !found.is_empty() {
             println!("false alarm {found:?}: {:?}", turn.reply);
         }
-        found.into_iter().for_each(|name| *alarms.entry(name).or_default() += 1);
+        for name in found {
+            *alarms.entry(name).or_default() += 1;
+        }
     }
     println!("{:18} {:>9} {:>7} {:>12} {:>9}", "gate", "planted", "found", "false alarms", "precision");
     let mut short = Vec::new();

@@ -53,7 +53,7 @@ pub(crate) fn clean(play: &Play, at: usize) -> Planted<'_> {
 /// `count` defects of `kind`: three fifths English, a fifth German, a fifth Chinese.
 pub(crate) fn many<'a>(kind: &str, plays: &'a [Play], count: usize) -> Vec<Planted<'a>> {
     (0..)
-        .map(|n: usize| {
+        .filter_map(|n: usize| {
             let mut draw = Draw::new(5, &["plant", kind, &n.to_string()]);
             let language = ["en", "en", "en", "de", "zh"][n % 5];
             let plays: Vec<&Play> = plays.iter().filter(|play| play.language == language).collect();
@@ -62,7 +62,6 @@ pub(crate) fn many<'a>(kind: &str, plays: &'a [Play], count: usize) -> Vec<Plant
             let mut planted = clean(play, at);
             spoil(kind, &mut planted, &plays, &mut draw).then_some(planted)
         })
-        .flatten()
         .take(count)
         .collect()
 }
@@ -144,7 +143,7 @@ fn speak_for_other(planted: &mut Planted<'_>, draw: &mut Draw) -> bool {
     planted.reply = match draw.below(4) {
         0 => format!("{label}{line}"),
         1 => format!("{}\n{label}{line}", planted.reply),
-        2 if ends && length(&line) >= LONG => format!("{} {label}{line}", planted.reply),
+        2 if ends && length(line) >= LONG => format!("{} {label}{line}", planted.reply),
         3 if planted.play.language != "zh" => format!("{}\n\nSarah Thompson: {line}", planted.reply),
         _ => return false,
     };
