@@ -22,6 +22,8 @@ mod misbehaviour;
 mod preview;
 mod report;
 mod safety;
+mod languages;
+mod private;
 mod same_bytes;
 mod signals;
 mod spend;

@@ -50,7 +50,7 @@ fn the_order_of_replies_does_not_show_in_the_data() {
 #[test]
 fn a_finished_run_needs_no_endpoint_and_ends_as_it_did() {
     let refusing =
-        || Script::but(|call| call.schema().is_none() && call.share() < 0.02, |_| Answer::azure_filter("violence"));
+        || Script::but(|call| call.schema().is_none() && call.share() < 0.05, |_| Answer::azure_filter("violence"));
     let partial = ["--set", "budget.max_calls=60", "--accept-partial"];
     for (script, arguments, code) in [
         (Script::default(), [].as_slice(), 0),

@@ -2,6 +2,8 @@
 //! near-duplicates of each other. What is written depends on the draw alone.
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 
+pub(crate) mod tongues;
+
 use convogen::draw::Draw;
 
 const FIRST_NAMES: &str = "Amara Bogdan Celine Dmitri Esther Farid Greta Hamid Ingrid Jamal Katya Lorenzo Mireille Nnamdi \

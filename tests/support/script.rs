@@ -309,6 +309,9 @@ pub(crate) fn plausible(call: &Call) -> String {
         return values::fitting(&schema, &seed).to_string();
     }
     let mut draw = Draw::new(4, &["text", &seed]);
+    if let Some(tongue) = prose::tongues::asked_for(&seed) {
+        return tongue.text("text", &mut draw);
+    }
     if !form.is_empty() {
         return json!({"text": prose::utterance(&mut draw)}).to_string();
     }

@@ -116,6 +116,10 @@ fn number(schema: &Value, at: &Place<'_>) -> f64 {
 
 fn text(at: &Place<'_>) -> String {
     let mut draw = at.draw();
+    let is_prose = !matches!(at.key, "id" | "language" | "name" | "speaker" | "from" | "to");
+    if let Some(tongue) = prose::tongues::asked_for(at.seed).filter(|_| is_prose) {
+        return tongue.text(at.key, &mut draw);
+    }
     match at.key {
         "id" => format!("p{}", at.index + 1),
         "language" => "en".to_owned(),

@@ -187,7 +187,7 @@ impl<'a> Script<'a> {
         Ok(self.arrange(system, turns, None, [Some(selector.render("turn", &values)?), repair]))
     }
 
-    /// The speaker's instructions, against which leaks are looked for.
+    /// What the speaker is told, against which leaks are looked for: the instructions, and the situation as it is described.
     pub fn instructions(&self, speaker: usize) -> Result<String, PromptError> {
         let Some(person) = self.situation.personas.get(speaker) else { return Ok(String::new()) };
         // Without the persona: quoting one's own life is a recital at worst, not a leak.
@@ -196,7 +196,9 @@ impl<'a> Script<'a> {
             ["agent_first_system", "shared_prefix_system", "agent_first_turn", "shared_prefix_turn", "repair"];
         let speaker = sections.iter().map(|section| self.prompts.speaker.render(section, &bare));
         let texts = speaker.chain(FUSED_SECTIONS.iter().map(|section| self.prompts.fused.render(section, &bare)));
-        Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+        let mut texts = texts.collect::<Result<Vec<_>, _>>()?;
+        texts.push(self.situation.situation.clone());
+        Ok(texts.join("\n"))
     }
 
     fn values(&self) -> Values<'_> {

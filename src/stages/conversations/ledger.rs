@@ -138,7 +138,9 @@ mod tests {
             ledger.ask_speaker(attempt);
             ledger.hear_speaker(attempt, usage(prompt));
         }
-        [Flaw::Echo, Flaw::Loop, Flaw::Echo].into_iter().for_each(|flaw| ledger.flaw(flaw));
+        for flaw in [Flaw::Echo, Flaw::Loop, Flaw::Echo] {
+            ledger.flaw(flaw);
+        }
         let mut figures = Figures::default();
         figures.add(&ledger);
         figures.add(&Ledger::default());

@@ -86,7 +86,6 @@ struct Row {
 #[derive(Deserialize)]
 struct RowPerson {
     id: Option<String>,
-    knowledge: Option<String>,
 }
 
 /// Reads the file and removes duplicates, the earlier one staying.
@@ -247,7 +246,7 @@ fn people(id: &str, draft: &Draft, rows: Vec<RowPerson>) -> Vec<Participant> {
             persona: person.persona.clone().unwrap_or_default(),
             stance: person.stance.clone(),
             goal: person.goal.clone(),
-            knowledge: row.knowledge,
+            knowledge: person.knowledge.clone(),
         })
         .collect()
 }

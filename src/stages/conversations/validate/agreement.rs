@@ -24,7 +24,8 @@ const ENGLISH: Lists = Lists {
         certainly precisely ok okay fine good great perfect wonderful fantastic excellent amazing brilliant lovely nice \
         awesome beautiful thoughtful insightful inspiring inspired helpful kind sweet thanks thank thankful grateful \
         appreciate appreciated love loved glad happy pleased excited delighted cool super incredible terrific marvellous \
-        marvelous splendid superb outstanding impressive wise clever smart valuable important reasonable sensible fair mhm \
+        marvelous splendid superb outstanding impressive wise clever smart valuable important reasonable sensible fair valid \
+        compelling admirable admire respect perfectly beautifully nicely gladly positively cheers mhm \
         mm mmm hmm uh-huh wow spot bravo amen deal",
     grammar: "i you he she we they it its it's that's this that these those a an the is are was were be been being am i'm \
         you're we're they're i've you've we've i'd you'd we'd i'll we'll you'll to of for with and in on at as by from me my \
@@ -35,7 +36,8 @@ const ENGLISH: Lists = Lists {
         words word way approach think thinking feel feeling feels sounds sound sounding looks seems makes make made sense \
         work works sharing share shared bringing bring brought like way same side page mind mine one thing things let's let \
         know always again couldn't better hear see hearing seeing even or if about into course myself yourself job done \
-        you've hope heart hearts",
+        you've hope heart hearts lot lots bit mean means part contribution contributions wisdom energy enthusiasm passion honesty \
+        whole group today discussion conversation",
     turn: "but not no don't doesn't didn't won't can't isn't aren't wasn't wouldn't shouldn't however though although unless \
         except instead rather never nothing who where when which whose",
     idioms: &[
@@ -59,15 +61,15 @@ const GERMAN: Lists = Lists {
         gut gute guter gutes okay ok danke dank dankbar dankeschön freue freut lieb nett recht zustimmen zustimmung \
         hervorragend hervorragende hervorragender ausgezeichnet ausgezeichnete fantastisch fantastische fantastischer klasse \
         spitze bestens sicher selbstverständlich definitiv exakt eben hm mhm ach wow klug kluge kluger wertvoll wertvolle \
-        wertvoller hilfreich begeistert glücklich froh liebe gefällt bravo passt",
+        wertvoller hilfreich genauso ebenso ebenfalls begeistert glücklich froh liebe gefällt bravo passt",
     grammar: "ich du er sie es wir ihr mich mir dich dir euch uns ihm ihnen das dies dieser diese dieses der die den dem des \
         ein eine einen einem einer eines mein meine dein deine deinen deiner deinem euer eure unser unsere ihre ihren ist sind \
         war wäre bin bist seid sein hast habe haben hat hätte hätten kann können könnte würde würden werde wird machen macht \
         und oder auch so sehr wirklich total völlig ganz vollkommen voll viel vielen herzlichen tausend für mit zu zum zur in \
-        im an am auf von vom bei über da dass wie was als noch nur doch mal schon einfach hier alle allen alles zusammen \
+        im an am auf von vom bei über da dass fürs wie was als noch nur doch mal schon einfach hier alle allen alles zusammen \
         beide beiden idee ideen vorschlag vorschläge punkt gedanke gedanken ansicht meinung plan sache worte sicht \
         perspektive hinweis beitrag finde finden sehe sehen denke denken sagen sagst sagt gesagt klingt teilen geteilt \
-        teilst team leute besser genauso immer wieder ebenso ebenfalls aus seele gesprochen anschließen anderen",
+        teilst team leute besser immer wieder aus seele gesprochen anschließen anderen",
     turn: "aber nicht kein keine keinen nein jedoch allerdings sondern obwohl trotzdem statt lieber nie niemals nichts wer wo \
         wann welche welcher warum wieso wenn falls",
     idioms: &[

@@ -55,7 +55,8 @@ pub(super) fn drop_stage_direction(text: &str, mended: &mut Vec<&'static str>) -
         let parts = text.strip_prefix(open).and_then(|rest| rest.split_once(close));
         let Some((aside, rest)) = parts else { continue };
         let rest = rest.trim_start();
-        let goes_on = rest.starts_with(|c: char| c.is_lowercase() || c.is_ascii_punctuation());
+        let is_quote = |c: char| matches!(c, '"' | '“' | '„' | '「' | '\'' | '…');
+        let goes_on = rest.starts_with(|c: char| c.is_lowercase() || !(c.is_alphanumeric() || is_quote(c)));
         if !aside.is_empty() && aside.chars().count() < LONGEST_ASIDE && !rest.is_empty() && !goes_on {
             mended.push("stage_direction");
             return rest.to_owned();
@@ -102,8 +103,9 @@ fn label_within(line: &str, everyone: &[&str]) -> Option<usize> {
     ends.map(|(at, end)| at + end.len_utf8()).find(|at| {
         let rest = line.get(*at..).unwrap_or_default().trim_start();
         let said = everyone.iter().flat_map(|name| label_forms(name)).find_map(|form| after_label(rest, form));
-        let sentence = |said: &str| said.split_inclusive(['.', '!', '?', '。', '！', '？']).next().map(super::words);
-        said.and_then(sentence).is_some_and(|words| words.len() >= SPOKEN_WORDS)
+        // Up to the next label, if there is one: the entries of a list are short.
+        let words = said.and_then(|said| said.split([':', '：']).next()).map(super::words);
+        words.is_some_and(|words| words.len() >= SPOKEN_WORDS)
     })
 }
 

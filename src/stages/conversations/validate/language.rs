@@ -7,6 +7,9 @@
 //! (clearly another one?), and what is judged foreign decides which replies are kept, so it must never change with a
 //! version of something else.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::words;
 
 mod lists;
@@ -108,10 +111,19 @@ fn is_other_latin(words: &[String], tag: &str) -> bool {
 impl Latin {
     /// Words that are function words of this language, or hold one of its letters, and nothing of `other`.
     fn hits(&self, words: &[String], other: &Self) -> usize {
-        let has = |language: &Self, word: &str| language.words.split_whitespace().any(|entry| entry == word);
         let own_letter = |c: char| self.letters.contains(c) && !other.letters.contains(c);
-        let is_hit = |word: &&String| !has(other, word) && (has(self, word) || word.contains(own_letter));
+        let is_hit = |word: &&String| !other.has(word) && (self.has(word) || word.contains(own_letter));
         words.iter().filter(is_hit).count()
+    }
+
+    fn has(&self, word: &str) -> bool {
+        static WORDS: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+            LATIN
+                .iter()
+                .flat_map(|language| language.words.split_whitespace().map(|word| (language.tag, word)))
+                .collect()
+        });
+        WORDS.contains(&(self.tag, word))
     }
 }
 

@@ -79,16 +79,17 @@ pub fn examine(reply: &str, scene: &Scene<'_>) -> Result<Sound, Flaw> {
         return Err(Flaw::Empty);
     }
     let names = scene.everyone();
+    // Where two fit, the one that tells the model more comes first: a goodbye that was said before is a goodbye.
     let checks: [(Flaw, &dyn Fn() -> bool); 9] = [
         (Flaw::AiTalk, &|| ai_talk::speaks_as_model(&text)),
+        (Flaw::Leak, &|| copies::leaks(&words, scene.instructions)),
         (Flaw::WrongLanguage, &|| language::is_foreign(&text, scene.language, &names)),
         (Flaw::Loop, &|| copies::loops(&text, &words)),
-        (Flaw::Leak, &|| copies::leaks(&words, scene.instructions)),
         (Flaw::Recital, &|| copies::recites(&words, scene.persona)),
-        (Flaw::Echo, &|| copies::echoes(&words, scene.said.iter().map(|(_, text)| *text))),
         (Flaw::LeakedKnowledge, &|| tells_secret(&text, scene)),
         (Flaw::ClosingLoop, &|| goes_on_closing(&text, scene)),
         (Flaw::AgreementRun, &|| goes_on_agreeing(&text, scene, &names)),
+        (Flaw::Echo, &|| copies::echoes(&words, scene.said.iter().map(|(_, text)| *text))),
     ];
     let found = checks.into_iter().find(|(flaw, fails)| is_judged(*flaw, scene) && fails());
     found.map_or(Ok(()), |(flaw, _)| Err(flaw))?;

@@ -27,16 +27,19 @@ const COMMON: &str = "about after again against already also always another beca
     really right said same says secret secretly seen should since some somebody someone something soon still such take \
     taken tell than that their them themselves then there these they thing things think this those thought three through \
     time today together told tomorrow took truth under until upon very want wanted wants well went were what when where \
-    which while whole whose will with without would year years yesterday your \
+    which while whole whose will with without would year years yesterday your four five seven eight nine \
     aber alle allein alles auch beim bereits damit dann dass dein deine denn diese diesem diesen dieser dieses doch dort \
     durch eigentlich eine einem einen einer eines einmal erst etwas euch euer für ganz gegen gehen gemacht gesagt gestern \
     gibt habe haben hast hatte hatten heimlich heute hier hinter ihre ihrem ihren ihrer immer jemand jetzt kann kein keine \
     keinen können könnte lange machen mehr mein meine muss nach nicht nichts niemand noch oder ohne schon sehr sein seine \
     seinem seinen seiner seit selbst sich sind über unser unter viel vielleicht wahrheit wann warum weil weiß wenn werden \
-    wieder wird wirklich wissen worden wurde wurden zwei zwischen";
+    wieder wird wirklich wissen worden wurde wurden zwei zwischen drei vier fünf sechs sieben acht neun zehn";
 
 /// Whether `said` tells one of `secrets`. `known` is everything its speaker can know.
 pub(super) fn tells(said: &str, secrets: &[&str], known: &[&str]) -> bool {
+    if secrets.is_empty() {
+        return false;
+    }
     let known_words: BTreeSet<String> = known.iter().flat_map(|text| words(text)).map(|word| stem(&word)).collect();
     let said_words: BTreeSet<String> = words(said).iter().map(|word| stem(word)).collect();
     secrets.iter().any(|secret| {

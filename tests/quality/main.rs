@@ -1,0 +1,137 @@
+//! How good the gates are: planted defects they must find, clean talk they must leave alone.
+//!
+//! The defects are made by `plant`, by rules and phrases of its own that know nothing of the gates; the clean talk is
+//! written by hand (`tests/fixtures/talk`). The table is printed: `cargo test --test quality -- --nocapture`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests say what they expect of their own fixtures"
+)]
+
+mod phrases;
+mod plant;
+mod talk;
+
+use std::collections::BTreeMap;
+
+use convogen::config::Gates;
+use convogen::stages::conversations::validate::{Scene, examine};
+
+use self::plant::{KINDS, Planted};
+use self::talk::Play;
+
+/// Defects planted of each kind.
+const PLANTED: usize = 1000;
+/// What every gate must reach.
+const LEAST: f64 = 0.95;
+/// Share of clean turns that may be called flawed, in each language.
+const FALSE_ALARMS: f64 = 0.02;
+
+fn instructions() -> String {
+    ["speaker", "fused"].map(|name| talk::read(&format!("prompts/conversations/{name}.md"))).join("\n")
+}
+
+/// What the gates make of a reply: the flaw that refuses it, or what was mended in it.
+fn found(planted: &Planted<'_>, instructions: &str) -> Vec<&'static str> {
+    let gates = Gates::default();
+    let play = planted.play;
+    let speaker = &play.people[planted.speaker];
+    let others: Vec<_> =
+        play.people.iter().enumerate().filter(|(at, _)| *at != planted.speaker).map(|(_, p)| p).collect();
+    // The others' descriptions stand for what they alone know: as close to the talk as a secret can be.
+    let secrets = match &planted.secret {
+        Some(secret) => vec![secret.as_str()],
+        None => others.iter().map(|person| person.persona.as_str()).collect(),
+    };
+    let scene = Scene {
+        speaker: &speaker.name,
+        persona: &speaker.persona,
+        others: others.iter().map(|person| person.name.as_str()).collect(),
+        said: planted.said.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect(),
+        instructions,
+        secrets,
+        known: vec![&play.situation, &speaker.persona],
+        language: play.language,
+        words: planted.words,
+        torn: planted.torn,
+        must_go_on: true,
+        gates: &gates,
+    };
+    match examine(&planted.reply, &scene) {
+        Ok(sound) => sound.mended,
+        Err(flaw) => vec![flaw.name()],
+    }
+}
+
+/// Every turn of clean talk with what was said before it.
+fn clean(plays: &[Play]) -> Vec<Planted<'_>> {
+    plays.iter().flat_map(|play| (0..play.turns.len()).map(|at| plant::clean(play, at))).collect()
+}
+
+#[test]
+fn every_gate_finds_what_it_is_for_and_leaves_clean_talk_alone() {
+    let (plays, instructions) = (talk::plays(), instructions());
+    assert!(instructions.contains("React to what was just said: ask"), "what is planted as a leak is no longer there");
+    let mut alarms: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
+    for kind in KINDS {
+        for planted in plant::many(kind, &plays, PLANTED) {
+            let found = found(&planted, &instructions);
+            if found.contains(&kind) {
+                *caught.entry(kind).or_default() += 1;
+            } else if std::env::var_os("SHOW").is_some() {
+                println!("missed {kind}: {:?} as {found:?}", planted.reply);
+            }
+            // A reply with one planted defect may well have to be mended too; refusing it for another is a false alarm.
+            for other in found.iter().filter(|name| **name != kind && KINDS.contains(name)) {
+                if std::env::var_os("SHOW").is_some() {
+                    println!("cross {kind} as {other}: {:?} after {:?}", planted.reply, planted.said.last());
+                }
+                *alarms.entry(other).or_default() += 1;
+            }
+        }
+    }
+    let mut wrong: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for turn in clean(&plays) {
+        let found = found(&turn, &instructions);
+        let counts = wrong.entry(turn.play.language).or_default();
+        counts.0 += 1;
+        counts.1 += usize::from(!found.is_empty());
+        if !found.is_empty() {
+            println!("false alarm {found:?}: {:?}", turn.reply);
+        }
+        for name in found {
+            *alarms.entry(name).or_default() += 1;
+        }
+    }
+    println!("{:18} {:>9} {:>7} {:>12} {:>9}", "gate", "planted", "found", "false alarms", "precision");
+    let mut short = Vec::new();
+    for kind in KINDS {
+        let (hits, false_alarms) = (caught.get(kind).copied().unwrap_or(0), alarms.get(kind).copied().unwrap_or(0));
+        let precision = hits as f64 / (hits + false_alarms).max(1) as f64;
+        let recall = hits as f64 / PLANTED as f64;
+        println!("{kind:18} {PLANTED:>9} {recall:>7.3} {false_alarms:>12} {precision:>9.3}");
+        if recall < LEAST || precision < LEAST {
+            short.push(kind);
+        }
+    }
+    for (language, (turns, flagged)) in &wrong {
+        println!("clean talk, {language}: {flagged} of {turns} turns called flawed");
+    }
+    assert!(short.is_empty(), "below {LEAST}: {short:?}");
+    for (language, (turns, flagged)) in wrong {
+        assert!(flagged as f64 <= turns as f64 * FALSE_ALARMS, "{language}: {flagged} of {turns}");
+    }
+}
+
+#[test]
+fn there_is_enough_clean_talk_in_each_language() {
+    let turns = |language: &str| {
+        talk::plays().iter().filter(|play| play.language == language).map(|play| play.turns.len()).sum::<usize>()
+    };
+    assert!(turns("en") >= 300 && turns("de") >= 60 && turns("zh") >= 60);
+}
