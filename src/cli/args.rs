@@ -370,6 +370,18 @@ mod tests {
           model     Fetch or find the weights of the built-in model
           init      Write configurations and prompts to start from; files that exist are left as they are
           help      Print this message or the help of the given subcommand(s)
+          pipeline        Make a dataset: run the stages, look at a run, check its files
+          compile-upload  Compile finished runs together and publish the dataset: to Azure Blob Storage or a
+                          local folder
+          publish         Look after what is published
+          plan            Show what a run would ask for and cost, without a call
+          explain         Show the exact messages behind a conversation, and where every part of them came
+                          from
+          config          Check, print or document configurations
+          model           Fetch or find the weights of the built-in model
+          init            Write configurations and prompts to start from; files that exist are left as they
+                          are
+          help            Print this message or the help of the given subcommand(s)
 
         Options:
           -q, --quiet       Print errors and data only
@@ -385,6 +397,7 @@ mod tests {
           convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are
           paid for
           convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+          convogen compile-upload -c configs/upload.yaml   publish what finished runs made
 
         Exit codes:
           0 target reached            1 a bug                  2 usage or configuration   3 input data

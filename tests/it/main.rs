@@ -24,6 +24,7 @@ mod report;
 mod safety;
 mod languages;
 mod private;
+mod publish_folder;
 mod same_bytes;
 mod signals;
 mod spend;
