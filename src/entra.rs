@@ -29,9 +29,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) const TOTAL: Duration = Duration::from_secs(60);
 
 /// The credential that the variables name. Nothing is signed in yet.
-pub(crate) fn from_environment(
-    var: &dyn Fn(&str) -> Option<String>,
-) -> Result<Arc<dyn TokenCredential>, SetupError> {
+pub(crate) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<Arc<dyn TokenCredential>, SetupError> {
     let get = |name| filled(var, name);
     let cloud = get("AZURE_AUTHORITY_HOST").map(authority);
     let client = || -> Result<ClientOptions, SetupError> {
