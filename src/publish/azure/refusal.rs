@@ -13,6 +13,7 @@ use azure_storage_blob::StorageError;
 
 use super::sign_in::{Credential, Sas};
 use crate::clock;
+use crate::entra;
 use crate::llm::http::{certificate_trouble, chain, quote};
 use crate::publish::error::PublishError;
 
@@ -109,6 +110,10 @@ impl Refusals {
             ErrorKind::HttpResponse { .. } => {
                 let advice = self.advice(operation, &error);
                 PublishError::Denied { destination, action, reason: reason(error), advice }
+            }
+            ErrorKind::Credential if entra::may_pass(&error) || certificate_trouble(&error).is_some() => {
+                let reason = format!("the sign-in service of Entra ID gave no token: {}", self.transport(&error));
+                PublishError::Unreachable { destination, action, reason }
             }
             ErrorKind::Credential => PublishError::Denied {
                 destination,
