@@ -13,6 +13,7 @@
 mod support;
 
 mod augmentation;
+mod azure_blobs;
 mod bad_input;
 mod endpoints;
 mod explain;

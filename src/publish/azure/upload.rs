@@ -14,8 +14,8 @@ use azure_core::Bytes;
 use azure_core::http::{ClientMethodOptions, Context, Etag};
 use azure_storage_blob::BlockBlobClient;
 use azure_storage_blob::models::{
-    BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType,
-    BlockLookupList,
+    BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions,
+    BlockListType, BlockLookupList,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -80,8 +80,11 @@ impl Container {
             return Err(changed(job));
         }
         let plan = Plan::new(entry.bytes, self.block_bytes);
-        let finish =
-            if plan.count() <= 1 { self.put(job, opened, plan).await? } else { self.stage_and_commit(job, opened, plan).await? };
+        let finish = if plan.count() <= 1 {
+            self.put(job, opened, plan).await?
+        } else {
+            self.stage_and_commit(job, opened, plan).await?
+        };
         match finish {
             Finish::Written => Ok(Created::Written),
             Finish::Taken if self.is_there(job).await? => Ok(Created::AlreadyThere),
@@ -111,7 +114,9 @@ impl Container {
         PublishError::Unreachable {
             destination: self.describe(),
             action: format!("write {}", job.path),
-            reason: format!("it took the blocks {ROUNDS} times and did not keep them, or another publisher writes the same blob"),
+            reason: format!(
+                "it took the blocks {ROUNDS} times and did not keep them, or another publisher writes the same blob"
+            ),
         }
     }
 
@@ -129,7 +134,11 @@ impl Container {
         if sha256 != job.entry.sha256 {
             return Err(changed(job));
         }
-        let context = Context::new().with_value(BodyCrc64(STANDARD.encode(crc64(&content))));
+        let mut call = Context::new();
+        // In a request that writes the whole blob its MD5 is compared too, and a second checksum is refused.
+        if md5.is_none() {
+            call.insert(BodyCrc64(STANDARD.encode(crc64(&content))));
+        }
         let options = BlockBlobClientUploadOptions {
             if_none_match: Some(Etag::from("*")),
             blob_content_type: Some(content_type(job.path).to_owned()),
@@ -137,7 +146,7 @@ impl Container {
             metadata: Some(metadata(&job.entry.sha256)),
             // In one request, whatever its size.
             partition_size: Some(NonZero::<u64>::MAX),
-            method_options: ClientMethodOptions { context },
+            method_options: ClientMethodOptions { context: call },
             ..Default::default()
         };
         match self.blob(job.path).block_blob_client().upload(content.into(), Some(options)).await {
@@ -155,7 +164,7 @@ impl Container {
         let refused = |error| self.refusals.of(Operation::Create, job.path, error);
         for round in 0..ROUNDS {
             let arrived = arrived(&client).await.map_err(refused)?;
-            let id_length = self.id_length(job, &arrived)?;
+            let id_length = id_length(job, &arrived)?;
             let staging = Staging { client: &client, arrived: &arrived, id_length, plan, first: round == 0 };
             let (ids, md5, read) = self.stage(job, source, &staging).await?;
             source = read;
@@ -163,25 +172,14 @@ impl Container {
                 return Err(changed(job));
             }
             match commit(&client, job, ids, md5).await.map_err(refused)? {
-                Finish::Forgotten => tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing"),
+                Finish::Forgotten => {
+                    tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing");
+                }
                 finish => return Ok(finish),
             }
             source = reopened(job, self.checksum).await?;
         }
         Ok(Finish::Forgotten)
-    }
-
-    /// The length that ids must have.
-    fn id_length(&self, job: Job<'_>, arrived: &Arrived) -> Result<usize, PublishError> {
-        let length = arrived.keys().next().map_or(ID_LENGTH, Vec::len);
-        if length >= SHORTEST_ID {
-            return Ok(length);
-        }
-        Err(PublishError::Conflict {
-            path: job.path.to_owned(),
-            reason: "blocks of another tool wait under this name; remove them by writing and deleting a blob there, or wait a week"
-                .to_owned(),
-        })
     }
 
     /// Reads the file from its start and sends the blocks that have not arrived. Returns the ids in order, the MD5 if it is
@@ -204,7 +202,9 @@ impl Container {
             .try_collect::<Vec<(u64, Vec<u8>)>>();
         let mut ids = sent.await?;
         ids.sort_unstable_by_key(|(number, _)| *number);
-        let Some(mut source) = Arc::into_inner(shared).map(tokio::sync::Mutex::into_inner) else { return Err(changed(job)) };
+        let Some(mut source) = Arc::into_inner(shared).map(tokio::sync::Mutex::into_inner) else {
+            return Err(changed(job));
+        };
         Ok((ids.into_iter().map(|(_, id)| id).collect(), source.finish_md5(), source))
     }
 
@@ -234,6 +234,19 @@ struct Staging<'a> {
     id_length: usize,
     plan: Plan,
     first: bool,
+}
+
+/// The length that ids must have.
+fn id_length(job: Job<'_>, arrived: &Arrived) -> Result<usize, PublishError> {
+    let length = arrived.keys().next().map_or(ID_LENGTH, Vec::len);
+    if length >= SHORTEST_ID {
+        return Ok(length);
+    }
+    Err(PublishError::Conflict {
+        path: job.path.to_owned(),
+        reason: "blocks of another tool wait under this name; remove them by writing and deleting a blob there, or wait a week"
+            .to_owned(),
+    })
 }
 
 /// The blocks that wait to be committed.
