@@ -72,7 +72,14 @@ pub enum Pipeline {
     Status(StatusArgs),
     /// Check every file of a run against its hash, and every journal line against its checksum
     Verify(VerifyArgs),
+    /// Remove the journal of a finished run to free space; what explains or forks it works no more
+    #[command(after_help = GC_NOTES)]
+    Gc(GcArgs),
 }
+
+const GC_NOTES: &str = "\
+The journal holds every reply, word for word. Stages, dataset and what was spent stay; `pipeline verify`, `pipeline status` and
+the same `pipeline run` work as before and make no call. `explain`, --fork and --retry-failed need the journal and are refused.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -156,6 +163,17 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NEW_DIR")]
     pub salvage: Option<PathBuf>,
     /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipeline gc`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GcArgs {
+    /// The run; it must be finished, its stages sealed and its dataset compiled
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Print what was freed as one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -324,6 +342,7 @@ mod tests {
             "pipeline status",
             "pipeline status d --json",
             "pipeline verify d --salvage n --json",
+            "pipeline gc d",
             "plan -c f --json",
             "preview -c f -n 3 --set a=1 --prompts --offline --json",
             "preview",

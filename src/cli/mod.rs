@@ -61,6 +61,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
+        Command::Pipeline(Pipeline::Gc(args)) => pipeline::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),
         Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),

@@ -5,11 +5,12 @@
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
-//!   looking without touching.
+//!   looking without touching. [`gc`](mod@gc): removes what a finished run needs no more.
 
 pub mod error;
 pub mod executor;
 pub mod explain;
+pub mod gc;
 pub mod identity;
 pub mod inputs;
 pub mod ledger;

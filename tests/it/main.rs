@@ -17,6 +17,7 @@ mod bad_input;
 mod endpoints;
 mod explain;
 mod flow;
+mod gc;
 mod misbehaviour;
 mod preview;
 mod same_bytes;
