@@ -24,19 +24,21 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  convogen pipeline run                            a small dataset, without key or configuration
-  convogen init my-dataset                         configurations and prompts to start from
-  convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
-  convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
-  convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are paid for
-  convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+  convogen pipeline run                            without key or configuration
+  convogen init my-dataset                         files to start from
+  convogen config check -c configs/pipeline.yaml   what a run would do
+  convogen plan -c configs/pipeline.yaml           what it would cost
+  convogen preview -c configs/pipeline.yaml -n 3   three talks, to be read first
+  convogen pipeline run -c configs/pipeline.yaml   again: goes on where it was
 
 Exit codes:
-  0 target reached            1 a bug                  2 usage or configuration   3 input data
-  4 run directory in use      5 made with other settings, prompts or inputs
-  6 endpoint or weights can't be had                   7 disk or other I/O
-  8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
-  130 interrupted: the same command goes on";
+  0  target reached                6  endpoint or weights can't be had
+  1  a bug                         7  disk or other I/O
+  2  usage or configuration        8  budget reached
+  3  input data                    9  fewer accepted than asked for
+  4  run directory in use         10  publish conflict
+  5  made with other settings     11  damage
+  130  interrupted: the same command goes on";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -78,8 +80,8 @@ pub enum Pipeline {
 }
 
 const GC_NOTES: &str = "\
-The journal holds every reply, word for word. Stages, dataset and what was spent stay; `pipeline verify`, `pipeline status` and
-the same `pipeline run` work as before and make no call. `explain`, --fork and --retry-failed need the journal and are refused.";
+The journal holds every reply, word for word. Stages, dataset and what was spent stay; `verify`, `status`
+and the same `run` work as before and make no call. `explain`, --fork and --retry-failed are refused.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:

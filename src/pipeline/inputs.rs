@@ -81,8 +81,8 @@ impl Inputs {
         if config.situations.mode != SituationMode::File {
             inputs.gather_situations(loaded)?;
         }
-        if let Some(coverage) = &config.situations.coverage {
-            inputs.read_file(COVERAGE, loaded.path(coverage))?;
+        if let Some(written) = &config.situations.coverage {
+            inputs.read_named(COVERAGE, loaded, written)?;
         }
         if let Some(written) = &config.situations.seeds {
             inputs.read_seeds(loaded.path(written))?;
@@ -90,10 +90,7 @@ impl Inputs {
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
             if let Some(written) = path {
-                match loaded.shipped(written).and_then(assets::builtin) {
-                    Some(text) => drop(inputs.texts.insert(name.to_owned(), text.to_owned())),
-                    None => inputs.read_file(name, loaded.path(written))?,
-                }
+                inputs.read_named(name, loaded, written)?;
             } else {
                 let text = assets::builtin(&format!("prompts/conversations/{name}")).unwrap_or_default();
                 inputs.texts.insert(name.to_owned(), text.to_owned());
@@ -102,9 +99,18 @@ impl Inputs {
         Ok(inputs)
     }
 
-    fn read_file(&mut self, name: &str, path: PathBuf) -> Result<(), InputsError> {
-        self.texts.insert(name.to_owned(), read_text(&path)?);
-        self.files.insert(name.to_owned(), path);
+    /// Takes the file that the configuration names, from the program itself where it ships and the built-in
+    /// configuration names it.
+    fn read_named(&mut self, name: &str, loaded: &Loaded, written: &Path) -> Result<(), InputsError> {
+        let text = if let Some(text) = loaded.shipped(written).and_then(assets::builtin) {
+            text.to_owned()
+        } else {
+            let path = loaded.path(written);
+            let text = read_text(&path)?;
+            self.files.insert(name.to_owned(), path);
+            text
+        };
+        self.texts.insert(name.to_owned(), text);
         Ok(())
     }
 
