@@ -292,20 +292,21 @@ mod tests {
           -V, --version     Print version
 
         Examples:
-          convogen pipeline run                            a small dataset, without key or configuration
-          convogen init my-dataset                         configurations and prompts to start from
-          convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
-          convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
-          convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are
-          paid for
-          convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+          convogen pipeline run                            without key or configuration
+          convogen init my-dataset                         files to start from
+          convogen config check -c configs/pipeline.yaml   what a run would do
+          convogen plan -c configs/pipeline.yaml           what it would cost
+          convogen preview -c configs/pipeline.yaml -n 3   three talks, to be read first
+          convogen pipeline run -c configs/pipeline.yaml   again: goes on where it was
 
         Exit codes:
-          0 target reached            1 a bug                  2 usage or configuration   3 input data
-          4 run directory in use      5 made with other settings, prompts or inputs
-          6 endpoint or weights can't be had                   7 disk or other I/O
-          8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
-          130 interrupted: the same command goes on
+          0  target reached                6  endpoint or weights can't be had
+          1  a bug                         7  disk or other I/O
+          2  usage or configuration        8  budget reached
+          3  input data                    9  fewer accepted than asked for
+          4  run directory in use         10  publish conflict
+          5  made with other settings     11  damage
+          130  interrupted: the same command goes on
         "#);
         insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is
