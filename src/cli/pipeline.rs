@@ -266,8 +266,8 @@ pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
         printer.data(&format!("{run_dir} has no journal any more; nothing was removed"))?;
         return Ok(Exit::Reached as u8);
     }
-    let (files, bytes, replies) = (thousands(freed.files), thousands(freed.bytes), thousands(freed.replies));
-    printer.data(&format!("removed the journal of {run_dir}: {replies} replies in {files} files, {bytes} bytes"))?;
+    let (bytes, replies) = (thousands(freed.bytes), thousands(freed.replies));
+    printer.data(&format!("removed the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
     printer.note("explain, --fork and --retry-failed work no more; verify, status and the same run do");
     Ok(Exit::Reached as u8)
 }
