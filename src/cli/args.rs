@@ -24,20 +24,22 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  convogen pipeline run                            a small dataset, without key or configuration
-  convogen init my-dataset                         configurations and prompts to start from
-  convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
-  convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
-  convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are paid for
-  convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
-  convogen compile-upload -c configs/upload.yaml   publish what finished runs made
+  convogen pipeline run                            without key or configuration
+  convogen init my-dataset                         files to start from
+  convogen config check -c configs/pipeline.yaml   what a run would do
+  convogen plan -c configs/pipeline.yaml           what it would cost
+  convogen preview -c configs/pipeline.yaml -n 3   three talks, to be read first
+  convogen pipeline run -c configs/pipeline.yaml   again: goes on where it was
+  convogen compile-upload -c configs/upload.yaml   publish what runs made
 
 Exit codes:
-  0 target reached            1 a bug                  2 usage or configuration   3 input data
-  4 run directory in use      5 made with other settings, prompts or inputs
-  6 endpoint or weights can't be had                   7 disk or other I/O
-  8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
-  130 interrupted: the same command goes on";
+  0  target reached                6  endpoint or weights can't be had
+  1  a bug                         7  disk or other I/O
+  2  usage or configuration        8  budget reached
+  3  input data                    9  fewer accepted than asked for
+  4  run directory in use         10  publish conflict
+  5  made with other settings     11  damage
+  130  interrupted: the same command goes on";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -82,7 +84,14 @@ pub enum Pipeline {
     Status(StatusArgs),
     /// Check every file of a run against its hash, and every journal line against its checksum
     Verify(VerifyArgs),
+    /// Remove the journal of a finished run to free space; what explains or forks it works no more
+    #[command(after_help = GC_NOTES)]
+    Gc(RunGcArgs),
 }
+
+const GC_NOTES: &str = "\
+The journal holds every reply, word for word. Stages, dataset and what was spent stay; `verify`, `status`
+and the same `run` work as before and make no call. `explain`, --fork and --retry-failed are refused.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -233,6 +242,17 @@ pub struct GcArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Print what was removed as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pipeline gc`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunGcArgs {
+    /// The run; it must be finished, its stages sealed and its dataset compiled
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Print what was freed as one JSON object
     #[arg(long)]
     pub json: bool,
 }
@@ -390,21 +410,22 @@ mod tests {
           -V, --version     Print version
 
         Examples:
-          convogen pipeline run                            a small dataset, without key or configuration
-          convogen init my-dataset                         configurations and prompts to start from
-          convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
-          convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
-          convogen preview -c configs/pipeline.yaml -n 3   three conversations, to be read before more are
-          paid for
-          convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
-          convogen compile-upload -c configs/upload.yaml   publish what finished runs made
+          convogen pipeline run                            without key or configuration
+          convogen init my-dataset                         files to start from
+          convogen config check -c configs/pipeline.yaml   what a run would do
+          convogen plan -c configs/pipeline.yaml           what it would cost
+          convogen preview -c configs/pipeline.yaml -n 3   three talks, to be read first
+          convogen pipeline run -c configs/pipeline.yaml   again: goes on where it was
+          convogen compile-upload -c configs/upload.yaml   publish what runs made
 
         Exit codes:
-          0 target reached            1 a bug                  2 usage or configuration   3 input data
-          4 run directory in use      5 made with other settings, prompts or inputs
-          6 endpoint or weights can't be had                   7 disk or other I/O
-          8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
-          130 interrupted: the same command goes on
+          0  target reached                6  endpoint or weights can't be had
+          1  a bug                         7  disk or other I/O
+          2  usage or configuration        8  budget reached
+          3  input data                    9  fewer accepted than asked for
+          4  run directory in use         10  publish conflict
+          5  made with other settings     11  damage
+          130  interrupted: the same command goes on
         "#);
         insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is
@@ -443,6 +464,7 @@ mod tests {
             "pipeline status",
             "pipeline status d --json",
             "pipeline verify d --salvage n --json",
+            "pipeline gc d",
             "plan -c f --json",
             "preview -c f -n 3 --set a=1 --prompts --offline --json",
             "preview",

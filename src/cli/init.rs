@@ -32,18 +32,35 @@ const GIT_IGNORE: &str = "/.env\n/runs\n";
 
 pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<u8, Failure> {
     let own = [(".env.example", ENV_EXAMPLE), (".gitignore", GIT_IGNORE)];
+    let mut groups: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for (name, text) in assets::ALL.iter().copied().chain(own) {
         let state = if write_new(&args.dir.join(name), text)? { "created" } else { "kept" };
-        printer.data(&format!("{state} {name}"))?;
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match groups.last_mut().filter(|(last, within, _)| (*last, *within) == (state, folder)) {
+            Some((.., names)) => names.push(name),
+            None => groups.push((state, folder, vec![name])),
+        }
+    }
+    for (state, folder, names) in groups {
+        printer.data(&listed(state, folder, &names))?;
     }
     let enter = if args.dir == Path::new(".") { String::new() } else { format!("  cd {}\n", args.dir.display()) };
     printer.note(&format!(
         "\nnext:\n{enter}  convogen pipeline run                             a first dataset: no key needed\n  \
          cp .env.example .env                              then fill in the key of your endpoint\n  \
          convogen config check -c configs/pipeline.yaml    edit the file first\n  \
+         convogen preview -c configs/pipeline.yaml -n 3    read before you pay for more\n  \
          convogen pipeline run -c configs/pipeline.yaml"
     ));
     Ok(Exit::Reached as u8)
+}
+
+/// A line a file; one for all of a folder of prompts with many.
+fn listed(state: &str, folder: &str, names: &[&str]) -> String {
+    if folder.starts_with("prompts/") && names.len() > 4 {
+        return format!("{state} {folder}/ ({} files)", names.len());
+    }
+    names.iter().map(|name| format!("{state} {name}\n")).collect()
 }
 
 /// Writes a file that is not there yet. Returns whether it did.

@@ -63,6 +63,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
+        Command::Pipeline(Pipeline::Gc(args)) => pipeline::gc(args, printer),
         Command::CompileUpload(args) => publish::compile_upload(args, printer),
         Command::Publish(PublishCommand::Gc(args)) => publish::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),

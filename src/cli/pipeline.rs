@@ -1,4 +1,4 @@
-//! `pipeline run`, `status` and `verify`.
+//! `pipeline run`, `status`, `verify` and `gc`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{RunArgs, StatusArgs, VerifyArgs};
+use super::args::{RunArgs, RunGcArgs, StatusArgs, VerifyArgs};
 use super::failure::{Exit, Failure};
 use super::output::{Printer, table};
 use super::progress::{Display, duration, thousands};
@@ -20,7 +20,7 @@ use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
-use crate::pipeline::{status, verify};
+use crate::pipeline::{gc, status, verify};
 
 /// How long calls in flight may take to finish after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -261,4 +261,22 @@ pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<u8, Failure
     let failure =
         Failure::new(Exit::Damage, format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()));
     Err(failure.with_hint("`convogen pipeline verify RUN_DIR --salvage NEW_DIR` saves the replies that are sound"))
+}
+
+/// Removes the journal of a finished run.
+pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<u8, Failure> {
+    let freed = gc::gc(&args.run_dir)?;
+    if args.json {
+        printer.json(&json!(freed))?;
+        return Ok(Exit::Reached as u8);
+    }
+    let run_dir = args.run_dir.display();
+    if freed.files == 0 {
+        printer.data(&format!("{run_dir} has no journal any more; nothing was removed"))?;
+        return Ok(Exit::Reached as u8);
+    }
+    let (bytes, replies) = (thousands(freed.bytes), thousands(freed.replies));
+    printer.data(&format!("removed the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
+    printer.note("explain, --fork and --retry-failed work no more; verify, status and the same run do");
+    Ok(Exit::Reached as u8)
 }

@@ -32,15 +32,15 @@ fn page(plan: &Plan) -> String {
         page += &format!("{:12} {} ({})\n", model.role, model.model, model.provider);
     }
     page += &format!("\n{} conversations; least, likely and most:\n", thousands(plan.conversations));
-    let header = ["", "calls", "prompt tokens", "completion tokens", "cost"].map(str::to_owned);
+    let header = ["", "calls", "prompt tokens", "reply tokens", "cost"].map(str::to_owned);
     let mut rows = vec![header.to_vec()];
     for role in &plan.roles {
         let cost = role.cost.map_or_else(|| "no prices".to_owned(), |cost| range(cost, |n| format!("{n:.2}")));
         rows.push(vec![
             role.role.clone(),
             range(role.calls, whole),
-            range(role.prompt_tokens, whole),
-            range(role.completion_tokens, whole),
+            range(role.prompt_tokens, rounded),
+            range(role.completion_tokens, rounded),
             cost,
         ]);
     }
@@ -56,6 +56,15 @@ fn range(range: Range, show: impl Fn(f64) -> String) -> String {
 fn whole(number: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
     thousands(number.round().clamp(0.0, 1e18) as u64)
+}
+
+/// A number that is an estimate anyway, short enough for three of them in a column.
+fn rounded(number: f64) -> String {
+    match number {
+        0.0..10_000.0 => whole(number),
+        10_000.0..999_500.0 => format!("{:.0}k", number / 1e3),
+        _ => format!("{:.1}M", number / 1e6),
+    }
 }
 
 fn rendered(prompt: &Rendered) -> String {

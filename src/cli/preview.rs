@@ -28,14 +28,15 @@ pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) 
     let result = watched(&small, &environment, &options, printer, telemetry)?;
     if status::is_run(&run_dir) {
         let shown = block_on(preview::shown(&run_dir))??;
-        show(args, &run_dir, &shown, printer)?;
+        if result.is_ok() || !shown.situations.is_empty() {
+            show(args, &run_dir, &shown, printer)?;
+        }
     }
     let ended = result.map_err(|error| advised(error, &run_dir))?;
     printer.note(&format!("\n{}", spend(&ended.summary.usage)));
-    printer.note(&format!(
-        "kept in {0}; a run of this configuration with --fork {0} pays for none of it again",
-        run_dir.display()
-    ));
+    let (kept, named) = (run_dir.display(), args.config.config.as_ref());
+    let named = named.map_or_else(String::new, |file| format!(" -c {}", file.display()));
+    printer.note(&format!("kept in {kept}\n  use it  convogen pipeline run{named} --fork {kept}"));
     Ok(ended.exit_code)
 }
 

@@ -127,7 +127,8 @@ impl StageDisplay {
 }
 
 fn style(bounded: bool) -> ProgressStyle {
-    let template = if bounded { "{prefix:13} {bar:24} {pos}/{len}  {msg}" } else { "{prefix:13} {spinner}  {msg}" };
+    let template =
+        if bounded { "{prefix:13} {bar:24} {pos}/{len}  {wide_msg}" } else { "{prefix:13} {spinner}  {wide_msg}" };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
 }
 

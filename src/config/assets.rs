@@ -65,6 +65,7 @@ pub const ALL: &[Asset] = &[
         include_str!("../../prompts/personas/personahub-placeholder.jsonl"),
     ),
     ("prompts/personas/quickstart.jsonl", include_str!("../../prompts/personas/quickstart.jsonl")),
+    ("prompts/quickstart/matters.yaml", include_str!("../../prompts/quickstart/matters.yaml")),
     ("prompts/quickstart/situations.md", include_str!("../../prompts/quickstart/situations.md")),
     ("prompts/quickstart/speaker.md", include_str!("../../prompts/quickstart/speaker.md")),
     ("prompts/safety/safety.md", include_str!("../../prompts/safety/safety.md")),

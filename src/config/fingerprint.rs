@@ -19,8 +19,8 @@ use super::document::entry;
 use super::load::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
-    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge, Model,
-    Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
+    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge,
+    Model, Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
 };
 use crate::llm::Role;
 

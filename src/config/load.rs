@@ -497,7 +497,12 @@ mod tests {
         let text = assets::builtin(QUICKSTART).unwrap();
         let quick = parse(None, text, &[]).unwrap();
         let named = [&quick.config.personas.source, &quick.config.conversations.prompts.speaker];
-        for written in named.into_iter().flatten().chain(&quick.config.situations.prompt_config) {
+        for written in named
+            .into_iter()
+            .flatten()
+            .chain(&quick.config.situations.prompt_config)
+            .chain(&quick.config.situations.coverage)
+        {
             assert!(quick.shipped(written).and_then(assets::builtin).is_some(), "{}", written.display());
         }
         let own = parse(Some(Path::new("configs/quickstart.yaml")), text, &[]).unwrap();

@@ -117,6 +117,25 @@ pub enum RunError {
         /// The first row that does not fit.
         reason: String,
     },
+    /// What is asked for needs replies that were removed.
+    #[error(
+        "{path} has no journal any more, since `convogen pipeline gc` removed it: {what}; its stages and dataset are whole",
+        path = path.display()
+    )]
+    Collected {
+        /// The run directory.
+        path: PathBuf,
+        /// What cannot be done.
+        what: &'static str,
+    },
+    /// A run that still needs its journal.
+    #[error("{path} {problem}: its journal stays; `convogen pipeline run` finishes a run", path = path.display())]
+    NotCollectable {
+        /// The run directory.
+        path: PathBuf,
+        /// Why.
+        problem: &'static str,
+    },
     /// There is no run at this place, or no such item in it.
     #[error("{message}")]
     NotFound {
@@ -133,7 +152,7 @@ impl RunError {
             Self::Inputs(InputsError::File(_)) | Self::File(_) | Self::Table(_) => 7,
             Self::Inputs(InputsError::Missing { .. }) => 11,
             Self::Inputs(InputsError::Seeds(error)) => error.exit_code(),
-            Self::Inputs(_) | Self::NotFound { .. } => 2,
+            Self::Inputs(_) | Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } => 2,
             Self::Personas(error) => error.exit_code(),
             Self::Casting(error) => error.exit_code(),
             Self::Import(ImportError::Read { .. }) => 7,

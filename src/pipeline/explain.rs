@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::course::Texts;
 use super::error::RunError;
+use super::gc;
 use super::inputs::Inputs;
 use super::models;
 use super::run::Watch;
@@ -78,6 +79,7 @@ pub struct Origin {
 /// Explains `id` (a conversation, or a situation) of the run in `path`.
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
+    gc::require_journal(path, "the messages of its calls cannot be shown")?;
     let config = load::kept(&dir.config())?;
     let inputs = Inputs::read(&dir.inputs())?;
     let seen: Arc<Mutex<Vec<Call>>> = Arc::default();

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RunError;
+use super::gc;
 use super::inputs::Inputs;
-use super::ledger::Status;
+use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
@@ -48,6 +49,9 @@ pub struct Details {
     pub dataset: Option<String>,
     /// How the run ended; `null` while it has not.
     pub ended: Option<Status>,
+    /// What was spent, once the journal that said so was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected: Option<Spend>,
 }
 
 impl Details {
@@ -170,15 +174,21 @@ pub fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Resu
     })
 }
 
+/// Notes what was spent, before the journal goes.
+pub fn record_collected(dir: &RunDir, spent: Spend) -> Result<(), RunError> {
+    amend(dir, |details| details.collected = Some(spent))
+}
+
 /// The run whose replies this one uses: the one named now, else the one it was begun with.
 pub fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunError> {
     if let Some(old) = named {
+        gc::require_journal(old, "--fork has no replies to take from it")?;
         amend(dir, |details| details.fork = Some(old.to_owned()))?;
         return Ok(Some(old.to_owned()));
     }
     let kept = details(dir)?.fork;
     // What was used of it is in this run's own journal by now; what was not is lost with it.
-    Ok(kept.filter(|old| old.is_dir()))
+    Ok(kept.filter(|old| old.join("journal").is_dir()))
 }
 
 /// What is kept of the run in `dir`.

@@ -93,8 +93,8 @@ impl Inputs {
         if config.situations.mode != SituationMode::File {
             inputs.gather_situations(loaded)?;
         }
-        if let Some(coverage) = &config.situations.coverage {
-            inputs.read_file(COVERAGE, loaded.path(coverage))?;
+        if let Some(written) = &config.situations.coverage {
+            inputs.read_named(COVERAGE, loaded, written)?;
         }
         if let Some(written) = &config.situations.seeds {
             inputs.read_seeds(loaded.path(written))?;
@@ -123,15 +123,12 @@ impl Inputs {
         written: Option<&Path>,
         folder: &str,
     ) -> Result<(), InputsError> {
-        let shipped = format!("{folder}/{name}");
-        let shipped = written.map_or(Some(shipped.as_str()), |written| loaded.shipped(written));
-        match (shipped.and_then(assets::builtin), written) {
-            (None, Some(written)) => self.read_file(name, loaded.path(written)),
-            (text, _) => {
-                self.texts.insert(name.to_owned(), text.unwrap_or_default().to_owned());
-                Ok(())
-            }
-        }
+        let Some(written) = written else {
+            let text = assets::builtin(&format!("{folder}/{name}")).unwrap_or_default();
+            self.texts.insert(name.to_owned(), text.to_owned());
+            return Ok(());
+        };
+        self.read_named(name, loaded, written)
     }
 
     /// The word lists, numbered, because two folders may hold lists for one language.
@@ -145,18 +142,23 @@ impl Inputs {
         };
         for (at, written) in own.iter().enumerate() {
             let name = written.file_name().unwrap_or_default().to_string_lossy();
-            let name = format!("{WORDS}{at:03}-{name}");
-            match loaded.shipped(written).and_then(assets::builtin) {
-                Some(text) => drop(self.texts.insert(name, text.to_owned())),
-                None => self.read_file(&name, loaded.path(written))?,
-            }
+            self.read_named(&format!("{WORDS}{at:03}-{name}"), loaded, written)?;
         }
         Ok(())
     }
 
-    fn read_file(&mut self, name: &str, path: PathBuf) -> Result<(), InputsError> {
-        self.texts.insert(name.to_owned(), read_text(&path)?);
-        self.files.insert(name.to_owned(), path);
+    /// Takes the file that the configuration names, from the program itself where it ships and the built-in
+    /// configuration names it.
+    fn read_named(&mut self, name: &str, loaded: &Loaded, written: &Path) -> Result<(), InputsError> {
+        let text = if let Some(text) = loaded.shipped(written).and_then(assets::builtin) {
+            text.to_owned()
+        } else {
+            let path = loaded.path(written);
+            let text = read_text(&path)?;
+            self.files.insert(name.to_owned(), path);
+            text
+        };
+        self.texts.insert(name.to_owned(), text);
         Ok(())
     }
 

@@ -6,13 +6,14 @@
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
-//!   looking without touching.
+//!   looking without touching. [`gc`](mod@gc): removes what a finished run needs no more.
 
 pub mod course;
 pub mod error;
 pub mod executor;
 pub mod explain;
 pub mod finished;
+pub mod gc;
 pub mod identity;
 pub mod inputs;
 pub mod ledger;

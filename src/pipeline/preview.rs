@@ -90,7 +90,7 @@ fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
         let count: u64 = entry.strip_prefix(name)?.strip_prefix('-')?.parse().ok()?;
         Some((count, beside.join(entry)))
     });
-    let runs = counts.filter(|(_, path)| RunPaths::of_run(path).is_ok());
+    let runs = counts.filter(|(_, path)| RunPaths::of_run(path).is_ok_and(|run| run.journal().is_dir()));
     Ok(runs.max_by_key(|(count, _)| *count).map(|(_, path)| path))
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::error::RunError;
+use super::gc;
 use super::identity;
 use super::inputs::Inputs;
 use super::ledger::{Spend, Summary};
@@ -128,8 +129,17 @@ pub async fn run(
     }
     let fork = identity::fork(&dir, options.fork.as_deref())?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
-    let (journal, shielded) = open_journal(&dir, &budget, watch)?;
-    let journal = Arc::new(journal);
+    let collected = identity::details(&dir)?.collected;
+    if collected.is_some() {
+        require_sealed(&dir, options)?;
+    }
+    let (journal, shielded) = match &collected {
+        Some(_) => (None, 0),
+        None => {
+            let (journal, shielded) = open_journal(&dir, &budget, watch)?;
+            (Some(Arc::new(journal)), shielded)
+        }
+    };
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
         reopen::failed_stages(&dir)?;
@@ -152,7 +162,7 @@ pub async fn run(
         watch,
         calls: Calls {
             inherited: fork.map(|old| Archive::open(&old.join("journal"))).transpose()?,
-            journal: Some(Arc::clone(&journal)),
+            journal,
             budget: Arc::clone(&budget),
             lines: models::lines(&config, models)?,
             control: Arc::clone(&watch.control),
@@ -173,11 +183,22 @@ pub async fn run(
         run_dir: path,
         status,
         stages: made.outcomes.by_stage(),
-        usage: Spend::of(&budget),
+        usage: collected.unwrap_or_else(|| Spend::of(&budget)),
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
     Ok(Ended { exit_code: status.exit_code(), summary, example: made.example })
+}
+
+/// A run without a journal can be confirmed, and nothing else.
+fn require_sealed(dir: &RunDir, options: &Options) -> Result<(), RunError> {
+    if options.retry_failed {
+        gc::require_journal(dir.paths().root(), "--retry-failed would pay for all of it again")?;
+    }
+    if SealedStage::open(&dir.paths().conversations())?.is_none() {
+        gc::require_journal(dir.paths().root(), "stages that are missing cannot be made again")?;
+    }
+    Ok(())
 }
 
 /// Opens the journal and rebuilds from it what was spent, and how many calls a prompt shield refused.

@@ -49,7 +49,7 @@ pub struct Reason {
 pub fn status(path: &Path) -> Result<Found, RunError> {
     let dir = RunPaths::of_run(path)?;
     let config = load::kept(&dir.config())?;
-    let ended = dir.info()?.and_then(|info| Details::of(&info).ended);
+    let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
     let budget = Budget::new(&config.budget, &config.models);
     let journaled = read_journal(&dir)?;
     journaled.spent.restore(&budget);
@@ -69,9 +69,9 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     }
     let summary = Summary {
         run_dir: path.to_owned(),
-        status: ended.unwrap_or(Status::Resumable),
+        status: details.ended.unwrap_or(Status::Resumable),
         stages,
-        usage: Spend::of(&budget),
+        usage: details.collected.unwrap_or_else(|| Spend::of(&budget)),
         wall_s: 0.0,
         cpu_s: 0.0,
     };

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::RunError;
+use super::gc;
 use super::identity::Details;
 use super::inputs::Inputs;
 use crate::stages::compile::Manifest;
@@ -30,6 +31,9 @@ pub struct Verified {
 /// sound into a new run directory.
 pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError> {
     let dir = RunPaths::of_run(path)?;
+    if salvage.is_some() {
+        gc::require_journal(path, "there are no replies to salvage")?;
+    }
     let mut found = Verified::default();
     let report = journal::verify(&dir.journal())?;
     found.replies = report.replies;

@@ -22,7 +22,7 @@ fn preview<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// The directory that a preview says it is kept in.
 fn kept(stderr: &str) -> String {
     let (_, rest) = stderr.split_once("kept in ").unwrap_or_else(|| panic!("{stderr}"));
-    rest.split(';').next().unwrap().to_owned()
+    rest.lines().next().unwrap().to_owned()
 }
 
 fn squeezed(text: &str) -> String {

@@ -122,7 +122,8 @@ impl FaultProxy {
     /// Starts one that passes everything on.
     pub(crate) fn start(service: SocketAddr) -> Self {
         let state = State { rule: Arc::new(|_| Fault::None), log: Vec::new() };
-        let shared = Arc::new(Shared { service, state: Mutex::new(state), passing: AtomicUsize::new(0), up: RwLock::default() });
+        let shared =
+            Arc::new(Shared { service, state: Mutex::new(state), passing: AtomicUsize::new(0), up: RwLock::default() });
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("sockets can be non-blocking");
         let address = listener.local_addr().expect("an address");

@@ -34,9 +34,6 @@ pub(super) fn page(shown: &Shown, width: usize) -> Vec<Line> {
     for dropped in shown.dropped.iter().filter(|dropped| !dropped.id.starts_with("c-")) {
         page.lost(dropped);
     }
-    if page.lines.is_empty() {
-        page.text(0, DIM, "nothing was made yet");
-    }
     page.lines
 }
 

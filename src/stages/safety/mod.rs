@@ -105,7 +105,10 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn screen(&self, mut conversation: Box<Conversation>) -> Result<Result<Box<Conversation>, Dropped>, Halt> {
+    pub async fn screen(
+        &self,
+        mut conversation: Box<Conversation>,
+    ) -> Result<Result<Box<Conversation>, Dropped>, Halt> {
         let mut report = Report::default();
         if self.settings.screen {
             report.screen = Some(self.look(&mut conversation, &mut report.decisions));
