@@ -112,7 +112,7 @@ fn a_name_in_front_is_taken_away_and_lines_for_others_are_not_kept() {
 #[test]
 fn a_leak_of_the_prompt_is_not_kept() {
     let disclaimer = "As an AI language model I cannot take sides.";
-    let leak = "React to what was just said: ask, object, joke, hesitate, change your mind.";
+    let leak = "I react to what was just said: it asks, objects, jokes, hesitates, changes course.";
     let met = meet(
         &["--set", "conversations.speaker_selection=rules"],
         sometimes(move |call| if call.share() < 0.1 { leak } else { disclaimer }.to_owned()),
@@ -120,7 +120,7 @@ fn a_leak_of_the_prompt_is_not_kept() {
     assert!(met.handled["leak"] > 3 && met.handled["ai_talk"] > 3, "{:?}", met.handled);
     assert!(turns(&met).all(|turn| {
         let text = turn["text"].as_str().unwrap();
-        !text.contains("change your mind") && !text.contains("language model")
+        !text.contains("changes course") && !text.contains("language model")
     }));
 }
 

@@ -134,6 +134,9 @@ fn is_screening(call: &Call) -> bool {
 }
 
 fn violent(call: &Call) -> Answer {
+    if call.path.contains("text:analyze") && (call.key.is_none() || !call.path.ends_with("?api-version=2024-09-01")) {
+        return Answer::error(401, "401", "Access denied due to invalid subscription key");
+    }
     if call.screens() {
         return Answer::json(&screening(call, |category, text| match category {
             "violence" if minds(text) => 5.0 / 7.0,

@@ -99,7 +99,7 @@ const NEGATIVE: &[&str] = &[
     "45391488034364670000000",
     "DE89 3704 0044 0532 0130 00",
     "GB95BARC10201530093459",
-    "ZZ75 5121 0800 1245 1261 99",
+    "ZZ75 BARC 1020 1530 0934 59",
     "GB94 is the first part",
     "000-12-3456",
     "666-12-3456",
@@ -149,9 +149,9 @@ fn what_is_personal_data_is_found_where_it_is() {
 
 #[test]
 fn what_is_nobodys_is_left_alone() {
-    for text in NEGATIVE {
-        assert_eq!(find(text).findings, Vec::new(), "{text}");
-    }
+    let alarms: Vec<(&str, Vec<Finding>)> = NEGATIVE.iter().map(|text| (*text, find(text).findings)).collect();
+    let alarms: Vec<_> = alarms.into_iter().filter(|(_, findings)| !findings.is_empty()).collect();
+    assert!(alarms.is_empty(), "{alarms:#?}");
     assert!(NEGATIVE.len() >= 40);
 }
 
