@@ -159,7 +159,7 @@ fn a_filter_that_refuses_most_of_the_first_replies_stops_the_run() {
 #[test]
 fn a_single_refusal_is_an_outcome_with_its_category() {
     let (_endpoint, project) =
-        demo(Script::but(|call| speaking(call) && call.share() < 0.02, |_| Answer::azure_filter("violence")));
+        demo(Script::but(|call| speaking(call) && call.share() < 0.05, |_| Answer::azure_filter("violence")));
     let summary = project.pipeline(&[]).ended(9).json();
     assert_sums(&project, "runs/demo", &summary);
     let dropped = project.rows("runs/demo/stages/3-conversations/rejected.jsonl");
