@@ -183,7 +183,9 @@ impl Tallies {
         self.people.add(Some(dialogue.people as f64));
         self.turns_per_conversation.add(turns);
         let lengths: Vec<u64> = words.lines().map(|line| line.len() as u64).collect();
-        lengths.iter().for_each(|length| self.words_per_turn.add(*length));
+        for length in &lengths {
+            self.words_per_turn.add(*length);
+        }
         self.add_ending(dialogue);
         let speakers = dialogue.lines.iter().map(|line| line.speaker);
         self.floor.add(&speakers.zip(lengths).collect::<Vec<_>>(), dialogue.people);
