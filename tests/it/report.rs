@@ -41,6 +41,8 @@ fn a_run_its_files_and_its_dataset_have_the_same_figures() {
     assert!((run["run"]["per_conversation"]["calls"].as_f64().unwrap() - calls).abs() < 1e-9);
     assert!(run["subject"]["gates"]["asked_again_per_100_turns"].is_number());
     assert_coverage(&project, &run["run"]["coverage"]);
+    let rounds = run["run"]["hub"]["rounds"].as_array().unwrap();
+    assert_eq!(rounds.iter().map(|round| number(&round["situations"])).sum::<u64>(), 12);
 
     for file in ["part-00000.jsonl", "part-00000.parquet"] {
         let same = report(&project, &[&format!("runs/demo/stages/3-conversations/{file}")]);
