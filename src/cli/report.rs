@@ -17,7 +17,7 @@ const LISTED: usize = 12;
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         match error {
-            ReportError::Run(error) => error.into(),
+            ReportError::Run(error) => (*error).into(),
             error => Self::of(error.exit_code(), &error),
         }
     }

@@ -111,7 +111,7 @@ pub const CATALOGUE: &[Entry] = &[
     number(REPEATS, "gzip_ratio", "gzip ratio", "high: says the same again", |f| f.gzip_ratio),
     number(REPEATS, "zstd_ratio", "zstd ratio", "the same, however far apart", |f| f.zstd_ratio),
     alone(number(REPEATS, "zstd_ratio_all", "zstd ratio, all text", "grows with the corpus", |f| f.zstd_ratio_all)),
-    alone(percent(REPEATS, "near_duplicates", "near-duplicates", "Jaccard 0.5 with an earlier one", |f| {
+    alone(percent(REPEATS, "near_duplicates", "near-duplicates", "Jaccard 0.7 with an earlier one", |f| {
         f.near_duplicates
     })),
     number(COHESION, "cohesion", "neighbours share", "low: lines pass each other by", |f| f.cohesion),

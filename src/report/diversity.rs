@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::distribution::{Mean, share};
 
-/// The type-token ratio at which a segment ends; 0.660 to 0.750 is the range McCarthy and Jarvis recommend.
+/// The type-token ratio at which a segment ends; 0.660 to 0.750 is the range recommended (`McCarthy` and Jarvis 2010).
 const THRESHOLD: f64 = 0.72;
 
 /// When a segment of MTLD ends. Implementations differ, and by 17 % on one text.
@@ -23,7 +23,7 @@ pub(super) enum Rule {
 /// Least words of a segment by [`Rule::BelowFromTen`].
 const LEAST: usize = 10;
 
-/// The measure of textual lexical diversity (McCarthy 2005; McCarthy and Jarvis 2010): the mean length of runs of words
+/// The measure of textual lexical diversity (`McCarthy` 2005; `McCarthy` and Jarvis 2010): the mean length of runs of words
 /// that keep a type-token ratio above 0.72, forwards and backwards, of which the mean is taken. `None` without words.
 ///
 /// Words that all differ make no segment: their number by the first rule, 0 by the second, as the packages have it.

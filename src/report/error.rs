@@ -13,7 +13,7 @@ use crate::store::run;
 pub enum ReportError {
     /// The run, its configuration or its journal.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// The run directory.
     #[error(transparent)]
     RunDir(#[from] run::RunError),
@@ -75,6 +75,12 @@ pub enum ReportError {
     Unfinished,
 }
 
+impl From<RunError> for ReportError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
 impl ReportError {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
@@ -84,9 +90,8 @@ impl ReportError {
             Self::Checkpoint(error) => error.exit_code(),
             Self::File(_) => 7,
             Self::Missing { .. } | Self::NotMeasurable { .. } => 2,
-            Self::Line { .. } | Self::Empty { .. } => 3,
             Self::Table { source: TableError::Damaged | TableError::Parquet(_), .. } | Self::Damaged { .. } => 11,
-            Self::Table { .. } => 3,
+            Self::Line { .. } | Self::Empty { .. } | Self::Table { .. } => 3,
             Self::Unfinished => 1,
         }
     }

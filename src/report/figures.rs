@@ -81,7 +81,7 @@ pub struct Figures {
     pub zstd_ratio: Option<f64>,
     /// All text by zstd (level 3) with a window of 128 MiB. It grows with the corpus.
     pub zstd_ratio_all: Option<f64>,
-    /// Conversations that have 0.5 or more of their shingles in common with an earlier one, as a share of all.
+    /// Conversations whose shingles have a Jaccard index of 0.7 or more with those of an earlier one, as a share of all.
     pub near_duplicates: Option<f64>,
     /// What neighbouring turns share, by weight of words.
     pub cohesion: Option<f64>,

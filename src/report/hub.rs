@@ -101,7 +101,7 @@ mod tests {
     fn a_hub_that_copies_itself_narrows() {
         let fresh = (0..16).map(|at| written(at / 8, &[at * 10, at * 10 + 1]));
         let same = (0..16).map(|at| written(2 + at / 8, &[7, 8]));
-        let figures = figures(fresh.chain(same).collect()).unwrap();
+        let figures = figures(same.chain(fresh).collect()).unwrap();
         assert_eq!(figures.rounds.iter().map(|group| group.situations).sum::<u64>(), 32);
         assert!((figures.rounds[0].effective - 8.0).abs() < 1e-9, "{figures:?}");
         assert!((figures.rounds.last().unwrap().effective - 1.0).abs() < 1e-9, "{figures:?}");

@@ -31,8 +31,8 @@ const MTLD_LEAST: usize = 50;
 /// Words of the MTLD that does not depend on the length of a conversation.
 const MTLD_FIXED: usize = 100;
 /// The Jaccard index from which two conversations count as near-duplicates here. Lower than what a run removes at, so
-/// that it shows what dedup left.
-pub(super) const NEAR: f64 = 0.5;
+/// that it shows what dedup left; not lower still, since then texts of one template are all compared with each other.
+const NEAR: f64 = 0.7;
 
 /// What a pass over conversations found.
 #[derive(Debug, Default)]
@@ -183,7 +183,9 @@ impl Tallies {
         self.people.add(Some(dialogue.people as f64));
         self.turns_per_conversation.add(turns);
         let lengths: Vec<u64> = words.lines().map(|line| line.len() as u64).collect();
-        lengths.iter().for_each(|length| self.words_per_turn.add(*length));
+        for length in &lengths {
+            self.words_per_turn.add(*length);
+        }
         self.add_ending(dialogue);
         let speakers = dialogue.lines.iter().map(|line| line.speaker);
         self.floor.add(&speakers.zip(lengths).collect::<Vec<_>>(), dialogue.people);

@@ -2,8 +2,8 @@
 //!
 //! | shape | found in |
 //! | --- | --- |
-//! | `{"turns" \| "messages" \| "conversations" \| "dialogue" …: [{"speaker" \| "role" \| "from" \| "name", "text" \| "content" \| "value" \| "utterance"}]}` | chat files, ShareGPT |
-//! | `{"dialogue" …: "Ann: Hello\nBo: Hi"}` | SAMSum, DialogSum |
+//! | `{"turns" \| "messages" \| "conversations" \| "dialogue" …: [{"speaker" \| "role" \| "from" \| "name", "text" \| "content" \| "value" \| "utterance"}]}` | chat files, `ShareGPT` |
+//! | `{"dialogue" …: "Ann: Hello\nBo: Hi"}` | `SAMSum`, `DialogSum` |
 //!
 //! Messages of the role `system` are instructions, not talk, and are passed over.
 

@@ -41,6 +41,8 @@ fn a_run_its_files_and_its_dataset_have_the_same_figures() {
     assert!((run["run"]["per_conversation"]["calls"].as_f64().unwrap() - calls).abs() < 1e-9);
     assert!(run["subject"]["gates"]["asked_again_per_100_turns"].is_number());
     assert_coverage(&project, &run["run"]["coverage"]);
+    let rounds = run["run"]["hub"]["rounds"].as_array().unwrap();
+    assert_eq!(rounds.iter().map(|round| number(&round["situations"])).sum::<u64>(), 12);
 
     for file in ["part-00000.jsonl", "part-00000.parquet"] {
         let same = report(&project, &[&format!("runs/demo/stages/3-conversations/{file}")]);
@@ -74,7 +76,7 @@ fn assert_coverage(project: &Project, coverage: &Value) {
 #[test]
 fn the_page_is_for_people_and_fits() {
     let (_endpoint, project) = demo();
-    project.write("talks.jsonl", talks().iter().map(|talk| jsonl(talk)).collect::<String>());
+    project.write("talks.jsonl", talks().iter().map(jsonl).collect::<String>());
     let ran = project.run(&["report", "runs/demo", "--reference", "talks.jsonl"]).ended(0);
     assert!(ran.stderr.is_empty(), "{}", ran.stderr);
     let long: Vec<&str> = ran.stdout.lines().filter(|line| line.chars().count() > 100).collect();
@@ -115,7 +117,7 @@ fn what_cannot_be_measured_is_named() {
 
     let part = "runs/demo/stages/3-conversations/part-00000.jsonl";
     let sound = project.read(part);
-    project.write(part, sound.replacen("\"text\":\"", "\"text\":\"\u{7f}", 1).replacen(" ", "", 1));
+    project.write(part, sound.replacen("\"text\":\"", "\"text\":\"\u{7f}", 1).replacen(' ', "", 1));
     assert!(refused(&["runs/demo"], 11).contains("part-00000.jsonl is damaged"));
     let shard = project.files("runs/demo/dataset/data").into_keys().next().unwrap();
     let path = format!("runs/demo/dataset/data/{shard}");
@@ -178,8 +180,13 @@ fn replaced_letters_make_words_that_occur_once() {
     let mut next = scattered(100);
     let noisy = |line: &String| -> String {
         let (name, said) = line.split_once(':').unwrap();
-        let letter =
-            |c: char| if c.is_ascii_lowercase() && next() < 3 { char::from(b'a' + (next() % 26) as u8) } else { c };
+        let letter = |c: char| {
+            if c.is_ascii_lowercase() && next() < 3 {
+                char::from(b"abcdefghijklmnopqrstuvwxyz"[next() % 26])
+            } else {
+                c
+            }
+        };
         format!("{name}:{}", said.chars().map(letter).collect::<String>())
     };
     let mut noisy = noisy;
