@@ -4,7 +4,7 @@ use url::Url;
 
 use super::load::Loaded;
 use super::shape::Problem;
-use super::{AzureAuth, Config, Model, Price, Provider, SituationMode};
+use super::{AzureAuth, BUILT_IN_GRID, Config, Model, Price, Provider, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -29,9 +29,10 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
 pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
     let Config { situations, conversations, .. } = &loaded.config;
     let prompts = &conversations.prompts;
+    let coverage = situations.coverage.clone().filter(|written| written.as_os_str() != BUILT_IN_GRID);
     let named = [
         ("situations.prompt_config", &situations.prompt_config),
-        ("situations.coverage", &situations.coverage),
+        ("situations.coverage", &coverage),
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
-use crate::config::{Config, PromptConfig, SituationMode};
+use crate::config::{BUILT_IN_GRID, Config, PromptConfig, SituationMode};
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::PromptError;
@@ -76,8 +76,15 @@ impl Inputs {
         if config.situations.mode != SituationMode::File {
             inputs.gather_situations(loaded)?;
         }
-        if let Some(coverage) = &config.situations.coverage {
-            inputs.read_file(COVERAGE, loaded.path(coverage))?;
+        match &config.situations.coverage {
+            Some(written) if written.as_os_str() != BUILT_IN_GRID => {
+                inputs.read_file(COVERAGE, loaded.path(written))?;
+            }
+            Some(_) if config.situations.mode != SituationMode::File => {
+                let text = assets::builtin("configs/coverage.yaml").unwrap_or_default();
+                inputs.texts.insert(COVERAGE.to_owned(), text.to_owned());
+            }
+            _ => {}
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {

@@ -4,11 +4,12 @@
 //!   `reopen` what makes them anew, [`executor`] the conversations in flight.
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
-//! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
+//! * [`status`] with [`fill`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
 
 pub mod error;
 pub mod executor;
 pub mod explain;
+pub mod fill;
 pub mod identity;
 pub mod inputs;
 pub mod ledger;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::RunError;
+use super::fill::{self, Fill};
 use super::identity::Details;
 use super::ledger::{Spend, Status, Summary};
 use super::seal;
@@ -24,6 +25,8 @@ pub struct Found {
     pub summary: Summary,
     /// Why inputs were dropped, most frequent first within a stage.
     pub reasons: Vec<Reason>,
+    /// How the accepted situations fill the coverage grid; empty without one, and before they are sealed.
+    pub coverage: Vec<Fill>,
     /// What the journal says of the stage that is not sealed yet.
     pub at_work: Option<String>,
 }
@@ -49,6 +52,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     journaled.spent.restore(&budget);
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
+    let mut coverage = Vec::new();
     for (stage, folder) in
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
@@ -56,6 +60,9 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| seal::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
+            if stage == "situations" {
+                coverage = fill::fill(&dir, &config, &sealed)?;
+            }
         }
         stages.insert(stage.to_owned(), tally);
     }
@@ -68,7 +75,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         cpu_s: 0.0,
     };
     let at_work = journaled.at_work(&dir)?;
-    Ok(Found { summary, reasons, at_work })
+    Ok(Found { summary, reasons, coverage, at_work })
 }
 
 /// Whether the run in `path` ended; not when there is none.
