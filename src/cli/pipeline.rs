@@ -18,6 +18,7 @@ use crate::config::load::{self, Loaded};
 use crate::llm::control::Control;
 use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
+use crate::pipeline::fill::Fill;
 use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
 use crate::pipeline::{gc, status, verify};
@@ -221,9 +222,16 @@ pub(super) fn spend(usage: &Spend) -> String {
 pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure> {
     let found = status::status(&args.run_dir)?;
     if args.json {
-        printer.json(&json!(found.summary))?;
+        let mut object = json!(found.summary);
+        if let Some(object) = object.as_object_mut() {
+            object.insert("coverage".to_owned(), json!(found.coverage));
+        }
+        printer.json(&object)?;
     } else {
         printer.data(&report(&found.summary))?;
+        for line in filled(&found.coverage) {
+            printer.data(&line)?;
+        }
         if let Some(at_work) = &found.at_work {
             printer.data(at_work)?;
         }
@@ -238,6 +246,20 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         }
     }
     Ok(Exit::Reached as u8)
+}
+
+/// A line for each attribute of the coverage grid: how many situations each value has, of how many it was to have.
+fn filled(coverage: &[Fill]) -> Vec<String> {
+    let attributes = coverage.chunk_by(|one, other| one.attribute == other.attribute);
+    attributes
+        .map(|values| {
+            let all: u64 = values.iter().map(|fill| fill.situations).sum();
+            let value = |fill: &Fill| format!("{} {} of {:.1}", fill.value, fill.situations, fill.wanted * all as f64);
+            let shown: Vec<String> = values.iter().map(value).collect();
+            let name = values.first().map_or("", |fill| fill.attribute.as_str());
+            format!("  {name}: {}", shown.join(", "))
+        })
+        .collect()
 }
 
 /// Checks the files of a run.

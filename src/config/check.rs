@@ -6,7 +6,7 @@ use super::document::Document;
 use super::load::Loaded;
 use super::safety::Service;
 use super::shape::Problem;
-use super::{AzureAuth, Card, Config, Dedup, Model, Price, Provider, SituationMode};
+use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -32,9 +32,10 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
 pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
     let Config { situations, conversations, safety, judge, .. } = &loaded.config;
     let prompts = &conversations.prompts;
+    let coverage = situations.coverage.clone().filter(|written| written.as_os_str() != BUILT_IN_GRID);
     let named = [
         ("situations.prompt_config", &situations.prompt_config),
-        ("situations.coverage", &situations.coverage),
+        ("situations.coverage", &coverage),
         ("situations.seeds", &situations.seeds),
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),

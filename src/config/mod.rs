@@ -137,7 +137,7 @@ impl Default for PersonaLength {
 }
 
 /// The situations stage.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Situations {
     /// Where the people come from.
@@ -152,12 +152,31 @@ pub struct Situations {
     pub personas: GroupSize,
     /// Who is put together with whom.
     pub casting: Casting,
-    /// A file with a grid of attributes and quotas.
+    /// A file with a grid of attributes and quotas. Left out or `built-in`: the one that ships; `null`: none.
     pub coverage: Option<PathBuf>,
     /// A JSONL file of intents, dialogues or summaries to make situations after: `{id, intent, dialogue, summary, labels}`.
     pub seeds: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
     pub hub: Hub,
+}
+
+/// What `situations.coverage` is called where it is the grid that ships.
+pub const BUILT_IN_GRID: &str = "built-in";
+
+impl Default for Situations {
+    fn default() -> Self {
+        Self {
+            mode: SituationMode::default(),
+            source: None,
+            prompt_config: None,
+            count: None,
+            personas: GroupSize::default(),
+            casting: Casting::default(),
+            coverage: Some(PathBuf::from(BUILT_IN_GRID)),
+            seeds: None,
+            hub: Hub::default(),
+        }
+    }
 }
 
 impl Situations {

@@ -11,7 +11,7 @@ use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
 use crate::config::safety::Service;
-use crate::config::{Config, PromptConfig, SituationMode};
+use crate::config::{BUILT_IN_GRID, Config, PromptConfig, SituationMode};
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::{PromptError, Template};
@@ -93,8 +93,15 @@ impl Inputs {
         if config.situations.mode != SituationMode::File {
             inputs.gather_situations(loaded)?;
         }
-        if let Some(written) = &config.situations.coverage {
-            inputs.read_named(COVERAGE, loaded, written)?;
+        match &config.situations.coverage {
+            Some(written) if written.as_os_str() != BUILT_IN_GRID => {
+                inputs.read_named(COVERAGE, loaded, written)?;
+            }
+            Some(_) if config.situations.mode != SituationMode::File => {
+                let text = assets::builtin("configs/coverage.yaml").unwrap_or_default();
+                inputs.texts.insert(COVERAGE.to_owned(), text.to_owned());
+            }
+            _ => {}
         }
         if let Some(written) = &config.situations.seeds {
             inputs.read_seeds(loaded.path(written))?;

@@ -5,13 +5,14 @@
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.
-//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
+//! * [`preview`]: a look before a run. [`status`] with [`fill`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify):
 //!   looking without touching. [`gc`](mod@gc): removes what a finished run needs no more.
 
 pub mod course;
 pub mod error;
 pub mod executor;
 pub mod explain;
+pub mod fill;
 pub mod finished;
 pub mod gc;
 pub mod identity;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::RunError;
+use super::fill::{self, Fill};
 use super::identity::Details;
 use super::ledger::{Spend, Status, Summary};
 use super::seal;
@@ -26,6 +27,8 @@ pub struct Found {
     pub summary: Summary,
     /// Why inputs were dropped, most frequent first within a stage.
     pub reasons: Vec<Reason>,
+    /// How the accepted situations fill the coverage grid; empty without one, and before they are sealed.
+    pub coverage: Vec<Fill>,
     /// What the journal says of the stage that is not sealed yet.
     pub at_work: Option<String>,
     /// What had to be handled in conversations, once they are sealed.
@@ -56,6 +59,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
     let mut notices = Vec::new();
+    let mut coverage = Vec::new();
     for (stage, folder) in
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
@@ -64,6 +68,9 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
             notices.extend(figures_of(&sealed));
+            if stage == "situations" {
+                coverage = fill::fill(&dir, &config, &sealed)?;
+            }
         }
         stages.insert(stage.to_owned(), tally);
     }
@@ -77,7 +84,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
     };
     let at_work = journaled.at_work(&dir)?;
     notices.extend(shield(journaled.spent.shielded));
-    Ok(Found { summary, reasons, at_work, gates: gates(path)?, notices })
+    Ok(Found { summary, reasons, coverage, at_work, gates: gates(path)?, notices })
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::kinship;
+use super::kinship::{self, Clash};
 
 /// A situation before it becomes a record. Keys serialise in the order in which a reply has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -263,8 +263,10 @@ impl Draft {
         let shown = format!("{} -> {} ({})", tie.from, tie.to, tie.r#type);
         let why = match kinship::contradiction(earlier, tie) {
             None => return Ok(()),
-            Some(Some(other)) => format!("{shown} contradicts {} -> {} ({})", other.from, other.to, other.r#type),
-            Some(None) => format!("{shown} contradicts those before: nobody is their own elder or superior"),
+            Some(Clash::With(other)) => {
+                format!("{shown} contradicts {} -> {} ({})", other.from, other.to, other.r#type)
+            }
+            Some(Clash::Chain) => format!("{shown} contradicts those before: nobody is their own elder or superior"),
         };
         flaw(format!("relations[{at}]"), why)
     }

@@ -131,11 +131,19 @@ const EXCLUSIVE: &[&[&str]] = &[
 /// The place of spouses in [`EXCLUSIVE`].
 const SPOUSES: usize = 2;
 
-/// Why `tie` can't hold besides the earlier ones, if it can't: the earlier one it contradicts, or `None` where it
-/// takes several to see that the chain of elders, or of superiors, comes round to where it started.
-pub(super) fn contradiction<'a>(earlier: &'a [Tie], tie: &Tie) -> Option<Option<&'a Tie>> {
+/// What a relation can't hold besides.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Clash<'a> {
+    /// Another one that says otherwise.
+    With(&'a Tie),
+    /// Several together: the chain of elders, or of superiors, would come round to where it started.
+    Chain,
+}
+
+/// Why `tie` can't hold besides the earlier ones, if it can't.
+pub(super) fn contradiction<'a>(earlier: &'a [Tie], tie: &Tie) -> Option<Clash<'a>> {
     let one = earlier.iter().find(|other| contradict(other, tie) || exclude(other, tie) || second_spouse(other, tie));
-    one.map(Some).or_else(|| comes_round(earlier, tie).then_some(None))
+    one.map(Clash::With).or_else(|| comes_round(earlier, tie).then_some(Clash::Chain))
 }
 
 /// Whether two relations between the same people cannot both be true: one is the mother of the other, and the other of the one.

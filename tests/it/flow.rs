@@ -245,8 +245,18 @@ fn an_endpoint_without_schemas_is_found_out_once() {
 fn status_says_what_the_run_said_and_verify_finds_nothing() {
     let (_endpoint, project) = demo(Script::default());
     let summary = project.pipeline(&[]).ended(0).json();
-    let status = project.run(&["pipeline", "status", "runs/demo", "--json"]).ended(0).json();
-    assert_eq!(timeless(status), timeless(summary));
+    let mut status = project.run(&["pipeline", "status", "runs/demo", "--json"]).ended(0).json();
+    // What status says besides: how the situations fill the grid.
+    let coverage = status.as_object_mut().unwrap().remove("coverage").unwrap();
+    assert_eq!(timeless(status), timeless(summary.clone()));
+    let accepted = number(&summary["stages"]["situations"]["accepted"]);
+    for attribute in ["domain", "relation", "tone", "group_size"] {
+        let values = coverage.as_array().unwrap().iter().filter(|fill| fill["attribute"] == attribute);
+        let (wanted, situations) = values.fold((0.0, 0), |(wanted, situations), fill| {
+            (wanted + fill["wanted"].as_f64().unwrap(), situations + number(&fill["situations"]))
+        });
+        assert!((wanted - 1.0).abs() < 1e-9 && situations == accepted, "{attribute}: {coverage}");
+    }
     let verified = project.run(&["pipeline", "verify", "runs/demo", "--json"]).ended(0).json();
     assert_eq!(verified["damage"], json!([]));
 }

@@ -54,15 +54,15 @@ mod tests {
 
     /// The cells of `count` accepted situations, where a call for cell `n` fails as `fails` says of its number and its try.
     fn accepted(count: usize, fails: impl Fn(u64, u64) -> bool) -> Vec<u64> {
-        let mut cells = Cells::default();
-        let (mut accepted, mut tries) = (Vec::new(), BTreeMap::<u64, u64>::new());
+        let mut queue = Cells::default();
+        let (mut accepted, mut asked) = (Vec::new(), BTreeMap::<u64, u64>::new());
         while accepted.len() < count {
             // Rounds of eight calls, as a run has them: what is lost in one comes back in the next.
-            let round: Vec<u64> = (0..8.min(count - accepted.len())).map(|_| cells.next(1).0).collect();
+            let round: Vec<u64> = (0..8.min(count - accepted.len())).map(|_| queue.next(1).0).collect();
             for cell in round {
-                let tried = tries.entry(cell).or_default();
+                let tried = asked.entry(cell).or_default();
                 *tried += 1;
-                if fails(cell, *tried) { cells.lose(cell, 1) } else { accepted.push(cell) }
+                if fails(cell, *tried) { queue.lose(cell, 1) } else { accepted.push(cell) }
             }
         }
         accepted.sort_unstable();

@@ -330,7 +330,7 @@ impl Stage<'_> {
                     self.accept(desk, situation, call);
                 }
             }
-            if desk.made.accepted.len() == before {
+            if self.coverage.is_some() && desk.made.accepted.len() == before {
                 desk.cells.lose(call.cell, call.slots.len());
             }
             progress.advance(1, desk.made.accepted.len() as u64);

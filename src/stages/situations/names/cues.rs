@@ -264,12 +264,9 @@ impl Words {
         for (raw, joined) in parts.take(120) {
             let bare = raw.trim_matches(|c: char| !c.is_alphanumeric());
             let lower = bare.to_lowercase();
-            // `stay-at-home` is one word.
-            if !joined
-                && index().phrase_ends.contains(lower.as_str())
-                && !words.lower.is_empty()
-                && !(words.lower.len() == 1 && lower == "der")
-            {
+            // `stay-at-home` is one word, and `Die der ...` no phrase.
+            let begun = words.lower.len() > usize::from(lower == "der");
+            if begun && !joined && index().phrase_ends.contains(lower.as_str()) {
                 words.head = words.head.min(words.lower.len());
             }
             words.capital.push(bare.starts_with(char::is_uppercase));

@@ -1,0 +1,54 @@
+//! How well the accepted situations fill the coverage grid: what share each value was to have, and what it got.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::RunError;
+use super::inputs::Inputs;
+use crate::config::Config;
+use crate::store::checkpoint::SealedStage;
+use crate::store::run::RunPaths;
+
+/// One value of an attribute of the grid.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fill {
+    /// The attribute.
+    pub attribute: String,
+    /// The value.
+    pub value: String,
+    /// The share of all situations it was to have, 0 to 1.
+    pub wanted: f64,
+    /// The share of the accepted situations it has, 0 to 1.
+    pub got: f64,
+    /// How many accepted situations have it.
+    pub situations: u64,
+}
+
+/// What a situation says of its cell.
+#[derive(Deserialize)]
+struct Celled {
+    attributes: String,
+}
+
+/// Every value of the grid of a run, as its accepted situations fill it; none without a grid.
+pub(super) fn fill(dir: &RunPaths, config: &Config, situations: &SealedStage) -> Result<Vec<Fill>, RunError> {
+    let Some(grid) = Inputs::read(&dir.inputs())?.coverage()? else { return Ok(Vec::new()) };
+    let grid = grid.for_groups(config.situations.personas.min, config.situations.personas.max);
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut all = 0;
+    for row in situations.rows::<Celled>("part-00000.jsonl")? {
+        all += 1;
+        let cell: BTreeMap<String, String> = serde_json::from_str(&row?.attributes).unwrap_or_default();
+        for pair in cell {
+            *counts.entry(pair).or_default() += 1;
+        }
+    }
+    let of_value = |attribute: &str, (value, wanted): &(String, f64)| {
+        let situations = counts.get(&(attribute.to_owned(), value.clone())).copied().unwrap_or_default();
+        let got = situations as f64 / f64::max(f64::from(all), 1.0);
+        Fill { attribute: attribute.to_owned(), value: value.clone(), wanted: *wanted, got, situations }
+    };
+    let fills = grid.attributes().flat_map(|name| grid.shares(name).iter().map(move |share| (name, share)));
+    Ok(fills.map(|(name, share)| of_value(name, share)).collect())
+}
