@@ -418,7 +418,7 @@ mod tests {
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 404 ContainerNotFound (The service says so.); create the container demo, or use a credential that may
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 400 SomethingNew (The service says so.); check endpoint, account and container; the service's own words are above
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 302 (The service says so.); it points elsewhere, which is not followed; name the blob service itself as endpoint
-        container demo at https://x.blob.example could not be reached to write demo/a.json: HTTP 503 ServerBusy (The service says so.); what was sent so far is kept, run the same command again
+        container demo at https://x.blob.example could not be reached to write demo/a.json: HTTP 503 ServerBusy (The service says so.); the service is busy; what was sent so far is kept, run the same command again
         "#);
     }
 
