@@ -1,0 +1,233 @@
+//! A real Azurite on 127.0.0.1: started, looked into behind the tested program's back, killed and started again.
+//!
+//! `CONVOGEN_AZURITE` names its `dist/src/blob/main.js`; without it the target folder is looked into, where
+//! `scripts/test.sh` installs it.
+#![allow(dead_code, reason = "each program that includes this uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test without its service has nothing to test"
+)]
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+
+use super::certificate::Certificate;
+use super::sas::account_sas;
+use super::wire::{Reply, send_blocking};
+
+/// The account that Azurite has, and its well-known key.
+pub(crate) const ACCOUNT: &str = "devstoreaccount1";
+pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+/// How long the tables take to reach the disk where [`Setup::keeps`] is set.
+const SAVED: Duration = Duration::from_millis(150);
+
+/// How to start it.
+#[derive(Debug, Default)]
+pub(crate) struct Setup<'a> {
+    /// Keeps what it acknowledged through a kill, as the service does.
+    pub(crate) keeps: bool,
+    /// Speaks https with this certificate and takes Entra tokens.
+    pub(crate) certificate: Option<&'a Certificate>,
+    /// Another account and key than the well-known ones.
+    pub(crate) account: Option<(&'a str, &'a str)>,
+}
+
+/// A running Azurite. It ends when dropped, or when this process does.
+#[derive(Debug)]
+pub(crate) struct Azurite {
+    program: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+    keeps: bool,
+    https: Option<[PathBuf; 2]>,
+    account: (String, String),
+    child: Mutex<Option<Child>>,
+}
+
+/// A blob as a listing has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) bytes: u64,
+    pub(crate) etag: String,
+    pub(crate) modified: String,
+}
+
+impl Azurite {
+    /// Starts one with an account of its own; without an installation it says so and there is nothing to test.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&Setup::default())
+    }
+
+    pub(crate) fn start_with(setup: &Setup<'_>) -> Option<Self> {
+        let Some(program) = program() else {
+            println!("skipped: no Azurite in CONVOGEN_AZURITE or the target folder (scripts/test.sh installs it)");
+            return None;
+        };
+        let (account, key) = setup.account.unwrap_or((ACCOUNT, KEY));
+        let azurite = Self {
+            program,
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_port(),
+            keeps: setup.keeps,
+            https: setup.certificate.map(|certificate| [certificate.leaf(), certificate.key()]),
+            account: (account.to_owned(), key.to_owned()),
+            child: Mutex::default(),
+        };
+        azurite.restart();
+        Some(azurite)
+    }
+
+    /// SIGKILL. With [`Setup::keeps`], after what it acknowledged is on disk.
+    pub(crate) fn kill(&self) {
+        if self.keeps {
+            std::thread::sleep(SAVED);
+        }
+        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            child.kill().expect("SIGKILL");
+            child.wait().expect("an end");
+        }
+    }
+
+    /// Starts it again on the same port and folder, and waits until it answers.
+    pub(crate) fn restart(&self) {
+        self.kill();
+        let child = self.command().spawn().expect("node starts");
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        let patience = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(self.address()).is_err() {
+            assert!(Instant::now() < patience, "Azurite does not come up on port {}", self.port);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn command(&self) -> Command {
+        let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/azurite_hooks.js");
+        let mut command = Command::new("node");
+        command.arg("--require").arg(hooks).arg(&self.program);
+        command.args(["--silent", "--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort"]);
+        command.arg(self.port.to_string()).arg("--location").arg(self.folder.path());
+        if let Some([leaf, key]) = &self.https {
+            command.arg("--cert").arg(leaf).arg("--key").arg(key).args(["--oauth", "basic"]);
+        }
+        command.env("AZURITE_ACCOUNTS", format!("{}:{}", self.account.0, self.account.1));
+        if self.keeps {
+            command.env("AZURITE_SAVE_MS", "20");
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// What `endpoint` must say.
+    pub(crate) fn endpoint(&self) -> String {
+        let scheme = if self.https.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/{}", self.address(), self.account.0)
+    }
+
+    /// The account's name.
+    pub(crate) fn account(&self) -> &str {
+        &self.account.0
+    }
+
+    /// A connection string with the key, for this address or that of a proxy before it.
+    pub(crate) fn connection_string(&self, address: SocketAddr) -> String {
+        let (account, key) = &self.account;
+        format!(
+            "DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};BlobEndpoint=http://{address}/{account};"
+        )
+    }
+
+    /// A request of the test's own, with a signature that may do anything.
+    pub(crate) fn ask(&self, method: &str, path: &str, query: &str, body: &[u8]) -> Reply {
+        let (account, key) = &self.account;
+        let and = if query.is_empty() { "" } else { "&" };
+        let target = format!("/{account}/{path}?{query}{and}{}", account_sas(account, key));
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", self.address().to_string())
+            .header("x-ms-version", "2022-11-02")
+            .header("x-ms-blob-type", "BlockBlob");
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a request");
+        send_blocking(self.address(), request).expect("Azurite answers")
+    }
+
+    pub(crate) fn create_container(&self, container: &str) {
+        let reply = self.ask("PUT", container, "restype=container", b"");
+        assert!(reply.status == 201, "{}", reply.text());
+    }
+
+    /// Every blob of a container, by path; none where there is no container.
+    pub(crate) fn list(&self, container: &str) -> BTreeMap<String, Listed> {
+        let reply = self.ask("GET", container, "restype=container&comp=list", b"");
+        let page = reply.text();
+        assert!(reply.status == 200 || reply.status == 404, "{page}");
+        assert!(!page.contains("<NextMarker>"), "more blobs than a page has");
+        page.split("<Blob>").skip(1).map(listed).collect()
+    }
+
+    /// A blob's content.
+    pub(crate) fn read(&self, container: &str, path: &str) -> Option<Vec<u8>> {
+        let reply = self.ask("GET", &format!("{container}/{path}"), "", b"");
+        (reply.status == 200).then(|| reply.body.to_vec())
+    }
+
+    /// Writes a blob as someone else would.
+    pub(crate) fn write(&self, container: &str, path: &str, body: &[u8]) {
+        let reply = self.ask("PUT", &format!("{container}/{path}"), "", body);
+        assert!(reply.status == 201, "{}", reply.text());
+    }
+
+    pub(crate) fn delete(&self, container: &str, path: &str) {
+        let reply = self.ask("DELETE", &format!("{container}/{path}"), "", b"");
+        assert!(reply.status == 202, "{}", reply.text());
+    }
+}
+
+impl Drop for Azurite {
+    fn drop(&mut self) {
+        self.keeps = false;
+        self.kill();
+    }
+}
+
+fn listed(text: &str) -> (String, Listed) {
+    let found = Listed {
+        bytes: between(text, "Content-Length").parse().expect("a number"),
+        etag: between(text, "Etag"),
+        modified: between(text, "Last-Modified"),
+    };
+    (between(text, "Name"), found)
+}
+
+fn between(text: &str, element: &str) -> String {
+    let start = text.split_once(&format!("<{element}>")).map_or("", |(_, rest)| rest);
+    start.split('<').next().unwrap_or_default().to_owned()
+}
+
+fn program() -> Option<PathBuf> {
+    let given = std::env::var_os("CONVOGEN_AZURITE").map(PathBuf::from);
+    let kept = Path::new(env!("CARGO_BIN_EXE_convogen"))
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("azurite/node_modules/azurite/dist/src/blob/main.js"));
+    given.or(kept).filter(|path| path.is_file())
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
