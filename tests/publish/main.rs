@@ -12,5 +12,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod damage;
+mod gc;
+mod kills;
 mod layout;
+mod replies;
+mod rivals;
 mod scene;
+mod secrets;
+mod sign_in;

@@ -23,6 +23,8 @@ pub(crate) struct Scene {
     pub(crate) project: Project,
     pub(crate) proxy: FaultProxy,
     pub(crate) azurite: Arc<Azurite>,
+    /// Where to; another one is as good as an empty Azurite.
+    pub(crate) container: String,
 }
 
 impl Scene {
@@ -42,7 +44,7 @@ impl Scene {
         finished_run(&project, seed);
         let proxy = FaultProxy::start(azurite.address());
         project.write("upload.yaml", upload_yaml(&format!("http://{}/{}", proxy.address(), azurite.account())));
-        Self { project, proxy, azurite }
+        Self { project, proxy, azurite, container: CONTAINER.to_owned() }
     }
 
     /// The shipped binary with the connection string of the proxy.
@@ -52,28 +54,49 @@ impl Scene {
         command
     }
 
+    fn compile_upload(&self, more: &[&str]) -> Command {
+        let container = format!("destination.azure.container={}", self.container);
+        self.command(&[&["compile-upload", "-c", "upload.yaml", "--json", "--set", &container], more].concat())
+    }
+
     /// `compile-upload` to its end.
     pub(crate) fn publish(&self, more: &[&str]) -> Ran {
-        let arguments = [&["compile-upload", "-c", "upload.yaml", "--json"], more].concat();
-        self.command(&arguments).output().expect("convogen starts").into()
+        self.compile_upload(more).output().expect("convogen starts").into()
+    }
+
+    /// `compile-upload` signed in another way: the kind, the variable and what it holds.
+    pub(crate) fn publish_as(&self, auth: &str, variable: &str, secret: &str) -> Ran {
+        let auth = format!("destination.azure.auth={auth}");
+        let mut command = self.compile_upload(&["--set", &auth]);
+        command.env_remove("AZURE_STORAGE_CONNECTION_STRING").env(variable, secret);
+        command.output().expect("convogen starts").into()
     }
 
     /// `compile-upload` in the background.
     pub(crate) fn start(&self, more: &[&str]) -> Child {
-        let arguments = [&["compile-upload", "-c", "upload.yaml", "--json"], more].concat();
-        let mut command = self.command(&arguments);
+        let mut command = self.compile_upload(more);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("convogen starts")
     }
 
     /// Everything that is published, with contents.
     pub(crate) fn blobs(&self) -> BTreeMap<String, (Listed, Vec<u8>)> {
-        let listed = self.azurite.list(CONTAINER);
+        let listed = self.azurite.list(&self.container);
         let read = |(path, listed): (String, Listed)| {
-            let content = self.azurite.read(CONTAINER, &path).unwrap_or_else(|| panic!("{path} is listed, not there"));
+            let content = self.azurite.read(&self.container, &path).unwrap_or_else(|| panic!("{path} is listed, not there"));
             (path, (listed, content))
         };
         listed.into_iter().map(read).collect()
+    }
+
+    /// The same without entity tags and times.
+    pub(crate) fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        self.blobs().into_iter().map(|(path, (_, content))| (path, content)).collect()
+    }
+
+    /// A path of the log without the container.
+    pub(crate) fn within<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_prefix(&format!("{}/", self.container)).unwrap_or(path)
     }
 
     /// Fails unless every manifest that can be seen is that of a whole version, and the pointer points at one. Returns the
