@@ -249,9 +249,11 @@ impl Findings<'_> {
         self.require(to.azure.is_some() != to.folder.is_some(), "destination", || {
             "name exactly one place: azure or folder".to_owned()
         });
-        self.require(to.folder.as_ref().is_none_or(|folder| !folder.as_os_str().is_empty()), "destination.folder", || {
-            "empty; name a folder".to_owned()
-        });
+        self.require(
+            to.folder.as_ref().is_none_or(|folder| !folder.as_os_str().is_empty()),
+            "destination.folder",
+            || "empty; name a folder".to_owned(),
+        );
         if let Some(azure) = &to.azure {
             self.azure(azure);
         }
@@ -316,9 +318,9 @@ fn is_segment(segment: &str) -> bool {
 /// Azure's rules for the names of containers.
 fn is_container(name: &str) -> bool {
     (3..=63).contains(&name.len())
-        && name.split('-').all(|part| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        })
+        && name
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
 }
 
 /// Azure's rules for the names of storage accounts.
@@ -410,7 +412,9 @@ mod tests {
     #[test]
     fn names_that_azure_takes() {
         assert!(["abc", "a-b-1", &"x".repeat(63)].into_iter().all(is_container));
-        assert!(["ab", "a--b", "-ab", "ab-", "Abc", "a_b", "$root", &"x".repeat(64)].iter().all(|name| !is_container(name)));
+        assert!(
+            ["ab", "a--b", "-ab", "ab-", "Abc", "a_b", "$root", &"x".repeat(64)].iter().all(|name| !is_container(name))
+        );
         assert!(["a", "A.b_c-d", "1"].into_iter().all(is_segment));
         assert!(["", ".a", "a..b", "a.", "a b", "ä", "-a"].into_iter().all(|name| !is_segment(name)));
     }
@@ -418,9 +422,15 @@ mod tests {
     #[test]
     fn plain_http_stays_on_this_machine_unless_a_host_is_listed() {
         let load = |endpoint: &str, more: &str| {
-            parse("u.yaml", &format!("{HEAD}destination: {{azure: {{container: abc, endpoint: '{endpoint}'{more}}}}}\n"), &[])
+            parse(
+                "u.yaml",
+                &format!("{HEAD}destination: {{azure: {{container: abc, endpoint: '{endpoint}'{more}}}}}\n"),
+                &[],
+            )
         };
-        for local in ["http://127.0.0.1:10000/devstoreaccount1", "http://localhost:1", "http://[::1]:1", "https://x.example"] {
+        for local in
+            ["http://127.0.0.1:10000/devstoreaccount1", "http://localhost:1", "http://[::1]:1", "https://x.example"]
+        {
             load(local, "").unwrap();
         }
         load("http://azurite:10000/devstoreaccount1", "").unwrap_err();
