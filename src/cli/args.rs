@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Synthetic multi-party conversation datasets, made by LLM agents.
 ///
@@ -29,6 +29,7 @@ Examples:
   convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
   convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
   convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+  convogen compile-upload -c configs/upload.yaml   publish what finished runs made
 
 Exit codes:
   0 target reached            1 a bug                  2 usage or configuration   3 input data
@@ -43,6 +44,12 @@ pub enum Command {
     /// Make a dataset: run the stages, look at a run, check its files
     #[command(subcommand)]
     Pipeline(Pipeline),
+    /// Compile finished runs together and publish the dataset: to Azure Blob Storage or a local folder
+    #[command(after_help = UPLOAD_EXAMPLES)]
+    CompileUpload(CompileUploadArgs),
+    /// Look after what is published
+    #[command(subcommand)]
+    Publish(PublishCommand),
     /// Show what a run would ask for and cost, without a call
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArgs),
@@ -75,6 +82,15 @@ Examples:
   convogen pipeline run
   convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
   convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record";
+
+const UPLOAD_EXAMPLES: &str = "\
+Examples:
+  convogen compile-upload -c configs/upload.yaml --dry-run   what would be sent
+  convogen compile-upload -c configs/upload.yaml             again after a crash or Ctrl-C: goes on
+  convogen compile-upload -c configs/upload.yaml --verify    and read everything back
+  convogen publish gc -c configs/upload.yaml --keep 3        remove old versions
+
+Equal data has an equal version: publishing it twice sends nothing and changes nothing.";
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
@@ -147,6 +163,53 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
+/// `compile-upload`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CompileUploadArgs {
+    /// The upload configuration: runs, tables, destination
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Set one key for this time: a dotted key and a YAML value, such as dataset=demo
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Compile, look at the destination and say what would be sent; write nothing there
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Read everything that is published back at the end, and compare it with its manifest
+    #[arg(long)]
+    pub verify: bool,
+    /// Print a summary as one JSON object on the last line of stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The commands about what is published.
+#[derive(Debug, Subcommand)]
+pub enum PublishCommand {
+    /// Remove old versions of a dataset; what latest.json points at always stays
+    Gc(GcArgs),
+}
+
+/// `publish gc`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GcArgs {
+    /// The upload configuration that it was published by
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Set one key for this time: a dotted key and a YAML value, such as dataset=demo
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// How many of the newest versions stay, the latest among them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub keep: u64,
+    /// Say what would be removed; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was removed as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `plan`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PlanArgs {
@@ -177,7 +240,21 @@ pub enum ConfigCommand {
     /// Print a configuration with every default written out
     Show(ConfigArgs),
     /// Print the JSON schema of configurations, for editors and as a reference of all keys
-    Schema,
+    Schema {
+        /// Of which kind of configuration
+        #[arg(value_enum, default_value_t)]
+        of: Kind,
+    },
+}
+
+/// The kinds of configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// What `pipeline run` reads
+    #[default]
+    Pipeline,
+    /// What `compile-upload` reads
+    Upload,
 }
 
 /// The commands about the built-in model.

@@ -1,19 +1,26 @@
 //! `config check`, `show` and `schema`.
 
-use super::args::{ConfigArgs, ConfigCommand};
+use std::path::Path;
+
+use super::args::{ConfigArgs, ConfigCommand, Kind};
 use super::failure::{Exit, Failure};
 use super::output::Printer;
 use crate::config::environment::{AZURE_API_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
 use crate::config::load::{Loaded, load};
 use crate::config::prompts::prompt_config;
+use crate::config::upload::{self, Upload};
 use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
+use crate::pipeline::status::is_finished;
 
 pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Failure> {
     match command {
-        ConfigCommand::Check(args) => check(args, printer),
+        ConfigCommand::Check(args) => match upload_file(args) {
+            Some(file) => check_upload(file, &args.sets, printer),
+            None => check(args, printer),
+        },
         ConfigCommand::Show(args) => show(args, printer),
-        ConfigCommand::Schema => schema(printer),
+        ConfigCommand::Schema { of } => schema(*of, printer),
     }
 }
 
@@ -35,15 +42,41 @@ fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
     Ok(Exit::Reached as u8)
 }
 
-fn show(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
-    let loaded = load(args.config.as_deref(), &args.sets)?;
-    let yaml = resolved_yaml(&loaded.config).map_err(|error| Failure::of(Exit::Bug as u8, &error))?;
-    printer.data(&yaml)?;
+/// The file, if it is an upload configuration.
+fn upload_file(args: &ConfigArgs) -> Option<&Path> {
+    args.config.as_deref().filter(|file| upload::is_upload(file))
+}
+
+fn check_upload(file: &Path, sets: &[String], printer: &Printer) -> Result<u8, Failure> {
+    let upload = upload::load(file, sets)?;
+    let tables: Vec<&str> = upload.include.iter().map(|table| table.as_str()).collect();
+    let to = match (&upload.destination.folder, &upload.destination.azure) {
+        (Some(folder), _) => format!("folder {}", folder.display()),
+        (None, azure) => format!("container {}", azure.as_ref().map_or("", |azure| azure.container.as_str())),
+    };
+    let (runs, tables) = (counted(upload.runs.len() as u64, "run"), tables.join(", "));
+    printer.data(&format!("{}: ok\n  {tables} of {runs} as {} to {to}", file.display(), upload.dataset))?;
+    for run in upload.runs.iter().filter(|run| !is_finished(run)) {
+        printer.warning(&format!("{} is no finished run yet", run.display()));
+    }
     Ok(Exit::Reached as u8)
 }
 
-fn schema(printer: &Printer) -> Result<u8, Failure> {
-    printer.data(&format!("{:#}", schemars::schema_for!(Config).to_value()))?;
+fn show(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
+    let yaml = match upload_file(args) {
+        Some(file) => serde_saphyr::to_string(&upload::load(file, &args.sets)?),
+        None => resolved_yaml(&load(args.config.as_deref(), &args.sets)?.config),
+    };
+    printer.data(&yaml.map_err(|error| Failure::of(Exit::Bug as u8, &error))?)?;
+    Ok(Exit::Reached as u8)
+}
+
+fn schema(of: Kind, printer: &Printer) -> Result<u8, Failure> {
+    let schema = match of {
+        Kind::Pipeline => schemars::schema_for!(Config),
+        Kind::Upload => schemars::schema_for!(Upload),
+    };
+    printer.data(&format!("{:#}", schema.to_value()))?;
     Ok(Exit::Reached as u8)
 }
 
@@ -121,8 +154,6 @@ fn range(min: usize, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::cli::output::{Verbosity, testing::captured};
     use crate::store::fs;
@@ -201,12 +232,14 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        let (printer, captured) = captured(Verbosity::default(), false);
-        run(&ConfigCommand::Schema, &printer).unwrap();
-        let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();
-        let objects = schema["$defs"].as_object().unwrap().values().chain([&schema]);
-        for (name, key) in objects.filter_map(|object| object["properties"].as_object()).flatten() {
-            assert!(key["description"].is_string(), "{name}");
+        for of in [Kind::Pipeline, Kind::Upload] {
+            let (printer, captured) = captured(Verbosity::default(), false);
+            run(&ConfigCommand::Schema { of }, &printer).unwrap();
+            let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();
+            let objects = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+            for (name, key) in objects.filter_map(|object| object["properties"].as_object()).flatten() {
+                assert!(key["description"].is_string(), "{name}");
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod output;
 mod pipeline;
 mod plan;
 mod progress;
+mod publish;
 pub mod telemetry;
 
 use std::io::Write;
@@ -23,7 +24,7 @@ use clap::Parser;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
-use args::{Cli, Command, Pipeline};
+use args::{Cli, Command, Pipeline, PublishCommand};
 use failure::{Exit, Failure};
 use output::{Printer, Verbosity, clean};
 use telemetry::Telemetry;
@@ -59,6 +60,8 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
+        Command::CompileUpload(args) => publish::compile_upload(args, printer),
+        Command::Publish(PublishCommand::Gc(args)) => publish::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
         Command::Config(command) => config::run(command, printer),

@@ -146,6 +146,15 @@ impl Printer {
         self.bars.add(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
     }
 
+    /// A sign of life while something of unknown length is done; invisible unless stderr is a terminal.
+    pub fn spinner(&self, what: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template("{msg} {spinner} {bytes}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = self.bars.add(ProgressBar::no_length().with_style(style).with_message(what.to_owned()));
+        bar.enable_steady_tick(std::time::Duration::from_millis(150));
+        bar
+    }
+
     /// The bars on the screen, for a command that draws its own.
     pub fn bars(&self) -> &MultiProgress {
         &self.bars

@@ -131,7 +131,7 @@ async fn heed_signals(control: Arc<Control>, printer: Printer) {
 
 /// Ends the process as a kill would: what counts is on disk already.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "the one place where nothing may be waited for")]
-fn exit_now() -> ! {
+pub(super) fn exit_now() -> ! {
     std::process::exit(i32::from(Exit::Interrupted as u8))
 }
 

@@ -143,6 +143,11 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// A size as people say it, in powers of 1024.
+pub(super) fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
+}
+
 /// A number with its thousands set apart.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();

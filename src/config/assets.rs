@@ -27,6 +27,7 @@ pub const ALL: &[Asset] = &[
         include_str!("../../configs/prompt-configs/situations-random-shots-1.yaml"),
     ),
     ("configs/quickstart.yaml", include_str!("../../configs/quickstart.yaml")),
+    ("configs/upload.yaml", include_str!("../../configs/upload.yaml")),
     ("configs/vllm.yaml", include_str!("../../configs/vllm.yaml")),
     ("prompts/conversations/fused.md", include_str!("../../prompts/conversations/fused.md")),
     ("prompts/conversations/selector.md", include_str!("../../prompts/conversations/selector.md")),

@@ -2,9 +2,10 @@
 
 use url::Url;
 
+use super::document::Document;
 use super::load::Loaded;
 use super::shape::Problem;
-use super::{AzureAuth, Config, Model, Price, Provider, SituationMode};
+use super::{AzureAuth, Card, Config, Dedup, Model, Price, Provider, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -14,7 +15,7 @@ const SPLIT_TOLERANCE: f64 = 1e-6;
 
 /// Everything that is wrong with the meaning of the values.
 pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
-    let mut findings = Findings { loaded, problems: Vec::new() };
+    let mut findings = Findings::new(loaded.document());
     findings.top_level(&loaded.config);
     findings.personas(&loaded.config);
     findings.situations(&loaded.config);
@@ -36,7 +37,7 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),
     ];
-    let mut findings = Findings { loaded, problems: Vec::new() };
+    let mut findings = Findings::new(loaded.document());
     for (key, path) in named {
         if let Some(written) = path {
             let path = loaded.path(written);
@@ -49,20 +50,25 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
     findings.problems
 }
 
-struct Findings<'a> {
-    loaded: &'a Loaded,
-    problems: Vec<Problem>,
+/// What is wrong with a document, as far as it was looked at.
+pub(super) struct Findings<'a> {
+    document: &'a Document,
+    pub(super) problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
-    fn require(&mut self, holds: bool, key: &str, message: impl FnOnce() -> String) {
+impl<'a> Findings<'a> {
+    pub(super) fn new(document: &'a Document) -> Self {
+        Self { document, problems: Vec::new() }
+    }
+
+    pub(super) fn require(&mut self, holds: bool, key: &str, message: impl FnOnce() -> String) {
         if !holds {
-            let place = self.loaded.document().place(key).cloned();
+            let place = self.document.place(key).cloned();
             self.problems.push(Problem { place, key: key.to_owned(), message: message() });
         }
     }
 
-    fn within(&mut self, value: f64, min: f64, max: f64, key: &str) {
+    pub(super) fn within(&mut self, value: f64, min: f64, max: f64, key: &str) {
         self.require((min..=max).contains(&value), key, || format!("{value} is not within {min} to {max}"));
     }
 
@@ -121,14 +127,16 @@ impl Findings<'_> {
         }
     }
 
-    fn dataset(&mut self, config: &Config) {
-        for (key, threshold) in
-            [("dedup.situations", config.dedup.situations), ("dedup.conversations", config.dedup.conversations)]
-        {
+    pub(super) fn thresholds(&mut self, dedup: &Dedup) {
+        for (key, threshold) in [("dedup.situations", dedup.situations), ("dedup.conversations", dedup.conversations)] {
             self.require(threshold > 0.0 && threshold <= 1.0, key, || {
                 format!("{threshold} is no similarity; above 0 and at most 1")
             });
         }
+    }
+
+    fn dataset(&mut self, config: &Config) {
+        self.thresholds(&config.dedup);
         let splits = &config.compile.splits;
         for (name, share) in splits {
             let key = format!("compile.splits.{name}");
@@ -142,11 +150,10 @@ impl Findings<'_> {
         self.require(splits.is_empty() || (sum - 1.0).abs() <= SPLIT_TOLERANCE, "compile.splits", || {
             format!("the shares add up to {sum}; they must add up to 1")
         });
-        self.card(config);
+        self.card(&config.card);
     }
 
-    fn card(&mut self, config: &Config) {
-        let card = &config.card;
+    pub(super) fn card(&mut self, card: &Card) {
         self.require(card.date.as_deref().is_none_or(is_date), "card.date", || "not a date as 2026-01-31".to_owned());
         for (key, text) in [("card.license", &card.license), ("card.name", &card.name)] {
             let is_line = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
@@ -157,7 +164,7 @@ impl Findings<'_> {
     fn models(&mut self, config: &Config) {
         for (role, model) in config.models.named() {
             let key = format!("models.{role}");
-            let named = self.loaded.document().value.pointer(&format!("/models/{role}/provider")).is_some();
+            let named = self.document.value.pointer(&format!("/models/{role}/provider")).is_some();
             self.require(named || role == "default", &format!("{key}.provider"), || {
                 "missing: a role's own model takes nothing over from models.default".to_owned()
             });
@@ -295,7 +302,7 @@ fn is_split_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn is_variable_name(name: &str) -> bool {
+pub(super) fn is_variable_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
@@ -317,7 +324,7 @@ fn is_date(text: &str) -> bool {
     text.len() == 10 && text.get(4..5) == Some("-") && text.get(7..8) == Some("-") && (1..=days).contains(&day)
 }
 
-fn is_plain_url(text: &str) -> bool {
+pub(super) fn is_plain_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()

@@ -291,15 +291,20 @@ impl Drift {
 
 /// The settings that shaped the data, as YAML, for those who get the dataset: no host, no path, no run directory.
 pub fn public_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
+    serde_saphyr::to_string(&public_tree(config, &Stage::ALL))
+}
+
+/// As [`public_yaml`], the settings that first act on one of `stages` only, as a tree.
+pub fn public_tree(config: &Config, stages: &[Stage]) -> Value {
     let mut tree = json!({ "version": config.version });
-    for (key, value) in semantic(config) {
+    for (key, (_, value)) in fields(config).into_iter().filter(|(_, (stage, _))| stages.contains(stage)) {
         let parts: Vec<&str> = key.split('.').collect();
         // No semantic key lies within another, so every slot can be made.
         if let Ok(slot) = entry(&mut tree, &parts) {
             *slot = value;
         }
     }
-    serde_saphyr::to_string(&tree)
+    tree
 }
 
 /// Every setting, defaults written out, as YAML that reads back to the same configuration. Secrets are never part of one.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub use super::document::Place;
 pub use super::shape::Problem;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::Document;
@@ -184,7 +186,7 @@ pub(super) fn invalid(file: String, mut problems: Vec<Problem>) -> ConfigError {
 }
 
 /// The version is judged first: a newer format may have keys that this one would call unknown.
-fn typed_config(document: &Document) -> Result<Config, Vec<Problem>> {
+pub(super) fn typed_config<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<Problem>> {
     match document.value.get("version").and_then(Value::as_u64) {
         Some(found) if found != VERSION => {
             let advice = if found > VERSION { "a newer convogen reads it" } else { "write version: 1" };

@@ -17,6 +17,7 @@ pub mod prompts;
 mod shape;
 #[cfg(test)]
 mod testing;
+pub mod upload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

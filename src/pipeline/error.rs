@@ -1,5 +1,7 @@
 //! Why a run ends before its end, and with which exit code.
 
+use std::path::PathBuf;
+
 use super::inputs::InputsError;
 use crate::config::fingerprint::Drift;
 use crate::config::load::ConfigError;
@@ -93,6 +95,28 @@ pub enum RunError {
         /// Outcomes counted.
         outcomes: u64,
     },
+    /// A run that is still to be gone on with.
+    #[error(
+        "{path} is not finished; go on with it by `convogen pipeline run -c FILE --run-dir {path}`, then use what it made",
+        path = path.display()
+    )]
+    Unfinished {
+        /// The run.
+        path: PathBuf,
+    },
+    /// Sound records that do not have the fields this version reads.
+    #[error(
+        "{path} was made by convogen {created_by}, whose records have another form ({reason}); use that version, or make the run again with this one",
+        path = path.display()
+    )]
+    OtherRecords {
+        /// The run.
+        path: PathBuf,
+        /// The version that made it.
+        created_by: String,
+        /// The first row that does not fit.
+        reason: String,
+    },
     /// There is no run at this place, or no such item in it.
     #[error("{message}")]
     NotFound {
@@ -112,7 +136,7 @@ impl RunError {
             Self::Personas(error) => error.exit_code(),
             Self::Casting(error) => error.exit_code(),
             Self::Import(ImportError::Read { .. }) => 7,
-            Self::Import(_) => 3,
+            Self::Import(_) | Self::Unfinished { .. } | Self::OtherRecords { .. } => 3,
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => 5,
             Self::Journal(error) => error.exit_code(),

@@ -4,11 +4,13 @@
 //!   `reopen` what makes them anew, [`executor`] the conversations in flight.
 //! * [`identity`] and [`inputs`]: the settings and texts that make a run this run.
 //! * [`models`]: the models by role. [`ledger`]: outcomes and spend.
+//! * [`finished`]: what a finished run made, for those who use it; `uses` what its dataset card says of models and prompts.
 //! * [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking without touching.
 
 pub mod error;
 pub mod executor;
 pub mod explain;
+pub mod finished;
 pub mod identity;
 pub mod inputs;
 pub mod ledger;
@@ -19,4 +21,5 @@ pub mod run;
 mod seal;
 pub mod status;
 mod steps;
+mod uses;
 pub mod verify;

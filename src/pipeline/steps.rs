@@ -12,12 +12,13 @@ use super::inputs::{self, Inputs, InputsError};
 use super::ledger::Status;
 use super::run::Watch;
 use super::seal::{self, Product, Seal, Sealed};
+use super::uses;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode, assets};
+use crate::llm::Message;
 use crate::llm::recorded::{Calls, Halt};
-use crate::llm::{Message, Role};
 use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
-use crate::stages::compile::{self, ModelUse, PromptUse, StageOutcomes};
+use crate::stages::compile::{self, StageOutcomes};
 use crate::stages::conversations::{self, Held};
 use crate::stages::dedup::{self, Dedup, Match, Shingling, Verdict};
 use crate::stages::personas::{self, People};
@@ -302,8 +303,8 @@ impl Steps<'_> {
             config: &config,
             card: &self.config.card,
             dedup: self.config.dedup.enabled.then_some(&self.config.dedup),
-            models: &self.model_uses(),
-            prompts: &self.prompt_uses(),
+            models: &uses::models(self.config),
+            prompts: &uses::prompts(self.inputs),
             outcomes: &stages,
         };
         // Made beside and swapped in whole, so that a dataset is never half there.
@@ -323,27 +324,6 @@ impl Steps<'_> {
             (Some(made), true) if part::hash_file(&path)?.1 == made => Ok(Some(made)),
             _ => Ok(None),
         }
-    }
-
-    fn model_uses(&self) -> Vec<ModelUse> {
-        let uses = self.calls.lines.iter().filter(|(role, _)| **role != Role::Probe);
-        uses.map(|(role, line)| ModelUse {
-            role: role.to_string(),
-            model: line.profile.model.clone(),
-            tier: line.profile.tier.to_owned(),
-        })
-        .collect()
-    }
-
-    fn prompt_uses(&self) -> Vec<PromptUse> {
-        self.inputs
-            .hashes()
-            .into_iter()
-            .filter_map(|(name, hash)| {
-                let role = name.strip_suffix(".md")?.to_owned();
-                Some(PromptUse { role, name, hash })
-            })
-            .collect()
     }
 }
 

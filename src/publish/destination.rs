@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::azure::Container;
 use super::error::PublishError;
 use super::folder::Folder;
+use crate::config::environment::Environment;
+use crate::config::upload::Upload;
 use crate::store::part::FileEntry;
 
 /// What is at a path.
@@ -18,7 +20,7 @@ pub struct Blob {
     pub path: String,
     /// Its size.
     pub bytes: u64,
-    /// SHA-256 (lower-case hex) as whoever wrote it noted; not computed from the content.
+    /// SHA-256 (lower-case hex) as whoever wrote it noted; not computed from the content. A local file has no such note.
     pub sha256: Option<String>,
 }
 
@@ -48,6 +50,19 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// The place that `upload` names. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`PublishError::Setup`] if the credential is missing or unusable.
+    pub fn open(upload: &Upload, environment: &Environment) -> Result<Self, PublishError> {
+        match (&upload.destination.azure, &upload.destination.folder) {
+            (Some(settings), _) => Ok(Self::Azure(Container::open(settings, environment)?)),
+            (None, Some(folder)) => Ok(Self::Folder(Folder::new(folder))),
+            // Refused when the configuration is checked.
+            (None, None) => Err(PublishError::Setup("destination: name azure or folder".to_owned())),
+        }
+    }
+
     /// For messages: never a key, a signature or a query.
     pub fn describe(&self) -> String {
         match self {
@@ -84,7 +99,7 @@ impl Destination {
     pub async fn hash(&self, path: &str, on_bytes: &OnBytes) -> Result<Option<(u64, String)>, PublishError> {
         match self {
             Self::Azure(container) => container.hash(path, on_bytes).await,
-            Self::Folder(folder) => folder.hash(path),
+            Self::Folder(folder) => folder.hash(path, on_bytes),
         }
     }
 

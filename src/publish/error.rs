@@ -1,5 +1,9 @@
 //! Why something could not be published.
 
+use std::path::PathBuf;
+
+use crate::pipeline::error::RunError;
+use crate::stages::compile::CompileError;
 use crate::store::fs::FsError;
 
 /// Why something could not be published, read back or removed.
@@ -48,6 +52,45 @@ pub enum PublishError {
         /// What differs and what to do.
         reason: String,
     },
+    /// A run cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// One run is named twice, under two paths.
+    #[error(
+        "{second} holds the same data as {first}; name one of them",
+        first = first.display(), second = second.display()
+    )]
+    SameRun {
+        /// The first of the two.
+        first: PathBuf,
+        /// The second.
+        second: PathBuf,
+    },
+    /// The records cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The settings of the runs have no YAML form.
+    #[error("the settings of the runs cannot be written down: {0}")]
+    Unwritable(#[from] serde_saphyr::SerializeError),
+    /// The work folder is not one.
+    #[error("{path} {problem}; name another folder as work_dir", path = path.display())]
+    WorkDir {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        problem: &'static str,
+    },
+    /// Another process works in the work folder.
+    #[error("{folder} is in use by {holder}; wait for it, stop it, or name another work_dir", folder = folder.display())]
+    InUse {
+        /// The work folder.
+        folder: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// A task of this process ended in a panic, which was reported where it happened.
+    #[error("a part of publishing ended unexpectedly; please report this")]
+    Panicked,
     /// A local file failed.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -57,9 +100,14 @@ impl PublishError {
     /// The exit code of the contract.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Setup(_) => 2,
+            Self::Setup(_) | Self::WorkDir { .. } => 2,
+            Self::SameRun { .. } => 3,
+            Self::InUse { .. } => 4,
             Self::Denied { .. } | Self::Unreachable { .. } => 6,
             Self::Fs(_) => 7,
+            Self::Run(error) => error.exit_code(),
+            Self::Compile(error) => error.exit_code(),
+            Self::Unwritable(_) | Self::Panicked => 1,
             Self::Conflict { .. } => 10,
             Self::Damaged { .. } => 11,
         }

@@ -178,6 +178,15 @@ impl NewFile {
         path.clone_into(&mut self.path);
         sync_dir(folder_of(path))
     }
+
+    /// As [`publish`](Self::publish), but fails with [`ErrorKind::AlreadyExists`] where something has the name already. On
+    /// failure the unfinished file is removed.
+    pub fn publish_new(self, path: &Path) -> Result<(), FsError> {
+        let linked = self.sync_all().and_then(|()| hard_link(&self.path, path));
+        remove_if_there(&self.path)?;
+        linked?;
+        sync_dir(folder_of(path))
+    }
 }
 
 impl Write for NewFile {
@@ -231,6 +240,31 @@ fn sync_tree(path: &Path) -> Result<(), FsError> {
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
     durable("rename", to, || std::fs::rename(from, to))
+}
+
+/// Gives a file a second name, unless something has it: the one way in POSIX to create a name with its content at once.
+fn hard_link(from: &Path, to: &Path) -> Result<(), FsError> {
+    durable("create", to, || std::fs::hard_link(from, to))
+}
+
+/// Removes a folder if there is nothing in it; says whether it is gone.
+pub fn remove_empty_dir(path: &Path) -> Result<bool, FsError> {
+    match durable("remove", path, || std::fs::remove_dir(path)) {
+        Err(error) if error.source.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) if error.is_not_found() => Ok(true),
+        result => result.map(|()| true),
+    }
+}
+
+/// Appends to a file, making it if there is none, and makes that durable.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let mut file = durable("open", path, || {
+        let mut options = File::options();
+        options.append(true).create(true).mode(0o600).custom_flags(no_follow());
+        options.open(path)
+    })?;
+    durable("write", path, || file.write_all(bytes))?;
+    durable("sync", path, || file.sync_data())
 }
 
 /// Removes a file, or does nothing if there is none. A symbolic link is removed, not what it points to.

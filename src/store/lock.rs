@@ -65,7 +65,12 @@ struct Holder {
 impl RunLock {
     /// Takes the lock of a run directory, or says at once who has it.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
-        let path = folder.join(LOCK_FILE);
+        Self::acquire_as(folder, LOCK_FILE)
+    }
+
+    /// Takes the lock of another kind of folder, kept in the file `name` in it.
+    pub fn acquire_as(folder: &Path, name: &str) -> Result<Self, LockError> {
+        let path = folder.join(name);
         let file = fs::open_or_create(&path)?;
         let failed = |source| FsError { action: "lock", path: path.clone(), source };
         if !file.metadata().map_err(failed)?.is_file() {

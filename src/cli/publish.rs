@@ -1,0 +1,214 @@
+//! `compile-upload` and `publish gc`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::ProgressBar;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{CompileUploadArgs, GcArgs};
+use super::failure::{Exit, Failure};
+use super::output::{Printer, table};
+use super::pipeline::{block_on, environment, exit_now};
+use super::progress::{bytes, duration, thousands};
+use crate::config::upload::{self, Upload};
+use crate::publish::error::PublishError;
+use crate::publish::gc::Collected;
+use crate::publish::version;
+use crate::publish::{self, Options, PointerState, Published, Watch};
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        Self::of(error.exit_code(), &error)
+    }
+}
+
+/// Compiles and publishes. Returns the exit code.
+pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<u8, Failure> {
+    let upload = upload::load(&args.config, &args.sets)?;
+    let environment = environment(printer)?;
+    let options = Options { dry_run: args.dry_run, verify: args.verify };
+    let bar = Arc::new(Mutex::new(None));
+    let watch = watch(&bar, printer);
+    let result = block_on(async {
+        tokio::spawn(heed_signals(printer.clone()));
+        publish::compile_upload(&upload, &environment, options, &watch).await
+    })?;
+    clear(&bar, printer);
+    let published = result?;
+    conclude(&published, &upload, printer);
+    if args.json {
+        printer.json(&json!(published))?;
+    }
+    sound(&published, printer)
+}
+
+/// Removes old versions.
+pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
+    let upload = upload::load(&args.config, &args.sets)?;
+    let environment = environment(printer)?;
+    let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
+    let collected = block_on(async {
+        tokio::spawn(heed_signals(printer.clone()));
+        publish::collect_garbage(&upload, &environment, keep, args.dry_run).await
+    })??;
+    printer.note(&removal(&collected));
+    if args.json {
+        printer.json(&json!(collected))?;
+    }
+    Ok(Exit::Reached as u8)
+}
+
+/// A bar a phase, of bytes where they are known.
+fn watch(bar: &Arc<Mutex<Option<ProgressBar>>>, printer: &Printer) -> Watch {
+    let (counted, shown, told) = (Arc::clone(bar), Arc::clone(bar), printer.clone());
+    let printer = printer.clone();
+    Watch {
+        bytes: Arc::new(move |bytes, _| {
+            if let Some(bar) = &*counted.lock().unwrap_or_else(PoisonError::into_inner) {
+                bar.inc(bytes);
+            }
+        }),
+        phase: Box::new(move |phase, bytes| {
+            clear(&shown, &printer);
+            let new = if bytes > 0 { printer.bytes_bar(phase) } else { printer.spinner(phase) };
+            new.set_length(bytes);
+            *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        }),
+        notice: Box::new(move |notice| told.note(&notice)),
+    }
+}
+
+fn clear(bar: &Mutex<Option<ProgressBar>>, printer: &Printer) {
+    if let Some(old) = bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        old.finish_and_clear();
+        printer.bars().remove(&old);
+    }
+}
+
+/// Ends at the first signal: nothing has to be drained, since what arrived at the destination is found there again.
+async fn heed_signals(printer: Printer) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    printer.note("stopped; what readers see is whole, and the same command goes on with what was sent");
+    exit_now();
+}
+
+/// The closing summary for people.
+fn conclude(published: &Published, upload: &Upload, printer: &Printer) {
+    printer.note(&report(published));
+    if published.dry_run {
+        printer.note("nothing was written there; the same command without --dry-run publishes it");
+        return;
+    }
+    printer.note(&format!("  read it     {}", reading(published, upload)));
+    printer.note(&format!("  about it    less {}/dataset/README.md", upload.work_dir.display()));
+    if published.verified.is_none() {
+        printer.note("  check it    the same command with --verify reads everything back");
+    }
+}
+
+/// What was published, where, and what of it was sent.
+fn report(published: &Published) -> String {
+    let Published { dataset, version, destination, .. } = published;
+    let standing = match published.pointer {
+        PointerState::Moved => format!("{dataset}: version {version} is the latest in {destination}"),
+        PointerState::Unchanged if published.sent_bytes == 0 => {
+            format!("{dataset}: version {version} is the latest in {destination} already; nothing had to be sent")
+        }
+        PointerState::Unchanged => format!("{dataset}: version {version}, the latest in {destination}, is whole again"),
+        PointerState::WouldMove => format!("{dataset}: version {version} would become the latest in {destination}"),
+    };
+    let previous = match (&published.previous, published.pointer) {
+        (Some(previous), PointerState::Moved) => format!(", after {previous}"),
+        (Some(previous), PointerState::WouldMove) => format!(", now {previous}"),
+        _ => String::new(),
+    };
+    let sent = if published.dry_run { "to be sent" } else { "sent" };
+    let files = format!(
+        "{} files, {}: {} {sent}, {} there already",
+        thousands(published.files),
+        bytes(published.bytes),
+        bytes(published.sent_bytes),
+        bytes(published.reused_bytes),
+    );
+    let read = published.verified.as_ref().map(|verified| {
+        let (files, size) = (thousands(verified.files), bytes(verified.bytes));
+        format!("\n{files} files, {size} read back, {} not as they should be", verified.differences.len())
+    });
+    let took = duration(published.wall_s);
+    format!("{standing}{previous}, {took}\n{}\n{files}{}", rows(published), read.unwrap_or_default())
+}
+
+/// Rows by table, and what was left out because of an earlier run.
+fn rows(published: &Published) -> String {
+    let header = ["", "rows", "duplicate", "crosses splits", "situation removed"].map(str::to_owned);
+    let mut rows = vec![header.to_vec()];
+    let empty = std::collections::BTreeMap::new();
+    for name in ["personas", "situations", "conversations"] {
+        let removed = published.removed.get(name);
+        let Some(count) = published.rows.get(name).copied().or(removed.map(|_| 0)) else { continue };
+        let counts = ["duplicate", "crosses_splits", "situation_removed"]
+            .map(|reason| removed.unwrap_or(&empty).get(reason).copied().unwrap_or(0));
+        rows.push([name.to_owned(), thousands(count)].into_iter().chain(counts.map(thousands)).collect());
+    }
+    table(&rows)
+}
+
+/// How to read the first table where it lies.
+fn reading(published: &Published, upload: &Upload) -> String {
+    let folder = if published.rows.contains_key("conversations") {
+        "data"
+    } else if published.rows.contains_key("situations") {
+        "situations"
+    } else {
+        "personas"
+    };
+    let path = format!("{}{folder}/*.parquet", version::prefix(&published.dataset, &published.version));
+    let place = match (&upload.destination.folder, &upload.destination.azure) {
+        (Some(root), _) => root.join(path).display().to_string(),
+        (None, Some(azure)) => format!("az://{}/{path}", azure.container),
+        (None, None) => path,
+    };
+    format!("duckdb -c \"from '{place}'\"")
+}
+
+/// Exit code 11, with every difference, if what was read back is not what it should be.
+fn sound(published: &Published, printer: &Printer) -> Result<u8, Failure> {
+    let differences = published.verified.iter().flat_map(|verified| &verified.differences);
+    let told = differences.inspect(|difference| printer.warning(difference)).count();
+    if told == 0 {
+        return Ok(Exit::Reached as u8);
+    }
+    let message = format!("{}: {told} published files are not what their manifest says", published.dataset);
+    let hint = "remove them at the destination and run the same command again: what is missing is sent anew";
+    Err(Failure::new(Exit::Damage, message).with_hint(hint))
+}
+
+/// What was removed, or would be.
+fn removal(collected: &Collected) -> String {
+    let Collected { dataset, destination, kept, removed, dry_run } = collected;
+    if kept.is_empty() {
+        return format!("{dataset}: nothing is published in {destination}, so nothing was removed");
+    }
+    let verb = if *dry_run { "would be removed" } else { "removed" };
+    let mut lines = Vec::new();
+    for garbage in removed {
+        let never = if garbage.was_latest { "" } else { ", never the latest" };
+        let (files, size) = (thousands(garbage.files), bytes(garbage.bytes));
+        lines.push(format!("{verb}: versions/{} ({files} files, {size}{never})", garbage.version));
+    }
+    lines.push(format!(
+        "{dataset} in {destination}: {} versions {verb}, {} kept, newest first: {}",
+        removed.len(),
+        kept.len(),
+        kept.join(", ")
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,439 @@
+//! What `convogen compile-upload` is asked to do: which runs, which tables, where to.
+//!
+//! The same machinery reads it as a pipeline's configuration. Its paths (`runs`, `work_dir`, `folder`) are all relative to the
+//! working directory.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+use super::check::{Findings, is_plain_url, is_variable_name};
+use super::document::Document;
+use super::load::{self, ConfigError, read_text};
+use super::shape::Problem;
+use super::{Card, Dedup};
+
+/// Longest name of a dataset: with what is added to it, a blob's name stays far below the 1,024 characters that Azure takes.
+const MAX_DATASET: usize = 200;
+
+/// Names that a published dataset itself uses, so that no dataset can lie within another.
+const RESERVED: [&str; 2] = ["versions", "latest.json"];
+
+/// An upload configuration file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// Version of this format; 1.
+    pub version: u32,
+    /// Finished runs to compile together, relative to the working directory. Of two duplicates the one of the earlier run stays.
+    pub runs: Vec<PathBuf>,
+    /// The tables to publish. Left out: all three.
+    #[serde(default = "every_table")]
+    pub include: Vec<Included>,
+    /// The dataset's name: the prefix of everything that is published.
+    pub dataset: String,
+    /// A folder for the compiled dataset and the receipts of what was sent, relative to the working directory.
+    pub work_dir: PathBuf,
+    /// Where to; exactly one.
+    pub destination: UploadTo,
+    /// Removal of duplicates across runs; one run alone is published as it is.
+    #[serde(default)]
+    pub dedup: Dedup,
+    /// What the dataset card says. What is left out is taken from the first run that says it.
+    #[serde(default)]
+    pub card: Card,
+}
+
+/// A table of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Included {
+    /// The people.
+    Personas,
+    /// The situations.
+    Situations,
+    /// The conversations.
+    Conversations,
+}
+
+impl Included {
+    /// The value as it stands in configuration, and the name of the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Personas => "personas",
+            Self::Situations => "situations",
+            Self::Conversations => "conversations",
+        }
+    }
+}
+
+fn every_table() -> Vec<Included> {
+    vec![Included::Personas, Included::Situations, Included::Conversations]
+}
+
+/// Where a dataset is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UploadTo {
+    /// A container of Azure Blob Storage.
+    pub azure: Option<AzureDestination>,
+    /// A local folder, relative to the working directory; the same layout.
+    pub folder: Option<PathBuf>,
+}
+
+/// A container of Azure Blob Storage and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AzureDestination {
+    /// The blob service, such as `https://NAME.blob.core.windows.net` or, for Azurite, `http://127.0.0.1:10000/devstoreaccount1`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The storage account, in place of `endpoint`. Both left out: taken from the connection string or the environment.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The container. It is created when missing, if the credential may.
+    pub container: String,
+    /// How to sign in.
+    #[serde(default)]
+    pub auth: BlobAuth,
+    /// The *name* of the variable with the connection string, never the string.
+    #[serde(default = "connection_string_env")]
+    pub connection_string_env: String,
+    /// The *name* of the variable with the account key, never the key.
+    #[serde(default = "account_key_env")]
+    pub account_key_env: String,
+    /// The *name* of the variable with the shared access signature, never the signature.
+    #[serde(default = "sas_env")]
+    pub sas_env: String,
+    /// Hosts besides this machine to which a credential may go over plain `http://`.
+    #[serde(default)]
+    pub allow_http_hosts: Vec<String>,
+    /// Size of a block in MiB. A larger file is sent in blocks, each of which is sent again on its own when it is lost.
+    #[serde(default = "block_mib")]
+    pub block_mib: u32,
+    /// Most blocks in flight.
+    #[serde(default = "blocks_in_flight")]
+    pub concurrency: usize,
+    /// The checksum that goes with every block and that the service compares.
+    #[serde(default)]
+    pub checksum: Checksum,
+}
+
+fn connection_string_env() -> String {
+    "AZURE_STORAGE_CONNECTION_STRING".to_owned()
+}
+
+fn account_key_env() -> String {
+    "AZURE_STORAGE_ACCOUNT_KEY".to_owned()
+}
+
+fn sas_env() -> String {
+    "AZURE_STORAGE_SAS_TOKEN".to_owned()
+}
+
+fn block_mib() -> u32 {
+    8
+}
+
+fn blocks_in_flight() -> usize {
+    4
+}
+
+/// How to sign in to Azure Blob Storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BlobAuth {
+    /// The connection string in `connection_string_env`.
+    #[default]
+    ConnectionString,
+    /// The account key in `account_key_env`.
+    AccountKey,
+    /// The shared access signature in `sas_env`.
+    Sas,
+    /// Entra ID: service principal, workload identity, managed identity or developer tools.
+    Entra,
+}
+
+/// The checksum of a block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Checksum {
+    /// CRC-64/NVME: costs next to nothing.
+    #[default]
+    Crc64,
+    /// MD5, which the service also keeps with the blob, for tools that look at it.
+    Md5,
+}
+
+/// Reads and checks an upload configuration. `sets` are `KEY=VALUE` flags.
+pub fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> {
+    parse(&path.display().to_string(), &read_text(path)?, sets)
+}
+
+/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load`].
+pub fn is_upload(path: &Path) -> bool {
+    let document = read_text(path).and_then(|text| Document::parse("", &text));
+    document.is_ok_and(|document| document.value.get("destination").is_some())
+}
+
+/// All of [`load`] but reading the file.
+pub(super) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Upload, ConfigError> {
+    let mut document = Document::parse(file, text)?;
+    for flag in sets {
+        document.set(flag)?;
+    }
+    let invalid = |problems| load::invalid(file.to_owned(), problems);
+    let upload = load::typed_config(&document).map_err(invalid)?;
+    let problems = meaning(&document, &upload);
+    if problems.is_empty() { Ok(upload) } else { Err(invalid(problems)) }
+}
+
+/// Everything that is wrong with the meaning of the values.
+fn meaning(document: &Document, upload: &Upload) -> Vec<Problem> {
+    let mut findings = Findings::new(document);
+    findings.runs(upload);
+    findings.require(!upload.include.is_empty(), "include", || {
+        "empty; name at least one of personas, situations, conversations".to_owned()
+    });
+    let tables: BTreeSet<Included> = upload.include.iter().copied().collect();
+    findings.require(tables.len() == upload.include.len(), "include", || "names a table twice".to_owned());
+    findings.dataset_name(&upload.dataset);
+    findings.work_dir(upload);
+    findings.destination(&upload.destination);
+    findings.thresholds(&upload.dedup);
+    findings.card(&upload.card);
+    findings.problems
+}
+
+impl Findings<'_> {
+    fn runs(&mut self, upload: &Upload) {
+        self.require(!upload.runs.is_empty(), "runs", || "empty; name at least one finished run".to_owned());
+        let mut seen = BTreeSet::new();
+        for (at, run) in upload.runs.iter().enumerate() {
+            let key = format!("runs[{at}]");
+            self.require(!run.as_os_str().is_empty(), &key, || "empty; name a run directory".to_owned());
+            self.require(seen.insert(run), &key, || format!("{} is named twice", run.display()));
+        }
+    }
+
+    fn dataset_name(&mut self, name: &str) {
+        let count = name.chars().count();
+        self.require(count <= MAX_DATASET, "dataset", || format!("{count} characters; at most {MAX_DATASET}"));
+        for segment in name.split('/') {
+            self.require(is_segment(segment), "dataset", || {
+                format!(
+                    "{segment:?} cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and \
+                     `-`, a letter or digit first, without `..` and without a `.` at its end"
+                )
+            });
+            self.require(!RESERVED.contains(&segment), "dataset", || {
+                format!("{segment:?} is a name that every published dataset uses itself; choose another")
+            });
+        }
+    }
+
+    /// What is swapped in and out must not be what is read, nor what is written to.
+    fn work_dir(&mut self, upload: &Upload) {
+        let work_dir = &upload.work_dir;
+        self.require(!work_dir.as_os_str().is_empty(), "work_dir", || "empty; name a folder".to_owned());
+        self.require(!upload.runs.contains(work_dir), "work_dir", || "is a run; name a folder of its own".to_owned());
+        self.require(upload.destination.folder.as_ref() != Some(work_dir), "work_dir", || {
+            "is the destination too; name a folder of its own".to_owned()
+        });
+    }
+
+    fn destination(&mut self, to: &UploadTo) {
+        self.require(to.azure.is_some() != to.folder.is_some(), "destination", || {
+            "name exactly one place: azure or folder".to_owned()
+        });
+        self.require(
+            to.folder.as_ref().is_none_or(|folder| !folder.as_os_str().is_empty()),
+            "destination.folder",
+            || "empty; name a folder".to_owned(),
+        );
+        if let Some(azure) = &to.azure {
+            self.azure(azure);
+        }
+    }
+
+    fn azure(&mut self, azure: &AzureDestination) {
+        let at = |field: &str| format!("destination.azure.{field}");
+        self.require(is_container(&azure.container), &at("container"), || {
+            "not a container's name: 3 to 63 lower-case letters, digits and single hyphens, a letter or digit first and last"
+                .to_owned()
+        });
+        self.require(azure.endpoint.is_none() || azure.account.is_none(), &at("account"), || {
+            "stands beside endpoint; name one of the two".to_owned()
+        });
+        self.require(azure.account.as_deref().is_none_or(is_account), &at("account"), || {
+            "not a storage account's name: 3 to 24 lower-case letters and digits".to_owned()
+        });
+        for (field, name) in [
+            ("connection_string_env", &azure.connection_string_env),
+            ("account_key_env", &azure.account_key_env),
+            ("sas_env", &azure.sas_env),
+        ] {
+            // The text itself is not repeated: it may well be a key.
+            self.require(is_variable_name(name), &at(field), || {
+                "expected the name of an environment variable; a credential must not stand in a file".to_owned()
+            });
+        }
+        self.within(f64::from(azure.block_mib), 1.0, 256.0, &at("block_mib"));
+        self.within(azure.concurrency as f64, 1.0, 64.0, &at("concurrency"));
+        if let Some(endpoint) = &azure.endpoint {
+            self.endpoint(azure, endpoint, &at("endpoint"));
+        }
+    }
+
+    /// What a name resolves to is judged when it is used; here only what the text says.
+    fn endpoint(&mut self, azure: &AzureDestination, endpoint: &str, key: &str) {
+        self.require(is_plain_url(endpoint), key, || {
+            "not an http:// or https:// URL with a host and without user, password, query or fragment; a signature belongs \
+             into the variable that sas_env names"
+                .to_owned()
+        });
+        let Ok(url) = Url::parse(endpoint) else { return };
+        let plain = url.scheme() == "http";
+        self.require(!(plain && azure.auth == BlobAuth::Entra), key, || {
+            "Entra ID tokens go over https:// only".to_owned()
+        });
+        let host = url.host_str().unwrap_or_default();
+        let listed = azure.allow_http_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+        self.require(!plain || listed || is_this_machine(&url), key, || {
+            format!("a credential would go to {host} over plain http; use https, or add the host to allow_http_hosts")
+        });
+    }
+}
+
+fn is_segment(segment: &str) -> bool {
+    segment.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        && !segment.contains("..")
+        && !segment.ends_with('.')
+}
+
+/// Azure's rules for the names of containers.
+fn is_container(name: &str) -> bool {
+    (3..=63).contains(&name.len())
+        && name
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+}
+
+/// Azure's rules for the names of storage accounts.
+fn is_account(name: &str) -> bool {
+    (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "version: 1\nruns: [runs/a]\ndataset: demo\nwork_dir: runs/publish\n";
+
+    fn refusal(body: &str) -> String {
+        let text = if body.contains("version") { body.to_owned() } else { format!("{HEAD}{body}") };
+        parse("u.yaml", &text, &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_left_out_has_defaults() {
+        let text = format!("{HEAD}destination: {{azure: {{container: convogen}}}}\n");
+        let upload = parse("u.yaml", &text, &["destination.azure.block_mib=1".to_owned()]).unwrap();
+        assert_eq!(upload.include, every_table());
+        let azure = upload.destination.azure.unwrap();
+        assert_eq!((azure.block_mib, azure.concurrency, azure.checksum), (1, 4, Checksum::Crc64));
+        assert_eq!(azure.connection_string_env, "AZURE_STORAGE_CONNECTION_STRING");
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let all = [
+            "version: 2\nnew: 1\n",
+            "version: 1\nruns: []\ninclude: []\ndataset: ''\nwork_dir: ''\ndestination: {}\n",
+            "version: 1\nruns: [a, a]\ninclude: [situations, situations]\ndataset: a/../b/versions\nwork_dir: a\ndestination: {folder: x, azure: {container: abc}}\n",
+            "destination: {folder: runs/publish}\ninclude: [people]\n",
+            "destination: {folder: runs/publish}\ndedup: {situations: 2}\ncard: {date: soon}\n",
+            "destination: {azure: {container: Con--1, account: A_b, endpoint: 'https://x?sig=canary', sas_env: sv=canary}}\n",
+            "destination: {azure: {container: abc, endpoint: 'http://example.com', block_mib: 0, concurrency: 99}}\n",
+            "destination: {azure: {container: abc, endpoint: 'http://127.0.0.1:10000/d', auth: entra}}\n",
+        ];
+        let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
+        assert!(!messages.concat().contains("canary"));
+        insta::assert_snapshot!(messages.join("\n"), @r#"
+        u.yaml cannot be used as it is
+          u.yaml:1:1: version: this is format version 2, this convogen reads version 1: a newer convogen reads it
+        u.yaml cannot be used as it is
+          u.yaml:2:1: runs: empty; name at least one finished run
+          u.yaml:3:1: include: empty; name at least one of personas, situations, conversations
+          u.yaml:4:1: dataset: "" cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
+          u.yaml:5:1: work_dir: empty; name a folder
+          u.yaml:6:1: destination: name exactly one place: azure or folder
+        u.yaml cannot be used as it is
+          u.yaml:2:11: runs[1]: a is named twice
+          u.yaml:3:1: include: names a table twice
+          u.yaml:4:1: dataset: ".." cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
+          u.yaml:4:1: dataset: "versions" is a name that every published dataset uses itself; choose another
+          u.yaml:5:1: work_dir: is a run; name a folder of its own
+          u.yaml:6:1: destination: name exactly one place: azure or folder
+        u.yaml cannot be used as it is
+          u.yaml:6:11: include[0]: unknown value `people` (one of personas, situations, conversations)
+        u.yaml cannot be used as it is
+          u.yaml:4:1: work_dir: is the destination too; name a folder of its own
+          u.yaml:6:9: dedup.situations: 2 is no similarity; above 0 and at most 1
+          u.yaml:7:8: card.date: not a date as 2026-01-31
+        u.yaml cannot be used as it is
+          u.yaml:5:23: destination.azure.container: not a container's name: 3 to 63 lower-case letters, digits and single hyphens, a letter or digit first and last
+          u.yaml:5:42: destination.azure.account: stands beside endpoint; name one of the two
+          u.yaml:5:42: destination.azure.account: not a storage account's name: 3 to 24 lower-case letters and digits
+          u.yaml:5:56: destination.azure.endpoint: not an http:// or https:// URL with a host and without user, password, query or fragment; a signature belongs into the variable that sas_env names
+          u.yaml:5:90: destination.azure.sas_env: expected the name of an environment variable; a credential must not stand in a file
+        u.yaml cannot be used as it is
+          u.yaml:5:39: destination.azure.endpoint: a credential would go to example.com over plain http; use https, or add the host to allow_http_hosts
+          u.yaml:5:71: destination.azure.block_mib: 0 is not within 1 to 256
+          u.yaml:5:85: destination.azure.concurrency: 99 is not within 1 to 64
+        u.yaml cannot be used as it is
+          u.yaml:5:39: destination.azure.endpoint: Entra ID tokens go over https:// only
+        "#);
+    }
+
+    #[test]
+    fn names_that_azure_takes() {
+        assert!(["abc", "a-b-1", &"x".repeat(63)].into_iter().all(is_container));
+        assert!(
+            ["ab", "a--b", "-ab", "ab-", "Abc", "a_b", "$root", &"x".repeat(64)].iter().all(|name| !is_container(name))
+        );
+        assert!(["a", "A.b_c-d", "1"].into_iter().all(is_segment));
+        assert!(["", ".a", "a..b", "a.", "a b", "ä", "-a"].into_iter().all(|name| !is_segment(name)));
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine_unless_a_host_is_listed() {
+        let load = |endpoint: &str, more: &str| {
+            parse(
+                "u.yaml",
+                &format!("{HEAD}destination: {{azure: {{container: abc, endpoint: '{endpoint}'{more}}}}}\n"),
+                &[],
+            )
+        };
+        for local in
+            ["http://127.0.0.1:10000/devstoreaccount1", "http://localhost:1", "http://[::1]:1", "https://x.example"]
+        {
+            load(local, "").unwrap();
+        }
+        load("http://azurite:10000/devstoreaccount1", "").unwrap_err();
+        load("http://azurite:10000/devstoreaccount1", ", allow_http_hosts: [Azurite]").unwrap();
+    }
+}

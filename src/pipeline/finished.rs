@@ -1,0 +1,110 @@
+//! A finished run, for those who use what it made: its sealed stages, each checked against its manifest before it is read.
+//!
+//! Takes no lock: what is sealed is not written to again, and a run that is opened anew is no finished one any more.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::error::RunError;
+use super::identity::Details;
+use super::inputs::Inputs;
+use super::ledger::Status;
+use super::{seal, uses};
+use crate::config::fingerprint::Stage;
+use crate::config::{Config, load};
+use crate::record::Tally;
+use crate::stages::compile::{ModelUse, PromptUse};
+use crate::store::checkpoint::{CheckpointError, MANIFEST, SealedStage};
+use crate::store::run::RunPaths;
+
+/// A run whose stages are all sealed.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it was asked to do.
+    pub config: Config,
+    /// How it ended.
+    pub status: Status,
+    /// The models it used, by role.
+    pub models: Vec<ModelUse>,
+    /// The prompts it used, by role.
+    pub prompts: Vec<PromptUse>,
+    created_by: String,
+    personas: SealedStage,
+    situations: SealedStage,
+    conversations: SealedStage,
+}
+
+impl FinishedRun {
+    /// Opens the run in `path`. The sizes of its files are compared, their content only when they are read.
+    ///
+    /// # Errors
+    /// If there is no run, if it is not finished, if it is damaged or of another format.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        let dir = RunPaths::of_run(path)?;
+        let unfinished = || RunError::Unfinished { path: path.to_owned() };
+        let info = dir.info()?.ok_or_else(unfinished)?;
+        let status = Details::of(&info).ended.ok_or_else(unfinished)?;
+        let stage = |stage: Stage| SealedStage::open(&seal::folder(&dir, stage))?.ok_or_else(unfinished);
+        let run = Self {
+            path: path.to_owned(),
+            personas: stage(Stage::Personas)?,
+            situations: stage(Stage::Situations)?,
+            conversations: stage(Stage::Conversations)?,
+            prompts: uses::prompts(&Inputs::read(&dir.inputs())?),
+            config: load::kept(&dir.config())?,
+            status,
+            models: Vec::new(),
+            created_by: info.created_by,
+        };
+        follows(&run.situations, &run.personas, &seal::folder(&dir, Stage::Situations))?;
+        follows(&run.conversations, &run.situations, &seal::folder(&dir, Stage::Conversations))?;
+        Ok(Self { models: uses::models(&run.config), ..run })
+    }
+
+    /// Stands for everything the run made: SHA-256, in hex, of the manifest of its last stage, which names those before.
+    pub fn content(&self) -> &str {
+        self.conversations.manifest_hash()
+    }
+
+    /// How the inputs of a stage ended.
+    pub fn tally(&self, stage: Stage) -> Tally {
+        self.sealed(stage).map(|sealed| seal::tally(&sealed.manifest().counts)).unwrap_or_default()
+    }
+
+    /// The accepted rows of a stage, in the order of their ids.
+    pub fn rows<R: DeserializeOwned>(&self, stage: Stage) -> Result<Vec<R>, RunError> {
+        let Some(sealed) = self.sealed(stage) else { return Ok(Vec::new()) };
+        sealed.verify()?;
+        let rows = sealed.rows("part-00000.jsonl")?.collect::<Result<Vec<R>, _>>();
+        rows.map_err(|error| match error {
+            // The bytes are what was sealed, so another version sealed them.
+            CheckpointError::Row { line, source, .. } => RunError::OtherRecords {
+                path: self.path.clone(),
+                created_by: self.created_by.clone(),
+                reason: format!("{stage}, row {line}: {source}"),
+            },
+            error => error.into(),
+        })
+    }
+
+    fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
+        match stage {
+            Stage::Personas => Some(&self.personas),
+            Stage::Situations => Some(&self.situations),
+            Stage::Conversations => Some(&self.conversations),
+            Stage::Compile => None,
+        }
+    }
+}
+
+/// A stage is made from the one before that is there.
+fn follows(stage: &SealedStage, before: &SealedStage, folder: &Path) -> Result<(), CheckpointError> {
+    if stage.manifest().upstream.as_deref() == Some(before.manifest_hash()) {
+        return Ok(());
+    }
+    let problem = "it was made from another stage than the one that is there".to_owned();
+    Err(CheckpointError::Damaged { path: folder.join(MANIFEST), problem })
+}

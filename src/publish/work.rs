@@ -1,0 +1,166 @@
+//! The work folder: the compiled dataset, kept until other runs or settings are compiled, and the receipts.
+//!
+//! ```text
+//! run.lock          held for the life of the process
+//! work.json         what the dataset was compiled from
+//! dataset/          as it is published; swapped in whole
+//! removed.jsonl     records that were left out because of an earlier run
+//! receipts.jsonl    what was written where
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::collect::Collected;
+use super::error::PublishError;
+use super::merge::Removed;
+use super::receipts::Receipts;
+use super::version::MANIFEST;
+use crate::stages::compile::{self, Compiled, Manifest};
+use crate::store::fs::{self, FsError};
+use crate::store::lock::{LockError, RunLock};
+use crate::store::part::{self, JsonlWriter};
+
+const WORK_FILE: &str = "work.json";
+const REMOVED: &str = "removed.jsonl";
+const FORMAT: u32 = 1;
+
+/// A work folder that is ours as long as this lives.
+#[derive(Debug)]
+pub struct WorkDir {
+    root: PathBuf,
+    _lock: RunLock,
+}
+
+/// The content of `work.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Work {
+    format: u32,
+    /// What the dataset was compiled from and what came of it; nothing before the first time.
+    made: Option<Made>,
+}
+
+/// What a dataset was compiled from, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Made {
+    fingerprint: String,
+    manifest_sha256: String,
+}
+
+impl WorkDir {
+    /// Takes the folder, making it if there is none.
+    ///
+    /// # Errors
+    /// If another process has it, or if it holds something that compiling would replace.
+    pub fn open(root: &Path) -> Result<Self, PublishError> {
+        fs::create_dir_all(root)?;
+        if root.join("run.json").exists() {
+            return Err(PublishError::WorkDir { path: root.to_owned(), problem: "is a run directory" });
+        }
+        let lock = RunLock::acquire(root).map_err(locked)?;
+        let dir = Self { root: root.to_owned(), _lock: lock };
+        if !root.join(WORK_FILE).exists() {
+            if dir.dataset().exists() {
+                let problem = "holds a folder `dataset` that compile-upload has not made";
+                return Err(PublishError::WorkDir { path: root.to_owned(), problem });
+            }
+            dir.note(None)?;
+        }
+        fs::remove_temporaries(root)?;
+        Ok(dir)
+    }
+
+    /// The compiled dataset.
+    pub fn dataset(&self) -> PathBuf {
+        self.root.join("dataset")
+    }
+
+    /// The list of what was left out.
+    pub fn removed(&self) -> PathBuf {
+        self.root.join(REMOVED)
+    }
+
+    /// Where receipts go.
+    pub fn receipts(&self) -> Result<Receipts, PublishError> {
+        Ok(Receipts::in_folder(&self.root)?)
+    }
+
+    fn note(&self, made: Option<Made>) -> Result<(), FsError> {
+        let path = self.root.join(WORK_FILE);
+        let failed = |error: serde_json::Error| FsError { action: "write", path: path.clone(), source: error.into() };
+        let text = serde_json::to_vec_pretty(&Work { format: FORMAT, made }).map_err(failed)?;
+        fs::write_atomic(&path, &text)
+    }
+
+    /// The dataset that is there, if it was compiled from what `fingerprint` stands for and every byte is as it was; and
+    /// what was left out of it.
+    pub fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, Vec<RemovedRow>)>, PublishError> {
+        let Ok(work) = serde_json::from_slice::<Work>(&fs::read(&self.root.join(WORK_FILE))?) else { return Ok(None) };
+        let Some(made) = work.made.filter(|made| made.fingerprint == fingerprint) else { return Ok(None) };
+        let (Ok(bytes), Ok(removed)) = (fs::read(&self.dataset().join(MANIFEST)), fs::read(&self.removed())) else {
+            return Ok(None);
+        };
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(None) };
+        let manifest_sha256 = format!("{:x}", Sha256::digest(&bytes));
+        if manifest_sha256 != made.manifest_sha256 || !self.is_as_listed(&manifest) {
+            return Ok(None);
+        }
+        let rows = serde_json::Deserializer::from_slice(&removed).into_iter::<RemovedRow>().collect::<Result<_, _>>();
+        Ok(rows.ok().map(|rows| (Compiled { manifest, manifest_sha256 }, rows)))
+    }
+
+    fn is_as_listed(&self, manifest: &Manifest) -> bool {
+        manifest.files.iter().all(|file| {
+            let found = part::hash_file(&self.dataset().join(&file.path));
+            part::is_inner_path(&file.path)
+                && found.is_ok_and(|(bytes, sha256)| bytes == file.bytes && sha256 == file.sha256)
+        })
+    }
+
+    /// Compiles the dataset beside the one that is there, and swaps it in when it is whole.
+    pub fn compile(
+        &self,
+        fingerprint: &str,
+        collected: &Collected,
+    ) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
+        self.note(None)?;
+        let draft = self.root.join(".tmp-dataset");
+        fs::discard_dir(&draft)?;
+        fs::create_dir_all(&draft)?;
+        let compiled = compile::compile(&draft, collected.input())?;
+        let mut rows = JsonlWriter::create(&self.root, REMOVED)?;
+        for removed in &collected.removed {
+            rows.push(removed)?;
+        }
+        rows.finish()?;
+        fs::replace_dir(&draft, &self.dataset())?;
+        let manifest_sha256 = compiled.manifest_sha256.clone();
+        self.note(Some(Made { fingerprint: fingerprint.to_owned(), manifest_sha256 }))?;
+        Ok((compiled, collected.removed.iter().map(RemovedRow::of).collect()))
+    }
+}
+
+/// What of a line of `removed.jsonl` is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RemovedRow {
+    /// The table.
+    pub table: String,
+    /// Why, in a word.
+    pub reason: String,
+}
+
+impl RemovedRow {
+    fn of(removed: &Removed) -> Self {
+        Self { table: removed.table.to_owned(), reason: removed.reason.to_owned() }
+    }
+}
+
+fn locked(error: LockError) -> PublishError {
+    match error {
+        LockError::InUse { folder, holder } => PublishError::InUse { folder, holder },
+        LockError::NotAFile { path } => PublishError::WorkDir { path, problem: "is not a regular file" },
+        LockError::Io(error) => error.into(),
+    }
+}
