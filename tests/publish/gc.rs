@@ -1,21 +1,18 @@
 //! Removing old versions, interrupted at every request.
 
-use crate::scene::{DATASET, Scene};
-use crate::support::fault_proxy::{Action, Asked, Fault};
-use crate::support::project::Ran;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::executioner::Executioner;
+use crate::scene::{Scene, finished_run};
+use crate::support::fault_proxy::Fault;
+use crate::support::project::Ran;
 
 /// A scene with runs of three seeds.
 fn three_runs() -> Option<Scene> {
     let scene = Scene::new()?;
-    for seed in ["18", "19"] {
-        let endpoint = crate::support::endpoint::Endpoint::start(crate::support::script::Script::default());
-        scene.project.demo(&endpoint.base_url());
-        let (seed_key, folder) = (format!("seed={seed}"), format!("runs/{seed}"));
-        let small = ["--set", "situations.count=3", "--set", "personas.sample=12", "--set", &seed_key, "--run-dir", &folder];
-        scene.project.pipeline(&small).ended(0);
+    for seed in [18, 19] {
+        finished_run(&scene.project, seed, &format!("runs/{seed}"));
     }
     Some(scene)
 }
@@ -32,12 +29,9 @@ fn publish_three(scene: &Scene) -> Vec<String> {
         .collect()
 }
 
-fn gc(scene: &Scene, keep: &str) -> Command {
-    let container = format!("destination.azure.container={}", scene.container);
-    let yaml = scene.project.read("upload.yaml").replace("container: convogen", &format!("container: {}", scene.container));
-    drop(container);
-    scene.project.write("gc.yaml", yaml);
-    scene.command(&["publish", "gc", "-c", "gc.yaml", "--keep", keep])
+/// Removes all but so many.
+fn gc(scene: &Scene, keep: &str) -> Ran {
+    scene.gc(keep).output().unwrap().into()
 }
 
 fn versions(scene: &Scene) -> Vec<String> {
@@ -49,7 +43,7 @@ fn versions(scene: &Scene) -> Vec<String> {
 fn the_newest_versions_stay_and_the_rest_goes_whole() {
     let Some(scene) = three_runs() else { return };
     let published = publish_three(&scene);
-    Ran::from(gc(&scene, "2").output().unwrap()).ended(0);
+    gc(&scene, "2").ended(0);
     let mut kept = versions(&scene);
     kept.sort();
     let mut wanted = published[1..].to_vec();
@@ -57,7 +51,7 @@ fn the_newest_versions_stay_and_the_rest_goes_whole() {
     assert_eq!(kept, wanted);
     assert_eq!(scene.assert_sound().as_ref(), published.last());
     assert!(scene.contents().keys().all(|path| !path.contains(&published[0])), "something of the oldest is left");
-    Ran::from(gc(&scene, "0").output().unwrap()).ended(2);
+    gc(&scene, "0").ended(2);
 }
 
 #[test]
@@ -66,46 +60,36 @@ fn a_removal_killed_at_any_request_leaves_no_half_version_that_looks_whole() {
     scene.container = "undisturbed".to_owned();
     let latest = publish_three(&scene).pop();
     scene.proxy.set(|_| Fault::None);
-    Ran::from(gc(&scene, "1").output().unwrap()).ended(0);
+    gc(&scene, "1").ended(0);
     let (requests, wanted) = (scene.proxy.log(), scene.contents());
     let changing = requests.iter().filter(|asked| asked.writes()).count();
     for kill in 0..changing {
         scene.container = format!("killed-{kill}");
         publish_three(&scene);
-        let mut child = killed_at_write(&scene, kill);
-        assert_eq!(child.wait().unwrap().code(), None, "it was not killed");
+        kill_at_change(&scene, kill);
         assert_eq!(scene.assert_sound(), latest, "killed at change {kill}");
         scene.proxy.set(|_| Fault::None);
-        Ran::from(gc(&scene, "1").output().unwrap()).ended(0);
+        gc(&scene, "1").ended(0);
         assert_eq!(scene.contents().keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         assert_eq!(scene.assert_sound(), latest);
     }
 }
 
-/// Starts a removal that dies when the service has done its change of this number.
-fn killed_at_write(scene: &Scene, number: usize) -> std::process::Child {
-    let (process, changes) = (Arc::new(AtomicU32::new(0)), AtomicU32::new(0));
-    let victim = Arc::clone(&process);
-    let kill: Action = Arc::new(move || {
-        while victim.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
-        let id = victim.load(Ordering::SeqCst).to_string();
-        assert!(Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
-    });
-    scene.proxy.set(move |asked: &Asked| match asked.writes() && changes.fetch_add(1, Ordering::SeqCst) as usize == number {
+/// A removal that dies when the service has done its change of this number.
+fn kill_at_change(scene: &Scene, number: usize) {
+    let (executioner, changes) = (Executioner::default(), AtomicUsize::new(0));
+    let kill = executioner.kill();
+    scene.proxy.set(move |asked| match asked.writes() && changes.fetch_add(1, Ordering::SeqCst) == number {
         true => Fault::After(Arc::clone(&kill)),
         false => Fault::None,
     });
-    let child = gc(scene, "1").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    process.store(child.id(), Ordering::SeqCst);
-    child
+    executioner.watch(&mut scene.gc("1"));
 }
 
 #[test]
 fn a_dataset_that_was_never_published_has_nothing_to_remove() {
     let Some(scene) = Scene::new() else { return };
     scene.azurite.create_container(&scene.container);
-    Ran::from(gc(&scene, "1").output().unwrap()).ended(0);
-    assert!(scene.contents().is_empty(), "{DATASET}");
+    gc(&scene, "1").ended(0);
+    assert!(scene.contents().is_empty());
 }

@@ -1,10 +1,9 @@
 //! The program killed, and the service killed, at every request of a publish.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::executioner::Executioner;
 use crate::scene::Scene;
 use crate::support::azurite::Setup;
 use crate::support::fault_proxy::{Action, Fault};
@@ -42,24 +41,14 @@ fn the_program_killed_at_any_request_leaves_nothing_half_visible_and_the_next_ru
 
 /// SIGKILL when the request comes by, before or after the service sees it.
 fn kill_at(scene: &Scene, index: usize, before: bool) {
-    let process = Arc::new(AtomicU32::new(0));
-    let victim = Arc::clone(&process);
-    let kill: Action = Arc::new(move || {
-        while victim.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
-        let id = victim.load(Ordering::SeqCst).to_string();
-        assert!(Command::new("kill").args(["-s", "KILL", &id]).status().unwrap().success());
-    });
+    let executioner = Executioner::default();
+    let kill = executioner.kill();
     scene.proxy.set(move |asked| match asked.index == index {
         true if before => Fault::Before(Arc::clone(&kill)),
         true => Fault::After(Arc::clone(&kill)),
         false => Fault::None,
     });
-    let child = scene.start(&[]);
-    process.store(child.id(), Ordering::SeqCst);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), None, "it was not killed: {}", String::from_utf8_lossy(&output.stderr));
+    executioner.watch(&mut scene.piped(&[]));
 }
 
 #[test]

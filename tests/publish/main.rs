@@ -12,7 +12,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocks;
 mod damage;
+mod executioner;
 mod gc;
 mod kills;
 mod layout;

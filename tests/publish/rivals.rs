@@ -58,7 +58,7 @@ fn publishers_that_run_side_by_side_never_let_the_pointer_dangle() {
     let azurite = Arc::new(azurite);
     for seeds in [[17, 18], [17, 17]] {
         let scenes = seeds.map(|seed| Scene::on(Arc::clone(&azurite), seed));
-        let children = [scenes[0].start(&[]), scenes[1].start(&[])];
+        let children = [0, 1].map(|at: usize| scenes[at].piped(&[]).spawn().unwrap());
         let codes = children.map(|child| {
             let output = child.wait_with_output().unwrap();
             assert!(matches!(output.status.code(), Some(0 | 10)), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,7 +1,7 @@
 //! A finished run, an Azurite, the proxy between them, and what readers of a published dataset rely on.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl Scene {
     /// Another publisher on the same Azurite, whose run was made with this seed.
     pub(crate) fn on(azurite: Arc<Azurite>, seed: u64) -> Self {
         let project = Project::new();
-        finished_run(&project, seed);
+        finished_run(&project, seed, "runs/demo");
         let proxy = FaultProxy::start(azurite.address());
         project.write("upload.yaml", upload_yaml(&format!("http://{}/{}", proxy.address(), azurite.account())));
         Self { project, proxy, azurite, container: CONTAINER.to_owned() }
@@ -72,11 +72,21 @@ impl Scene {
         command.output().expect("convogen starts").into()
     }
 
-    /// `compile-upload` in the background.
-    pub(crate) fn start(&self, more: &[&str]) -> Child {
+    /// `compile-upload`, to be started.
+    pub(crate) fn piped(&self, more: &[&str]) -> Command {
         let mut command = self.compile_upload(more);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("convogen starts")
+        command
+    }
+
+    /// `publish gc` to be started.
+    pub(crate) fn gc(&self, keep: &str) -> Command {
+        let container = format!("container: {}", self.container);
+        let yaml = self.project.read("upload.yaml").replace(&format!("container: {CONTAINER}"), &container);
+        self.project.write("gc.yaml", yaml);
+        let mut command = self.command(&["publish", "gc", "-c", "gc.yaml", "--keep", keep]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// Everything that is published, with contents.
@@ -138,11 +148,11 @@ pub(crate) fn hex(content: &[u8]) -> String {
 }
 
 /// A run of three situations and their conversations.
-fn finished_run(project: &Project, seed: u64) {
+pub(crate) fn finished_run(project: &Project, seed: u64, run_dir: &str) {
     let endpoint = Endpoint::start(Script::default());
     project.demo(&endpoint.base_url());
     let seed = format!("seed={seed}");
-    let small = ["--set", "situations.count=3", "--set", "personas.sample=12", "--set", &seed];
+    let small = ["--set", "situations.count=3", "--set", "personas.sample=12", "--set", &seed, "--run-dir", run_dir];
     project.pipeline(&small).ended(0);
 }
 
