@@ -44,6 +44,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod draw;
+mod entra;
 pub mod llm;
 pub mod pipeline;
 pub mod prompt;

@@ -134,7 +134,7 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// An endpoint's own words as a message may show them: one line without control characters and without the
 /// credential, at most 2 KiB.
-pub(super) fn quote(text: &str, credential: Option<&Credential>) -> String {
+pub(crate) fn quote(text: &str, credential: Option<&Credential>) -> String {
     let start = cut(text, 8 * QUOTE_CAP);
     // The secret goes first: a cut through its middle would leave half of it.
     let clean = credential.map_or_else(|| start.to_owned(), |c| c.redact(start));
@@ -228,11 +228,12 @@ impl Http {
 }
 
 /// A plain client with the system's roots for services that are not models, such as a sign-in.
-pub(super) fn bare_client(connect: Duration, total: Duration) -> Result<reqwest::Client, SetupError> {
+pub(crate) fn bare_client(connect: Duration, total: Duration) -> Result<reqwest::Client, SetupError> {
     build(builder(connect).timeout(total))
 }
 
-fn builder(connect: Duration) -> reqwest::ClientBuilder {
+/// What every client keeps to; see the module's description.
+pub(crate) fn builder(connect: Duration) -> reqwest::ClientBuilder {
     static PROVIDER: Once = Once::new();
     // A second library in the process may have installed a provider before; any will do.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -249,7 +250,8 @@ fn builder(connect: Duration) -> reqwest::ClientBuilder {
         .connect_timeout(connect)
 }
 
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SetupError> {
+/// A client, or why the TLS library refuses.
+pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SetupError> {
     builder.build().map_err(|e| SetupError::Tls { reason: chain(&e) })
 }
 
@@ -261,7 +263,7 @@ fn seconds(setting: &str, value: f64) -> Result<Duration, SetupError> {
 }
 
 /// Parses an endpoint's address and refuses what could leak: other schemes, and credentials inside the address.
-pub(super) fn endpoint_url(setting: &str, text: &str) -> Result<Url, SetupError> {
+pub(crate) fn endpoint_url(setting: &str, text: &str) -> Result<Url, SetupError> {
     let url = Url::parse(text.trim()).map_err(|e| SetupError::setting(setting, format!("no address: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(SetupError::setting(setting, "must start with https:// or http:// and name a host"));
@@ -273,7 +275,7 @@ pub(super) fn endpoint_url(setting: &str, text: &str) -> Result<Url, SetupError>
 }
 
 /// `url` with path segments added, whether or not it ends in a slash.
-pub(super) fn join(url: &Url, segments: &[&str]) -> Url {
+pub(crate) fn join(url: &Url, segments: &[&str]) -> Url {
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
@@ -283,7 +285,7 @@ pub(super) fn join(url: &Url, segments: &[&str]) -> Url {
 
 /// Whether a key may go to `url`: over https, to an address of this machine, to a name that resolves to this machine
 /// alone, or to a host in `allowed`. Returns the addresses to hold on to where the name's resolution decided.
-pub(super) fn check_key_transport(
+pub(crate) fn check_key_transport(
     setting: &'static str,
     url: &Url,
     allowed: &[String],
@@ -311,7 +313,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 }
 
 /// Scheme, host and port: what a message may show of an address.
-pub(super) fn origin(url: &Url) -> String {
+pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
@@ -334,8 +336,8 @@ pub(super) fn unknown(message: String) -> AttemptError {
 }
 
 /// A certificate that does not hold will not hold at the next attempt either.
-fn certificate_trouble(error: &reqwest::Error) -> Option<String> {
-    let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
+pub(crate) fn certificate_trouble(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let causes = std::iter::successors(error.source(), |e| e.source());
     causes.filter_map(|e| e.downcast_ref::<io::Error>()).find_map(|e| {
         match e.get_ref()?.downcast_ref::<rustls::Error>()? {
             rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
@@ -346,7 +348,7 @@ fn certificate_trouble(error: &reqwest::Error) -> Option<String> {
 
 /// The causes of an error, outermost first. reqwest's own line is left out: it says no more than the causes, and
 /// names the whole address.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
     let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.dedup();

@@ -217,7 +217,7 @@ fn is_local(base: &Url) -> bool {
 }
 
 /// A variable that is set to something.
-pub(super) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+pub(crate) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     var(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 

@@ -1,8 +1,4 @@
-//! Signing in with Entra ID.
-//!
-//! `azure_identity` has no chain of credentials, so this is it: a service principal where its three variables are set,
-//! else workload identity, else managed identity where the host offers one or `AZURE_TOKEN_CREDENTIALS` asks for it,
-//! else whoever is signed in to the developer tools (`az`, `azd`).
+//! Tokens of Entra ID for models; [`entra`](crate::entra) chooses the credential.
 //!
 //! Tokens are kept here, since the developer tools' credential starts a program for each one it is asked for. A token is
 //! renewed five minutes before its end, by one caller while the others wait; if that fails while the old one is good, the
@@ -10,34 +6,22 @@
 //! wall clock, which goes on while the machine sleeps.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::{AccessToken, Secret, TokenCredential};
-use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, Transport};
+use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::time::OffsetDateTime;
-use azure_identity::{
-    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
-};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Model;
-use crate::llm::http::{Credential, SetupError, bare_client, quote};
-use crate::llm::openai::filled;
+use crate::entra::{TOTAL, from_environment, may_pass};
+use crate::llm::http::{Credential, SetupError, quote};
 use crate::llm::{AttemptError, Transient};
 
 /// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(300);
-
-/// How long to wait for a sign-in service.
-const CONNECT: Duration = Duration::from_secs(10);
-const TOTAL: Duration = Duration::from_secs(60);
 
 /// Bearer tokens for one scope.
 pub(super) struct Entra {
@@ -62,7 +46,7 @@ impl fmt::Debug for Entra {
 impl Entra {
     /// The credential that the variables name. Nothing is signed in yet.
     pub(super) fn from_environment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        let source = source(var)?;
+        let source = from_environment(var)?;
         Ok(Self { source, scope: config.entra_scope.clone(), held: Mutex::new(None) })
     }
 
@@ -102,53 +86,11 @@ impl Held {
     }
 }
 
-fn source(var: &dyn Fn(&str) -> Option<String>) -> Result<Arc<dyn TokenCredential>, SetupError> {
-    let get = |name| filled(var, name);
-    let client = || -> Result<ClientOptions, SetupError> {
-        let transport = Some(Transport::new(Arc::new(bare_client(CONNECT, TOTAL)?)));
-        Ok(ClientOptions { transport, ..ClientOptions::default() })
-    };
-    let (tenant, id) = (get("AZURE_TENANT_ID"), get("AZURE_CLIENT_ID"));
-    if let (Some(tenant), Some(id), Some(secret)) = (&tenant, &id, get("AZURE_CLIENT_SECRET")) {
-        let options = ClientSecretCredentialOptions { client_options: client()? };
-        return made(ClientSecretCredential::new(tenant, id.clone(), Secret::new(secret), Some(options)));
-    }
-    if let Some(file) = get("AZURE_FEDERATED_TOKEN_FILE") {
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: client()? },
-            client_id: id,
-            tenant_id: tenant,
-            token_file_path: Some(PathBuf::from(file)),
-        };
-        return made(WorkloadIdentityCredential::new(Some(options)));
-    }
-    let asked = get("AZURE_TOKEN_CREDENTIALS").is_some_and(|c| c.eq_ignore_ascii_case("ManagedIdentityCredential"));
-    if asked || get("IDENTITY_ENDPOINT").is_some() {
-        let user_assigned_id = id.map(UserAssignedId::ClientId);
-        let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options: client()? };
-        return made(ManagedIdentityCredential::new(Some(options)));
-    }
-    made(DeveloperToolsCredential::new(None))
-}
-
-fn made<C: TokenCredential + 'static>(
-    credential: azure_core::Result<Arc<C>>,
-) -> Result<Arc<dyn TokenCredential>, SetupError> {
-    match credential {
-        Ok(credential) => Ok(credential),
-        Err(error) => Err(SetupError::MissingCredential {
-            advice: format!(
-                "Entra ID cannot be used: {error}; set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET in the environment or in .env, or run `az login`"
-            ),
-        }),
-    }
-}
-
 /// A sign-in service out of reach may come back; one that says no will say so again.
 fn refused(error: &azure_core::Error) -> AttemptError {
     let said = quote(&error.to_string(), None);
     let message = format!("could not sign in with Entra ID: {said}");
-    if causes(error).any(|kind| may_pass(&kind)) {
+    if may_pass(error) {
         return out_of_reach(message);
     }
     AttemptError::Fatal {
@@ -161,27 +103,13 @@ fn out_of_reach(message: String) -> AttemptError {
     AttemptError::Transient { message, kind: Transient::NotSent, retry_after: None }
 }
 
-fn causes(error: &azure_core::Error) -> impl Iterator<Item = ErrorKind> {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |e| e.source())
-        .filter_map(|e| e.downcast_ref::<azure_core::Error>())
-        .map(|e| e.kind().clone())
-}
-
-fn may_pass(kind: &ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Connection => true,
-        ErrorKind::HttpResponse { status, .. } => matches!(u16::from(*status), 408 | 429 | 500..=599),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use azure_core::credentials::TokenRequestOptions;
+    use azure_core::error::ErrorKind;
 
     use super::*;
 
@@ -255,27 +183,6 @@ mod tests {
         tokio::time::advance(Duration::from_secs(300)).await;
         let error = entra.credential().await.unwrap_err();
         assert!(matches!(error, AttemptError::Transient { kind: Transient::NotSent, .. }), "{error:?}");
-    }
-
-    #[test]
-    fn the_variables_choose_the_credential() {
-        let chosen = |pairs: &[(&str, &str)]| {
-            let source = source(&|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
-            source.map(|s| format!("{s:?}").split_whitespace().next().unwrap_or_default().to_owned())
-        };
-        let principal = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];
-        let name = chosen(&principal).unwrap();
-        assert!(name.contains("ClientSecretCredential") && !name.contains("canary"), "{name}");
-        assert!(chosen(&[("IDENTITY_ENDPOINT", "http://169.254.0.1")]).unwrap().contains("ManagedIdentity"));
-        assert!(
-            chosen(&[("AZURE_TOKEN_CREDENTIALS", "managedidentitycredential")]).unwrap().contains("ManagedIdentity")
-        );
-        assert!(chosen(&[]).unwrap().contains("DeveloperTools"));
-        let workload =
-            [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_FEDERATED_TOKEN_FILE", "/nonexistent/token")];
-        let error = chosen(&workload).unwrap_err();
-        assert_eq!(error.exit_code(), 6);
-        assert!(error.to_string().contains("/nonexistent/token"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,285 @@
+//! What a refusal means and what to do about it, for people who do not know the service's error codes by heart.
+//!
+//! The service's own words are quoted in one line. What it says about a signature that does not match is left out: it
+//! repeats what was signed, and nobody can read it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use azure_core::Error;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::HeaderName;
+use azure_core::http::{RawResponse, StatusCode};
+use azure_storage_blob::StorageError;
+
+use super::sign_in::{Credential, Sas};
+use crate::clock;
+use crate::llm::http::{certificate_trouble, chain, quote};
+use crate::publish::error::PublishError;
+
+/// A difference of clocks above which the service turns signatures down: 15 minutes; a margin for what the request took.
+const SKEW: Duration = Duration::from_secs(14 * 60);
+
+/// What was tried on a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// List what is below a prefix.
+    List,
+    /// Make the container.
+    MakeContainer,
+    /// Read a blob, or its properties.
+    Read,
+    /// Write a blob that is not there.
+    Create,
+    /// Write a blob whatever is there.
+    Replace,
+    /// Remove a blob.
+    Remove,
+}
+
+impl Operation {
+    fn on(self, path: &str) -> String {
+        match self {
+            Self::List if path.is_empty() => "list the container".to_owned(),
+            Self::List => format!("list {path}"),
+            Self::MakeContainer => "create the container".to_owned(),
+            Self::Read => format!("read {path}"),
+            Self::Create | Self::Replace => format!("write {path}"),
+            Self::Remove => format!("remove {path}"),
+        }
+    }
+
+    /// The permission of a shared access signature that it takes.
+    fn permission(self) -> &'static str {
+        match self {
+            Self::List => "l (list)",
+            Self::MakeContainer => "c (create) on the account, resource type c (container)",
+            Self::Read => "r (read)",
+            Self::Create => "c (create) and w (write)",
+            Self::Replace => "w (write)",
+            Self::Remove => "d (delete)",
+        }
+    }
+}
+
+/// Turns the client's errors into messages about one container.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    /// Where, as messages name it.
+    pub(super) destination: String,
+    /// The container.
+    pub(super) container: String,
+    /// How requests are signed.
+    pub(super) credential: Credential,
+}
+
+/// The error code of an answer, or nothing where there was no answer or it had none.
+pub(super) fn code(error: &Error) -> &str {
+    match error.kind() {
+        ErrorKind::HttpResponse { error_code: Some(code), .. } => code,
+        _ => "",
+    }
+}
+
+/// The status of an answer; 0 where there was none.
+pub(super) fn status(error: &Error) -> u16 {
+    error.http_status().map_or(0, u16::from)
+}
+
+impl Refusals {
+    /// What `error`, met by `operation` on `path`, means.
+    pub(super) fn of(&self, operation: Operation, path: &str, error: Error) -> PublishError {
+        let action = operation.on(path);
+        let destination = self.destination.clone();
+        match error.kind() {
+            ErrorKind::HttpResponse { status, .. } if is_passing(*status) => {
+                PublishError::Unreachable { destination, action, reason: reason(error) }
+            }
+            ErrorKind::HttpResponse { .. } => {
+                let advice = self.advice(operation, &error);
+                PublishError::Denied { destination, action, reason: reason(error), advice }
+            }
+            ErrorKind::Credential => PublishError::Denied {
+                destination,
+                action,
+                reason: format!("no token of Entra ID: {}", quote(&error.to_string(), None)),
+                advice: "sign in (`az login`) or set the variables of a service principal".to_owned(),
+            },
+            _ => PublishError::Unreachable { destination, action, reason: self.transport(&error) },
+        }
+    }
+
+    fn advice(&self, operation: Operation, error: &Error) -> String {
+        match code(error) {
+            "AuthenticationFailed" | "InvalidAuthenticationInfo" | "NoAuthenticationInformation" => {
+                clock_advice(error).unwrap_or_else(|| self.credential_advice())
+            }
+            "AuthorizationPermissionMismatch" | "InsufficientAccountPermissions" => self.permission_advice(operation),
+            "AuthorizationFailure" => format!(
+                "the account's firewall may not let this machine in, or {}",
+                self.permission_advice(operation)
+            ),
+            other => match fixed_advice(other) {
+                Some(advice) => advice.replace("CONTAINER", &self.container),
+                None => self.status_advice(operation, error),
+            },
+        }
+    }
+
+    /// For answers with a code that is not known, or without one, as a proxy's.
+    fn status_advice(&self, operation: Operation, error: &Error) -> String {
+        match status(error) {
+            401 => self.credential_advice(),
+            403 => self.permission_advice(operation),
+            300..=399 => "it points elsewhere, which is not followed; name the blob service itself as endpoint".to_owned(),
+            404 => "check endpoint, account and container".to_owned(),
+            _ => "check endpoint, account and container; the service's own words are above".to_owned(),
+        }
+    }
+
+    fn credential_advice(&self) -> String {
+        match &self.credential {
+            Credential::Key(_) => {
+                "the key is not this account's, or was renewed since; copy key or connection string anew".to_owned()
+            }
+            Credential::Sas(sas) => validity(sas).unwrap_or_else(|| {
+                "the signature was not made with this account's key, was revoked, or is cut off; make a new one".to_owned()
+            }),
+            Credential::Entra(_) => "the token is not for this account's tenant; sign in to the right one".to_owned(),
+        }
+    }
+
+    fn permission_advice(&self, operation: Operation) -> String {
+        let needed = operation.permission();
+        match &self.credential {
+            Credential::Sas(sas) => {
+                let has = sas.field("sp").map_or_else(String::new, |has| format!("; it has sp={has}"));
+                validity(sas).unwrap_or_else(|| format!("the signature lacks the permission {needed}{has}; make a new one"))
+            }
+            Credential::Entra(_) => {
+                let container = &self.container;
+                format!("give the identity the role Storage Blob Data Contributor on the container {container} or its account")
+            }
+            Credential::Key(_) => "the account may refuse keys; use destination.azure.auth: entra".to_owned(),
+        }
+    }
+
+    /// Why no answer came. The client's own lines are left out: they may hold a signed address.
+    fn transport(&self, error: &Error) -> String {
+        if let Some(reason) = certificate_trouble(error) {
+            return format!(
+                "its certificate is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE"
+            );
+        }
+        let first: &(dyn std::error::Error + 'static) = error;
+        let of_http = std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
+        let Some(of_http) = of_http else { return quote(&own_words(error), None) };
+        let said = chain(of_http);
+        match said.to_ascii_lowercase() {
+            low if low.contains("connection refused") => {
+                format!("{said}; nothing listens there: is it running (for Azurite: scripts/azurite.sh)?")
+            }
+            low if low.contains("dns") || low.contains("lookup") => {
+                format!("{said}; no machine has that name: check account or endpoint, and the network")
+            }
+            _ => said,
+        }
+    }
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    matches!(u16::from(status), 408 | 429 | 500..=599)
+}
+
+/// Of an error that is neither an answer nor the HTTP client's: the first message, which is this crate's or the decoder's.
+fn own_words(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::DataConversion => {
+            format!("its answer makes no sense ({error}); is the endpoint a blob service?")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Code and words of an answer, in one line.
+fn reason(error: Error) -> String {
+    let (status, code) = (status(&error), code(&error).to_owned());
+    let said = StorageError::try_from(error).ok().and_then(|answer| answer.message).unwrap_or_default();
+    // The lines after the first are the request's id and the time.
+    let said = quote(said.lines().next().unwrap_or_default(), None);
+    let code = if code.is_empty() { String::new() } else { format!(" {code}") };
+    if said.is_empty() { format!("HTTP {status}{code}") } else { format!("HTTP {status}{code} ({said})") }
+}
+
+/// Advice that needs no look at what was tried. `CONTAINER` stands for the container's name.
+fn fixed_advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AuthorizationResourceTypeMismatch" => {
+            "the signature does not cover this kind of resource; make one for the container, or an account's with srt=co"
+        }
+        "AuthorizationServiceMismatch" => "the signature is not for the blob service; make one with ss=b",
+        "AuthorizationProtocolMismatch" => "the signature is for https only; use an https endpoint",
+        "AuthorizationSourceIPMismatch" => "the signature is for other addresses; make one for this machine's, or without sip",
+        "KeyBasedAuthenticationNotPermitted" => "the account takes no keys; use destination.azure.auth: entra",
+        "PublicAccessNotPermitted" => "the account lets nobody in unsigned; choose destination.azure.auth",
+        "AccountIsDisabled" => "the storage account is disabled, mostly for want of payment; enable it or use another",
+        "ContainerNotFound" => "create the container CONTAINER, or use a credential that may",
+        "ContainerBeingDeleted" => "the container CONTAINER is being deleted; try again in a minute, or use another name",
+        "ContainerDisabled" => "the container CONTAINER is disabled; ask who looks after the account",
+        "InvalidResourceName" | "OutOfRangeInput" | "InvalidUri" => {
+            "Azure does not take such a name: check container (3 to 63 lower-case letters, digits, hyphens) and dataset"
+        }
+        "LeaseIdMissing" | "LeaseIdMismatchWithBlobOperation" => {
+            "someone holds a lease on it; wait for its end, or break it (`az storage blob lease break`)"
+        }
+        "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold" | "BlobArchived" => {
+            "a policy or a legal hold of the container CONTAINER protects it; publish elsewhere, or ask who set it"
+        }
+        "InvalidBlobOrBlock" => {
+            "blocks of another tool wait under this name; remove them by writing and deleting a blob there, or wait a week"
+        }
+        "BlockCountExceedsLimit" => "too many blocks of earlier tries wait under this name; they go away within a week",
+        "InvalidHeaderValue" | "UnsupportedHeader" => {
+            "it does not know this version of the protocol; for Azurite: use 3.37.0 or later"
+        }
+        "RequestBodyTooLarge" => "lower destination.azure.block_mib",
+        "AccountBeingCreated" => "the storage account is not ready yet; try again in a minute",
+        _ => return None,
+    })
+}
+
+/// If the service's clock and this machine's differ by more than signatures bear.
+fn clock_advice(error: &Error) -> Option<String> {
+    let ErrorKind::HttpResponse { raw_response: Some(answer), .. } = error.kind() else { return None };
+    let theirs = service_time(answer)?;
+    let ours = Duration::from_secs(clock::unix_seconds());
+    let (apart, direction) = if ours > theirs { (ours - theirs, "ahead") } else { (theirs - ours, "behind") };
+    (apart > SKEW).then(|| {
+        format!("this machine's clock is {} minutes {direction} of the service's; set it right", apart.as_secs() / 60)
+    })
+}
+
+fn service_time(answer: &RawResponse) -> Option<Duration> {
+    let date = answer.headers().get_optional_str(&HeaderName::from_static("date"))?;
+    httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()
+}
+
+/// If a signature is not valid now.
+fn validity(sas: &Sas) -> Option<String> {
+    let now = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(clock::unix_seconds()));
+    let seconds = |name: &str| sas.field(name).and_then(|time| Some((unix(&time)?, time)));
+    if let Some((end, text)) = seconds("se").filter(|(end, _)| *end <= clock::unix_seconds()) {
+        let _ = end;
+        return Some(format!("the signature expired at {text} (it is {now}); make a new one"));
+    }
+    let (_, text) = seconds("st").filter(|(start, _)| *start > clock::unix_seconds())?;
+    Some(format!("the signature is not valid before {text} (it is {now}); wait, or make one without a start"))
+}
+
+/// Seconds since 1970 of an ISO 8601 time as signatures have it: a date, with or without a time of day in UTC.
+fn unix(text: &str) -> Option<u64> {
+    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    // Minutes are enough for the service: 2026-11-22T20:00Z.
+    let full = if full.len() == 17 { full.replace('Z', ":00Z") } else { full };
+    let time = azure_core::time::parse_rfc3339(&full).ok()?;
+    u64::try_from(time.unix_timestamp()).ok()
+}
