@@ -13,9 +13,11 @@ use super::pipeline::{block_on, environment, exit_now};
 use super::progress::{bytes, duration, thousands};
 use crate::config::upload::{self, Upload};
 use crate::publish::error::PublishError;
+use crate::publish::flow::{self, Options};
 use crate::publish::gc::Collected;
+use crate::publish::summary::{PointerState, Published};
 use crate::publish::version;
-use crate::publish::{self, Options, PointerState, Published, Watch};
+use crate::publish::watch::Watch;
 
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
@@ -32,7 +34,7 @@ pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Res
     let watch = watch(&bar, printer);
     let result = block_on(async {
         tokio::spawn(heed_signals(printer.clone()));
-        publish::compile_upload(&upload, &environment, options, &watch).await
+        flow::compile_upload(&upload, &environment, options, &watch).await
     })?;
     clear(&bar, printer);
     let published = result?;
@@ -50,7 +52,7 @@ pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
     let collected = block_on(async {
         tokio::spawn(heed_signals(printer.clone()));
-        publish::collect_garbage(&upload, &environment, keep, args.dry_run).await
+        flow::collect_garbage(&upload, &environment, keep, args.dry_run).await
     })??;
     printer.note(&removal(&collected));
     if args.json {

@@ -152,10 +152,8 @@ impl<'a> Runs<'a> {
     /// The records of a run. Which of them stay never depends on which tables are included: situations and people are
     /// always read, conversations, on which nothing depends, only to be included.
     fn batch(&self, run: &FinishedRun) -> Result<Batch, PublishError> {
-        let conversations = match self.includes(Included::Conversations) {
-            true => run.rows(Stage::Conversations)?,
-            false => Vec::new(),
-        };
+        let included = self.includes(Included::Conversations);
+        let conversations = if included { run.rows(Stage::Conversations)? } else { Vec::new() };
         let (personas, situations) = (run.rows(Stage::Personas)?, run.rows(Stage::Situations)?);
         Ok(Batch { mark: self.mark(run), personas, situations, conversations })
     }

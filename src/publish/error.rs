@@ -54,7 +54,7 @@ pub enum PublishError {
     },
     /// A run cannot be read.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// One run is named twice, under two paths.
     #[error(
         "{second} holds the same data as {first}; name one of them",
@@ -88,12 +88,15 @@ pub enum PublishError {
         /// Who has it.
         holder: String,
     },
-    /// A task of this process ended in a panic, which was reported where it happened.
-    #[error("a part of publishing ended unexpectedly; please report this")]
-    Panicked,
     /// A local file failed.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+impl From<RunError> for PublishError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
 }
 
 impl PublishError {
@@ -107,7 +110,7 @@ impl PublishError {
             Self::Fs(_) => 7,
             Self::Run(error) => error.exit_code(),
             Self::Compile(error) => error.exit_code(),
-            Self::Unwritable(_) | Self::Panicked => 1,
+            Self::Unwritable(_) => 1,
             Self::Conflict { .. } => 10,
             Self::Damaged { .. } => 11,
         }

@@ -15,8 +15,9 @@ use super::error::PublishError;
 use super::pointer::Pointer;
 use super::receipts::{Receipt, Receipts};
 use super::standing::Standing;
+use super::summary::Sums;
 use super::version::{self, MANIFEST};
-use super::{Sums, Watch};
+use super::watch::Watch;
 use crate::stages::compile::Compiled;
 use crate::store::part::FileEntry;
 
@@ -92,8 +93,8 @@ impl<'a> Sending<'a> {
         Standing::look(self.destination, &self.prefix, &self.files, &self.watch.bytes).await
     }
 
-    /// Sends what is missing and moves the pointer. Returns the bytes sent and whether the pointer was moved.
-    pub(super) async fn send(&self, plan: Plan) -> Result<(u64, bool), PublishError> {
+    /// Sends what is missing and points readers at it. Returns the bytes sent.
+    pub(super) async fn send(&self, plan: Plan) -> Result<u64, PublishError> {
         let sent = Arc::new(AtomicU64::new(0));
         let data: Vec<&FileEntry> = plan.standing.missing.iter().filter(|entry| entry.path != MANIFEST).collect();
         if !data.is_empty() {
@@ -109,8 +110,8 @@ impl<'a> Sending<'a> {
         if let Some(manifest) = plan.standing.missing.iter().find(|entry| entry.path == MANIFEST) {
             self.create(manifest, &sent).await?;
         }
-        let moved = self.point(plan.pointer).await?;
-        Ok((sent.load(Ordering::Relaxed), moved))
+        self.point(plan.pointer).await?;
+        Ok(sent.load(Ordering::Relaxed))
     }
 
     async fn send_data(&self, data: &[&FileEntry], sent: &Arc<AtomicU64>) -> Result<(), PublishError> {
@@ -145,9 +146,9 @@ impl<'a> Sending<'a> {
     }
 
     /// Points readers at this version, unless they are sent there already.
-    async fn point(&self, before: Option<(Pointer, Tag)>) -> Result<bool, PublishError> {
+    async fn point(&self, before: Option<(Pointer, Tag)>) -> Result<(), PublishError> {
         if before.as_ref().is_some_and(|(pointer, _)| pointer.manifest_sha256 == self.manifest_sha256) {
-            return Ok(false);
+            return Ok(());
         }
         let path = version::pointer(self.dataset);
         let pointer = Pointer::to(&self.manifest_sha256, before.as_ref().map(|(pointer, _)| pointer));
@@ -157,8 +158,7 @@ impl<'a> Sending<'a> {
             swapped => swapped?,
         }
         tracing::info!(path, version = pointer.version, "pointer moved");
-        self.receipts.add(&self.receipt("moved", &path, text.len() as u64, &self.manifest_sha256))?;
-        Ok(true)
+        Ok(self.receipts.add(&self.receipt("moved", &path, text.len() as u64, &self.manifest_sha256))?)
     }
 
     /// Someone else has moved the pointer since the beginning.

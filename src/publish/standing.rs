@@ -51,8 +51,8 @@ impl Standing {
     pub(super) fn accept(&self) -> Result<(), PublishError> {
         if let Some((path, reason)) = self.differing.first() {
             let more = self.differing.len() - 1;
-            let reason = if more > 0 { format!("{reason}; so do {more} more") } else { reason.clone() };
-            return Err(self.wrong(path.clone(), reason));
+            let more = if more > 0 { format!(" ({more} more differ too)") } else { String::new() };
+            return Err(self.wrong(path.clone(), &format!("{reason}{more}")));
         }
         if let Some(path) = self.foreign.first() {
             let reason = format!(
@@ -66,7 +66,7 @@ impl Standing {
     }
 
     /// A version with a manifest was whole once, so a file that differs now is damaged; before that it is someone else's.
-    fn wrong(&self, path: String, reason: String) -> PublishError {
+    fn wrong(&self, path: String, reason: &str) -> PublishError {
         if self.present.iter().any(|entry| entry.path == MANIFEST) {
             let reason = format!("{reason}; remove it and run again: it is sent anew then");
             return PublishError::Damaged { path, reason };

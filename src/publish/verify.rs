@@ -3,10 +3,10 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Watch;
 use super::destination::Destination;
 use super::error::PublishError;
 use super::version::{self, MANIFEST};
+use super::watch::Watch;
 use crate::stages::compile::{self, Manifest};
 use crate::store::part;
 

@@ -17,6 +17,7 @@ mod endpoints;
 mod explain;
 mod flow;
 mod misbehaviour;
+mod publish_folder;
 mod same_bytes;
 mod signals;
 mod spend;

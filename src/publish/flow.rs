@@ -1,0 +1,156 @@
+//! Publishing from end to end, and removing what is old.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::collect::Runs;
+use super::destination::Destination;
+use super::error::PublishError;
+use super::gc;
+use super::receipts::{Receipt, Receipts};
+use super::send::{Plan, Sending};
+use super::summary::{PointerState, Published, Sums};
+use super::verify::Verified;
+use super::version;
+use super::watch::Watch;
+use super::work::{RemovedRow, WorkDir};
+use crate::clock::{self, Stopwatch};
+use crate::config::environment::Environment;
+use crate::config::upload::Upload;
+use crate::stages::compile::Compiled;
+use crate::store::run::RunPaths;
+
+/// What is asked for besides the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Say what would be sent, and write nothing to the destination.
+    pub dry_run: bool,
+    /// Read everything back at the end.
+    pub verify: bool,
+}
+
+/// Compiles the runs that `upload` names and publishes what comes of it.
+///
+/// # Errors
+/// Whatever stops it. What readers see has not changed then, and the same call goes on.
+pub async fn compile_upload(
+    upload: &Upload,
+    environment: &Environment,
+    options: Options,
+    watch: &Watch,
+) -> Result<Published, PublishError> {
+    let stopwatch = Stopwatch::start();
+    let destination = Destination::open(upload, environment)?;
+    let work = WorkDir::open(&upload.work_dir)?;
+    let (compiled, removed) = compiled(upload, &work, watch)?;
+    let (receipts, folder) = (work.receipts()?, work.dataset());
+    let sending = Sending::new(&destination, &upload.dataset, &folder, &compiled, &receipts, watch)?;
+    if !options.dry_run {
+        destination.prepare().await?;
+    }
+    let plan = sending.plan().await?;
+    let to_verify = to_verify(&plan, &compiled, options);
+    let published = Published {
+        dataset: upload.dataset.clone(),
+        version: version::of_manifest(&compiled.manifest_sha256),
+        destination: destination.describe(),
+        dry_run: options.dry_run,
+        rows: rows(&compiled),
+        removed: count(&removed),
+        previous: plan.latest().map(|pointer| pointer.version.clone()),
+        ..published(&sending, plan, options).await?
+    };
+    if published.pointer == PointerState::Moved {
+        note_in_runs(upload, &published.destination, &compiled, watch);
+    }
+    let verified = read_back(&destination, &upload.dataset, &to_verify, watch).await?;
+    let (wall_s, cpu_s) = (stopwatch.wall().as_secs_f64(), clock::cpu_time().as_secs_f64());
+    Ok(Published { verified: options.verify.then_some(verified), wall_s, cpu_s, ..published })
+}
+
+/// The dataset of the runs, compiled now or taken as it was compiled before; and what was left out of it.
+fn compiled(upload: &Upload, work: &WorkDir, watch: &Watch) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
+    let runs = Runs::open(upload)?;
+    runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));
+    let fingerprint = runs.fingerprint();
+    watch.begin("compiling", 0);
+    if let Some(found) = work.compiled(&fingerprint)? {
+        return Ok(found);
+    }
+    work.compile(&fingerprint, &runs.collect()?)
+}
+
+/// Sends what there is to send, and sums up.
+async fn published(sending: &Sending<'_>, plan: Plan, options: Options) -> Result<Published, PublishError> {
+    let all = Sums::of(&sending.files);
+    let is_latest = plan.latest().is_some_and(|latest| latest.manifest_sha256 == sending.manifest_sha256);
+    let sent_bytes = if options.dry_run { plan.missing().bytes } else { sending.send(plan).await? };
+    let pointer = match (options.dry_run, is_latest) {
+        (_, true) => PointerState::Unchanged,
+        (true, false) => PointerState::WouldMove,
+        (false, false) => PointerState::Moved,
+    };
+    let reused_bytes = all.bytes.saturating_sub(sent_bytes);
+    Ok(Published { files: all.files, bytes: all.bytes, sent_bytes, reused_bytes, pointer, ..Published::default() })
+}
+
+/// The manifests of the versions to be read back: what readers get, and in a dry run this version too if it is there.
+fn to_verify(plan: &Plan, compiled: &Compiled, options: Options) -> BTreeSet<String> {
+    let own = !options.dry_run || plan.missing().files == 0;
+    let latest = plan.latest().filter(|_| options.dry_run).map(|pointer| pointer.manifest_sha256.clone());
+    let wanted = latest.into_iter().chain(own.then(|| compiled.manifest_sha256.clone()));
+    wanted.filter(|_| options.verify).collect()
+}
+
+async fn read_back(
+    destination: &Destination,
+    dataset: &str,
+    manifests: &BTreeSet<String>,
+    watch: &Watch,
+) -> Result<Verified, PublishError> {
+    let mut verified = Verified::default();
+    for manifest_sha256 in manifests {
+        verified.read(destination, dataset, manifest_sha256, watch).await?;
+    }
+    Ok(verified)
+}
+
+/// Leaves a receipt with each run. Runs may lie where nothing can be written; that is no reason to fail.
+fn note_in_runs(upload: &Upload, destination: &str, compiled: &Compiled, watch: &Watch) {
+    let path = version::pointer(&upload.dataset);
+    let bytes = Sums::of(&compiled.manifest.files).bytes;
+    for run in &upload.runs {
+        let receipt = Receipt { action: "moved", destination, path: &path, bytes, sha256: &compiled.manifest_sha256 };
+        let folder = RunPaths::of_run(run).map_or_else(|_| run.join("publish"), |paths| paths.publish());
+        if let Err(error) = Receipts::in_folder(&folder).and_then(|receipts| receipts.add(&receipt)) {
+            (watch.notice)(format!("{} has no receipt of this: {error}", run.display()));
+        }
+    }
+}
+
+fn rows(compiled: &Compiled) -> BTreeMap<String, u64> {
+    compiled.manifest.rows.iter().map(|(table, splits)| (table.clone(), splits.values().sum())).collect()
+}
+
+fn count(removed: &[RemovedRow]) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for row in removed {
+        *counts.entry(row.table.clone()).or_default().entry(row.reason.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// Removes all published versions of `upload`'s dataset but the `keep` newest.
+pub async fn collect_garbage(
+    upload: &Upload,
+    environment: &Environment,
+    keep: usize,
+    dry_run: bool,
+) -> Result<gc::Collected, PublishError> {
+    let destination = Destination::open(upload, environment)?;
+    if dry_run {
+        return gc::collect(&destination, &upload.dataset, keep, None).await;
+    }
+    let work = WorkDir::open(&upload.work_dir)?;
+    destination.prepare().await?;
+    gc::collect(&destination, &upload.dataset, keep, Some(&work.receipts()?)).await
+}

@@ -1,0 +1,40 @@
+//! What publishing shows to whoever watches it.
+
+use std::sync::Arc;
+
+use super::destination::OnBytes;
+
+/// Told that a phase begins, and how many bytes it has; 0 where that is not known.
+type Begin = Box<dyn Fn(&'static str, u64) + Send + Sync>;
+
+/// Told something that people should know.
+type Notice = Box<dyn Fn(String) + Send + Sync>;
+
+/// What publishing shows to whoever watches it.
+pub struct Watch {
+    /// Told of every piece that was sent, read, or found to be there.
+    pub bytes: OnBytes,
+    /// A phase begins.
+    pub phase: Begin,
+    /// Something people should know.
+    pub notice: Notice,
+}
+
+impl Default for Watch {
+    /// Nobody watches.
+    fn default() -> Self {
+        Self { bytes: Arc::new(|_, _| {}), phase: Box::new(|_, _| {}), notice: Box::new(|_| {}) }
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    pub(super) fn begin(&self, phase: &'static str, bytes: u64) {
+        (self.phase)(phase, bytes);
+    }
+}
