@@ -12,7 +12,7 @@ use std::time::Duration;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, Transport};
+use azure_core::http::{ClientOptions, FixedRetryOptions, RetryOptions, Transport};
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
@@ -28,6 +28,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long to wait for a token in all.
 pub(crate) const TOTAL: Duration = Duration::from_secs(60);
 
+/// How often to ask for a token at once. Its library would try for a minute, even where a certificate is not trusted;
+/// whoever needs the token knows better when to ask again.
+const TRIES: u32 = 2;
+
 /// The credential that the variables name. Nothing is signed in yet.
 pub(crate) fn from_environment(
     var: &dyn Fn(&str) -> Option<String>,
@@ -36,7 +40,8 @@ pub(crate) fn from_environment(
     let cloud = get("AZURE_AUTHORITY_HOST").map(authority);
     let client = || -> Result<ClientOptions, SetupError> {
         let transport = Some(Transport::new(Arc::new(bare_client(CONNECT, TOTAL)?)));
-        Ok(ClientOptions { transport, cloud: cloud.clone(), ..ClientOptions::default() })
+        let retry = RetryOptions::fixed(FixedRetryOptions { max_retries: TRIES - 1, ..FixedRetryOptions::default() });
+        Ok(ClientOptions { transport, cloud: cloud.clone(), retry, ..ClientOptions::default() })
     };
     let (tenant, id) = (get("AZURE_TENANT_ID"), get("AZURE_CLIENT_ID"));
     if let (Some(tenant), Some(id), Some(secret)) = (&tenant, &id, get("AZURE_CLIENT_SECRET")) {

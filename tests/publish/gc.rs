@@ -67,6 +67,7 @@ fn a_removal_killed_at_any_request_leaves_no_half_version_that_looks_whole() {
         scene.container = format!("killed-{kill}");
         publish_three(&scene);
         kill_at_change(&scene, kill);
+        scene.proxy.settle();
         assert_eq!(scene.assert_sound(), latest, "killed at change {kill}");
         scene.proxy.set(|_| Fault::None);
         gc(&scene, "1").ended(0);

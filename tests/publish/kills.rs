@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::executioner::Executioner;
 use crate::scene::Scene;
-use crate::support::azurite::Setup;
+use crate::support::azurite::{Memory, Setup};
 use crate::support::fault_proxy::{Action, Fault};
 
 /// How many requests an undisturbed publish makes, and what it leaves.
@@ -24,6 +24,7 @@ fn the_program_killed_at_any_request_leaves_nothing_half_visible_and_the_next_ru
         for before in [true, false] {
             scene.container = format!("killed-{}-{index}", if before { "before" } else { "after" });
             kill_at(&scene, index, before);
+            scene.proxy.settle();
             scene.assert_sound();
             let there: BTreeSet<String> = scene.contents().into_keys().collect();
 
@@ -53,7 +54,7 @@ fn kill_at(scene: &Scene, index: usize, before: bool) {
 
 #[test]
 fn a_publish_outlives_a_service_that_is_killed_at_any_request() {
-    let Some(mut scene) = Scene::with(&Setup { keeps: true, ..Setup::default() }) else { return };
+    let Some(mut scene) = Scene::with(&Setup { memory: Memory::Keeps, ..Setup::default() }) else { return };
     let (requests, wanted) = undisturbed(&mut scene);
     for index in 0..requests {
         scene.container = format!("outage-{index}");

@@ -59,7 +59,7 @@ fn no_secret_is_printed_kept_sent_or_seen_among_processes() {
         let output = command.output().expect("convogen starts");
         printed += &format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
-    assert!(printed.len() > 10_000, "nothing was logged: {printed}");
+    assert!(printed.contains(" INFO ") && printed.contains("403"), "nothing was logged: {printed}");
     assert!(processes.lock().unwrap().contains("compile-upload"), "the process was not seen");
     assert!(scene.assert_sound().is_some(), "{printed}");
 

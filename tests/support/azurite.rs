@@ -28,14 +28,26 @@ use super::wire::{Reply, send_blocking};
 /// The account that Azurite has, and its well-known key.
 pub(crate) const ACCOUNT: &str = "devstoreaccount1";
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-/// How long the tables take to reach the disk where [`Setup::keeps`] is set.
+/// How long the tables take to reach the disk where [`Memory::Keeps`] is asked for, or after [`Azurite::save`].
 const SAVED: Duration = Duration::from_millis(150);
+
+/// What a kill leaves of what was acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// What is older than five seconds at most: Azurite's own way.
+    #[default]
+    Stock,
+    /// All of it, as the service does.
+    Keeps,
+    /// What was there at the last [`Azurite::save`].
+    Forgets,
+}
 
 /// How to start it.
 #[derive(Debug, Default)]
 pub(crate) struct Setup<'a> {
-    /// Keeps what it acknowledged through a kill, as the service does.
-    pub(crate) keeps: bool,
+    /// What a kill leaves of what it acknowledged.
+    pub(crate) memory: Memory,
     /// Speaks https with this certificate and takes Entra tokens.
     pub(crate) certificate: Option<&'a Certificate>,
     /// Another account and key than the well-known ones.
@@ -48,7 +60,7 @@ pub(crate) struct Azurite {
     program: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
-    keeps: bool,
+    memory: Memory,
     https: Option<[PathBuf; 2]>,
     account: (String, String),
     child: Mutex<Option<Child>>,
@@ -78,7 +90,7 @@ impl Azurite {
             program,
             folder: tempfile::tempdir().expect("a folder"),
             port: free_port(),
-            keeps: setup.keeps,
+            memory: setup.memory,
             https: setup.certificate.map(|certificate| [certificate.leaf(), certificate.key()]),
             account: (account.to_owned(), key.to_owned()),
             child: Mutex::default(),
@@ -87,15 +99,22 @@ impl Azurite {
         Some(azurite)
     }
 
-    /// SIGKILL. With [`Setup::keeps`], after what it acknowledged is on disk.
+    /// SIGKILL. With [`Memory::Keeps`], after what it acknowledged is on disk.
     pub(crate) fn kill(&self) {
-        if self.keeps {
+        if self.memory == Memory::Keeps {
             std::thread::sleep(SAVED);
         }
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             child.kill().expect("SIGKILL");
             child.wait().expect("an end");
         }
+    }
+
+    /// Has what it acknowledged so far written down.
+    pub(crate) fn save(&self) {
+        let id = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", "USR2", &id]).status().expect("kill").success());
+        std::thread::sleep(SAVED);
     }
 
     /// Starts it again on the same port and folder, and waits until it answers.
@@ -120,8 +139,10 @@ impl Azurite {
             command.arg("--cert").arg(leaf).arg("--key").arg(key).args(["--oauth", "basic"]);
         }
         command.env("AZURITE_ACCOUNTS", format!("{}:{}", self.account.0, self.account.1));
-        if self.keeps {
-            command.env("AZURITE_SAVE_MS", "20");
+        match self.memory {
+            Memory::Stock => {}
+            Memory::Keeps => drop(command.env("AZURITE_SAVE_MS", "20")),
+            Memory::Forgets => drop(command.env("AZURITE_SAVE_MS", "3600000")),
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -199,7 +220,7 @@ impl Azurite {
 
 impl Drop for Azurite {
     fn drop(&mut self) {
-        self.keeps = false;
+        self.memory = Memory::Forgets;
         self.kill();
     }
 }

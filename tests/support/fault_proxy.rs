@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -104,6 +105,8 @@ pub(crate) struct FaultProxy {
 struct Shared {
     service: SocketAddr,
     state: Mutex<State>,
+    /// Requests that the service is working on.
+    passing: AtomicUsize,
 }
 
 struct State {
@@ -115,7 +118,7 @@ impl FaultProxy {
     /// Starts one that passes everything on.
     pub(crate) fn start(service: SocketAddr) -> Self {
         let state = State { rule: Arc::new(|_| Fault::None), log: Vec::new() };
-        let shared = Arc::new(Shared { service, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { service, state: Mutex::new(state), passing: AtomicUsize::new(0) });
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("sockets can be non-blocking");
         let address = listener.local_addr().expect("an address");
@@ -150,6 +153,15 @@ impl FaultProxy {
         self.shared.state().log.clone()
     }
 
+    /// Waits until the service has done everything it was passed, which may be more than a killed client waited for.
+    pub(crate) fn settle(&self) {
+        // A request may still be on its way here.
+        std::thread::sleep(Duration::from_millis(20));
+        while self.shared.passing.load(Ordering::SeqCst) > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// The requests that could change blobs.
     pub(crate) fn writes(&self) -> Vec<Asked> {
         self.log().into_iter().filter(Asked::writes).collect()
@@ -180,11 +192,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-async fn serve(shared: &Shared, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let (asked, rule) = shared.enter(&head, body.len());
-    let pass = || send(shared.service, again(&head, body.clone()));
+    let pass = || pass_on(Arc::clone(shared), again(&head, body.clone()));
     let (reply, cut) = match rule(&asked) {
         Fault::None => (pass().await?, false),
         Fault::CutBody => (pass().await?, true),
@@ -214,6 +226,17 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> io::Result<Respon
     };
     shared.answered(asked.index, reply.status.as_u16());
     respond(reply, cut)
+}
+
+/// On a task of its own: what the service was asked to do is not undone by a client that hangs up.
+async fn pass_on(shared: Arc<Shared>, request: Request<Full<Bytes>>) -> io::Result<Reply> {
+    shared.passing.fetch_add(1, Ordering::SeqCst);
+    let passing = tokio::spawn(async move {
+        let reply = send(shared.service, request).await;
+        shared.passing.fetch_sub(1, Ordering::SeqCst);
+        reply
+    });
+    passing.await.map_err(io::Error::other)?
 }
 
 /// Actions block: they start and kill processes.
