@@ -12,7 +12,7 @@ use std::time::Duration;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, FixedRetryOptions, RetryOptions, Transport};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
@@ -25,23 +25,21 @@ use crate::llm::openai::filled;
 /// How long to wait for a connection to the sign-in service.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How often a credential asks again by itself, which takes about three seconds. Those who use the tokens try again for
+/// much longer, but not where it is in vain: an untrusted certificate is a lost connection to the credential.
+const RETRIES: u32 = 3;
+
 /// How long to wait for a token in all.
 pub(crate) const TOTAL: Duration = Duration::from_secs(60);
 
-/// How often to ask for a token at once. Its library would try for a minute, even where a certificate is not trusted;
-/// whoever needs the token knows better when to ask again.
-const TRIES: u32 = 2;
-
 /// The credential that the variables name. Nothing is signed in yet.
-pub(crate) fn from_environment(
-    var: &dyn Fn(&str) -> Option<String>,
-) -> Result<Arc<dyn TokenCredential>, SetupError> {
+pub(crate) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<Arc<dyn TokenCredential>, SetupError> {
     let get = |name| filled(var, name);
     let cloud = get("AZURE_AUTHORITY_HOST").map(authority);
     let client = || -> Result<ClientOptions, SetupError> {
         let transport = Some(Transport::new(Arc::new(bare_client(CONNECT, TOTAL)?)));
-        let retry = RetryOptions::fixed(FixedRetryOptions { max_retries: TRIES - 1, ..FixedRetryOptions::default() });
-        Ok(ClientOptions { transport, cloud: cloud.clone(), retry, ..ClientOptions::default() })
+        let retry = RetryOptions::exponential(ExponentialRetryOptions { max_retries: RETRIES, ..Default::default() });
+        Ok(ClientOptions { transport, retry, cloud: cloud.clone(), ..ClientOptions::default() })
     };
     let (tenant, id) = (get("AZURE_TENANT_ID"), get("AZURE_CLIENT_ID"));
     if let (Some(tenant), Some(id), Some(secret)) = (&tenant, &id, get("AZURE_CLIENT_SECRET")) {

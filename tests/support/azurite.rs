@@ -28,8 +28,8 @@ use super::wire::{Reply, send_blocking};
 /// The account that Azurite has, and its well-known key.
 pub(crate) const ACCOUNT: &str = "devstoreaccount1";
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-/// How long the tables take to reach the disk where [`Memory::Keeps`] is asked for, or after [`Azurite::save`].
-const SAVED: Duration = Duration::from_millis(150);
+/// How long it may take to start or to save on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a kill leaves of what was acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl Azurite {
 
     /// SIGKILL. With [`Memory::Keeps`], after what it acknowledged is on disk.
     pub(crate) fn kill(&self) {
-        if self.memory == Memory::Keeps {
-            std::thread::sleep(SAVED);
+        if self.memory == Memory::Keeps && self.id().is_some() {
+            self.save();
         }
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             child.kill().expect("SIGKILL");
@@ -112,9 +112,22 @@ impl Azurite {
 
     /// Has what it acknowledged so far written down.
     pub(crate) fn save(&self) {
-        let id = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_ref().expect("it runs").id().to_string();
+        let id = self.id().expect("it runs").to_string();
         assert!(Command::new("kill").args(["-s", "USR2", &id]).status().expect("kill").success());
-        std::thread::sleep(SAVED);
+        let patience = Instant::now() + PATIENCE;
+        while std::fs::remove_file(self.saved()).is_err() {
+            assert!(Instant::now() < patience, "Azurite does not save");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The file that says that it has.
+    fn saved(&self) -> PathBuf {
+        self.folder.path().join("saved")
+    }
+
+    fn id(&self) -> Option<u32> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Child::id)
     }
 
     /// Starts it again on the same port and folder, and waits until it answers.
@@ -122,7 +135,7 @@ impl Azurite {
         self.kill();
         let child = self.command().spawn().expect("node starts");
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address()).is_err() {
             assert!(Instant::now() < patience, "Azurite does not come up on port {}", self.port);
             std::thread::sleep(Duration::from_millis(20));
@@ -139,10 +152,8 @@ impl Azurite {
             command.arg("--cert").arg(leaf).arg("--key").arg(key).args(["--oauth", "basic"]);
         }
         command.env("AZURITE_ACCOUNTS", format!("{}:{}", self.account.0, self.account.1));
-        match self.memory {
-            Memory::Stock => {}
-            Memory::Keeps => drop(command.env("AZURITE_SAVE_MS", "20")),
-            Memory::Forgets => drop(command.env("AZURITE_SAVE_MS", "3600000")),
+        if self.memory != Memory::Stock {
+            command.env("AZURITE_SAVED", self.saved());
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command

@@ -5,13 +5,17 @@ process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));
 
 // The service keeps every write it acknowledged; Azurite writes its tables down each five seconds and forgets the rest
-// when it is killed. AZURITE_SAVE_MS sets another interval, and SIGUSR2 has them written at once.
-if (process.env.AZURITE_SAVE_MS) {
+// when it is killed. With AZURITE_SAVED, it writes them on SIGUSR2 alone, and then that file.
+if (process.env.AZURITE_SAVED) {
+  const fs = require("fs");
   const Loki = require(require.resolve("lokijs", { paths: [process.argv[1]] }));
-  const enable = Loki.prototype.autosaveEnable;
+  const tables = [];
   Loki.prototype.autosaveEnable = function (options, callback) {
-    process.on("SIGUSR2", () => this.saveDatabase());
-    this.autosaveInterval = Number(process.env.AZURITE_SAVE_MS);
-    return enable.call(this, options, callback);
+    tables.push(this);
+    if (callback) callback();
   };
+  process.on("SIGUSR2", async () => {
+    await Promise.all(tables.map((table) => new Promise((done) => table.saveDatabase(done))));
+    fs.writeFileSync(process.env.AZURITE_SAVED, "");
+  });
 }
