@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod azure_blobs;
 mod bad_input;
 mod endpoints;
 mod explain;

@@ -136,7 +136,11 @@ impl<'a> Parts<'a> {
 
     /// `what`, and the names that nobody knows: one of them may be the missing one, misspelled.
     fn missing(&self, what: &str) -> String {
-        if self.unknown.is_empty() { what.to_owned() } else { format!("{what}; not known: {}", self.unknown.join(", ")) }
+        if self.unknown.is_empty() {
+            what.to_owned()
+        } else {
+            format!("{what}; not known: {}", self.unknown.join(", "))
+        }
     }
 }
 
@@ -149,7 +153,10 @@ fn checked_key(key: &str) -> Result<SecretString, String> {
 }
 
 fn is_for_another_service(name: &str) -> bool {
-    name.starts_with("queue") || name.starts_with("table") || name.starts_with("file") || name.ends_with("secondaryendpoint")
+    name.starts_with("queue")
+        || name.starts_with("table")
+        || name.starts_with("file")
+        || name.ends_with("secondaryendpoint")
 }
 
 /// Pieces of a key end up before a `=` too when a string was cut wrongly; they are not repeated.
@@ -219,6 +226,20 @@ mod tests {
         ];
         let said: Vec<String> = bad.iter().map(|text| ConnectionString::parse(text).unwrap_err()).collect();
         assert!(!said.concat().contains("canary") && !said.concat().contains(KEY));
-        insta::assert_snapshot!(said.join("\n"), @r"");
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        neither BlobEndpoint nor AccountName is there
+        part 1 is not NAME=VALUE; copy the whole string anew, and quote it in .env
+        neither AccountKey nor SharedAccessSignature is there
+        neither AccountKey nor SharedAccessSignature is there; not known: AcountKey
+        AccountKey is not base64; copy the whole key, with the = at its end
+        AccountKey (part 2) has no value
+        AccountName (part 2) is there twice
+        AccountName is missing
+        neither BlobEndpoint nor AccountName is there
+        BlobEndpoint is no address: relative URL without a base
+        DefaultEndpointsProtocol is neither https nor http
+        UseDevelopmentStorage is not true; leave it out or write true
+        AccountName and EndpointSuffix make no address: invalid international domain name
+        "#);
     }
 }

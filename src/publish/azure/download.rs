@@ -31,7 +31,10 @@ impl Container {
         match self.range(path, 0, SMALL + 1, None).await {
             Ok((content, _)) if content.len() as u64 > SMALL => Err(PublishError::Damaged {
                 path: path.to_owned(),
-                reason: format!("has more than {} MiB, and is no file of a published dataset; see what is there", SMALL >> 20),
+                reason: format!(
+                    "has more than {} MiB, and is no file of a published dataset; see what is there",
+                    SMALL >> 20
+                ),
             }),
             Ok((content, etag)) => Ok(Some((content.into(), Tag(etag.to_string())))),
             Err(error) if is_missing(&error) => Ok(None),

@@ -81,7 +81,8 @@ impl Container {
 
     fn with(settings: &AzureDestination, sign_in: SignIn) -> Result<Self, PublishError> {
         let SignIn { endpoint, credential, pinned } = sign_in;
-        let client = http::build(wire_client(&endpoint, &pinned)).map_err(|error| PublishError::Setup(error.to_string()))?;
+        let client =
+            http::build(wire_client(&endpoint, &pinned)).map_err(|error| PublishError::Setup(error.to_string()))?;
         let options = ClientOptions {
             per_call_policies: vec![Arc::new(Wire::new(credential.clone()))],
             retry: RetryOptions::none(),
@@ -98,7 +99,13 @@ impl Container {
         let destination = format!("container {} at {}", settings.container, shown(&endpoint));
         let refusals = Refusals { destination, container: settings.container.clone(), credential };
         let block_bytes = u64::from(settings.block_mib.max(1)) << 20;
-        Ok(Self { client, refusals, block_bytes, concurrency: settings.concurrency.max(1), checksum: settings.checksum })
+        Ok(Self {
+            client,
+            refusals,
+            block_bytes,
+            concurrency: settings.concurrency.max(1),
+            checksum: settings.checksum,
+        })
     }
 
     /// For messages: the container and its service, without any query.
@@ -139,7 +146,8 @@ impl Container {
     async fn pages(&self, prefix: &str) -> azure_core::Result<Vec<Blob>> {
         let options = BlobContainerClientListBlobsOptions {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
-            prefix: Some(prefix.to_owned()),
+            // Azurite takes no signature over an empty one.
+            prefix: Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()),
             ..Default::default()
         };
         let mut pages = self.client.list_blobs(Some(options))?.into_pages();
@@ -261,8 +269,10 @@ fn is_missing(error: &azure_core::Error) -> bool {
 
 /// Whether a condition of a write was not met: something is there, or something else is.
 fn is_taken(error: &azure_core::Error) -> bool {
-    matches!(code(error), "BlobAlreadyExists" | "ConditionNotMet" | "TargetConditionNotMet" | "UploadRangeNotSatisfiable")
-        || (status(error) == 412 && !code(error).starts_with("Lease"))
+    matches!(
+        code(error),
+        "BlobAlreadyExists" | "ConditionNotMet" | "TargetConditionNotMet" | "UploadRangeNotSatisfiable"
+    ) || (status(error) == 412 && !code(error).starts_with("Lease"))
         || is_missing(error)
 }
 

@@ -13,6 +13,7 @@ use azure_storage_blob::StorageError;
 
 use super::sign_in::{Credential, Sas};
 use crate::clock;
+use crate::entra;
 use crate::llm::http::{certificate_trouble, chain, quote};
 use crate::publish::error::PublishError;
 
@@ -45,6 +46,18 @@ impl Operation {
             Self::Read => format!("read {path}"),
             Self::Create | Self::Replace => format!("write {path}"),
             Self::Remove => format!("remove {path}"),
+        }
+    }
+
+    /// The letters of [`permission`](Self::permission) in a signature's `sp`.
+    fn letters(self) -> &'static str {
+        match self {
+            Self::List => "l",
+            Self::MakeContainer => "c",
+            Self::Read => "r",
+            Self::Create => "cw",
+            Self::Replace => "w",
+            Self::Remove => "d",
         }
     }
 
@@ -98,6 +111,10 @@ impl Refusals {
                 let advice = self.advice(operation, &error);
                 PublishError::Denied { destination, action, reason: reason(error), advice }
             }
+            ErrorKind::Credential if entra::may_pass(&error) || certificate_trouble(&error).is_some() => {
+                let reason = format!("the sign-in service of Entra ID gave no token: {}", self.transport(&error));
+                PublishError::Unreachable { destination, action, reason }
+            }
             ErrorKind::Credential => PublishError::Denied {
                 destination,
                 action,
@@ -114,10 +131,7 @@ impl Refusals {
                 clock_advice(error).unwrap_or_else(|| self.credential_advice())
             }
             "AuthorizationPermissionMismatch" | "InsufficientAccountPermissions" => self.permission_advice(operation),
-            "AuthorizationFailure" => format!(
-                "the account's firewall may not let this machine in, or {}",
-                self.permission_advice(operation)
-            ),
+            "AuthorizationFailure" => self.either_advice(operation),
             other => match fixed_advice(other) {
                 Some(advice) => advice.replace("CONTAINER", &self.container),
                 None => self.status_advice(operation, error),
@@ -125,12 +139,28 @@ impl Refusals {
         }
     }
 
+    /// For the code that Azure gives where a firewall or a policy is in the way, and Azurite wherever it does not like a
+    /// signature.
+    fn either_advice(&self, operation: Operation) -> String {
+        let advice = match &self.credential {
+            Credential::Key(_) => self.credential_advice(),
+            Credential::Sas(sas) => match validity(sas) {
+                Some(ended) => return ended,
+                None => self.permission_advice(operation),
+            },
+            Credential::Entra(_) => self.permission_advice(operation),
+        };
+        format!("{advice}; or the account's firewall does not let this machine in")
+    }
+
     /// For answers with a code that is not known, or without one, as a proxy's.
     fn status_advice(&self, operation: Operation, error: &Error) -> String {
         match status(error) {
             401 => self.credential_advice(),
             403 => self.permission_advice(operation),
-            300..=399 => "it points elsewhere, which is not followed; name the blob service itself as endpoint".to_owned(),
+            300..=399 => {
+                "it points elsewhere, which is not followed; name the blob service itself as endpoint".to_owned()
+            }
             404 => "check endpoint, account and container".to_owned(),
             _ => "check endpoint, account and container; the service's own words are above".to_owned(),
         }
@@ -142,7 +172,8 @@ impl Refusals {
                 "the key is not this account's, or was renewed since; copy key or connection string anew".to_owned()
             }
             Credential::Sas(sas) => validity(sas).unwrap_or_else(|| {
-                "the signature was not made with this account's key, was revoked, or is cut off; make a new one".to_owned()
+                "the signature was not made with this account's key, was revoked, or is cut off; make a new one"
+                    .to_owned()
             }),
             Credential::Entra(_) => "the token is not for this account's tenant; sign in to the right one".to_owned(),
         }
@@ -151,13 +182,18 @@ impl Refusals {
     fn permission_advice(&self, operation: Operation) -> String {
         let needed = operation.permission();
         match &self.credential {
-            Credential::Sas(sas) => {
-                let has = sas.field("sp").map_or_else(String::new, |has| format!("; it has sp={has}"));
-                validity(sas).unwrap_or_else(|| format!("the signature lacks the permission {needed}{has}; make a new one"))
-            }
+            Credential::Sas(sas) => validity(sas).unwrap_or_else(|| match sas.field("sp") {
+                Some(has) if operation.letters().chars().all(|letter| has.contains(letter)) => {
+                    format!("the signature has the permission {needed}, but not for this resource; make one for the container")
+                }
+                Some(has) => format!("the signature lacks the permission {needed}; it has sp={has}; make a new one"),
+                None => format!("the policy of the signature must give the permission {needed}"),
+            }),
             Credential::Entra(_) => {
                 let container = &self.container;
-                format!("give the identity the role Storage Blob Data Contributor on the container {container} or its account")
+                format!(
+                    "give the identity the role Storage Blob Data Contributor on the container {container} or its account"
+                )
             }
             Credential::Key(_) => "the account may refuse keys; use destination.azure.auth: entra".to_owned(),
         }
@@ -171,7 +207,8 @@ impl Refusals {
             );
         }
         let first: &(dyn std::error::Error + 'static) = error;
-        let of_http = std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
+        let of_http =
+            std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
         let Some(of_http) = of_http else { return quote(&own_words(error), None) };
         let said = chain(of_http);
         match said.to_ascii_lowercase() {
@@ -218,12 +255,16 @@ fn fixed_advice(code: &str) -> Option<&'static str> {
         }
         "AuthorizationServiceMismatch" => "the signature is not for the blob service; make one with ss=b",
         "AuthorizationProtocolMismatch" => "the signature is for https only; use an https endpoint",
-        "AuthorizationSourceIPMismatch" => "the signature is for other addresses; make one for this machine's, or without sip",
+        "AuthorizationSourceIPMismatch" => {
+            "the signature is for other addresses; make one for this machine's, or without sip"
+        }
         "KeyBasedAuthenticationNotPermitted" => "the account takes no keys; use destination.azure.auth: entra",
         "PublicAccessNotPermitted" => "the account lets nobody in unsigned; choose destination.azure.auth",
         "AccountIsDisabled" => "the storage account is disabled, mostly for want of payment; enable it or use another",
         "ContainerNotFound" => "create the container CONTAINER, or use a credential that may",
-        "ContainerBeingDeleted" => "the container CONTAINER is being deleted; try again in a minute, or use another name",
+        "ContainerBeingDeleted" => {
+            "the container CONTAINER is being deleted; try again in a minute, or use another name"
+        }
         "ContainerDisabled" => "the container CONTAINER is disabled; ask who looks after the account",
         "InvalidResourceName" | "OutOfRangeInput" | "InvalidUri" => {
             "Azure does not take such a name: check container (3 to 63 lower-case letters, digits, hyphens) and dataset"
@@ -267,8 +308,7 @@ fn service_time(answer: &RawResponse) -> Option<Duration> {
 fn validity(sas: &Sas) -> Option<String> {
     let now = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(clock::unix_seconds()));
     let seconds = |name: &str| sas.field(name).and_then(|time| Some((unix(&time)?, time)));
-    if let Some((end, text)) = seconds("se").filter(|(end, _)| *end <= clock::unix_seconds()) {
-        let _ = end;
+    if let Some((_, text)) = seconds("se").filter(|(end, _)| *end <= clock::unix_seconds()) {
         return Some(format!("the signature expired at {text} (it is {now}); make a new one"));
     }
     let (_, text) = seconds("st").filter(|(start, _)| *start > clock::unix_seconds())?;
@@ -282,4 +322,111 @@ fn unix(text: &str) -> Option<u64> {
     let full = if full.len() == 17 { full.replace('Z', ":00Z") } else { full };
     let time = azure_core::time::parse_rfc3339(&full).ok()?;
     u64::try_from(time.unix_timestamp()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::headers::Headers;
+
+    use super::super::shared_key::SharedKey;
+    use super::*;
+
+    fn refusals(credential: Credential) -> Refusals {
+        let destination = "container demo at https://x.blob.example".to_owned();
+        Refusals { destination, container: "demo".to_owned(), credential }
+    }
+
+    fn key() -> Refusals {
+        refusals(Credential::Key(SharedKey::new("x", &secrecy::SecretString::from("Y2FuYXJ5")).unwrap()))
+    }
+
+    fn sas(query: &str) -> Refusals {
+        refusals(Credential::Sas(Sas::new(query).unwrap()))
+    }
+
+    fn answer(status: u16, code: &str, date: u64, message: &str) -> Error {
+        let mut headers = Headers::new();
+        headers.insert("x-ms-error-code", code.to_owned());
+        headers.insert("date", httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(date)));
+        let body = format!(
+            "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}\nRequestId:1</Message></Error>"
+        );
+        let raw = RawResponse::from_bytes(status.into(), headers, body);
+        let error_code = Some(code.to_owned()).filter(|code| !code.is_empty());
+        let kind = ErrorKind::HttpResponse { status: status.into(), error_code, raw_response: Some(Box::new(raw)) };
+        Error::with_message(kind, "canary: what was signed")
+    }
+
+    fn now(status: u16, code: &str) -> Error {
+        answer(status, code, clock::unix_seconds(), "The service says so.")
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let valid = "sp=rl&se=2099-01-01T00:00:00Z&sig=canary";
+        let cases = [
+            (key(), Operation::List, now(403, "AuthenticationFailed")),
+            (key(), Operation::List, now(403, "AuthorizationFailure")),
+            (key(), Operation::List, now(403, "KeyBasedAuthenticationNotPermitted")),
+            (sas(valid), Operation::Create, now(403, "AuthorizationPermissionMismatch")),
+            (sas(valid), Operation::MakeContainer, now(403, "AuthorizationFailure")),
+            (sas(valid), Operation::Read, now(403, "AuthenticationFailed")),
+            (sas("se=2020-01-01&sig=canary"), Operation::List, now(403, "AuthenticationFailed")),
+            (sas("se=2020-01-01T10:00Z&sig=canary"), Operation::Remove, now(403, "AuthorizationFailure")),
+            (sas("st=2098-01-01&se=2099-01-01&sig=canary"), Operation::List, now(403, "AuthenticationFailed")),
+            (sas(valid), Operation::Replace, now(412, "LeaseIdMissing")),
+            (key(), Operation::Create, now(409, "BlobImmutableDueToPolicy")),
+            (key(), Operation::List, now(404, "ContainerNotFound")),
+            (key(), Operation::List, now(400, "SomethingNew")),
+            (key(), Operation::List, now(302, "")),
+            (key(), Operation::Create, now(503, "ServerBusy")),
+        ];
+        let told: Vec<String> = cases
+            .into_iter()
+            .map(|(refusals, operation, error)| {
+                let error = refusals.of(operation, "demo/a.json", error);
+                assert_eq!(error.exit_code(), 6);
+                let text = error.to_string();
+                assert!(!format!("{text}{error:?}{refusals:?}").contains("canary"), "{text}");
+                text.split(" (it is ")
+                    .map(|part| part.split_once("GMT)").map_or(part, |(_, rest)| rest))
+                    .collect::<String>()
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 403 AuthenticationFailed (The service says so.); the key is not this account's, or was renewed since; copy key or connection string anew
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 403 AuthorizationFailure (The service says so.); the key is not this account's, or was renewed since; copy key or connection string anew; or the account's firewall does not let this machine in
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 403 KeyBasedAuthenticationNotPermitted (The service says so.); the account takes no keys; use destination.azure.auth: entra
+        container demo at https://x.blob.example refused to write demo/a.json: HTTP 403 AuthorizationPermissionMismatch (The service says so.); the signature lacks the permission c (create) and w (write); it has sp=rl; make a new one
+        container demo at https://x.blob.example refused to create the container: HTTP 403 AuthorizationFailure (The service says so.); the signature lacks the permission c (create) on the account, resource type c (container); it has sp=rl; make a new one; or the account's firewall does not let this machine in
+        container demo at https://x.blob.example refused to read demo/a.json: HTTP 403 AuthenticationFailed (The service says so.); the signature was not made with this account's key, was revoked, or is cut off; make a new one
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 403 AuthenticationFailed (The service says so.); the signature expired at 2020-01-01; make a new one
+        container demo at https://x.blob.example refused to remove demo/a.json: HTTP 403 AuthorizationFailure (The service says so.); the signature expired at 2020-01-01T10:00Z; make a new one
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 403 AuthenticationFailed (The service says so.); the signature is not valid before 2098-01-01; wait, or make one without a start
+        container demo at https://x.blob.example refused to write demo/a.json: HTTP 412 LeaseIdMissing (The service says so.); someone holds a lease on it; wait for its end, or break it (`az storage blob lease break`)
+        container demo at https://x.blob.example refused to write demo/a.json: HTTP 409 BlobImmutableDueToPolicy (The service says so.); a policy or a legal hold of the container demo protects it; publish elsewhere, or ask who set it
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 404 ContainerNotFound (The service says so.); create the container demo, or use a credential that may
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 400 SomethingNew (The service says so.); check endpoint, account and container; the service's own words are above
+        container demo at https://x.blob.example refused to list demo/a.json: HTTP 302 (The service says so.); it points elsewhere, which is not followed; name the blob service itself as endpoint
+        container demo at https://x.blob.example could not be reached to write demo/a.json: HTTP 503 ServerBusy (The service says so.); what was sent so far is kept, run the same command again
+        "#);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_from_a_wrong_key() {
+        let told =
+            |date: u64| key().of(Operation::List, "", answer(403, "AuthenticationFailed", date, "No.")).to_string();
+        let ours = clock::unix_seconds();
+        assert!(told(ours - 3600).contains("clock is 60 minutes ahead"), "{}", told(ours - 3600));
+        assert!(told(ours + 7230).contains("minutes behind"), "{}", told(ours + 7230));
+        assert!(told(ours - 60).contains("key"));
+    }
+
+    #[test]
+    fn times_of_signatures_are_read_in_each_of_their_forms() {
+        assert_eq!(unix("1970-01-02"), Some(86400));
+        assert_eq!(unix("1970-01-01T00:01Z"), Some(60));
+        assert_eq!(unix("1970-01-01T00:00:07Z"), Some(7));
+        assert_eq!(unix("soon"), None);
+    }
 }

@@ -64,7 +64,8 @@ impl SharedKey {
     }
 
     fn string_to_sign(&self, request: &Request) -> String {
-        let headers: BTreeMap<&str, &str> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: BTreeMap<&str, &str> =
+            request.headers().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut text = format!("{}\n", request.method().as_ref());
         for name in HEADERS {
             match (name, request.body().len()) {
@@ -125,7 +126,8 @@ mod tests {
         put.insert_header("x-ms-content-crc64", "AAAAAAAAAAA=");
         put.set_body(vec![7; 1234]);
         assert_eq!(signature(&mut put), "SharedKey devstoreaccount1:mguzY7UdW/jywAOHi91hhh6gXNAYB1lN4PR2ovcQ7SY=");
-        let url = "http://127.0.0.1:10000/devstoreaccount1/demo?restype=container&comp=list&prefix=a%20b%2F&include=metadata";
+        let url =
+            "http://127.0.0.1:10000/devstoreaccount1/demo?restype=container&comp=list&prefix=a%20b%2F&include=metadata";
         let mut get = Request::new(Url::parse(url).unwrap(), Method::Get);
         get.insert_header("x-ms-version", "2026-04-06");
         assert_eq!(signature(&mut get), "SharedKey devstoreaccount1:Uu+EEI3SnVfaPwnpuiqgNBdmcLeZsZAYhTECUKIruFc=");

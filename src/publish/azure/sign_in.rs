@@ -152,7 +152,8 @@ fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url
 
 fn by_entra(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
     let endpoint = endpoint(settings, environment)?;
-    let credential = entra::from_environment(&|name| environment.var(name)).map_err(|error| setup(error.to_string()))?;
+    let credential =
+        entra::from_environment(&|name| environment.var(name)).map_err(|error| setup(error.to_string()))?;
     Ok((endpoint, Credential::Entra(credential)))
 }
 
@@ -163,13 +164,16 @@ fn required(environment: &Environment, name: &str, what: &str) -> Result<String,
 }
 
 fn shared_key(name: &str, account: &str, key: &SecretString) -> Result<SharedKey, PublishError> {
-    SharedKey::new(account, key)
-        .ok_or_else(|| setup(format!("{name}: not an account key: it is base64; copy the whole key, with the = at its end")))
+    SharedKey::new(account, key).ok_or_else(|| {
+        setup(format!("{name}: not an account key: it is base64; copy the whole key, with the = at its end"))
+    })
 }
 
 fn signature(name: &str, query: &str) -> Result<Sas, PublishError> {
     Sas::new(query).ok_or_else(|| {
-        setup(format!("{name}: not a shared access signature: there is no sig= in it; copy the whole token, and quote it in .env"))
+        setup(format!(
+            "{name}: not a shared access signature: there is no sig= in it; copy the whole token, and quote it in .env"
+        ))
     })
 }
 
@@ -207,7 +211,8 @@ fn checked(name: &str, endpoint: Url) -> Result<Url, PublishError> {
 
 /// The service that a signed address of it, or of the container in it, belongs to.
 fn service_of(name: &str, address: &str, container: &str) -> Result<Url, PublishError> {
-    let mut url = Url::parse(address).map_err(|why| setup(format!("{name}: no address before the signature: {why}")))?;
+    let mut url =
+        Url::parse(address).map_err(|why| setup(format!("{name}: no address before the signature: {why}")))?;
     let path = url.path().trim_end_matches('/');
     let service = path.strip_suffix(container).filter(|rest| rest.ends_with('/')).unwrap_or(path).to_owned();
     url.set_path(&service);
@@ -270,7 +275,16 @@ mod tests {
             shown(r#""auth":"sas""#, &[signed]),
         ];
         assert!(!lines.concat().contains("canary"));
-        insta::assert_snapshot!(lines.join("\n"), @r"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        http://127.0.0.1:10000/devstoreaccount1 Key(SharedKey(devstoreaccount1))
+        http://127.0.0.1:10000/dev Key(SharedKey(devstoreaccount1))
+        https://named.blob.core.windows.net/ Key(SharedKey(named))
+        http://127.0.0.1:10000/dev Key(SharedKey(dev))
+        https://mine.blob.core.windows.net/ Key(SharedKey(mine))
+        https://mine.blob.core.chinacloudapi.cn/ Key(SharedKey(mine))
+        https://mine.blob.core.windows.net/ Sas(Sas(…))
+        https://x.blob.example/ Sas(Sas(…))
+        "#);
     }
 
     #[test]
@@ -287,7 +301,15 @@ mod tests {
             shown(open, &[string]),
         ];
         assert!(!lines.concat().contains("canary"));
-        insta::assert_snapshot!(lines.join("\n"), @r"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        AZURE_STORAGE_CONNECTION_STRING is not set; put the storage account's connection string there, in the environment or in .env, or choose another destination.azure.auth
+        MINE: neither AccountKey nor SharedAccessSignature is there
+        destination.azure: name the storage account with account or endpoint, or set AZURE_STORAGE_ACCOUNT_NAME in the environment or in .env
+        AZURE_STORAGE_ACCOUNT_KEY: not an account key: it is base64; copy the whole key, with the = at its end
+        AZURE_STORAGE_SAS_TOKEN: not a shared access signature: there is no sig= in it; copy the whole token, and quote it in .env
+        destination.azure.endpoint: Entra ID tokens go over https:// only
+        destination.azure.endpoint: a credential would go to 10.0.0.1 over plain http; use https, or add the host to destination.azure.allow_http_hosts
+        "#);
         let listed = format!(r#"{open},"allow_http_hosts":["10.0.0.1"]"#);
         assert!(signed_in(&listed, &[string]).is_ok());
     }
@@ -295,7 +317,8 @@ mod tests {
     #[test]
     fn a_signature_joins_the_query_as_it_is() {
         let sas = Sas::new("?sv=1&se=2026-01-01T00%3A00%3A00Z&sig=a%2Bb%3D").unwrap();
-        for (url, expected) in [("https://x.example/a", "?sv=1"), ("https://x.example/a?comp=list", "?comp=list&sv=1")] {
+        for (url, expected) in [("https://x.example/a", "?sv=1"), ("https://x.example/a?comp=list", "?comp=list&sv=1")]
+        {
             let mut request = Request::new(Url::parse(url).unwrap(), Method::Get);
             sas.apply(&mut request);
             let sent = request.url().as_str();

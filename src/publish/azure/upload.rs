@@ -14,8 +14,8 @@ use azure_core::Bytes;
 use azure_core::http::{ClientMethodOptions, Context, Etag};
 use azure_storage_blob::BlockBlobClient;
 use azure_storage_blob::models::{
-    BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType,
-    BlockLookupList,
+    BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions,
+    BlockListType, BlockLookupList,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -80,8 +80,11 @@ impl Container {
             return Err(changed(job));
         }
         let plan = Plan::new(entry.bytes, self.block_bytes);
-        let finish =
-            if plan.count() <= 1 { self.put(job, opened, plan).await? } else { self.stage_and_commit(job, opened, plan).await? };
+        let finish = if plan.count() <= 1 {
+            self.put(job, opened, plan).await?
+        } else {
+            self.stage_and_commit(job, opened, plan).await?
+        };
         match finish {
             Finish::Written => Ok(Created::Written),
             Finish::Taken if self.is_there(job).await? => Ok(Created::AlreadyThere),
@@ -111,7 +114,9 @@ impl Container {
         PublishError::Unreachable {
             destination: self.describe(),
             action: format!("write {}", job.path),
-            reason: format!("it took the blocks {ROUNDS} times and did not keep them, or another publisher writes the same blob"),
+            reason: format!(
+                "it took the blocks {ROUNDS} times and did not keep them, or another publisher writes the same blob"
+            ),
         }
     }
 
@@ -129,7 +134,11 @@ impl Container {
         if sha256 != job.entry.sha256 {
             return Err(changed(job));
         }
-        let context = Context::new().with_value(BodyCrc64(STANDARD.encode(crc64(&content))));
+        let mut context = Context::new();
+        // In a request that writes the whole blob its MD5 is compared too, and a second checksum is refused.
+        if md5.is_none() {
+            context.insert(BodyCrc64(STANDARD.encode(crc64(&content))));
+        }
         let options = BlockBlobClientUploadOptions {
             if_none_match: Some(Etag::from("*")),
             blob_content_type: Some(content_type(job.path).to_owned()),
@@ -163,7 +172,9 @@ impl Container {
                 return Err(changed(job));
             }
             match commit(&client, job, ids, md5).await.map_err(refused)? {
-                Finish::Forgotten => tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing"),
+                Finish::Forgotten => {
+                    tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing")
+                }
                 finish => return Ok(finish),
             }
             source = reopened(job, self.checksum).await?;
@@ -204,7 +215,9 @@ impl Container {
             .try_collect::<Vec<(u64, Vec<u8>)>>();
         let mut ids = sent.await?;
         ids.sort_unstable_by_key(|(number, _)| *number);
-        let Some(mut source) = Arc::into_inner(shared).map(tokio::sync::Mutex::into_inner) else { return Err(changed(job)) };
+        let Some(mut source) = Arc::into_inner(shared).map(tokio::sync::Mutex::into_inner) else {
+            return Err(changed(job));
+        };
         Ok((ids.into_iter().map(|(_, id)| id).collect(), source.finish_md5(), source))
     }
 

@@ -79,7 +79,12 @@ impl Wire {
             if began.get_or_insert_with(Instant::now).elapsed() + wait > self.patience(hint) {
                 return outcome;
             }
-            tracing::debug!(method = request.method().as_ref(), path = request.url().path(), ?wait, "blob request again");
+            tracing::debug!(
+                method = request.method().as_ref(),
+                path = request.url().path(),
+                ?wait,
+                "blob request again"
+            );
             sleep(wait).await;
         }
     }
@@ -170,7 +175,10 @@ async fn whole(response: AsyncRawResponse) -> PolicyResult {
             Err(_) => return Err(silent(SILENCE)),
         }
         if content.len() > ANSWER_CAP {
-            return Err(Error::with_message(ErrorKind::DataConversion, "the answer is larger than any that was asked for"));
+            return Err(Error::with_message(
+                ErrorKind::DataConversion,
+                "the answer is larger than any that was asked for",
+            ));
         }
     }
 }
@@ -201,5 +209,130 @@ impl Policy for Wire {
             request.insert_header("x-ms-content-crc64", crc.clone());
         }
         Box::pin(self.exchange(ctx, request, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use azure_core::http::{Method, Url};
+
+    use super::super::sign_in::Sas;
+    use super::*;
+
+    /// Answers in place of the network, and notes when and how it was asked.
+    #[derive(Debug)]
+    struct Service {
+        script: fn(usize) -> PolicyResult,
+        began: Instant,
+        asked: Mutex<Vec<(Duration, String)>>,
+    }
+
+    impl Policy for Service {
+        fn send<'a, 'b, 'c, 'd, 'e>(
+            &'a self,
+            _: &'b Context<'_>,
+            request: &'c mut Request,
+            _: &'d [Arc<dyn Policy>],
+        ) -> Pin<Box<dyn Future<Output = PolicyResult> + Send + 'e>>
+        where
+            'a: 'e,
+            'b: 'e,
+            'c: 'e,
+            'd: 'e,
+            Self: 'e,
+        {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push((self.began.elapsed(), request.url().to_string()));
+            let outcome = (self.script)(asked.len());
+            Box::pin(async { outcome })
+        }
+    }
+
+    fn says(status: u16, header: Option<(&'static str, &'static str)>) -> PolicyResult {
+        let mut headers = Headers::new();
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
+        }
+        Ok(AsyncRawResponse::from_bytes(status.into(), headers, ""))
+    }
+
+    fn gone() -> PolicyResult {
+        Err(Error::with_message(ErrorKind::Connection, "refused"))
+    }
+
+    /// The status at the end (0 without one), and when the service was asked.
+    async fn asks(wire: &Wire, script: fn(usize) -> PolicyResult) -> (u16, Vec<(Duration, String)>) {
+        let service = Arc::new(Service { script, began: Instant::now(), asked: Mutex::default() });
+        let mut request = Request::new(Url::parse("https://x.example/c/b?comp=block").unwrap(), Method::Put);
+        let outcome = wire.send(&Context::new(), &mut request, &[service.clone()]).await;
+        let asked = service.asked.lock().unwrap().clone();
+        (outcome.map_or(0, |response| response.status().into()), asked)
+    }
+
+    fn wire() -> Wire {
+        Wire::new(Credential::Sas(Sas::new("sv=1&sig=abc").unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_tried_again_and_signed_once_a_try() {
+        for status in [408, 429, 500, 502, 503, 504] {
+            let script: fn(usize) -> PolicyResult = match status {
+                408 => |n| says(if n < 3 { 408 } else { 201 }, None),
+                429 => |n| says(if n < 3 { 429 } else { 201 }, None),
+                500 => |n| says(if n < 3 { 500 } else { 201 }, None),
+                502 => |n| says(if n < 3 { 502 } else { 201 }, None),
+                503 => |n| says(if n < 3 { 503 } else { 201 }, None),
+                _ => |n| says(if n < 3 { 504 } else { 201 }, None),
+            };
+            let (ended, asked) = asks(&wire(), script).await;
+            assert_eq!((ended, asked.len()), (201, 3), "{status}");
+            assert!(asked.iter().all(|(_, url)| url == "https://x.example/c/b?comp=block&sv=1&sig=abc"), "{asked:?}");
+        }
+        let (ended, asked) = asks(&wire(), |n| if n < 3 { gone() } else { says(201, None) }).await;
+        assert_eq!((ended, asked.len()), (201, 3));
+        let (ended, asked) = asks(&wire(), |n| {
+            says(if n < 2 { 400 } else { 201 }, (n < 2).then_some(("x-ms-error-code", "Crc64Mismatch")))
+        })
+        .await;
+        assert_eq!((ended, asked.len()), (201, 2), "a block that was damaged on its way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_is_not_tried_again() {
+        for script in [
+            (|_| says(403, None)) as fn(usize) -> PolicyResult,
+            |_| says(404, None),
+            |_| says(409, None),
+            |_| says(412, None),
+            |_| says(400, None),
+        ] {
+            assert_eq!(asks(&wire(), script).await.1.len(), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_answered_before_is_waited_for_much_longer() {
+        let wire = wire();
+        let (ended, asked) = asks(&wire, |_| gone()).await;
+        let last = asked.last().unwrap().0;
+        assert!(ended == 0 && last <= FIRST_CONTACT && asked.len() > 3, "{asked:?}");
+        assert_eq!(asks(&wire, |_| says(200, None)).await.0, 200);
+        let (ended, asked) = asks(&wire, |_| gone()).await;
+        let last = asked.last().unwrap().0;
+        assert!(ended == 0 && last > OUTAGE - LONGEST_WAIT * 2 && last <= OUTAGE, "{last:?}");
+        assert!(asked.windows(2).all(|two| matches!(two, [(a, _), (b, _)] if *b - *a <= LONGEST_WAIT)), "{asked:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_asked_for_is_kept() {
+        let script: fn(usize) -> PolicyResult =
+            |n| if n < 3 { says(503, Some(("retry-after", "100"))) } else { says(201, None) };
+        let (ended, asked) = asks(&wire(), script).await;
+        let times: Vec<u64> = asked.iter().map(|(at, _)| at.as_secs()).collect();
+        assert_eq!((ended, times), (201, vec![0, 100, 200]));
+        let (ended, asked) = asks(&wire(), |_| says(503, Some(("retry-after", "100")))).await;
+        assert_eq!((ended, asked.len()), (503, 7), "not for ever");
     }
 }
