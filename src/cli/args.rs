@@ -293,19 +293,24 @@ mod tests {
     #[test]
     fn the_help_teaches() {
         Cli::command().debug_assert();
-        insta::assert_snapshot!(help(&[]), @r##"
+        insta::assert_snapshot!(help(&[]), @r#"
         Synthetic multi-party conversation datasets, made by LLM agents
 
         Usage: convogen [OPTIONS] <COMMAND>
 
         Commands:
-          pipeline  Make a dataset: run the stages, look at a run, check its files
-          plan      Show what a run would ask for and cost, without a call
-          explain   Show the exact messages behind a conversation, and where every part of them came from
-          config    Check, print or document configurations
-          model     Fetch or find the weights of the built-in model
-          init      Write configurations and prompts to start from; files that exist are left as they are
-          help      Print this message or the help of the given subcommand(s)
+          pipeline        Make a dataset: run the stages, look at a run, check its files
+          compile-upload  Compile finished runs together and publish the dataset: to Azure Blob Storage or a
+                          local folder
+          publish         Look after what is published
+          plan            Show what a run would ask for and cost, without a call
+          explain         Show the exact messages behind a conversation, and where every part of them came
+                          from
+          config          Check, print or document configurations
+          model           Fetch or find the weights of the built-in model
+          init            Write configurations and prompts to start from; files that exist are left as they
+                          are
+          help            Print this message or the help of the given subcommand(s)
 
         Options:
           -q, --quiet       Print errors and data only
@@ -320,6 +325,7 @@ mod tests {
           convogen config check -c configs/pipeline.yaml   what a run would do, and what is wrong with it
           convogen plan -c configs/pipeline.yaml           calls, tokens and cost, without a call
           convogen pipeline run -c configs/pipeline.yaml   again after a crash or Ctrl-C: goes on
+          convogen compile-upload -c configs/upload.yaml   publish what finished runs made
 
         Exit codes:
           0 target reached            1 a bug                  2 usage or configuration   3 input data
@@ -327,7 +333,7 @@ mod tests {
           6 endpoint or weights can't be had                   7 disk or other I/O
           8 budget reached            9 fewer than asked for   10 publish conflict        11 damage
           130 interrupted: the same command goes on
-        "##);
+        "#);
         insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is
 

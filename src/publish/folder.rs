@@ -1,6 +1,6 @@
 //! A local folder as destination: the same layout and the same promises as a container.
 //!
-//! A file is written beside its place, synced, and then linked into it, which fails where something is there already. One
+//! A file is written beside its place, synced, and then renamed into it, which fails where something is there already. One
 //! process publishes into a folder at a time, by the lock `.convogen.lock`; under it the pointer is compared and replaced,
 //! and what a killed publisher left unfinished is removed. Reading takes no lock. Symbolic links are never followed.
 

@@ -12,6 +12,8 @@
 //! run alone comes out as it went in.
 
 mod rename;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -28,6 +28,8 @@ pub mod receipts;
 mod send;
 mod standing;
 pub mod summary;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 pub mod version;
 pub mod watch;

@@ -182,9 +182,11 @@ impl NewFile {
     /// As [`publish`](Self::publish), but fails with [`ErrorKind::AlreadyExists`] where something has the name already. On
     /// failure the unfinished file is removed.
     pub fn publish_new(self, path: &Path) -> Result<(), FsError> {
-        let linked = self.sync_all().and_then(|()| hard_link(&self.path, path));
-        remove_if_there(&self.path)?;
-        linked?;
+        let named = self.sync_all().and_then(|()| rename_new(&self.path, path));
+        if named.is_err() {
+            remove_if_there(&self.path)?;
+        }
+        named?;
         sync_dir(folder_of(path))
     }
 }
@@ -242,9 +244,27 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
     durable("rename", to, || std::fs::rename(from, to))
 }
 
-/// Gives a file a second name, unless something has it: the one way in POSIX to create a name with its content at once.
-fn hard_link(from: &Path, to: &Path) -> Result<(), FsError> {
-    durable("create", to, || std::fs::hard_link(from, to))
+/// Renames a file unless something has the new name. Where the file system cannot do that in one step, the file gets a
+/// second name first, which fails likewise; a crash can leave the first behind then.
+fn rename_new(from: &Path, to: &Path) -> Result<(), FsError> {
+    match rename_no_replace(from, to) {
+        Err(error) if !knows_flags(&error) => {
+            durable("create", to, || std::fs::hard_link(from, to))?;
+            remove_if_there(from)
+        }
+        result => result,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn rename_no_replace(from: &Path, to: &Path) -> Result<(), FsError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    durable("rename", to, || Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_no_replace(_from: &Path, to: &Path) -> Result<(), FsError> {
+    named("rename", to, Err(ErrorKind::Unsupported.into()))
 }
 
 /// Removes a folder if there is nothing in it; says whether it is gone.
@@ -316,7 +336,7 @@ pub fn replace_dir(new: &Path, target: &Path) -> Result<(), FsError> {
         return sync_dir(folder_of(target));
     }
     match exchange(new, target) {
-        Err(error) if !can_exchange(&error) => {
+        Err(error) if !knows_flags(&error) => {
             discard_dir(target)?;
             rename(new, target)?;
             sync_dir(folder_of(target))
@@ -340,7 +360,8 @@ fn exchange(_one: &Path, other: &Path) -> Result<(), FsError> {
     named("rename", other, Err(ErrorKind::Unsupported.into()))
 }
 
-fn can_exchange(error: &FsError) -> bool {
+/// Whether the file system knows the flags of a rename that are not in POSIX.
+fn knows_flags(error: &FsError) -> bool {
     !matches!(error.source.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput)
 }
 
