@@ -62,7 +62,7 @@ fn a_publish_outlives_a_service_that_is_killed_at_any_request() {
         let outage: Action = Arc::new(move || azurite.restart());
         scene.proxy.set(move |asked| match asked.index == index {
             // The service did it and nobody was told: the harder half. Refused connections come by themselves.
-            true => Fault::After(Arc::clone(&outage)),
+            true => Fault::Outage(Arc::clone(&outage)),
             false => Fault::None,
         });
         scene.publish(&[]).ended(0);

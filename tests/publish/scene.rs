@@ -65,9 +65,9 @@ impl Scene {
     }
 
     /// `compile-upload` signed in another way: the kind, the variable and what it holds.
-    pub(crate) fn publish_as(&self, auth: &str, variable: &str, secret: &str) -> Ran {
+    pub(crate) fn publish_as(&self, auth: &str, variable: &str, secret: &str, more: &[&str]) -> Ran {
         let auth = format!("destination.azure.auth={auth}");
-        let mut command = self.compile_upload(&["--set", &auth]);
+        let mut command = self.compile_upload(&[&["--set", &auth], more].concat());
         command.env_remove("AZURE_STORAGE_CONNECTION_STRING").env(variable, secret);
         command.output().expect("convogen starts").into()
     }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
-use crate::scene::{CONTAINER, Scene, upload_yaml};
+use crate::scene::{CONTAINER, Scene, finished_run, upload_yaml};
 use crate::support::azurite::{ACCOUNT, KEY, Setup};
 use crate::support::certificate::Certificate;
 use crate::support::fault_proxy::Fault;
@@ -18,58 +18,95 @@ use crate::support::project::Ran;
 use crate::support::sas::ContainerSas;
 
 /// What a publish needs of a signature, and no more.
-const NEEDED: &str = "rcwl";
+const NEEDED: &str = "rwl";
+/// The second of two runs, whose data is other.
+const OTHER: [&str; 2] = ["--set", "runs=[runs/other]"];
 
-fn with_sas(scene: &Scene, permissions: &str, expiry: Option<&str>) -> Ran {
-    let sas = ContainerSas { account: ACCOUNT, key: KEY, container: &scene.container, permissions, expiry };
-    scene.publish_as("sas", "AZURE_STORAGE_SAS_TOKEN", &sas.token())
+fn sas(scene: &Scene, permissions: &str, expiry: Option<&str>) -> String {
+    ContainerSas { account: ACCOUNT, key: KEY, container: &scene.container, permissions, expiry }.token()
+}
+
+fn with_sas(scene: &Scene, permissions: &str, more: &[&str]) -> Ran {
+    scene.publish_as("sas", "AZURE_STORAGE_SAS_TOKEN", &sas(scene, permissions, None), more)
+}
+
+/// Fails unless it ended with 6 and this permission is named.
+fn lacks(ran: Ran, name: &str) {
+    let said = ran.ended(6).stderr;
+    assert!(said.contains(&format!("({name})")), "{name} is not named: {said}");
 }
 
 #[test]
-fn a_signature_for_read_create_write_and_list_is_enough_and_none_of_them_can_be_spared() {
+fn a_signature_for_read_write_and_list_is_enough_and_none_of_them_can_be_spared() {
     let Some(mut scene) = Scene::new() else { return };
-    for (index, (letter, name)) in [("r", "read"), ("c", "create"), ("w", "write"), ("l", "list")].into_iter().enumerate() {
+    finished_run(&scene.project, 18, "runs/other");
+    scene.container = "enough".to_owned();
+    scene.azurite.create_container(&scene.container);
+    with_sas(&scene, NEEDED, &[]).ended(0);
+    let first = scene.assert_sound();
+    with_sas(&scene, NEEDED, &OTHER).ended(0);
+    let second = scene.assert_sound();
+    assert_ne!(first, second);
+
+    // What may only be created cannot be replaced, and the pointer must be.
+    lacks(with_sas(&scene, "rcl", &[]), "write");
+    assert_eq!(scene.assert_sound(), second, "what readers see has changed");
+    for (letters, name) in [("wl", "read"), ("rw", "list"), ("rl", "write")] {
         scene.container = format!("without-{name}");
         scene.azurite.create_container(&scene.container);
-        let ran = with_sas(&scene, &NEEDED.replace(letter, ""), None);
-        println!("without {name}: {:?} {}", ran.code, ran.stderr);
-        // Where nothing is there yet, what may be created need not be written over.
-        let version = scene.assert_sound();
-        if ran.code == Some(0) {
-            assert!(version.is_some(), "{index}: it ended well and nothing is there");
-        } else {
-            let said = ran.ended(6).stderr;
-            assert!(said.contains(name), "{name} is not named: {said}");
-            assert_eq!(version, None, "half of it can be seen");
-        }
-        with_sas(&scene, NEEDED, None).ended(0);
+        lacks(with_sas(&scene, letters, &[]), name);
+        assert_eq!(scene.assert_sound(), None);
+        with_sas(&scene, NEEDED, &[]).ended(0);
         assert!(scene.assert_sound().is_some());
     }
+}
+
+#[test]
+fn removing_old_versions_needs_delete_besides() {
+    let Some(scene) = Scene::new() else { return };
+    finished_run(&scene.project, 18, "runs/other");
+    scene.publish(&[]).ended(0);
+    scene.publish(&OTHER).ended(0);
+    let remove = |permissions| -> Ran {
+        let yaml = scene.project.read("upload.yaml").replace("auth: connection_string", "auth: sas");
+        scene.project.write("upload.yaml", yaml);
+        let mut command = scene.gc("1");
+        command.env("AZURE_STORAGE_SAS_TOKEN", sas(&scene, permissions, None));
+        command.output().expect("convogen starts").into()
+    };
+    let latest = scene.assert_sound();
+    lacks(remove(NEEDED), "delete");
+    assert_eq!(scene.assert_sound(), latest);
+    remove("rwdl").ended(0);
+    assert_eq!(scene.assert_sound(), latest);
 }
 
 #[test]
 fn a_signature_that_has_ended_or_ends_on_the_way_is_named_and_a_new_one_goes_on() {
     let Some(mut scene) = Scene::new() else { return };
     scene.azurite.create_container(CONTAINER);
-    let said = with_sas(&scene, NEEDED, Some("2020-01-01T00:00:00Z")).ended(6).stderr;
+    let said = ending(&scene, "2020-01-01T00:00:00Z").ended(6).stderr;
     assert!(said.contains("expired") && said.contains("2020-01-01"), "{said}");
     assert!(scene.blobs().is_empty());
 
     scene.container = "on-the-way".to_owned();
     scene.azurite.create_container(&scene.container);
-    // The second blob comes when the signature has ended.
+    // All but one come when the signature has ended.
     scene.proxy.set(|asked| match asked.operation() == "Put Blob" && asked.path.ends_with("README.md") {
-        true => Fault::None,
         false if asked.operation() == "Put Blob" => Fault::Delay(Duration::from_secs(7)),
-        false => Fault::None,
+        _ => Fault::None,
     });
-    let said = with_sas(&scene, NEEDED, Some(&utc_in(5))).ended(6).stderr;
+    let said = ending(&scene, &utc_in(5)).ended(6).stderr;
     assert!(said.contains("expired"), "{said}");
     assert_eq!(scene.assert_sound(), None);
     assert!(!scene.blobs().is_empty(), "nothing had arrived");
     scene.proxy.set(|_| Fault::None);
-    with_sas(&scene, NEEDED, None).ended(0);
+    with_sas(&scene, NEEDED, &[]).ended(0);
     assert!(scene.assert_sound().is_some());
+}
+
+fn ending(scene: &Scene, expiry: &str) -> Ran {
+    scene.publish_as("sas", "AZURE_STORAGE_SAS_TOKEN", &sas(scene, NEEDED, Some(expiry)), &[])
 }
 
 /// The time so many seconds from now, as signatures have it.
@@ -87,18 +124,18 @@ fn utc_in(seconds: u64) -> String {
 fn an_account_key_will_do_and_a_wrong_one_is_said_to_be_wrong() {
     let Some(scene) = Scene::new() else { return };
     let wrong = STANDARD.encode([7; 64]);
-    let said = scene.publish_as("account_key", "AZURE_STORAGE_ACCOUNT_KEY", &wrong).ended(6).stderr;
+    let said = scene.publish_as("account_key", "AZURE_STORAGE_ACCOUNT_KEY", &wrong, &[]).ended(6).stderr;
     assert!(said.contains("key"), "{said}");
     assert!(!said.contains(&wrong), "{said}");
     assert!(scene.blobs().is_empty());
-    scene.publish_as("account_key", "AZURE_STORAGE_ACCOUNT_KEY", KEY).ended(0);
+    scene.publish_as("account_key", "AZURE_STORAGE_ACCOUNT_KEY", KEY, &[]).ended(0);
     assert!(scene.assert_sound().is_some());
 }
 
 #[test]
 fn a_container_that_is_missing_and_may_not_be_made_is_named() {
     let Some(scene) = Scene::new() else { return };
-    let said = with_sas(&scene, NEEDED, None).ended(6).stderr;
+    let said = with_sas(&scene, NEEDED, &[]).ended(6).stderr;
     assert!(said.contains(CONTAINER), "{said}");
 }
 

@@ -19,7 +19,7 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Request, Response, http};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 
 use super::wire::{Reply, send};
 
@@ -90,6 +90,8 @@ pub(crate) enum Fault {
     After(Action),
     /// Done before the request is passed on as ever.
     First(Action),
+    /// As [`Fault::After`], with every other request cut off while it is done: nothing is acknowledged meanwhile.
+    Outage(Action),
 }
 
 /// Says what becomes of a request.
@@ -107,6 +109,8 @@ struct Shared {
     state: Mutex<State>,
     /// Requests that the service is working on.
     passing: AtomicUsize,
+    /// Held for writing through an outage.
+    up: RwLock<()>,
 }
 
 struct State {
@@ -118,7 +122,7 @@ impl FaultProxy {
     /// Starts one that passes everything on.
     pub(crate) fn start(service: SocketAddr) -> Self {
         let state = State { rule: Arc::new(|_| Fault::None), log: Vec::new() };
-        let shared = Arc::new(Shared { service, state: Mutex::new(state), passing: AtomicUsize::new(0) });
+        let shared = Arc::new(Shared { service, state: Mutex::new(state), passing: AtomicUsize::new(0), up: RwLock::default() });
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("sockets can be non-blocking");
         let address = listener.local_addr().expect("an address");
@@ -219,6 +223,13 @@ async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> io::Result<R
             run(action).await?;
             return Err(gone());
         }
+        Fault::Outage(action) => {
+            pass().await?;
+            let down = shared.up.write().await;
+            run(action).await?;
+            drop(down);
+            return Err(gone());
+        }
         Fault::First(action) => {
             run(action).await?;
             (pass().await?, false)
@@ -232,7 +243,10 @@ async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> io::Result<R
 async fn pass_on(shared: Arc<Shared>, request: Request<Full<Bytes>>) -> io::Result<Reply> {
     shared.passing.fetch_add(1, Ordering::SeqCst);
     let passing = tokio::spawn(async move {
-        let reply = send(shared.service, request).await;
+        let reply = match shared.up.try_read() {
+            Ok(_up) => send(shared.service, request).await,
+            Err(_) => Err(gone()),
+        };
         shared.passing.fetch_sub(1, Ordering::SeqCst);
         reply
     });
