@@ -106,7 +106,10 @@ async fn heed_signals(printer: Printer) {
 fn conclude(published: &Published, upload: &Upload, printer: &Printer) {
     printer.note(&report(published));
     if published.dry_run {
-        printer.note("nothing was written there; the same command without --dry-run publishes it");
+        printer.note(&format!(
+            "nothing was written to {}; the same command without --dry-run does it",
+            published.destination
+        ));
         return;
     }
     printer.note(&format!("  read it     {}", reading(published, upload)));
@@ -142,22 +145,28 @@ fn report(published: &Published) -> String {
     );
     let read = published.verified.as_ref().map(|verified| {
         let (files, size) = (thousands(verified.files), bytes(verified.bytes));
-        format!("\n{files} files, {size} read back, {} not as they should be", verified.differences.len())
+        match verified.differences.len() {
+            0 => format!("\n{files} files, {size} read back: every one as its manifest says"),
+            wrong => format!("\n{files} files, {size} read back: {wrong} not as their manifest says"),
+        }
     });
     let took = duration(published.wall_s);
     format!("{standing}{previous}, {took}\n{}\n{files}{}", rows(published), read.unwrap_or_default())
 }
 
-/// Rows by table, and what was left out because of an earlier run.
+/// What can be left out of a table, as it stands in a summary and as people read it.
+const REASONS: [(&str, &str); 3] =
+    [("duplicate", "duplicate"), ("crosses_splits", "crosses splits"), ("situation_removed", "situation removed")];
+
+/// Rows by table and, where anything was left out because of an earlier run, how much and why.
 fn rows(published: &Published) -> String {
-    let header = ["", "rows", "duplicate", "crosses splits", "situation removed"].map(str::to_owned);
-    let mut rows = vec![header.to_vec()];
-    let empty = std::collections::BTreeMap::new();
+    let reasons = if published.removed.is_empty() { &[][..] } else { &REASONS[..] };
+    let header = ["", "rows"].into_iter().chain(reasons.iter().map(|(_, shown)| *shown));
+    let mut rows: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
     for name in ["personas", "situations", "conversations"] {
         let removed = published.removed.get(name);
         let Some(count) = published.rows.get(name).copied().or(removed.map(|_| 0)) else { continue };
-        let counts = ["duplicate", "crosses_splits", "situation_removed"]
-            .map(|reason| removed.unwrap_or(&empty).get(reason).copied().unwrap_or(0));
+        let counts = reasons.iter().map(|(reason, _)| removed.and_then(|all| all.get(*reason)).copied().unwrap_or(0));
         rows.push([name.to_owned(), thousands(count)].into_iter().chain(counts.map(thousands)).collect());
     }
     table(&rows)
@@ -207,10 +216,108 @@ fn removal(collected: &Collected) -> String {
         lines.push(format!("{verb}: versions/{} ({files} files, {size}{never})", garbage.version));
     }
     lines.push(format!(
-        "{dataset} in {destination}: {} versions {verb}, {} kept, newest first: {}",
-        removed.len(),
+        "{dataset} in {destination}: {} {verb}, {} kept, newest first: {}",
+        versions(removed.len()),
         kept.len(),
         kept.join(", ")
     ));
     lines.join("\n")
+}
+
+fn versions(count: usize) -> String {
+    if count == 1 { "1 version".to_owned() } else { format!("{count} versions") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::publish::gc::Garbage;
+    use crate::publish::verify::Verified;
+
+    fn published() -> Published {
+        Published {
+            dataset: "team/talks".to_owned(),
+            version: "0123456789abcdef".to_owned(),
+            destination: "folder out".to_owned(),
+            files: 9,
+            bytes: 3 << 20,
+            sent_bytes: 1 << 20,
+            reused_bytes: 2 << 20,
+            rows: BTreeMap::from([("situations".to_owned(), 1_200), ("personas".to_owned(), 30)]),
+            pointer: PointerState::Moved,
+            wall_s: 2.0,
+            ..Published::default()
+        }
+    }
+
+    #[test]
+    fn the_summary_says_what_is_where_and_what_it_took() {
+        let first = published();
+        let differences = vec!["x".to_owned()];
+        let merged = Published {
+            removed: BTreeMap::from([("situations".to_owned(), BTreeMap::from([("crosses_splits".to_owned(), 7)]))]),
+            previous: Some("fedcba9876543210".to_owned()),
+            verified: Some(Verified { files: 9, bytes: 3 << 20, differences, ..Verified::default() }),
+            ..published()
+        };
+        let again = Published { pointer: PointerState::Unchanged, sent_bytes: 0, ..published() };
+        let mended = Published { pointer: PointerState::Unchanged, ..published() };
+        let dry = Published { pointer: PointerState::WouldMove, dry_run: true, ..published() };
+        let shown = [first, merged, again, mended, dry].map(|published| report(&published)).join("\n\n");
+        insta::assert_snapshot!(shown, @r#"
+        team/talks: version 0123456789abcdef is the latest in folder out, 2.0 s
+                     rows
+        personas       30
+        situations  1,200
+        9 files, 3.00 MiB: 1.00 MiB sent, 2.00 MiB there already
+
+        team/talks: version 0123456789abcdef is the latest in folder out, after fedcba9876543210, 2.0 s
+                     rows  duplicate  crosses splits  situation removed
+        personas       30          0               0                  0
+        situations  1,200          0               7                  0
+        9 files, 3.00 MiB: 1.00 MiB sent, 2.00 MiB there already
+        9 files, 3.00 MiB read back: 1 not as their manifest says
+
+        team/talks: version 0123456789abcdef is the latest in folder out already; nothing had to be sent, 2.0 s
+                     rows
+        personas       30
+        situations  1,200
+        9 files, 3.00 MiB: 0 B sent, 2.00 MiB there already
+
+        team/talks: version 0123456789abcdef, the latest in folder out, is whole again, 2.0 s
+                     rows
+        personas       30
+        situations  1,200
+        9 files, 3.00 MiB: 1.00 MiB sent, 2.00 MiB there already
+
+        team/talks: version 0123456789abcdef would become the latest in folder out, 2.0 s
+                     rows
+        personas       30
+        situations  1,200
+        9 files, 3.00 MiB: 1.00 MiB to be sent, 2.00 MiB there already
+        "#);
+    }
+
+    #[test]
+    fn the_removal_says_what_went_and_what_stays() {
+        let garbage =
+            |version: &str, was_latest| Garbage { version: version.to_owned(), files: 3, bytes: 2048, was_latest };
+        let collected = Collected {
+            dataset: "talks".to_owned(),
+            destination: "folder out".to_owned(),
+            dry_run: true,
+            kept: vec!["b".repeat(16)],
+            removed: vec![garbage("aaaaaaaaaaaaaaaa", true), garbage("cccccccccccccccc", false)],
+        };
+        let none = Collected { kept: Vec::new(), removed: Vec::new(), ..collected.clone() };
+        insta::assert_snapshot!([removal(&collected), removal(&none)].join("\n\n"), @r#"
+        would be removed: versions/aaaaaaaaaaaaaaaa (3 files, 2.00 KiB)
+        would be removed: versions/cccccccccccccccc (3 files, 2.00 KiB, never the latest)
+        talks in folder out: 2 versions would be removed, 1 kept, newest first: bbbbbbbbbbbbbbbb
+
+        talks: nothing is published in folder out, so nothing was removed
+        "#);
+    }
 }

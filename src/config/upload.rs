@@ -340,6 +340,8 @@ fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::assets;
+    use crate::config::testing::keys;
 
     const HEAD: &str = "version: 1\nruns: [runs/a]\ndataset: demo\nwork_dir: runs/publish\n";
 
@@ -356,6 +358,32 @@ mod tests {
         let azure = upload.destination.azure.unwrap();
         assert_eq!((azure.block_mib, azure.concurrency, azure.checksum), (1, 4, Checksum::Crc64));
         assert_eq!(azure.connection_string_env, "AZURE_STORAGE_CONNECTION_STRING");
+    }
+
+    /// The example that ships: every key is in it, and what it shows as a default is one.
+    #[test]
+    fn the_example_is_sound_and_has_every_key() {
+        let text = assets::builtin("configs/upload.yaml").unwrap();
+        let upload = parse("upload.yaml", text, &[]).unwrap();
+        for key in keys::<Upload>() {
+            let name = key.rsplit('.').next().unwrap_or_default();
+            assert!(text.contains(&format!("{name}:")), "{key}");
+        }
+        let short = format!("{HEAD}destination: {{azure: {{container: convogen}}}}\n");
+        let default = parse("u.yaml", &short, &[]).unwrap();
+        assert_eq!((&upload.dedup, &upload.card), (&default.dedup, &default.card));
+        let (shown, default) = (upload.destination.azure.unwrap(), default.destination.azure.unwrap());
+        assert_eq!(AzureDestination { endpoint: None, ..shown }, default);
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_the_same() {
+        let text = assets::builtin("configs/upload.yaml").unwrap();
+        for set in ["card.name=x", "destination={folder: out}", "include=[personas, conversations]"] {
+            let upload = parse("upload.yaml", text, &[set.to_owned()]).unwrap();
+            let shown = serde_saphyr::to_string(&upload).unwrap();
+            assert_eq!(parse("shown.yaml", &shown, &[]).unwrap(), upload, "{shown}");
+        }
     }
 
     #[test]

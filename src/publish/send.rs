@@ -83,13 +83,13 @@ impl<'a> Sending<'a> {
     pub(super) async fn plan(&self) -> Result<Plan, PublishError> {
         // The pointer first: whoever moves it from now on is noticed at the end.
         let pointer = Pointer::read(self.destination, self.dataset).await?;
-        self.watch.begin("looking", 0);
         let standing = self.look().await?;
         standing.accept()?;
         Ok(Plan { standing, pointer })
     }
 
     async fn look(&self) -> Result<Standing, PublishError> {
+        self.watch.begin("looking", 0);
         Standing::look(self.destination, &self.prefix, &self.files, &self.watch.bytes).await
     }
 

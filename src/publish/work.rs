@@ -98,7 +98,8 @@ impl WorkDir {
     /// what was left out of it.
     pub fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, Vec<RemovedRow>)>, PublishError> {
         let Ok(work) = serde_json::from_slice::<Work>(&fs::read(&self.root.join(WORK_FILE))?) else { return Ok(None) };
-        let Some(made) = work.made.filter(|made| made.fingerprint == fingerprint) else { return Ok(None) };
+        let current = |made: &Made| work.format == FORMAT && made.fingerprint == fingerprint;
+        let Some(made) = work.made.filter(current) else { return Ok(None) };
         let (Ok(bytes), Ok(removed)) = (fs::read(&self.dataset().join(MANIFEST)), fs::read(&self.removed())) else {
             return Ok(None);
         };
