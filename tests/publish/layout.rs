@@ -74,10 +74,9 @@ fn publishing_the_same_again_sends_nothing_and_changes_nothing() {
 #[test]
 fn a_dry_run_says_what_it_would_send_and_writes_nothing() {
     let Some(scene) = Scene::new() else { return };
-    scene.azurite.create_container(CONTAINER);
+    // There is not even a container yet.
     let told = scene.publish(&["--dry-run"]).ended(0).json();
-    assert_eq!(scene.proxy.writes(), []);
-    assert!(scene.blobs().is_empty());
+    assert!(scene.proxy.log().iter().all(|asked| asked.method != "PUT"), "{:?}", scene.proxy.log());
     assert_eq!(told["pointer"], json!("would_move"));
     let done = scene.publish(&[]).ended(0).json();
     assert_eq!((&told["version"], &told["sent_bytes"]), (&done["version"], &done["sent_bytes"]));

@@ -51,7 +51,7 @@ fn a_refusal_of_any_operation_leaves_nothing_half_visible_and_says_why() {
     let refusals: [(u16, &str, &[i32]); 5] = [
         (403, "AuthorizationPermissionMismatch", &[6]),
         (403, "AuthenticationFailed", &[6]),
-        (404, "ContainerNotFound", &[0, 6]),
+        (404, "ContainerNotFound", &[0, 6, 10]),
         (409, "ContainerBeingDeleted", &[0, 6, 10]),
         (412, "ConditionNotMet", &[0, 6, 10]),
     ];

@@ -8,7 +8,7 @@ use azure_storage_blob::models::{BlobClientDownloadOptions, HttpRange};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use super::refusal::{Operation, status};
+use super::refusal::{Operation, code, status};
 use super::{Container, is_missing};
 use crate::publish::destination::{OnBytes, Tag};
 use crate::publish::error::PublishError;
@@ -23,7 +23,7 @@ const PIECE: u64 = 4 << 20;
 const AHEAD: usize = 4;
 
 impl Container {
-    /// A small blob and its state; nothing if it is not there.
+    /// A small blob and its state; nothing if it, or even its container, is not there.
     ///
     /// # Errors
     /// [`PublishError::Damaged`] if it has more than 16 MiB, which nothing has that is to be read whole.
@@ -37,7 +37,7 @@ impl Container {
                 ),
             }),
             Ok((content, etag)) => Ok(Some((content.into(), Tag(etag.to_string())))),
-            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) if is_missing(&error) || code(&error) == "ContainerNotFound" => Ok(None),
             Err(error) => Err(self.refusals.of(Operation::Read, path, error)),
         }
     }

@@ -136,9 +136,12 @@ impl Container {
         }
     }
 
-    /// Every blob below `prefix`, by path.
+    /// Every blob below `prefix`, by path; none in a container that is not there yet.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Blob>, PublishError> {
-        let mut blobs = self.pages(prefix).await.map_err(|error| self.refusals.of(Operation::List, prefix, error))?;
+        let mut blobs = match self.pages(prefix).await {
+            Err(error) if code(&error) == "ContainerNotFound" => Vec::new(),
+            pages => pages.map_err(|error| self.refusals.of(Operation::List, prefix, error))?,
+        };
         blobs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(blobs)
     }
