@@ -57,7 +57,7 @@ fn the_newest_versions_stay_and_the_rest_goes_whole() {
 #[test]
 fn a_removal_killed_at_any_request_leaves_no_half_version_that_looks_whole() {
     let Some(mut scene) = three_runs() else { return };
-    scene.container = "undisturbed".to_owned();
+    scene.container = "undisturbed".into();
     let latest = publish_three(&scene).pop();
     scene.proxy.set(|_| Fault::None);
     gc(&scene, "1").ended(0);
@@ -80,9 +80,9 @@ fn a_removal_killed_at_any_request_leaves_no_half_version_that_looks_whole() {
 fn kill_at_change(scene: &Scene, number: usize) {
     let (executioner, changes) = (Executioner::default(), AtomicUsize::new(0));
     let kill = executioner.kill();
-    scene.proxy.set(move |asked| match asked.writes() && changes.fetch_add(1, Ordering::SeqCst) == number {
-        true => Fault::After(Arc::clone(&kill)),
-        false => Fault::None,
+    scene.proxy.set(move |asked| {
+        let this = asked.writes() && changes.fetch_add(1, Ordering::SeqCst) == number;
+        Fault::After(Arc::clone(&kill)).when(this)
     });
     executioner.watch(&mut scene.gc("1"));
 }

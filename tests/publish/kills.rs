@@ -10,7 +10,7 @@ use crate::support::fault_proxy::{Action, Fault};
 
 /// How many requests an undisturbed publish makes, and what it leaves.
 fn undisturbed(scene: &mut Scene) -> (usize, BTreeMap<String, Vec<u8>>) {
-    scene.container = "undisturbed".to_owned();
+    scene.container = "undisturbed".into();
     scene.proxy.set(|_| Fault::None);
     scene.publish(&[]).ended(0);
     (scene.proxy.log().len(), scene.contents())
@@ -31,7 +31,8 @@ fn the_program_killed_at_any_request_leaves_nothing_half_visible_and_the_next_ru
             scene.proxy.set(|_| Fault::None);
             scene.publish(&[]).ended(0);
             assert_eq!(scene.contents(), wanted, "after a kill at request {index}");
-            let missing: BTreeSet<&str> = wanted.keys().map(String::as_str).filter(|path| !there.contains(*path)).collect();
+            let missing: BTreeSet<&str> =
+                wanted.keys().map(String::as_str).filter(|path| !there.contains(*path)).collect();
             let writes = scene.proxy.writes();
             let sent: Vec<&str> = writes.iter().map(|asked| scene.within(&asked.path)).collect();
             assert_eq!(sent.len(), missing.len(), "sent {sent:?}, missing {missing:?}");
@@ -44,11 +45,8 @@ fn the_program_killed_at_any_request_leaves_nothing_half_visible_and_the_next_ru
 fn kill_at(scene: &Scene, index: usize, before: bool) {
     let executioner = Executioner::default();
     let kill = executioner.kill();
-    scene.proxy.set(move |asked| match asked.index == index {
-        true if before => Fault::Before(Arc::clone(&kill)),
-        true => Fault::After(Arc::clone(&kill)),
-        false => Fault::None,
-    });
+    let fault = if before { Fault::Before } else { Fault::After };
+    scene.proxy.set(move |asked| fault(Arc::clone(&kill)).when(asked.index == index));
     executioner.watch(&mut scene.piped(&[]));
 }
 
@@ -60,11 +58,8 @@ fn a_publish_outlives_a_service_that_is_killed_at_any_request() {
         scene.container = format!("outage-{index}");
         let azurite = Arc::clone(&scene.azurite);
         let outage: Action = Arc::new(move || azurite.restart());
-        scene.proxy.set(move |asked| match asked.index == index {
-            // The service did it and nobody was told: the harder half. Refused connections come by themselves.
-            true => Fault::Outage(Arc::clone(&outage)),
-            false => Fault::None,
-        });
+        // The service did it and nobody was told: the harder half. Refused connections come by themselves.
+        scene.proxy.set(move |asked| Fault::Outage(Arc::clone(&outage)).when(asked.index == index));
         scene.publish(&[]).ended(0);
         assert_eq!(scene.contents(), wanted, "after an outage at request {index}");
         scene.assert_sound();

@@ -23,7 +23,8 @@ fn a_published_dataset_lies_as_promised_and_other_programs_read_it() {
     }
     assert_eq!(names.len() + 1, blobs.len(), "something lies beside the version and the pointer");
     let manifest: Value = serde_json::from_slice(&blobs[&format!("{prefix}manifest.json")].1).unwrap();
-    let listed: BTreeSet<&str> = manifest["files"].as_array().unwrap().iter().filter_map(|f| f["path"].as_str()).collect();
+    let listed: BTreeSet<&str> =
+        manifest["files"].as_array().unwrap().iter().filter_map(|f| f["path"].as_str()).collect();
     assert_eq!(listed, names.iter().copied().filter(|name| *name != "manifest.json").collect());
     let bytes: usize = blobs.iter().filter(|(path, _)| *path != LATEST).map(|(_, (_, content))| content.len()).sum();
     assert_eq!(number(&told["bytes"]), bytes as u64);
@@ -80,7 +81,10 @@ fn a_dry_run_says_what_it_would_send_and_writes_nothing() {
     assert_eq!(told["pointer"], json!("would_move"));
     let done = scene.publish(&[]).ended(0).json();
     assert_eq!((&told["version"], &told["sent_bytes"]), (&done["version"], &done["sent_bytes"]));
-    assert_eq!(hex(&scene.azurite.read(CONTAINER, &manifest_of(&done)).unwrap())[..16], *done["version"].as_str().unwrap());
+    assert_eq!(
+        hex(&scene.azurite.read(CONTAINER, &manifest_of(&done)).unwrap())[..16],
+        *done["version"].as_str().unwrap()
+    );
 }
 
 fn manifest_of(told: &Value) -> String {

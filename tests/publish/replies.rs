@@ -1,19 +1,24 @@
 //! Replies that are lost, cut or refusals, at every request of a publish.
 
 use crate::scene::{CONTAINER, Scene};
-use crate::support::fault_proxy::{Asked, Fault};
+use crate::support::fault_proxy::Fault;
 
 #[test]
 fn a_lost_request_or_reply_is_made_good_in_the_same_run() {
     let Some(mut scene) = Scene::new() else { return };
     scene.publish(&[]).ended(0);
     let (requests, wanted) = (scene.proxy.log().len(), scene.contents());
-    let faults: [(&str, fn() -> Fault); 3] =
-        [("request", || Fault::Drop), ("reply", || Fault::DropReply), ("half", || Fault::CutBody)];
-    for (name, fault) in faults {
+    for name in ["request", "reply", "half"] {
         for index in 0..requests {
             scene.container = format!("lost-{name}-{index}");
-            scene.proxy.set(move |asked| if asked.index == index { fault() } else { Fault::None });
+            scene.proxy.set(move |asked| {
+                let fault = match name {
+                    "request" => Fault::Drop,
+                    "reply" => Fault::DropReply,
+                    _ => Fault::CutBody,
+                };
+                fault.when(asked.index == index)
+            });
             scene.publish(&[]).ended(0);
             assert_eq!(scene.contents(), wanted, "without the {name} of request {index}");
         }
@@ -23,7 +28,7 @@ fn a_lost_request_or_reply_is_made_good_in_the_same_run() {
 #[test]
 fn a_publish_whose_every_first_reply_is_lost_ends_well() {
     let Some(scene) = Scene::new() else { return };
-    scene.proxy.set(|asked| if asked.repeat == 0 { Fault::DropReply } else { Fault::None });
+    scene.proxy.set(|asked| Fault::DropReply.when(asked.repeat == 0));
     scene.publish(&[]).ended(0);
     assert!(scene.assert_sound().is_some());
 }
@@ -34,7 +39,7 @@ fn a_service_that_is_busy_is_asked_again() {
     let busy = [(429, "TooManyRequests", Some("1")), (500, "InternalError", None), (503, "ServerBusy", Some("1"))];
     for (status, code, after) in busy {
         scene.container = format!("busy-{status}");
-        scene.proxy.set(move |asked| if asked.repeat == 0 { Fault::Refuse(status, code, after) } else { Fault::None });
+        scene.proxy.set(move |asked| Fault::Refuse(status, code, after).when(asked.repeat == 0));
         scene.publish(&[]).ended(0);
         assert!(scene.assert_sound().is_some());
     }
@@ -61,11 +66,7 @@ fn a_refusal_of_any_operation_leaves_nothing_half_visible_and_says_why() {
         }
         for (status, code, ends) in refusals {
             scene.container = format!("{}-{status}-{}", operation.to_lowercase().replace(' ', "-"), code.len());
-            let rule = move |asked: &Asked| match asked.operation() == operation {
-                true => Fault::Refuse(status, code, None),
-                false => Fault::None,
-            };
-            scene.proxy.set(rule);
+            scene.proxy.set(move |asked| Fault::Refuse(status, code, None).when(asked.operation() == operation));
             let ran = scene.publish(&[]);
             let case = format!("{operation} refused with {status} {code}: {}", ran.stderr);
             assert!(ran.code.is_some_and(|ended| ends.contains(&ended)), "{:?}, {case}", ran.code);

@@ -18,14 +18,10 @@ fn overtaken(seeds: [u64; 2]) -> Option<(Scene, Scene, Option<i32>)> {
     });
     first.proxy.set(move |asked| {
         let moves = asked.method == "PUT" && asked.path.ends_with(LATEST);
-        match moves && !done.swap(moves, Ordering::SeqCst) {
-            true => Fault::First(Arc::clone(&overtake)),
-            false => Fault::None,
-        }
+        Fault::First(Arc::clone(&overtake)).when(moves && !done.swap(true, Ordering::SeqCst))
     });
     let ran = first.publish(&[]);
     let second = second.lock().unwrap().take().expect("the rival");
-    println!("{}", ran.stderr);
     Some((first, second, ran.code))
 }
 

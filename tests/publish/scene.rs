@@ -93,7 +93,8 @@ impl Scene {
     pub(crate) fn blobs(&self) -> BTreeMap<String, (Listed, Vec<u8>)> {
         let listed = self.azurite.list(&self.container);
         let read = |(path, listed): (String, Listed)| {
-            let content = self.azurite.read(&self.container, &path).unwrap_or_else(|| panic!("{path} is listed, not there"));
+            let content =
+                self.azurite.read(&self.container, &path).unwrap_or_else(|| panic!("{path} is listed, not there"));
             (path, (listed, content))
         };
         listed.into_iter().map(read).collect()

@@ -42,7 +42,7 @@ fn no_secret_is_printed_kept_sent_or_seen_among_processes() {
     let processes = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&processes);
     let look: Action = Arc::new(move || *seen.lock().unwrap() += &command_lines());
-    scene.proxy.set(move |asked| if asked.index == 0 { Fault::First(Arc::clone(&look)) } else { Fault::None });
+    scene.proxy.set(move |asked| Fault::First(Arc::clone(&look)).when(asked.index == 0));
     let mut printed = String::new();
     for (auth, variable, secret) in [
         ("sas", "AZURE_STORAGE_SAS_TOKEN", &poor),
@@ -63,14 +63,18 @@ fn no_secret_is_printed_kept_sent_or_seen_among_processes() {
     assert!(processes.lock().unwrap().contains("compile-upload"), "the process was not seen");
     assert!(scene.assert_sound().is_some(), "{printed}");
 
-    let signature = |sas: &str| url::form_urlencoded::parse(sas.as_bytes()).find(|(name, _)| name == "sig").unwrap().1.into_owned();
+    let signature =
+        |sas: &str| url::form_urlencoded::parse(sas.as_bytes()).find(|(name, _)| name == "sig").unwrap().1.into_owned();
     let mut places = scene.project.files(".");
     places.extend(scene.contents().into_iter().map(|(path, content)| (format!("blob {path}"), content)));
     places.insert("what is printed".to_owned(), printed.into_bytes());
     places.insert("command lines".to_owned(), processes.lock().unwrap().clone().into_bytes());
-    for secret in [&key, &wrong, &whole, &garbled, &good, &poor, &old, &signature(&good), &signature(&poor), &signature(&old)] {
+    for secret in
+        [&key, &wrong, &whole, &garbled, &good, &poor, &old, &signature(&good), &signature(&poor), &signature(&old)]
+    {
         for form in forms(secret) {
-            let found = places.iter().find(|(_, content)| content.windows(form.len()).any(|part| part == form.as_bytes()));
+            let found =
+                places.iter().find(|(_, content)| content.windows(form.len()).any(|part| part == form.as_bytes()));
             assert!(found.is_none(), "a secret stands in {}", found.unwrap().0);
         }
     }

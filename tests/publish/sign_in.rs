@@ -40,7 +40,7 @@ fn lacks(ran: Ran, name: &str) {
 fn a_signature_for_read_write_and_list_is_enough_and_none_of_them_can_be_spared() {
     let Some(mut scene) = Scene::new() else { return };
     finished_run(&scene.project, 18, "runs/other");
-    scene.container = "enough".to_owned();
+    scene.container = "enough".into();
     scene.azurite.create_container(&scene.container);
     with_sas(&scene, NEEDED, &[]).ended(0);
     let first = scene.assert_sound();
@@ -89,12 +89,12 @@ fn a_signature_that_has_ended_or_ends_on_the_way_is_named_and_a_new_one_goes_on(
     assert!(said.contains("expired") && said.contains("2020-01-01"), "{said}");
     assert!(scene.blobs().is_empty());
 
-    scene.container = "on-the-way".to_owned();
+    scene.container = "on-the-way".into();
     scene.azurite.create_container(&scene.container);
     // All but one come when the signature has ended.
-    scene.proxy.set(|asked| match asked.operation() == "Put Blob" && asked.path.ends_with("README.md") {
-        false if asked.operation() == "Put Blob" => Fault::Delay(Duration::from_secs(7)),
-        _ => Fault::None,
+    scene.proxy.set(|asked| {
+        let late = asked.operation() == "Put Blob" && !asked.path.ends_with("README.md");
+        Fault::Delay(Duration::from_secs(7)).when(late)
     });
     let said = ending(&scene, &utc_in(5)).ended(6).stderr;
     assert!(said.contains("expired"), "{said}");
