@@ -108,3 +108,25 @@ fn blocks_of_another_writer_are_named_and_do_not_get_into_a_file() {
     assert!(said.contains(&large), "{said}");
     assert_eq!(scene.assert_sound(), None);
 }
+
+#[test]
+fn two_publishers_of_the_same_blocks_do_not_get_in_each_others_way() {
+    let Some(mut scene) = many_people(&Setup::default()) else { return };
+    scene.publish(&BLOCKS).ended(0);
+    let wanted = scene.contents();
+    // Also where one commits while the other is half way: what is committed takes the rest of the blocks with it.
+    for round in 0..3 {
+        scene.container = format!("together-{round}");
+        let folders = ["runs/publish", "runs/other"].map(|folder| format!("work_dir={folder}"));
+        let children =
+            folders.map(|folder| scene.piped(&[&BLOCKS, ["--set", &folder].as_slice()].concat()).spawn().unwrap());
+        let codes = children.map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(matches!(output.status.code(), Some(0 | 10)), "{}", String::from_utf8_lossy(&output.stderr));
+            output.status.code()
+        });
+        assert!(codes.contains(&Some(0)), "both gave way: {codes:?}");
+        assert_eq!(scene.contents(), wanted);
+        assert!(scene.assert_sound().is_some());
+    }
+}
