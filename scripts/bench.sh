@@ -3,12 +3,12 @@
 # Needs a release build (made here) and Python. RUNS=5 by default; prints medians and ranges.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --locked --release --quiet --bin convogen --example scripted-endpoint
+cargo build --locked --release --quiet --bin convogen --example scripted-endpoint --example null-blob
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 "$target/release/convogen" model pull >/dev/null
-export CONVOGEN="$target/release/convogen" ENDPOINT="$target/release/examples/scripted-endpoint" RUNS="${RUNS:-5}"
+export CONVOGEN="$target/release/convogen" ENDPOINT="$target/release/examples/scripted-endpoint" NULL_BLOB="$target/release/examples/null-blob" READER="$target/readers/bin/python" RUNS="${RUNS:-5}"
 exec python3 - <<'PYTHON'
-import itertools, json, os, platform, random, resource, shutil, statistics, subprocess, sys, tempfile, time
+import hashlib, itertools, json, os, platform, random, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 CONVOGEN, ENDPOINT, RUNS = os.environ["CONVOGEN"], os.environ["ENDPOINT"], int(os.environ["RUNS"])
 work = tempfile.mkdtemp(prefix="convogen-bench-")
@@ -118,5 +118,43 @@ finally:
 
 quick = repeat([CONVOGEN, "pipeline", "run", "--offline"], lambda: shutil.rmtree(f"{work}/runs", ignore_errors=True), max(1, min(RUNS, 3)))
 table("quick start with the embedded model", quick)
+
+
+# Sending 1 GiB to a blob service that forgets it, 4 MiB blocks, 4 in flight. No sender compresses, so any bytes do.
+UPLOAD = """import sys
+from azure.storage.blob import BlobClient
+client = BlobClient(sys.argv[1], "container", "python", credential="bnVsbA==", max_block_size=4 << 20, max_single_put_size=4 << 20)
+with open(sys.argv[2], "rb") as file:
+    client.upload_blob(file, max_concurrency=4, overwrite=False)
+"""
+payload, size = f"{work}/payload", 1 << 30
+sha256 = hashlib.sha256()
+with open(payload, "wb") as out:
+    block = os.urandom(1 << 22)
+    for at in range(size // len(block)):
+        piece = at.to_bytes(8, "big") + block[8:]
+        sha256.update(piece)
+        out.write(piece)
+service = subprocess.Popen([os.environ["NULL_BLOB"], "serve"], stdout=subprocess.PIPE, text=True)
+try:
+    url = service.stdout.readline().strip()
+    bare = [os.environ["NULL_BLOB"], "put", url, payload]
+    senders = {"baseline: bare PUT requests, 1 GiB": bare}
+    for checksum in ("crc64", "md5"):
+        senders[f"publish, {checksum}, 1 GiB"] = [os.environ["NULL_BLOB"], "upload", url, payload, sha256.hexdigest(), "--checksum", checksum]
+    if subprocess.run([os.environ["READER"], "-c", "import azure.storage.blob"], capture_output=True).returncode == 0:
+        senders["baseline: azure-storage-blob (Python), 1 GiB"] = [os.environ["READER"], "-c", UPLOAD, url, payload]
+    else:
+        print("baseline of Python skipped: scripts/test.sh installs its client")
+    samples = {name: [] for name in senders}
+    for _ in range(RUNS):
+        for name, command in senders.items():
+            samples[name].append(measure(command))
+    cpu = {name: statistics.median(sample[1] for sample in taken) for name, taken in samples.items()}
+    for name, taken in samples.items():
+        table(name, taken)
+        print(f"{'':44} cpu x {cpu[name] / cpu['baseline: bare PUT requests, 1 GiB']:.2f} of bare requests")
+finally:
+    service.kill()
 shutil.rmtree(work)
 PYTHON

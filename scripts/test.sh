@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything a change has to pass, with whatever that needs fetched here: formatting, lints, documentation, the tests.
-# Needs Rust and Python with pip; the embedded model's weights and the dataset readers are fetched once and kept.
+# Needs Rust, Python with pip, and Node.js with npm; the embedded model's weights, the dataset readers and Azurite are
+# fetched once and kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
@@ -32,6 +33,10 @@ if ! cmp -s tests/readers/requirements.txt "$venv/requirements.txt"; then
     cp tests/readers/requirements.txt "$venv/requirements.txt"
 fi
 export CONVOGEN_PYTHON="$venv/bin/python"
+
+step "Azurite"
+CONVOGEN_AZURITE=$(scripts/azurite.sh --path)
+export CONVOGEN_AZURITE
 
 step "tests"
 cargo test "${locked[@]}" "$@"

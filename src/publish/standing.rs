@@ -65,9 +65,12 @@ impl Standing {
         Ok(())
     }
 
-    /// A version with a manifest was whole once, so a file that differs now is damaged; before that it is someone else's.
+    /// A version with a manifest was whole once, so a file that differs now is damaged, and the manifest is itself where it is
+    /// not the one that the version is named after. Before that a file is someone else's.
     fn wrong(&self, path: String, reason: &str) -> PublishError {
-        if self.present.iter().any(|entry| entry.path == MANIFEST) {
+        let manifest = format!("/{MANIFEST}");
+        let differs = self.differing.iter().any(|(path, _)| path.ends_with(&manifest));
+        if differs || self.present.iter().any(|entry| entry.path == MANIFEST) {
             let reason = format!("{reason}; remove it and run again: it is sent anew then");
             return PublishError::Damaged { path, reason };
         }

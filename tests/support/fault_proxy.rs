@@ -94,6 +94,13 @@ pub(crate) enum Fault {
     Outage(Action),
 }
 
+impl Fault {
+    /// This where the condition holds, else nothing.
+    pub(crate) fn when(self, condition: bool) -> Self {
+        if condition { self } else { Self::None }
+    }
+}
+
 /// Says what becomes of a request.
 pub(crate) type Rule = Arc<dyn Fn(&Asked) -> Fault + Send + Sync>;
 
@@ -237,7 +244,7 @@ async fn serve(shared: &Arc<Shared>, request: Request<Incoming>) -> io::Result<R
         }
     };
     shared.answered(asked.index, reply.status.as_u16());
-    respond(reply, cut)
+    Ok(respond(reply, cut))
 }
 
 /// On a task of its own: what the service was asked to do is not undone by a client that hangs up.
@@ -285,7 +292,7 @@ fn refusal(status: u16, code: &str, retry_after: Option<&str>) -> Reply {
     Reply { status: status.try_into().expect("a status"), headers, body: body.into() }
 }
 
-fn respond(reply: Reply, cut: bool) -> io::Result<Response<Body>> {
+fn respond(reply: Reply, cut: bool) -> Response<Body> {
     let mut headers = reply.headers;
     // Bodies are sent whole, whatever way they came.
     headers.remove("transfer-encoding");
@@ -300,7 +307,7 @@ fn respond(reply: Reply, cut: bool) -> io::Result<Response<Body>> {
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     *response.headers_mut() = headers;
-    Ok(response)
+    response
 }
 
 impl Shared {

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example null-blob -- serve --port 10000          # prints its endpoint
 //! cargo run --release --example null-blob -- put ENDPOINT FILE           # a bare loop of PUT requests
-//! cargo run --release --example null-blob -- upload ENDPOINT FILE --checksum md5     # as `convogen compile-upload` sends
+//! cargo run --release --example null-blob -- upload ENDPOINT FILE SHA256             # as a publish does
 //! ```
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a measurement that cannot be set up is none")]
 
@@ -48,6 +48,8 @@ enum Role {
     Upload {
         #[command(flatten)]
         sent: Sent,
+        /// SHA-256 of the file, as a manifest would have it
+        sha256: String,
         /// The checksum that goes with every block
         #[arg(long, value_enum, default_value = "crc64")]
         checksum: Sum,
@@ -79,7 +81,7 @@ async fn main() {
     match Options::parse().role {
         Role::Serve { port } => serve(port).await,
         Role::Put(sent) => put(sent).await,
-        Role::Upload { sent, checksum } => upload(sent, checksum).await,
+        Role::Upload { sent, sha256, checksum } => upload(sent, sha256, checksum).await,
     }
 }
 
@@ -103,12 +105,11 @@ async fn put(sent: Sent) {
     done.expect("the server takes every block");
 }
 
-async fn upload(sent: Sent, checksum: Sum) {
+async fn upload(sent: Sent, sha256: String, checksum: Sum) {
     let folder = sent.file.parent().expect("a folder");
     let name = sent.file.file_name().expect("a name").to_string_lossy();
     let bytes = sent.file.metadata().expect("a size").len();
-    // Hashing is not part of sending: a publish takes the hash from the manifest.
-    let entry = FileEntry { path: name.clone().into_owned(), bytes, rows: None, sha256: "0".repeat(64) };
+    let entry = FileEntry { path: name.into_owned(), bytes, rows: None, sha256 };
     let settings = AzureDestination {
         endpoint: Some(sent.endpoint),
         account: None,
