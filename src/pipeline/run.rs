@@ -133,13 +133,8 @@ pub async fn run(
     if collected.is_some() {
         require_sealed(&dir, options)?;
     }
-    let (journal, shielded) = match &collected {
-        Some(_) => (None, 0),
-        None => {
-            let (journal, shielded) = open_journal(&dir, &budget, watch)?;
-            (Some(Arc::new(journal)), shielded)
-        }
-    };
+    let opened = if collected.is_none() { Some(open_journal(&dir, &budget, watch)?) } else { None };
+    let (journal, shielded) = opened.map_or((None, 0), |(journal, shielded)| (Some(Arc::new(journal)), shielded));
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
         reopen::failed_stages(&dir)?;
