@@ -117,7 +117,7 @@ pub struct AzureDestination {
     /// Most blocks in flight.
     #[serde(default = "blocks_in_flight")]
     pub concurrency: usize,
-    /// The checksum that goes with every block and that the service compares.
+    /// What lets the service see that a block arrived as it was sent.
     #[serde(default)]
     pub checksum: Checksum,
 }
@@ -161,10 +161,10 @@ pub enum BlobAuth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// CRC-64/NVME: costs next to nothing.
+    /// CRC-64/NVME with every block: costs next to nothing.
     #[default]
     Crc64,
-    /// MD5, which the service also keeps with the blob, for tools that look at it.
+    /// The same, and the MD5 of the whole file, which the service keeps with the blob for tools that look at it.
     Md5,
 }
 
@@ -173,7 +173,7 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> {
     parse(&path.display().to_string(), &read_text(path)?, sets)
 }
 
-/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load`].
+/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load()`].
 pub fn is_upload(path: &Path) -> bool {
     let document = read_text(path).and_then(|text| Document::parse("", &text));
     document.is_ok_and(|document| document.value.get("destination").is_some())

@@ -1,10 +1,10 @@
 //! A container of Azure Blob Storage, through the official client.
 //!
-//! - [`sign_in`] finds service and credential, [`shared_key`] and [`connection_string`] are what the client lacks.
-//! - [`wire`] is between the client and the network: signatures, time-outs, retries.
-//! - [`upload`] writes a file so that it is there whole or not at all, and goes on where an earlier try stopped; [`blocks`]
-//!   is what it sends. [`download`] reads back.
-//! - [`refusal`] says what an error means.
+//! - `sign_in` finds service and credential, `shared_key` and `connection_string` are what the client lacks.
+//! - `wire` is between the client and the network: signatures, time-outs, retries.
+//! - `upload` writes a file so that it is there whole or not at all, and goes on where an earlier try stopped; `blocks`
+//!   is what it sends. `download` reads back.
+//! - `refusal` says what an error means.
 //!
 //! Everything is created once and never overwritten, but for [`Container::swap`], which replaces what it was told to expect.
 //! After a lost answer the service is asked what became of the request, so that a retry cannot mistake its own work for
@@ -58,7 +58,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// A container of Azure Blob Storage.
 pub struct Container {
     client: BlobContainerClient,
-    refusals: Refusals,
+    refusals: Box<Refusals>,
     block_bytes: u64,
     concurrency: usize,
     checksum: Checksum,
@@ -97,7 +97,7 @@ impl Container {
         let client = BlobContainerClient::new(http::join(&endpoint, &[&settings.container]), token, Some(options))
             .map_err(|error| PublishError::Setup(format!("destination.azure.endpoint: {error}")))?;
         let destination = format!("container {} at {}", settings.container, shown(&endpoint));
-        let refusals = Refusals { destination, container: settings.container.clone(), credential };
+        let refusals = Box::new(Refusals { destination, container: settings.container.clone(), credential });
         let block_bytes = u64::from(settings.block_mib.max(1)) << 20;
         Ok(Self {
             client,
@@ -272,10 +272,8 @@ fn is_missing(error: &azure_core::Error) -> bool {
 
 /// Whether a condition of a write was not met: something is there, or something else is.
 fn is_taken(error: &azure_core::Error) -> bool {
-    matches!(
-        code(error),
-        "BlobAlreadyExists" | "ConditionNotMet" | "TargetConditionNotMet" | "UploadRangeNotSatisfiable"
-    ) || (status(error) == 412 && !code(error).starts_with("Lease"))
+    matches!(code(error), "BlobAlreadyExists" | "ConditionNotMet" | "TargetConditionNotMet")
+        || (status(error) == 412 && !code(error).starts_with("Lease"))
         || is_missing(error)
 }
 

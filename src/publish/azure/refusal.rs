@@ -105,14 +105,15 @@ impl Refusals {
         let destination = self.destination.clone();
         match error.kind() {
             ErrorKind::HttpResponse { status, .. } if is_passing(*status) => {
-                PublishError::Unreachable { destination, action, reason: reason(error) }
+                let trouble = trouble(*status);
+                PublishError::Unreachable { destination, action, reason: format!("{}; {trouble}", reason(error)) }
             }
             ErrorKind::HttpResponse { .. } => {
                 let advice = self.advice(operation, &error);
                 PublishError::Denied { destination, action, reason: reason(error), advice }
             }
             ErrorKind::Credential if entra::may_pass(&error) || certificate_trouble(&error).is_some() => {
-                let reason = format!("the sign-in service of Entra ID gave no token: {}", self.transport(&error));
+                let reason = format!("the sign-in service of Entra ID gave no token: {}", transport(&error));
                 PublishError::Unreachable { destination, action, reason }
             }
             ErrorKind::Credential => PublishError::Denied {
@@ -121,7 +122,7 @@ impl Refusals {
                 reason: format!("no token of Entra ID: {}", quote(&error.to_string(), None)),
                 advice: "sign in (`az login`) or set the variables of a service principal".to_owned(),
             },
-            _ => PublishError::Unreachable { destination, action, reason: self.transport(&error) },
+            _ => PublishError::Unreachable { destination, action, reason: transport(&error) },
         }
     }
 
@@ -198,33 +199,41 @@ impl Refusals {
             Credential::Key(_) => "the account may refuse keys; use destination.azure.auth: entra".to_owned(),
         }
     }
+}
 
-    /// Why no answer came. The client's own lines are left out: they may hold a signed address.
-    fn transport(&self, error: &Error) -> String {
-        if let Some(reason) = certificate_trouble(error) {
-            return format!(
-                "its certificate is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE"
-            );
+/// Why no answer came. The client's own lines are left out: they may hold a signed address.
+fn transport(error: &Error) -> String {
+    if let Some(reason) = certificate_trouble(error) {
+        return format!(
+            "its certificate is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE"
+        );
+    }
+    let first: &(dyn std::error::Error + 'static) = error;
+    let of_http = std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
+    let Some(of_http) = of_http else { return quote(&own_words(error), None) };
+    let said = chain(of_http);
+    match said.to_ascii_lowercase() {
+        low if low.contains("connection refused") => {
+            format!("{said}; nothing listens there: is it running (for Azurite: scripts/azurite.sh)?")
         }
-        let first: &(dyn std::error::Error + 'static) = error;
-        let of_http =
-            std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
-        let Some(of_http) = of_http else { return quote(&own_words(error), None) };
-        let said = chain(of_http);
-        match said.to_ascii_lowercase() {
-            low if low.contains("connection refused") => {
-                format!("{said}; nothing listens there: is it running (for Azurite: scripts/azurite.sh)?")
-            }
-            low if low.contains("dns") || low.contains("lookup") => {
-                format!("{said}; no machine has that name: check account or endpoint, and the network")
-            }
-            _ => said,
+        low if low.contains("dns") || low.contains("lookup") => {
+            format!("{said}; no machine has that name: check account or endpoint, and the network")
         }
+        _ => said,
     }
 }
 
 fn is_passing(status: StatusCode) -> bool {
     matches!(u16::from(status), 408 | 429 | 500..=599)
+}
+
+/// What an answer that may pass is about.
+fn trouble(status: StatusCode) -> &'static str {
+    match u16::from(status) {
+        500 => "the service has trouble of its own (for Azurite: is its disk full?)",
+        429 | 503 => "the service is busy",
+        _ => "the service or a gateway before it does not keep up",
+    }
 }
 
 /// Of an error that is neither an answer nor the HTTP client's: the first message, which is this crate's or the decoder's.
@@ -293,7 +302,8 @@ fn clock_advice(error: &Error) -> Option<String> {
     let ErrorKind::HttpResponse { raw_response: Some(answer), .. } = error.kind() else { return None };
     let theirs = service_time(answer)?;
     let ours = Duration::from_secs(clock::unix_seconds());
-    let (apart, direction) = if ours > theirs { (ours - theirs, "ahead") } else { (theirs - ours, "behind") };
+    let direction = if ours > theirs { "ahead" } else { "behind" };
+    let apart = ours.abs_diff(theirs);
     (apart > SKEW).then(|| {
         format!("this machine's clock is {} minutes {direction} of the service's; set it right", apart.as_secs() / 60)
     })
@@ -408,8 +418,23 @@ mod tests {
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 404 ContainerNotFound (The service says so.); create the container demo, or use a credential that may
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 400 SomethingNew (The service says so.); check endpoint, account and container; the service's own words are above
         container demo at https://x.blob.example refused to list demo/a.json: HTTP 302 (The service says so.); it points elsewhere, which is not followed; name the blob service itself as endpoint
-        container demo at https://x.blob.example could not be reached to write demo/a.json: HTTP 503 ServerBusy (The service says so.); what was sent so far is kept, run the same command again
+        container demo at https://x.blob.example could not be reached to write demo/a.json: HTTP 503 ServerBusy (The service says so.); the service is busy; what was sent so far is kept, run the same command again
         "#);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_not_there_is_named_without_the_signed_address() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/demo?sig=canary", listener.local_addr().unwrap());
+        drop(listener);
+        let client = crate::llm::http::build(crate::llm::http::builder(Duration::from_secs(5))).unwrap();
+        let lost = client.get(url).send().await.unwrap_err();
+        let error = Error::with_error(ErrorKind::Connection, lost, "failed at sig=canary");
+        let text = key().of(Operation::List, "", error).to_string();
+        assert!(text.contains("Connection refused") && text.contains("is it running"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+        let error = Error::with_message(ErrorKind::DataConversion, "no XML");
+        assert!(key().of(Operation::List, "", error).to_string().contains("is the endpoint a blob service?"));
     }
 
     #[test]

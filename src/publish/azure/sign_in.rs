@@ -118,7 +118,7 @@ fn by_connection_string(
             Credential::Key(shared_key(name, &read.account.unwrap_or_else(|| account_of(&endpoint)), &key)?)
         }
     };
-    Ok((checked(name, endpoint)?, credential))
+    Ok((checked(name, &endpoint)?, credential))
 }
 
 fn by_key(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
@@ -144,7 +144,7 @@ fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url
     let sas = signature(name, query)?;
     let endpoint = match (given_endpoint(settings)?, address) {
         (Some(endpoint), _) => endpoint,
-        (None, Some(address)) => checked(name, service_of(name, address, &settings.container)?)?,
+        (None, Some(address)) => checked(name, &service_of(name, address, &settings.container)?)?,
         (None, None) => endpoint(settings, environment)?,
     };
     Ok((endpoint, Credential::Sas(sas)))
@@ -202,7 +202,7 @@ fn public_address(account: &str) -> Result<Url, PublishError> {
 }
 
 /// Holds an address from a variable to the rules of those from the settings.
-fn checked(name: &str, endpoint: Url) -> Result<Url, PublishError> {
+fn checked(name: &str, endpoint: &Url) -> Result<Url, PublishError> {
     let mut endpoint = endpoint_url(name, endpoint.as_str()).map_err(|error| setup(error.to_string()))?;
     endpoint.set_query(None);
     endpoint.set_fragment(None);

@@ -134,10 +134,10 @@ impl Container {
         if sha256 != job.entry.sha256 {
             return Err(changed(job));
         }
-        let mut context = Context::new();
+        let mut call = Context::new();
         // In a request that writes the whole blob its MD5 is compared too, and a second checksum is refused.
         if md5.is_none() {
-            context.insert(BodyCrc64(STANDARD.encode(crc64(&content))));
+            call.insert(BodyCrc64(STANDARD.encode(crc64(&content))));
         }
         let options = BlockBlobClientUploadOptions {
             if_none_match: Some(Etag::from("*")),
@@ -146,7 +146,7 @@ impl Container {
             metadata: Some(metadata(&job.entry.sha256)),
             // In one request, whatever its size.
             partition_size: Some(NonZero::<u64>::MAX),
-            method_options: ClientMethodOptions { context },
+            method_options: ClientMethodOptions { context: call },
             ..Default::default()
         };
         match self.blob(job.path).block_blob_client().upload(content.into(), Some(options)).await {
@@ -164,7 +164,7 @@ impl Container {
         let refused = |error| self.refusals.of(Operation::Create, job.path, error);
         for round in 0..ROUNDS {
             let arrived = arrived(&client).await.map_err(refused)?;
-            let id_length = self.id_length(job, &arrived)?;
+            let id_length = id_length(job, &arrived)?;
             let staging = Staging { client: &client, arrived: &arrived, id_length, plan, first: round == 0 };
             let (ids, md5, read) = self.stage(job, source, &staging).await?;
             source = read;
@@ -173,26 +173,13 @@ impl Container {
             }
             match commit(&client, job, ids, md5).await.map_err(refused)? {
                 Finish::Forgotten => {
-                    tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing")
+                    tracing::warn!(path = job.path, round, "the service forgot blocks; sending what is missing");
                 }
                 finish => return Ok(finish),
             }
             source = reopened(job, self.checksum).await?;
         }
         Ok(Finish::Forgotten)
-    }
-
-    /// The length that ids must have.
-    fn id_length(&self, job: Job<'_>, arrived: &Arrived) -> Result<usize, PublishError> {
-        let length = arrived.keys().next().map_or(ID_LENGTH, Vec::len);
-        if length >= SHORTEST_ID {
-            return Ok(length);
-        }
-        Err(PublishError::Conflict {
-            path: job.path.to_owned(),
-            reason: "blocks of another tool wait under this name; remove them by writing and deleting a blob there, or wait a week"
-                .to_owned(),
-        })
     }
 
     /// Reads the file from its start and sends the blocks that have not arrived. Returns the ids in order, the MD5 if it is
@@ -247,6 +234,19 @@ struct Staging<'a> {
     id_length: usize,
     plan: Plan,
     first: bool,
+}
+
+/// The length that ids must have.
+fn id_length(job: Job<'_>, arrived: &Arrived) -> Result<usize, PublishError> {
+    let length = arrived.keys().next().map_or(ID_LENGTH, Vec::len);
+    if length >= SHORTEST_ID {
+        return Ok(length);
+    }
+    Err(PublishError::Conflict {
+        path: job.path.to_owned(),
+        reason: "blocks of another tool wait under this name; remove them by writing and deleting a blob there, or wait a week"
+            .to_owned(),
+    })
 }
 
 /// The blocks that wait to be committed.
