@@ -1,9 +1,9 @@
 //! Synthetic multi-party conversation datasets from LLM agents.
 //!
 //! ```text
-//! personas ──► situations ──► dedup ──► conversations ──► dedup ──► compile
-//! JSONL /      LLM + few-shot  exact +   LLM group chat,   exact +   JSONL +
-//! invented     hub, rounds     MinHash   turn by turn      MinHash   Parquet
+//! personas ──► situations ──► dedup ──► conversations ──► dedup ──► compile ──► publish
+//! JSONL /      LLM + few-shot  exact +   LLM group chat,   exact +   JSONL +     Azure Blob or a
+//! invented     hub, rounds     MinHash   turn by turn      MinHash   Parquet     local folder
 //! ```
 //!
 //! A **run** lives in a directory and belongs to one configuration. Each **stage** is a pure function of its sealed input,
@@ -14,12 +14,13 @@
 //! # Modules
 //!
 //! ```text
-//! cli ─► pipeline ─► stages ─► { llm, prompt, store, record }
+//! cli ─► { publish ─► pipeline ─► stages ─► { llm, prompt, store, record } }
 //! ```
 //!
 //! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
 //! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
 //! * [`pipeline`]: a run from end to end, and looking at one from outside.
+//! * [`publish`]: finished runs compiled together and sent to a container or folder, whole or not at all.
 //! * [`stages`]: personas, situations with their few-shot hub, conversations, dedup, compile.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.

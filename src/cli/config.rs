@@ -231,6 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_configuration_is_known_by_its_destination() {
+        let folder = project();
+        let path = folder.path().join("u.yaml");
+        let text = "version: 1\nruns: [no/run]\ndataset: d\nwork_dir: w\ndestination: {folder: out}\n";
+        fs::write_atomic(&path, text.as_bytes()).unwrap();
+        let args = ConfigArgs { config: Some(path.clone()), sets: vec!["include=[situations]".to_owned()] };
+        let (printer, captured) = captured(Verbosity::default(), false);
+        run(&ConfigCommand::Check(args.clone()), &printer).unwrap();
+        let shown = captured.out.text().replace(&folder.path().display().to_string(), "DIR");
+        assert_eq!(shown, "DIR/u.yaml: ok\n  situations of 1 run as d to folder out\n");
+        assert_eq!(captured.err.text(), "warning: no/run is no finished run yet\n");
+        let (printer, captured) = crate::cli::output::testing::captured(Verbosity::default(), false);
+        run(&ConfigCommand::Show(args.clone()), &printer).unwrap();
+        fs::write_atomic(&path, captured.out.text().as_bytes()).unwrap();
+        let again = upload::load(&path, &[]).unwrap();
+        fs::write_atomic(&path, text.as_bytes()).unwrap();
+        assert_eq!(again, upload::load(&path, &args.sets).unwrap());
+    }
+
+    #[test]
     fn the_schema_describes_every_key() {
         for of in [Kind::Pipeline, Kind::Upload] {
             let (printer, captured) = captured(Verbosity::default(), false);

@@ -117,7 +117,7 @@ pub struct AzureDestination {
     /// Most blocks in flight.
     #[serde(default = "blocks_in_flight")]
     pub concurrency: usize,
-    /// What lets the service see that a block arrived as it was sent.
+    /// The checksum that goes with every block and that the service compares.
     #[serde(default)]
     pub checksum: Checksum,
 }
@@ -161,10 +161,10 @@ pub enum BlobAuth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// CRC-64/NVME with every block: costs next to nothing.
+    /// CRC-64/NVME: costs next to nothing.
     #[default]
     Crc64,
-    /// The same, and the MD5 of the whole file, which the service keeps with the blob for tools that look at it.
+    /// MD5, which the service also keeps with the blob, for tools that look at it.
     Md5,
 }
 
@@ -173,13 +173,13 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> {
     parse(&path.display().to_string(), &read_text(path)?, sets)
 }
 
-/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load()`].
+/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load`](fn@load).
 pub fn is_upload(path: &Path) -> bool {
     let document = read_text(path).and_then(|text| Document::parse("", &text));
     document.is_ok_and(|document| document.value.get("destination").is_some())
 }
 
-/// All of [`load`] but reading the file.
+/// All of [`load`](fn@load) but reading the file.
 pub(super) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Upload, ConfigError> {
     let mut document = Document::parse(file, text)?;
     for flag in sets {

@@ -1,7 +1,7 @@
 //! Finished runs as the input of one dataset.
 //!
 //! One run goes in as it is: with every table included its dataset is, byte for byte, the one the run compiled itself. Several
-//! are merged, see [`merge`](super::merge). A run's mark is `r` and the first 8 digits of the hash of its last stage's
+//! are merged, see [`merge`](mod@merge). A run's mark is `r` and the first 8 digits of the hash of its last stage's
 //! manifest: it follows from what the run made, so neither its folder's name nor its place in the list changes an id.
 
 use std::collections::BTreeMap;

@@ -41,12 +41,15 @@ pub async fn compile_upload(
     let stopwatch = Stopwatch::start();
     let destination = Destination::open(upload, environment)?;
     let work = WorkDir::open(&upload.work_dir)?;
-    let (compiled, removed) = compiled(upload, &work, watch)?;
-    let (receipts, folder) = (work.receipts()?, work.dataset());
-    let sending = Sending::new(&destination, &upload.dataset, &folder, &compiled, &receipts, watch)?;
+    let runs = Runs::open(upload)?;
+    runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));
+    // Before the work of compiling: a credential that is refused should be known by then.
     if !options.dry_run {
         destination.prepare().await?;
     }
+    let (compiled, removed) = compiled(&runs, &work, watch)?;
+    let (receipts, folder) = (work.receipts()?, work.dataset());
+    let sending = Sending::new(&destination, &upload.dataset, &folder, &compiled, &receipts, watch)?;
     let plan = sending.plan().await?;
     let to_verify = to_verify(&plan, &compiled, options);
     let published = Published {
@@ -68,9 +71,7 @@ pub async fn compile_upload(
 }
 
 /// The dataset of the runs, compiled now or taken as it was compiled before; and what was left out of it.
-fn compiled(upload: &Upload, work: &WorkDir, watch: &Watch) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
-    let runs = Runs::open(upload)?;
-    runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));
+fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &Watch) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
     let fingerprint = runs.fingerprint();
     watch.begin("compiling", 0);
     if let Some(found) = work.compiled(&fingerprint)? {

@@ -7,7 +7,7 @@
 //!
 //! * [`flow`]: all of it in order. [`collect`] and [`merge`]: the records of several runs as those of one dataset. [`work`]:
 //!   where it is compiled.
-//! * [`version`] and [`pointer`]: where things lie, and `latest.json`. `standing`, `send`, [`verify`], [`gc`]: what is there,
+//! * [`version`] and [`pointer`](mod@pointer): where things lie, and `latest.json`. `standing`, `send`, [`verify`], [`gc`]: what is there,
 //!   getting the rest there, reading it back, removing what is old. [`receipts`]: what was written, [`summary`] what it came
 //!   to, [`watch`](mod@watch) what is shown on the way.
 //! * [`destination`]: the few operations that all of this needs, offered by [`azure`] and [`folder`].

@@ -250,7 +250,7 @@ fn runs_that_cannot_be_published_are_named_with_what_to_do() {
     let info = project.read("runs/demo/run.json");
     project.write("runs/demo/run.json", info.replacen("\"format\": 1", "\"format\": 2", 1));
     upload(&project, &[]).ended(5);
-    assert!(!project.path().join("out").exists(), "a refused run left something at the destination");
+    assert!(published(&project).is_empty(), "a refused run left something at the destination");
 }
 
 #[test]
