@@ -117,7 +117,7 @@ pub struct AzureDestination {
     /// Most blocks in flight.
     #[serde(default = "blocks_in_flight")]
     pub concurrency: usize,
-    /// What lets the service see that a block arrived as it was sent.
+    /// The checksum that goes with every block and that the service compares.
     #[serde(default)]
     pub checksum: Checksum,
 }
@@ -161,10 +161,10 @@ pub enum BlobAuth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// CRC-64/NVME with every block: costs next to nothing.
+    /// CRC-64/NVME: costs next to nothing.
     #[default]
     Crc64,
-    /// The same, and the MD5 of the whole file, which the service keeps with the blob for tools that look at it.
+    /// MD5, which the service also keeps with the blob, for tools that look at it.
     Md5,
 }
 

@@ -6,7 +6,6 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test without its service has nothing to test"
 )]
