@@ -135,6 +135,8 @@ with open(payload, "wb") as out:
         piece = at.to_bytes(8, "big") + block[8:]
         sha256.update(piece)
         out.write(piece)
+# The kernel counts the memory of whoever starts a process as that process's first.
+print(f"{'':44} peaks below {measure(['/bin/true'])[2]:.0f} MiB show as that much")
 service = subprocess.Popen([os.environ["NULL_BLOB"], "serve"], stdout=subprocess.PIPE, text=True)
 try:
     url = service.stdout.readline().strip()
