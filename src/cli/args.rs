@@ -44,10 +44,10 @@ Exit codes:
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a dataset: run the stages, look at a run, check its files
+    /// Make a dataset: run the stages, look at a run, check it
     #[command(subcommand)]
     Pipeline(Pipeline),
-    /// Compile finished runs together and publish the dataset: to Azure Blob Storage or a local folder
+    /// Publish what finished runs made: Azure Blob Storage or a folder
     #[command(after_help = UPLOAD_EXAMPLES)]
     CompileUpload(CompileUploadArgs),
     /// Look after what is published
@@ -56,12 +56,12 @@ pub enum Command {
     /// Show what a run would ask for and cost, without a call
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArgs),
-    /// Make a handful of situations and conversations and show them, before a whole run is paid for
+    /// Show a handful of conversations before a run is paid for
     #[command(after_help = PREVIEW_EXAMPLES)]
     Preview(PreviewArgs),
-    /// Show the exact messages behind a conversation, and where every part of them came from
+    /// Show the messages behind a conversation, and their origin
     Explain(ExplainArgs),
-    /// Measure what conversations are like: lengths, openings, shares, variety, repetition
+    /// Measure conversations: lengths, openings, shares, variety
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
     /// Check, print or document configurations
@@ -70,7 +70,7 @@ pub enum Command {
     /// Fetch or find the weights of the built-in model
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Write configurations and prompts to start from; files that exist are left as they are
+    /// Write files to start from; those that exist are left alone
     Init(InitArgs),
 }
 
@@ -380,27 +380,16 @@ mod tests {
         Usage: convogen [OPTIONS] <COMMAND>
 
         Commands:
-          pipeline  Make a dataset: run the stages, look at a run, check its files
-          plan      Show what a run would ask for and cost, without a call
-          preview   Make a handful of situations and conversations and show them, before a whole run is paid
-                    for
-          explain   Show the exact messages behind a conversation, and where every part of them came from
-          report    Measure what conversations are like: lengths, openings, shares, variety, repetition
-          config    Check, print or document configurations
-          model     Fetch or find the weights of the built-in model
-          init      Write configurations and prompts to start from; files that exist are left as they are
-          help      Print this message or the help of the given subcommand(s)
-          pipeline        Make a dataset: run the stages, look at a run, check its files
-          compile-upload  Compile finished runs together and publish the dataset: to Azure Blob Storage or a
-                          local folder
+          pipeline        Make a dataset: run the stages, look at a run, check it
+          compile-upload  Publish what finished runs made: Azure Blob Storage or a folder
           publish         Look after what is published
           plan            Show what a run would ask for and cost, without a call
-          explain         Show the exact messages behind a conversation, and where every part of them came
-                          from
+          preview         Show a handful of conversations before a run is paid for
+          explain         Show the messages behind a conversation, and their origin
+          report          Measure conversations: lengths, openings, shares, variety
           config          Check, print or document configurations
           model           Fetch or find the weights of the built-in model
-          init            Write configurations and prompts to start from; files that exist are left as they
-                          are
+          init            Write files to start from; those that exist are left alone
           help            Print this message or the help of the given subcommand(s)
 
         Options:

@@ -117,7 +117,7 @@ fn a_leak_of_the_prompt_is_not_kept() {
         &["--set", "conversations.speaker_selection=rules"],
         sometimes(move |call| if call.share() < 0.1 { leak } else { disclaimer }.to_owned()),
     );
-    assert!(met.handled["leak"] > 3 && met.handled["ai_talk"] > 3, "{:?}", met.handled);
+    assert!(met.handled["leak"] > 0 && met.handled["ai_talk"] > 0, "{:?}", met.handled);
     assert!(turns(&met).all(|turn| {
         let text = turn["text"].as_str().unwrap();
         !text.contains("changes course") && !text.contains("language model")
