@@ -75,7 +75,7 @@ fn clean(plays: &[Play]) -> Vec<Planted<'_>> {
 #[test]
 fn every_gate_finds_what_it_is_for_and_leaves_clean_talk_alone() {
     let (plays, instructions) = (talk::plays(), instructions());
-    assert!(instructions.contains("React to what was just said: ask"), "what is planted as a leak is no longer there");
+    assert!(instructions.contains(plant::INSTRUCTIONS), "what is planted as a leak is no longer there");
     let mut alarms: BTreeMap<&str, usize> = BTreeMap::new();
     let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
     for kind in KINDS {

@@ -184,14 +184,17 @@ fn beside(phrase: &str, planted: &Planted<'_>, draw: &mut Draw) -> String {
     }
 }
 
+/// A passage of the prompts.
+pub(crate) const INSTRUCTIONS: &str = "A line says one thing, in the speaker's own words, and reacts to what was just said: it asks, \
+    objects, jokes, hesitates, adds something new. Nobody repeats what was said before, sums up, describes themselves, or agrees for \
+    the sake of peace.";
+
 /// Ten to fourteen words in a row out of the prompts, or a token of a chat format.
 fn leak(draw: &mut Draw) -> String {
-    let plain: &str = "React to what was just said: ask, object, joke, hesitate, change your mind. Do not repeat what was said \
-        before, do not sum up, do not describe yourself, and do not agree for the sake of peace.";
     if draw.below(5) == 0 {
         return format!("{}user", pick(draw, &["<|im_start|>", "<|im_end|>", "[INST] ", "### Instruction: "]));
     }
-    let words: Vec<&str> = plain.split_whitespace().collect();
+    let words: Vec<&str> = INSTRUCTIONS.split_whitespace().collect();
     let count = draw.between(10, 14);
     let start = draw.below(words.len() - count);
     format!("{}{}", pick(draw, &["", "Sure. ", "So, "]), words[start..start + count].join(" "))
