@@ -27,15 +27,19 @@ pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) 
     }
     let result = watched(&small, &environment, &options, printer, telemetry)?;
     if status::is_run(&run_dir) {
-        let shown = block_on(preview::shown(&run_dir))??;
-        if result.is_ok() || !shown.situations.is_empty() {
-            show(args, &run_dir, &shown, printer)?;
+        match (block_on(preview::shown(&run_dir))?, &result) {
+            (Ok(shown), Ok(_)) => show(args, &run_dir, &shown, printer)?,
+            (Ok(shown), Err(_)) if !shown.situations.is_empty() => show(args, &run_dir, &shown, printer)?,
+            (Err(error), Ok(_)) => return Err(error.into()),
+            // What stopped the run is the news, not that there is nothing to show yet.
+            (_, Err(_)) => {}
         }
     }
     let ended = result.map_err(|error| advised(error, &run_dir))?;
     printer.note(&format!("\n{}", spend(&ended.summary.usage)));
     let (kept, named) = (run_dir.display(), args.config.config.as_ref());
     let named = named.map_or_else(String::new, |file| format!(" -c {}", file.display()));
+    let named = args.config.sets.iter().fold(named, |named, set| format!("{named} --set '{set}'"));
     printer.note(&format!("kept in {kept}\n  use it  convogen pipeline run{named} --fork {kept}"));
     Ok(ended.exit_code)
 }

@@ -65,7 +65,37 @@ impl Course<'_> {
     /// # Errors
     /// Only what stops the whole run.
     pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
-        let (mut conversation, ledger) = match self.talk.hold(situation, replicate).await? {
+        self.screen(situation, self.talk.hold(situation, replicate).await?).await
+    }
+
+    /// As [`hold`](Self::hold), as far as recorded replies go. What is not over yet, and what a service or a judge was not
+    /// asked about yet, has passed the local screen alone.
+    ///
+    /// # Errors
+    /// What [`hold`](Self::hold) fails for, except that a reply is not there.
+    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+        let local = |held: Held| match (held, &self.safety) {
+            (Held::Accepted(mut conversation, ledger), Some(safety)) => {
+                match safety.screen_locally(&mut conversation) {
+                    Some(dropped) => Held::Dropped(dropped, ledger),
+                    None => Held::Accepted(conversation, ledger),
+                }
+            }
+            (held, _) => held,
+        };
+        let held = self.talk.hold_so_far(situation, replicate).await?;
+        if matches!(&held, Held::Accepted(talk, _) if talk.stop_reason == conversations::UNFINISHED) {
+            return Ok(local(held));
+        }
+        match self.hold(situation, replicate).await {
+            Err(Halt::NotRecorded { .. }) => Ok(local(held)),
+            screened => screened,
+        }
+    }
+
+    /// Screens and scores what was held.
+    async fn screen(&self, situation: &Situation, held: Held) -> Result<Held, Halt> {
+        let (mut conversation, ledger) = match held {
             Held::Accepted(conversation, ledger) => (conversation, ledger),
             dropped @ Held::Dropped(..) => return Ok(dropped),
         };

@@ -22,6 +22,8 @@ use crate::stages::conversations::agents::{Prompts, Script, TurnPrompt};
 use crate::stages::situations::import::{self, Import};
 use crate::stages::{Progress, safety, situations};
 
+/// Lines that a screening service is shown before the turns: situation, topic, starter.
+const LINES_IN_FRONT: f64 = 3.0;
 /// Tokens of a turn when nothing says how long turns are.
 const TURN_TOKENS: f64 = 30.0;
 /// Tokens of a word, in languages written with spaces.
@@ -283,7 +285,7 @@ fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) ->
 fn screening_calls(config: &Config, turns: Range, whole: Range, conversations: f64) -> Option<PlannedRole> {
     let service = config.safety.service?;
     let model = role_model(config, Role::Safety);
-    let pieces = turns.map(whole, |turns, tokens| safety::pieces_of(service, turns + 1.0, tokens * 4.0));
+    let pieces = turns.map(whole, |turns, tokens| safety::pieces_of(service, turns + LINES_IN_FRONT, tokens * 4.0));
     let calls = pieces.scaled(conversations);
     if service != Service::Judge {
         // Such a service counts no tokens.

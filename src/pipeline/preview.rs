@@ -2,7 +2,7 @@
 //!
 //! A preview is a small run in a directory of its own beside the configured one. Sampling, casting and numbering are
 //! those of the whole run, so its prompts are the first ones of that run to the byte, and a run forked from it does not
-//! pay for them again. The directory is named by a hash of settings, texts and the imported file, and by the number
+//! pay for them again; only what made up for lost situations is asked for anew, since a longer run makes up for them later. The directory is named by a hash of settings, texts and the imported file, and by the number
 //! asked for: the same preview again makes no call, another configuration never meets it, and a longer preview starts
 //! from the replies of a shorter one.
 
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
+use super::course::Texts;
 use super::error::RunError;
 use super::explain::{recorded, rows};
 use super::identity::{self, Identity};
@@ -21,8 +22,8 @@ use super::steps;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Loaded};
 use crate::config::{Config, SituationMode};
-use crate::record::{Conversation, Dropped, Persona, Situation, content_hash};
-use crate::stages::conversations::{self, Held};
+use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, content_hash};
+use crate::stages::conversations::Held;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::run::RunPaths;
@@ -118,7 +119,9 @@ async fn situations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: &mu
         let people: Vec<Persona> = rows(&dir.personas())?;
         // Before the personas are sealed nothing was asked.
         if SealedStage::open(&dir.personas())?.is_some() {
-            shown.situations = steps::generate(config, inputs, &calls, &people, &Watch::default()).await?.accepted;
+            let made = steps::generate(config, inputs, &calls, &people, &Watch::default()).await?;
+            shown.situations = made.accepted;
+            shown.dropped = made.dropped.into_iter().filter(|row| row.outcome != Outcome::OverBudget).collect();
         }
     }
     Ok(())
@@ -131,11 +134,10 @@ async fn conversations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: 
         shown.dropped.extend(sealed.rows("rejected.jsonl")?.collect::<Result<Vec<_>, _>>()?);
         return Ok(());
     }
-    let (calls, prompts) = (recorded(dir, config, None)?, inputs.conversation_prompts()?);
-    let settings = &config.conversations;
-    let stage = conversations::Stage { settings, prompts: &prompts, calls: &calls, seed: config.seed };
+    let (calls, texts) = (recorded(dir, config, None)?, Texts::parse(inputs)?);
+    let course = texts.course(config, &calls);
     for situation in &shown.situations {
-        match stage.hold_so_far(situation, 0).await.map_err(RunError::Halted)? {
+        match course.hold_so_far(situation, 0).await.map_err(RunError::Halted)? {
             Held::Accepted(talk, _) if talk.turns.is_empty() => {}
             Held::Accepted(talk, _) => shown.conversations.push(*talk),
             Held::Dropped(dropped, _) => shown.dropped.push(dropped),

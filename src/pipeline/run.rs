@@ -128,6 +128,12 @@ pub async fn run(
         opened(&path);
     }
     let fork = identity::fork(&dir, options.fork.as_deref())?;
+    if fork.is_none()
+        && identity::details(&dir)?.fork.is_some()
+        && SealedStage::open(&dir.paths().conversations())?.is_none()
+    {
+        watch.notice("the run that this one was forked from has no journal any more: what was not taken from it yet is asked for again");
+    }
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let collected = identity::details(&dir)?.collected;
     if collected.is_some() {

@@ -44,6 +44,10 @@ impl Annotations {
     }
 
     fn walk(&mut self, key: String, value: &Value) {
+        // Words of a conversation are no labels, and a turn's number is no measure.
+        if key.ends_with(".quote") || key == "contradiction" || key == "decisions.turn" {
+            return;
+        }
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
@@ -170,17 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_walked_whatever_their_keys() {
+    fn columns_are_walked_whatever_their_keys_but_for_quotes() {
         let mut annotations = Annotations::default();
         annotations.add(r#"{"decisions":[{"category":"email","turn":3},{"category":"phone","turn":5}],"clean":false}"#);
-        annotations.add(r#"{"decisions":[],"clean":true,"scores":{"topic":4},"quote":"a quotation is longer than any label would be"}"#);
+        annotations.add(
+            r#"{"decisions":[],"clean":true,"scores":{"topic":{"score":4,"quote":"No."}},"contradiction":"Yes."}"#,
+        );
         annotations.add("{}");
         let figures = annotations.figures().unwrap();
         assert_eq!(figures.records, 2);
-        assert_eq!(figures.means, [("decisions.turn".to_owned(), 4.0), ("scores.topic".to_owned(), 4.0)].into());
+        assert_eq!(figures.means, [("scores.topic.score".to_owned(), 4.0)].into());
         assert_eq!(figures.counts["decisions.category"], [("email".to_owned(), 1), ("phone".to_owned(), 1)].into());
         assert_eq!(figures.counts["clean"].len(), 2);
-        assert!(!figures.counts.contains_key("quote"));
+        let keys: Vec<&str> = figures.counts.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["clean", "decisions.category"]);
         assert_eq!(Annotations::default().figures(), None);
     }
 }

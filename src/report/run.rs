@@ -8,6 +8,7 @@ use super::coverage::{CoverageFigures, Fill};
 use super::error::ReportError;
 use super::hub::{self, HubFigures, Written};
 use super::source::parts;
+use crate::config::load;
 use crate::pipeline::error::RunError;
 use crate::pipeline::inputs::Inputs;
 use crate::pipeline::ledger::Summary;
@@ -59,6 +60,8 @@ pub(super) fn figures(path: &Path) -> Result<RunFigures, ReportError> {
     }
     let (written, fill) = situations(&dir)?;
     let grid = Inputs::read(&dir.inputs()).and_then(|inputs| inputs.coverage()).map_err(RunError::from)?;
+    let sizes = load::kept(&dir.config()).map_err(RunError::from)?.situations.personas;
+    let grid = grid.map(|grid| grid.for_groups(sizes.min, sizes.max));
     Ok(RunFigures {
         per_conversation: per_conversation(&found.summary),
         summary: found.summary,

@@ -110,6 +110,10 @@ fn read_dataset(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(
             Some(serde_json::from_slice(&bytes?).map_err(damaged)?)
         }
     };
+    let listed = manifest.iter().flat_map(|manifest| &manifest.files).filter(|entry| entry.path.starts_with("data/"));
+    if let Some(gone) = listed.map(|entry| path.join(&entry.path)).find(|file| !file.is_file()) {
+        return Err(damaged(&gone, "the manifest lists it and it is not there".to_owned()));
+    }
     for name in fs::list_files(&path.join("data"))? {
         let file = path.join("data").join(&name);
         if file.extension().is_none_or(|extension| extension != "parquet") {
@@ -150,6 +154,9 @@ fn read_parquet(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(
     Ok(())
 }
 
+/// The longest line that is read, in bytes: a record of the largest size that datasets are made of.
+const LONGEST_LINE: u64 = 16 << 20;
+
 /// One conversation a line. The first line decides whether they are records of convogen or of another shape.
 fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
     let mut reader = BufReader::with_capacity(BUFFER, fs::open(path)?);
@@ -157,11 +164,15 @@ fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(),
     let mut own = None;
     loop {
         bytes.clear();
-        let read = reader.read_until(b'\n', &mut bytes);
+        let read = (&mut reader).take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes);
         if read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })? == 0 {
             return Ok(());
         }
         line += 1;
+        if bytes.len() as u64 > LONGEST_LINE && bytes.last() != Some(&b'\n') {
+            let problem = format!("it has more than {LONGEST_LINE} bytes; write one conversation a line");
+            return Err(ReportError::Line { path: path.to_owned(), line, problem });
+        }
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
         if text.is_empty() {
             continue;

@@ -4,7 +4,8 @@
 //! someone else about what is left. Every finding becomes a decision in the record (column `safety`) and in the stage's
 //! notes; what is dropped is rejected with the reason `safety_<category>`. The text that was found is repeated nowhere.
 //!
-//! What is screened of a conversation: its turns, its starter, its situation and its topic. Names and personas are not.
+//! What is screened of a conversation: its turns, starter, situation and topic, and without a call its relations too. Names,
+//! personas and labels are not, and the tables of situations and personas stay as they are.
 
 pub mod category;
 pub mod figures;
@@ -110,11 +111,8 @@ impl Stage<'_> {
         mut conversation: Box<Conversation>,
     ) -> Result<Result<Box<Conversation>, Dropped>, Halt> {
         let mut report = Report::default();
-        if self.settings.screen {
-            report.screen = Some(self.look(&mut conversation, &mut report.decisions));
-        }
         // What is dropped already need not be shown to anybody.
-        if let Some(dropped) = rejected(&conversation, &report.decisions) {
+        if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report) {
             return Ok(Err(dropped));
         }
         if let Some(lost) = self.consult(&conversation, &mut report).await? {
@@ -130,14 +128,27 @@ impl Stage<'_> {
         Ok(Ok(conversation))
     }
 
+    /// The local screen alone, of a conversation that is not recorded to its end: why it would be dropped, if it would.
+    pub fn screen_locally(&self, conversation: &mut Conversation) -> Option<Dropped> {
+        self.look_if_asked(conversation, &mut Report::default())
+    }
+
+    fn look_if_asked(&self, conversation: &mut Conversation, report: &mut Report) -> Option<Dropped> {
+        if self.settings.screen {
+            report.screen = Some(self.look(conversation, &mut report.decisions));
+        }
+        rejected(conversation, &report.decisions)
+    }
+
     /// The local screen of all texts.
     fn look(&self, conversation: &mut Conversation, decisions: &mut Vec<Decision>) -> Local {
-        let Conversation { language, situation, topic, conversation_starter, turns, .. } = conversation;
+        let Conversation { language, situation, topic, conversation_starter, relations, turns, .. } = conversation;
         let screen = Screen { words: self.words, actions: &self.settings.action };
         let mut local = Local { words: self.words.speaks(language), reserved: BTreeMap::new() };
         let front = [situation, topic, conversation_starter].map(|text| (None, text));
+        let relations = relations.iter_mut().map(|relation| (None, &mut relation.text));
         let turns = turns.iter_mut().map(|turn| (Some(turn.index), &mut turn.text));
-        for (turn, text) in front.into_iter().chain(turns) {
+        for (turn, text) in front.into_iter().chain(relations).chain(turns) {
             let screened = screen.look(language, text);
             for (category, count) in screened.reserved {
                 *local.reserved.entry(category).or_default() += count;

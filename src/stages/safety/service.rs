@@ -51,11 +51,12 @@ pub(super) async fn ask(
 ) -> Result<Told<Vec<Score>>, Halt> {
     let site = Site { stage: super::STAGE, item: &conversation.id, turn: 0, role: Role::Safety, attempt: 0 };
     if let (Service::Judge, Some(prompt)) = (service, prompt) {
-        let values = json!({"conversation": transcript::text(conversation), "flaw": ""});
+        let lines: Vec<String> = seen(conversation).into_iter().map(|(_, line)| line).collect();
+        let values = json!({"conversation": lines.join("\n"), "flaw": ""});
         return transcript::ask(calls, site, prompt, &values, &judge_format(), read_judge).await;
     }
     let mut scores = Vec::new();
-    for (at, piece) in (0_u32..).zip(pieces(transcript::lines(conversation), service)) {
+    for (at, piece) in (0_u32..).zip(pieces(seen(conversation), service)) {
         let messages = piece.iter().map(|(_, line)| Message::user(line.clone())).collect();
         let format = ReplyFormat::Text { prefix: None };
         // Neither service writes anything, so no token of a reply is set aside.
@@ -75,6 +76,13 @@ pub(super) async fn ask(
         }
     }
     Ok(Told::Read(scores))
+}
+
+/// What a service is shown: situation and topic, which stand in the record too, then starter and turns.
+fn seen(conversation: &Conversation) -> Piece {
+    let front = [&conversation.situation, &conversation.topic].map(|text| (None, transcript::one_line(text)));
+    let front = front.into_iter().filter(|(_, line)| !line.is_empty());
+    front.chain(transcript::lines(conversation)).collect()
 }
 
 /// The calls that `lines` of this many characters take at least: one for each piece.

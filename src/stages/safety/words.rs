@@ -55,8 +55,8 @@ impl Words {
             let wrong = || WordsError::Heading { file: file.to_owned(), line: at + 1 };
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 heading = Some(Category::judged(name).ok_or_else(wrong)?);
-            } else if line.contains(['[', ']']) {
-                // Brackets are what is redacted stands in.
+            } else if line.contains(['[', ']']) || line == "*" {
+                // Brackets are what is redacted stands in, and a star alone would be every word.
                 return Err(wrong());
             } else if !line.is_empty() {
                 phrases.entry(heading.ok_or_else(wrong)?).or_default().push(phrase(line));
@@ -96,12 +96,13 @@ fn phrase(line: &str) -> String {
     let unspaced = |c: Option<char>| {
         c.is_some_and(|c| Regex::new(UNSPACED).is_ok_and(|script| script.is_match(c.encode_utf8(&mut [0; 4]))))
     };
-    let start = if unspaced(stem.chars().next()) { "" } else { r"\b" };
-    let end = match (open, unspaced(stem.chars().next_back())) {
-        (true, _) => r"\w*",
-        (false, true) => "",
-        (false, false) => r"\b",
+    // A boundary stands beside a letter only: what begins or ends with a sign has none there.
+    let edge = |c: Option<char>| {
+        let letter = c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        if letter && !unspaced(c) { r"\b" } else { "" }
     };
+    let start = edge(stem.chars().next());
+    let end = if open { r"\w*" } else { edge(stem.chars().next_back()) };
     format!("{start}{whole}{end}")
 }
 
@@ -116,7 +117,8 @@ fn is_placeholder(text: &str, range: &Range<usize>) -> bool {
 mod tests {
     use super::*;
 
-    const LIST: &str = "# a list\n[violence]\nbring  it down   # comment\nsmash*\ndon't move\n[hate]\n下等人\nกวน\n";
+    const LIST: &str =
+        "# a list\n[violence]\nbring  it down   # comment\nsmash*\ndon't move\n[hate]\n下等人\nกวน\na$$\n";
 
     fn found(text: &str) -> Vec<&str> {
         let mut words = Words::default();
@@ -133,6 +135,7 @@ mod tests {
         assert!(found("bringit down, unsmashed, don't moves").is_empty());
         assert_eq!(found("他们是下等人吗"), ["下等人"]);
         assert_eq!(found("เขากวนฉัน"), ["กวน"]);
+        assert_eq!(found("What an a$$, he said."), ["a$$"]);
         let mut words = Words::default();
         words.add("en", "en.txt", LIST).unwrap();
         assert!(words.find("de", "smash").is_empty() && words.speaks("en-US") && !words.speaks("de"));
@@ -140,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_list_that_is_none_says_where() {
-        for (text, line) in [("word\n", 1), ("[violence]\na\n\n[weather]\n", 4), ("# c\n[email]\n", 2)] {
+        for (text, line) in
+            [("word\n", 1), ("[violence]\na\n\n[weather]\n", 4), ("# c\n[email]\n", 2), ("[hate]\n*\n", 2)]
+        {
             let error = Words::default().add("en", "w/en.txt", text).unwrap_err();
             assert_eq!(error, WordsError::Heading { file: "w/en.txt".to_owned(), line });
         }

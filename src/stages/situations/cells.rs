@@ -15,8 +15,8 @@ pub(super) struct Cells {
     fresh: u64,
     /// One entry for each situation that is still owed.
     owed: VecDeque<u64>,
-    /// Situations lost by cell.
-    lost: BTreeMap<u64, u64>,
+    /// Situations lost by cell, and how many it has.
+    lost: BTreeMap<u64, (u64, u64)>,
 }
 
 impl Cells {
@@ -36,9 +36,10 @@ impl Cells {
 
     /// A situation of `cell`, which has `slots` of them, was not accepted.
     pub(super) fn lose(&mut self, cell: u64, slots: usize) {
-        let lost = self.lost.entry(cell).or_default();
+        // What is made up for comes in smaller calls: the first one says how many situations the cell has.
+        let (lost, slots) = self.lost.entry(cell).or_insert((0, slots.max(1) as u64));
         *lost += 1;
-        if *lost < TRIES * slots.max(1) as u64 {
+        if *lost < TRIES * *slots {
             self.owed.push_back(cell);
         }
     }
