@@ -164,17 +164,19 @@ impl Kind {
 /// Parts `members` by era, those of too few people for a group of `full` joined to the largest. Gives what each part adds to
 /// the name of the split: nothing for the largest, so that a few people of another era don't change how the others are drawn.
 fn by_era(members: &[usize], people: &[Persona], full: usize) -> Vec<(&'static str, Vec<usize>)> {
-    let era = |index: usize| people.get(index).map(|person| Era::of_text(&person.persona)).unwrap_or_default();
-    let told: Vec<(usize, Era)> = members.iter().map(|index| (*index, era(*index))).collect();
-    let count = |era: Era| told.iter().filter(|(_, other)| *other == era).count();
-    let sizes = Era::ALL.map(|era| (era, count(era)));
-    let largest = sizes.iter().rev().max_by_key(|(_, count)| *count).map_or(Era::default(), |(era, _)| *era);
-    let place = |era: Era| if count(era) < full { largest } else { era };
-    let places: BTreeMap<Era, Era> = Era::ALL.into_iter().map(|era| (era, place(era))).collect();
-    let mut parts: BTreeMap<Era, Vec<usize>> = BTreeMap::new();
-    for (index, era) in told.iter().filter_map(|(index, era)| Some((*index, *places.get(era)?))) {
-        parts.entry(era).or_default().push(index);
+    let mut eras: BTreeMap<Era, Vec<usize>> = BTreeMap::new();
+    for (index, person) in members.iter().filter_map(|index| Some((*index, people.get(*index)?))) {
+        eras.entry(Era::of_text(&person.persona)).or_default().push(index);
     }
+    // Among equals the first, the present before others.
+    let Some(largest) = eras.iter().rev().max_by_key(|(_, part)| part.len()).map(|(era, _)| *era) else {
+        return Vec::new();
+    };
+    let (small, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        eras.into_iter().partition(|(era, part)| *era != largest && part.len() < full);
+    let joined: &mut Vec<usize> = parts.entry(largest).or_default();
+    joined.extend(small.into_values().flatten());
+    joined.sort_unstable();
     parts.into_iter().map(|(era, part)| (if era == largest { "" } else { era.suffix() }, part)).collect()
 }
 

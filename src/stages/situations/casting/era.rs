@@ -83,8 +83,6 @@ const REACH: usize = 6;
 const LAST_CENTURY: u32 = 19;
 
 impl Era {
-    pub(super) const ALL: [Self; 3] = [Self::Present, Self::Past, Self::Invented];
-
     /// What sets the draws of this era apart from those of others.
     pub(super) fn suffix(self) -> &'static str {
         match self {
