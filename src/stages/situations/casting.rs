@@ -4,6 +4,10 @@
 //! can change a group. Groups never mix splits, and each split has groups in proportion to its people. Everyone is used about
 //! equally often: groups are filled by going through shuffled orders, in another order each time round.
 //!
+//! In every mode a group is of people who could live at the same time in the same world (`era`): within a split, the people of
+//! an era are cast among themselves, and each era has groups in proportion to its people. An era too small to fill the largest
+//! group joins the largest era of its split, for everyone is used.
+//!
 //! - `random`: the next so many people of the order.
 //! - `domain`: an anchor, everyone in turn, and people of the same domain: the one the source states, else the one that the
 //!   words of the description tell (`domains`). Where too few share it, people of adjacent domains come in, then anyone.
@@ -12,6 +16,7 @@
 //!   neighbour, a relative, a bartender). Which of these comes first changes with each time round.
 
 mod domains;
+mod era;
 mod roles;
 mod rotation;
 
@@ -23,6 +28,7 @@ use std::collections::BTreeMap;
 use crate::config::{CastingMode, GroupSize};
 use crate::draw::Draw;
 use crate::record::Persona;
+use era::Era;
 use roles::{Roles, SIDES};
 use rotation::{Sizes, Turns};
 
@@ -106,8 +112,13 @@ impl Cast {
         if fit.is_empty() {
             return Err(CastingError::TooFewPeople { min, splits: left_out });
         }
-        let troupes: Vec<_> =
-            fit.iter().map(|(name, members)| Troupe::new(name, members, people, size, seed)).collect();
+        let troupes: Vec<_> = fit
+            .iter()
+            .flat_map(|(split, members)| {
+                let eras = by_era(members, people, max);
+                eras.into_iter().map(|(name, members)| Troupe::new(split, name, &members, people, size, seed))
+            })
+            .collect();
         let turns = Turns::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
         Ok(Self { mode, seed, troupes, turns, left_out })
     }
@@ -124,7 +135,7 @@ impl Cast {
         let Some((troupe, rank)) = turn else {
             return Group { members: Vec::new(), split: String::new() };
         };
-        let (drawn, before) = troupe.sizes.of(self.seed, &troupe.split, rank);
+        let (drawn, before) = troupe.sizes.of(self.seed, &troupe.name, rank);
         let size = wanted.map_or(drawn, |wanted| wanted.clamp(troupe.sizes.min, troupe.sizes.max));
         let members = match self.mode {
             // Where sizes are given, nobody knows how many stood in line before: everyone in turn, and others at a drawn distance.
@@ -150,10 +161,31 @@ impl Kind {
     const COMPLEMENTS: [Self; 4] = [Self::SameDomain, Self::Counterpart, Self::AdjacentDomain, Self::Everyday];
 }
 
-/// The people of one split, in shuffled order.
+/// Parts `members` by era, those of too few people for a group of `full` joined to the largest. Gives what each part adds to
+/// the name of the split: nothing for the largest, so that a few people of another era don't change how the others are drawn.
+fn by_era(members: &[usize], people: &[Persona], full: usize) -> Vec<(&'static str, Vec<usize>)> {
+    let mut eras: BTreeMap<Era, Vec<usize>> = BTreeMap::new();
+    for (index, person) in members.iter().filter_map(|index| Some((*index, people.get(*index)?))) {
+        eras.entry(Era::of_text(&person.persona)).or_default().push(index);
+    }
+    // Among equals the first, the present before others.
+    let Some(largest) = eras.iter().rev().max_by_key(|(_, part)| part.len()).map(|(era, _)| *era) else {
+        return Vec::new();
+    };
+    let (small, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        eras.into_iter().partition(|(era, part)| *era != largest && part.len() < full);
+    let joined: &mut Vec<usize> = parts.entry(largest).or_default();
+    joined.extend(small.into_values().flatten());
+    joined.sort_unstable();
+    parts.into_iter().map(|(era, part)| (if era == largest { "" } else { era.suffix() }, part)).collect()
+}
+
+/// The people of one split and era, in shuffled order.
 #[derive(Debug)]
 struct Troupe {
     split: String,
+    /// What its draws go by: the split, and the era if that is not the split's largest.
+    name: String,
     sizes: Sizes,
     /// Indices into the list of all people.
     order: Vec<usize>,
@@ -176,11 +208,13 @@ struct Traits {
 }
 
 impl Troupe {
-    fn new(split: &str, members: &[usize], people: &[Persona], size: GroupSize, seed: u64) -> Self {
+    fn new(split: &str, suffix: &str, members: &[usize], people: &[Persona], size: GroupSize, seed: u64) -> Self {
+        let name = format!("{split}{suffix}");
         let order: Vec<usize> =
-            Draw::new(seed, &["casting", "order", split]).sample(members, members.len()).into_iter().copied().collect();
+            Draw::new(seed, &["casting", "order", &name]).sample(members, members.len()).into_iter().copied().collect();
         let mut troupe = Self {
             split: split.to_owned(),
+            name,
             sizes: Sizes { min: size.min, max: size.max.min(members.len()) },
             order: Vec::new(),
             traits: Vec::with_capacity(order.len()),
@@ -224,7 +258,7 @@ impl Troupe {
             }
             // Over the end of a pass the same person may stand twice within reach: the line moves up.
             let at = usize::try_from(place % count).unwrap_or_default();
-            let position = rotation::position(seed, &self.split, place / count, at, self.order.len());
+            let position = rotation::position(seed, &self.name, place / count, at, self.order.len());
             if !members.contains(&position) {
                 members.push(position);
             }
@@ -236,10 +270,10 @@ impl Troupe {
     fn around(&self, seed: u64, rank: u64, size: usize, kinds: &[Kind]) -> Vec<usize> {
         let count = self.order.len() as u64;
         let (pass, at) = (rank / count, usize::try_from(rank % count).unwrap_or_default());
-        let anchor = rotation::position(seed, &self.split, pass, at, self.order.len());
+        let anchor = rotation::position(seed, &self.name, pass, at, self.order.len());
         let mut members = vec![anchor];
         for slot in 1..size {
-            let mut draw = Draw::new(seed, &["casting", "slot", &self.split, &pass.to_string(), &slot.to_string()]);
+            let mut draw = Draw::new(seed, &["casting", "slot", &self.name, &pass.to_string(), &slot.to_string()]);
             let shift = draw.below(self.order.len());
             // The kind and the shift hold for a whole pass: who stands side by side in a pool comes side by side, so that
             // no one of the pool is passed over.

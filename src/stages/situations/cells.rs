@@ -125,7 +125,8 @@ mod tests {
             let freedom = grid.shares(attribute).len() as f64 - 1.0;
             assert!(plausible(chi_square, freedom), "{attribute}: {chi_square:.1} with {freedom} degrees of freedom");
         }
-        // The quota of the file: no domain may have more than 0.12 of all, give or take one situation.
+        // The quota of the file: no domain may have more than 0.12 of all; up to six situations more are allowed, as
+        // the grid keeps to its shares within six.
         let most = grid.shares("domain").iter().map(|(_, share)| *share).fold(0.0, f64::max);
         assert!(most <= 0.12 + 1e-9);
         let domains: Vec<String> = made.iter().map(|cell| grid.cell(17, *cell)["domain"].clone()).collect();

@@ -34,7 +34,7 @@ const ENCOUNTERS: &[(&str, &str)] = &[
     ),
     (
         "mother father mom mum dad parent grandmother grandfather grandparent guardian mutter vater",
-        "teenager teen daughter son child kid boy girl sister brother sibling",
+        "toddler preschooler teenager teen daughter son child kid boy girl sister brother sibling",
     ),
 ];
 

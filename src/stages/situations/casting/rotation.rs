@@ -56,14 +56,17 @@ pub(super) struct Turns {
     per_pattern: Vec<u64>,
 }
 
-/// Turns after which the pattern repeats: shares are exact to one in so many.
-const PATTERN: usize = 10_000;
+/// Fewest and most turns after which the pattern repeats. In between it is as long as the weights add up to, so that even a
+/// weight of one has its turn.
+const PATTERN: (usize, usize) = (10_000, 1_000_000);
 
 impl Turns {
     pub(super) fn new(weights: &[usize]) -> Self {
         let mut taken = vec![0_u64; weights.len()];
-        let mut pattern = Vec::with_capacity(PATTERN);
-        for _ in 0..PATTERN {
+        let length =
+            weights.iter().fold(0_usize, |sum, weight| sum.saturating_add(*weight)).clamp(PATTERN.0, PATTERN.1);
+        let mut pattern = Vec::with_capacity(length);
+        for _ in 0..length {
             let claim = |(index, had): (usize, &u64)| {
                 let weight = weights.get(index).copied().unwrap_or_default();
                 (weight as f64 / (2 * had + 1) as f64, index)

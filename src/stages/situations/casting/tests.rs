@@ -32,6 +32,20 @@ fn people(count: usize, splits: &[&str]) -> Vec<Persona> {
     (0..count).map(person).collect()
 }
 
+/// Every seventh person is of the past, every eleventh of the others invented.
+fn mixed(count: usize, splits: &[&str]) -> Vec<Persona> {
+    let mut people = people(count, splits);
+    for (n, person) in people.iter_mut().enumerate() {
+        let told = match (n % 7, n % 11) {
+            (0, _) => "A medieval",
+            (_, 0) => "An elf,",
+            _ => continue,
+        };
+        person.persona = person.persona.replacen('A', told, 1);
+    }
+    people
+}
+
 const MODES: [CastingMode; 3] = [CastingMode::Random, CastingMode::Domain, CastingMode::Anchor];
 
 fn cast(people: &[Persona], mode: CastingMode) -> Cast {
@@ -79,6 +93,55 @@ fn everyone_is_used_about_equally_often() {
         assert!(f64::from(top) <= most * mean, "{mode:?}: {top} of {mean}");
         assert!(f64::from(least) >= mean / 4.0, "{mode:?}: {least} of {mean}");
     }
+}
+
+#[test]
+fn eras_are_cast_in_proportion_and_as_evenly_as_one() {
+    let people = mixed(770, &["train"]);
+    let eras: Vec<Era> = people.iter().map(|person| Era::of_text(&person.persona)).collect();
+    for (mode, most) in [(CastingMode::Random, 1.3), (CastingMode::Domain, 2.0), (CastingMode::Anchor, 2.7)] {
+        let cast = cast(&people, mode);
+        let mut uses = vec![0_u32; people.len()];
+        for ordinal in 0..7_700 {
+            for member in cast.group(ordinal, None).members {
+                uses[member] += 1;
+            }
+        }
+        let mean = f64::from(uses.iter().sum::<u32>()) / uses.len() as f64;
+        for (one, era) in uses.iter().zip(&eras) {
+            let share = f64::from(*one) / mean;
+            assert!(share <= most && share >= 0.25, "{mode:?} {era:?}: {one} of {mean}");
+        }
+    }
+}
+
+#[test]
+fn an_era_too_small_for_a_group_joins_the_largest() {
+    let mut people = people(60, &["train"]);
+    for person in people.iter_mut().take(4) {
+        person.persona = "A medieval knight".to_owned();
+    }
+    for mode in MODES {
+        let cast = cast(&people, mode);
+        let met: BTreeSet<usize> = (0..200).flat_map(|ordinal| cast.group(ordinal, None).members).collect();
+        assert_eq!(met.len(), people.len(), "{mode:?}: everyone is used");
+    }
+}
+
+#[test]
+fn people_of_other_eras_leave_the_order_of_the_others_alone() {
+    let present = people(60, &["train"]);
+    let mut more = present.clone();
+    more.extend(
+        mixed(400, &["train"]).into_iter().filter(|person| Era::of_text(&person.persona) == Era::Past).take(20),
+    );
+    let groups = |people: &[Persona], upto| -> Vec<Vec<usize>> {
+        let cast = cast(people, CastingMode::Anchor);
+        (0..upto).map(|ordinal| cast.group(ordinal, None).members).filter(|members| members[0] < 60).collect()
+    };
+    let (alone, among) = (groups(&present, 120), groups(&more, 120));
+    assert!(among.len() > 80);
+    assert_eq!(alone[..among.len()], among);
 }
 
 #[test]
@@ -135,6 +198,23 @@ proptest! {
             let group = cast.group(ordinal, None);
             prop_assert!((min..=min + more).contains(&group.members.len()));
             prop_assert_eq!(group.members.iter().collect::<BTreeSet<_>>().len(), group.members.len());
+        }
+    }
+
+    #[test]
+    fn no_group_mixes_eras_that_can_each_fill_one(count in 60_usize..400, min in 2_usize..4, more in 0_usize..3, seed: u64, ordinal: u64, mode in 0_usize..3, wanted in proptest::option::of(1_usize..9)) {
+        let people = mixed(count, &["train", "test"]);
+        let era = |member: &usize| (people[*member].split.as_str(), Era::of_text(&people[*member].persona));
+        let full = min + more;
+        let mut sizes: BTreeMap<(&str, Era), usize> = BTreeMap::new();
+        for member in 0..people.len() {
+            *sizes.entry(era(&member)).or_default() += 1;
+        }
+        let cast = Cast::new(&people, MODES[mode], GroupSize { min, max: full }, seed).unwrap();
+        for ordinal in (0..100).map(|step| ordinal.wrapping_add(step)) {
+            let met: BTreeSet<_> = cast.group(ordinal, wanted).members.iter().map(era).collect();
+            let able = met.iter().filter(|era| sizes[*era] >= full).count();
+            prop_assert!(able <= 1, "{met:?} of {sizes:?}");
         }
     }
 }
