@@ -248,15 +248,20 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
     Ok(Exit::Reached as u8)
 }
 
-/// A line for each attribute of the coverage grid: how many situations each value has, of how many it was to have.
+/// A line for each attribute of the coverage grid: how many situations each value has, of how many it was to have; where there
+/// are fewer situations than values, how many values were met.
 fn filled(coverage: &[Fill]) -> Vec<String> {
     let attributes = coverage.chunk_by(|one, other| one.attribute == other.attribute);
     attributes
         .map(|values| {
             let all: u64 = values.iter().map(|fill| fill.situations).sum();
             let value = |fill: &Fill| format!("{} {} of {:.1}", fill.value, fill.situations, fill.wanted * all as f64);
-            let shown: Vec<String> = values.iter().map(value).collect();
             let name = values.first().map_or("", |fill| fill.attribute.as_str());
+            if all < values.len() as u64 {
+                let met = values.iter().filter(|fill| fill.situations > 0).count();
+                return format!("  {name}: {met} of {} values met by {all} situations", values.len());
+            }
+            let shown: Vec<String> = values.iter().map(value).collect();
             format!("  {name}: {}", shown.join(", "))
         })
         .collect()
