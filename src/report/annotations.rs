@@ -45,7 +45,7 @@ impl Annotations {
 
     fn walk(&mut self, key: String, value: &Value) {
         // Words of a conversation are no labels, and a turn's number is no measure.
-        if key.ends_with(".quote") || key == "contradiction" || key == "decisions.turn" {
+        if key.split('.').next_back() == Some("quote") || key == "contradiction" || key == "decisions.turn" {
             return;
         }
         match value {
