@@ -337,7 +337,7 @@ impl Steps<'_> {
             conversations: &conversations.rows,
             config: &config,
             card: &self.config.card,
-            dedup: self.config.dedup.enabled.then_some(&self.config.dedup),
+            dedup: &self.config.dedup,
             models: &uses::models(self.config),
             prompts: &uses::prompts(self.inputs),
             outcomes: &stages,

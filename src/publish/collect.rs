@@ -40,7 +40,7 @@ pub struct Collected {
     conversations: Vec<Conversation>,
     config: String,
     card: Card,
-    dedup: Option<Dedup>,
+    dedup: Dedup,
     models: Vec<ModelUse>,
     prompts: Vec<PromptUse>,
     outcomes: Vec<StageOutcomes>,
@@ -57,7 +57,7 @@ impl Collected {
             conversations: &self.conversations,
             config: &self.config,
             card: &self.card,
-            dedup: self.dedup.as_ref(),
+            dedup: &self.dedup,
             models: &self.models,
             prompts: &self.prompts,
             outcomes: &self.outcomes,
@@ -129,7 +129,7 @@ impl<'a> Runs<'a> {
             conversations: self.only(Included::Conversations, conversations),
             config: serde_saphyr::to_string(&self.config_tree())?,
             card: self.card(),
-            dedup: self.dedup(),
+            dedup: self.dedup().clone(),
             models: self.of_roles(|run| &run.models, |model| &model.role),
             prompts: self.of_roles(|run| &run.prompts, |prompt| &prompt.role),
             outcomes,
@@ -218,12 +218,11 @@ impl<'a> Runs<'a> {
     }
 
     /// The thresholds that the card states: those across runs, or those of a run that stands alone.
-    fn dedup(&self) -> Option<Dedup> {
-        let dedup = match self.runs.as_slice() {
+    fn dedup(&self) -> &Dedup {
+        match self.runs.as_slice() {
             [run] => &run.config.dedup,
             _ => &self.upload.dedup,
-        };
-        dedup.enabled.then(|| dedup.clone())
+        }
     }
 
     /// The settings that shaped the data, up to the last stage that is included. Several runs: a list of theirs by mark.

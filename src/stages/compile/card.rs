@@ -150,7 +150,7 @@ struct Body<'a> {
     models: Vec<ModelUse>,
     prompts: Vec<PromptUse>,
     outcomes: &'a [StageOutcomes],
-    dedup: Option<&'a config::Dedup>,
+    dedup: &'a config::Dedup,
     leakage: &'a Leakage,
     screening: Screening,
 }

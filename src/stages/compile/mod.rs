@@ -49,8 +49,8 @@ pub struct Input<'a> {
     pub config: &'a str,
     /// What the card says of the dataset.
     pub card: &'a config::Card,
-    /// From which similarity records were removed as duplicates; `None` when that is not known.
-    pub dedup: Option<&'a config::Dedup>,
+    /// Whether and from which similarity records were removed as duplicates.
+    pub dedup: &'a config::Dedup,
     /// The models that wrote it.
     pub models: &'a [ModelUse],
     /// The prompts they were given.

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{CompileError, Input};
-use crate::config;
 use crate::record::arrow::Row;
 use crate::record::content_hash;
 use crate::stages::dedup::{Dedup, Shingling, conversation_text, normalize, situation_text};
@@ -65,7 +64,7 @@ impl Leakage {
 
 /// Looks for what crosses splits, in all tables together.
 pub(super) fn leakage(input: &Input<'_>) -> Leakage {
-    let thresholds = input.dedup.cloned().unwrap_or_else(config::Dedup::default);
+    let thresholds = input.dedup;
     let situations: Vec<_> = input.situations.iter().map(|s| (s.split.as_str(), situation_text(s))).collect();
     let conversations: Vec<_> = input.conversations.iter().map(|c| (c.split.as_str(), conversation_text(c))).collect();
     let people: Vec<Person<'_>> = people(input).collect();

@@ -53,7 +53,7 @@ impl Sample {
             conversations: &self.conversations,
             config: "version: 1\nseed: 17\n",
             card: &self.card,
-            dedup: Some(&self.dedup),
+            dedup: &self.dedup,
             models: &self.models,
             prompts: &self.prompts,
             outcomes: &self.outcomes,
@@ -288,6 +288,14 @@ fn a_folder_in_use_is_not_written_over() {
     let before = contents(folder.path());
     assert!(matches!(compile(folder.path(), sample.input()), Err(CompileError::Fs(_))));
     assert_eq!(contents(folder.path()), before);
+}
+
+#[test]
+fn the_card_says_when_duplicates_were_left_in() {
+    let mut sample = Sample::new(5);
+    sample.dedup.enabled = false;
+    let card = String::from_utf8(compiled(&sample).1["README.md"].clone()).unwrap();
+    assert!(card.contains("Duplicates were not removed.") && !card.contains("MinHash"), "{card}");
 }
 
 #[test]
