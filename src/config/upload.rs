@@ -117,7 +117,7 @@ pub struct AzureDestination {
     /// Most blocks in flight.
     #[serde(default = "blocks_in_flight")]
     pub concurrency: usize,
-    /// The checksum that goes with every block and that the service compares.
+    /// What is kept with a file besides the CRC-64 that goes with every block and that the service compares.
     #[serde(default)]
     pub checksum: Checksum,
 }
@@ -157,14 +157,14 @@ pub enum BlobAuth {
     Entra,
 }
 
-/// The checksum of a block.
+/// How what arrived is compared with what was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// CRC-64/NVME: costs next to nothing.
+    /// CRC-64/NVME with every block: costs next to nothing.
     #[default]
     Crc64,
-    /// MD5, which the service also keeps with the blob, for tools that look at it.
+    /// The MD5 of the whole file besides, which the service keeps with the blob for tools that look at it.
     Md5,
 }
 

@@ -120,7 +120,8 @@ impl<'a> Runs<'a> {
     /// Reads and merges them.
     pub fn collect(&self) -> Result<Collected, PublishError> {
         let batches = self.runs.iter().map(|run| self.batch(run)).collect::<Result<Vec<_>, _>>()?;
-        let across = self.upload.dedup.enabled.then_some(&self.upload.dedup);
+        // A run that stands alone has nothing to be compared with.
+        let across = (self.upload.dedup.enabled && self.runs.len() > 1).then_some(&self.upload.dedup);
         let Merged { personas, situations, conversations, removed } = merge::merge(batches, across);
         let outcomes = self.outcomes(&removed);
         Ok(Collected {

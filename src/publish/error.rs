@@ -12,6 +12,9 @@ pub enum PublishError {
     /// The configuration or the environment lacks what is needed to sign in or to find the destination.
     #[error("{0}")]
     Setup(String),
+    /// The credential that the configuration asks for is not there, or cannot be used at all.
+    #[error("{0}")]
+    SignIn(String),
     /// The destination says no: a wrong key, a missing permission, an expired signature, a clock that is off.
     #[error("{destination} refused to {action}: {reason}; {advice}")]
     Denied {
@@ -106,7 +109,7 @@ impl PublishError {
             Self::Setup(_) | Self::WorkDir { .. } => 2,
             Self::SameRun { .. } => 3,
             Self::InUse { .. } => 4,
-            Self::Denied { .. } | Self::Unreachable { .. } => 6,
+            Self::SignIn(_) | Self::Denied { .. } | Self::Unreachable { .. } => 6,
             Self::Fs(_) => 7,
             Self::Run(error) => error.exit_code(),
             Self::Compile(error) => error.exit_code(),

@@ -12,7 +12,7 @@ use super::summary::{PointerState, Published, Sums};
 use super::verify::Verified;
 use super::version;
 use super::watch::Watch;
-use super::work::{RemovedRow, WorkDir};
+use super::work::{self, RemovedRow, WorkDir};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::upload::Upload;
@@ -40,6 +40,7 @@ pub async fn compile_upload(
 ) -> Result<Published, PublishError> {
     let stopwatch = Stopwatch::start();
     let destination = Destination::open(upload, environment)?;
+    work::keep_apart(upload)?;
     let work = WorkDir::open(&upload.work_dir)?;
     let runs = Runs::open(upload)?;
     runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));

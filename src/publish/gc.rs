@@ -66,7 +66,7 @@ pub(super) async fn collect(
     // Without a pointer nothing is known of what is needed, so everything stays.
     let Some((pointer, tag)) = Pointer::read(destination, dataset).await? else { return Ok(collected) };
     let versions = by_version(destination, dataset).await?;
-    collected.kept = newest(&pointer, keep);
+    collected.kept = newest(&pointer, &versions, keep);
     let garbage: BTreeMap<&String, &Vec<Blob>> =
         versions.iter().filter(|(version, _)| !collected.kept.contains(version)).collect();
     let was_latest = |version: &String| pointer.history.contains(version);
@@ -80,8 +80,9 @@ pub(super) async fn collect(
     let Some(receipts) = receipts.filter(|_| !garbage.is_empty()) else { return Ok(collected) };
     forget(destination, dataset, &pointer, &tag, &collected.kept).await?;
     for (version, blobs) in garbage {
-        still_unwanted(destination, dataset, version).await?;
         for blob in manifest_first(blobs) {
+            // Before each one: a publisher of this very version may have made it the latest since.
+            still_unwanted(destination, dataset, version).await?;
             destination.delete(&blob.path).await?;
             let receipt =
                 Receipt { action: "removed", destination: &described, path: &blob.path, bytes: blob.bytes, sha256: "" };
@@ -106,9 +107,10 @@ async fn by_version(destination: &Destination, dataset: &str) -> Result<BTreeMap
     Ok(versions)
 }
 
-/// The versions that stay, newest first.
-fn newest(pointer: &Pointer, keep: usize) -> Vec<String> {
-    let earlier = pointer.history.iter().rev().filter(|version| **version != pointer.version);
+/// The versions that stay, newest first, of those that are there.
+fn newest(pointer: &Pointer, there: &BTreeMap<String, Vec<Blob>>, keep: usize) -> Vec<String> {
+    let earlier = pointer.history.iter().rev();
+    let earlier = earlier.filter(|version| **version != pointer.version && there.contains_key(*version));
     [&pointer.version].into_iter().chain(earlier).take(keep.max(1)).cloned().collect()
 }
 

@@ -18,6 +18,7 @@ use super::error::PublishError;
 use super::merge::Removed;
 use super::receipts::Receipts;
 use super::version::MANIFEST;
+use crate::config::upload::Upload;
 use crate::stages::compile::{self, Compiled, Manifest};
 use crate::store::fs::{self, FsError};
 use crate::store::lock::{LockError, RunLock};
@@ -164,4 +165,32 @@ fn locked(error: LockError) -> PublishError {
         LockError::NotAFile { path } => PublishError::WorkDir { path, problem: "is not a regular file" },
         LockError::Io(error) => error.into(),
     }
+}
+
+/// What is compiled replaces what was compiled before, so neither a run nor what is published may lie there.
+///
+/// # Errors
+/// If the work folder and the destination lie in one another, or a run in the work folder.
+pub fn keep_apart(upload: &Upload) -> Result<(), PublishError> {
+    let work_dir = resolved(&upload.work_dir);
+    let refused = |problem| Err(PublishError::WorkDir { path: upload.work_dir.clone(), problem });
+    let published = upload.destination.folder.as_deref().map(resolved);
+    if published.is_some_and(|folder| folder.starts_with(&work_dir) || work_dir.starts_with(&folder)) {
+        return refused("and the destination lie in one another; compiling would replace what is published");
+    }
+    if upload.runs.iter().any(|run| resolved(run).starts_with(&work_dir)) {
+        return refused("holds a run, which compiling would replace");
+    }
+    Ok(())
+}
+
+/// Where a path leads, links followed as far as there is something.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for there in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (there.canonicalize(), path.strip_prefix(there)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path
 }

@@ -345,6 +345,18 @@ fn a_work_folder_that_is_something_else_is_left_alone() {
     upload(&project, &["--set", "work_dir=runs/other"]).ended(2);
 }
 
+#[test]
+fn a_work_folder_that_would_replace_what_is_published_is_refused() {
+    let project = finished();
+    for (work_dir, folder) in [("w", "w/dataset"), ("./out", "out"), ("out/w", "out"), ("runs", "elsewhere")] {
+        let (work_dir, folder) = (format!("work_dir={work_dir}"), format!("destination.folder={folder}"));
+        let ran = upload(&project, &["--set", &work_dir, "--set", &folder]).ended(2);
+        assert!(ran.stderr.contains("name another folder as work_dir"), "{}", ran.stderr);
+    }
+    let there = |name: &str| project.path().join(name).exists();
+    assert!(!there("w") && !there("out") && there("runs/demo"));
+}
+
 /// Killed at a random moment, again and again: nothing half is ever seen, and the next run makes it whole.
 #[test]
 fn a_publish_that_is_killed_anywhere_converges() {

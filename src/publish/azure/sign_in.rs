@@ -152,14 +152,14 @@ fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url
 
 fn by_entra(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
     let endpoint = endpoint(settings, environment)?;
-    let credential =
-        entra::from_environment(&|name| environment.var(name)).map_err(|error| setup(error.to_string()))?;
+    let credential = entra::from_environment(&|name| environment.var(name))
+        .map_err(|error| PublishError::SignIn(error.to_string()))?;
     Ok((endpoint, Credential::Entra(credential)))
 }
 
 fn required(environment: &Environment, name: &str, what: &str) -> Result<String, PublishError> {
     environment.var(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
-        setup(format!("{name} is not set; put {what} there, in the environment or in .env, or choose another destination.azure.auth"))
+        PublishError::SignIn(format!("{name} is not set; put {what} there, in the environment or in .env, or choose another destination.azure.auth"))
     })
 }
 
@@ -250,7 +250,7 @@ mod tests {
         match signed_in(yaml, variables) {
             Ok(SignIn { endpoint, credential, .. }) => format!("{endpoint} {credential:?}"),
             Err(error) => {
-                assert_eq!(error.exit_code(), 2);
+                assert_eq!(error.exit_code(), if matches!(error, PublishError::SignIn(_)) { 6 } else { 2 });
                 error.to_string()
             }
         }
