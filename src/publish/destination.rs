@@ -53,7 +53,7 @@ impl Destination {
     /// The place that `upload` names. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`PublishError::Setup`] if the credential is missing or unusable.
+    /// [`PublishError::SignIn`] if the credential is missing, [`PublishError::Setup`] if a setting or variable makes no sense.
     pub fn open(upload: &Upload, environment: &Environment) -> Result<Self, PublishError> {
         match (&upload.destination.azure, &upload.destination.folder) {
             (Some(settings), _) => Ok(Self::Azure(Container::open(settings, environment)?)),

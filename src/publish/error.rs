@@ -9,7 +9,7 @@ use crate::store::fs::FsError;
 /// Why something could not be published, read back or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The configuration or the environment lacks what is needed to sign in or to find the destination.
+    /// A setting or a variable makes no sense, or says too little to find the destination.
     #[error("{0}")]
     Setup(String),
     /// The credential that the configuration asks for is not there, or cannot be used at all.

@@ -74,7 +74,7 @@ impl Container {
     /// The container that `settings` name, with the credential from the variables they name. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`PublishError::Setup`] if a setting or a variable is missing or makes no sense.
+    /// [`PublishError::SignIn`] if the credential is missing, [`PublishError::Setup`] if a setting or variable makes no sense.
     pub fn open(settings: &AzureDestination, environment: &Environment) -> Result<Self, PublishError> {
         Self::with(settings, SignIn::new(settings, environment)?)
     }
