@@ -18,10 +18,10 @@ use crate::config::load::{self, Loaded};
 use crate::llm::control::Control;
 use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
-use crate::pipeline::fill::Fill;
 use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
 use crate::pipeline::{gc, status, verify};
+use crate::stages::situations::fill::Fill;
 
 /// How long calls in flight may take to finish after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(30);

@@ -34,7 +34,7 @@ impl Display {
                 let last = ended.load(Ordering::Acquire);
                 watch.progress.take_past().into_iter().for_each(|past| stage.ended(past));
                 stage.show(watch.progress.look(), &watch.spend());
-                watch.take_notices().iter().for_each(|notice| stage.printer.note(notice));
+                watch.control.take_told().iter().for_each(|notice| stage.printer.note(notice));
                 if last {
                     return stage.close();
                 }

@@ -17,6 +17,7 @@ pub struct Control {
     replies: AtomicU64,
     refused: AtomicU64,
     shielded: AtomicU64,
+    told: Mutex<Vec<String>>,
 }
 
 impl Default for Control {
@@ -27,6 +28,7 @@ impl Default for Control {
             replies: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             shielded: AtomicU64::new(0),
+            told: Mutex::default(),
         }
     }
 }
@@ -47,9 +49,24 @@ impl Control {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Whether it was the budget that stopped the run.
+    pub fn is_spent(&self) -> bool {
+        matches!(*self.reason.lock().unwrap_or_else(PoisonError::into_inner), Some(Halt::Budget(_)))
+    }
+
     /// Whether nothing new may start.
     pub fn is_stopped(&self) -> bool {
         *self.stopped.borrow()
+    }
+
+    /// Tells the user something while the run is at work.
+    pub fn tell(&self, text: impl Into<String>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
+    /// What was told since the last time of asking.
+    pub fn take_told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits for `work`, which has no effect of its own yet, unless the run stops first.

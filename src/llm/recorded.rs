@@ -116,6 +116,20 @@ pub enum Halt {
     },
 }
 
+impl Halt {
+    /// The exit code of a run that it stops.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted | Self::Stopping => 130,
+            Self::Budget(_) => 8,
+            Self::Endpoint { .. } | Self::Refusals { .. } => 6,
+            Self::Journal(error) => error.exit_code(),
+            Self::Prompt(_) => 2,
+            Self::NotRecorded { .. } => 1,
+        }
+    }
+}
+
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -155,8 +169,8 @@ pub type Tap = Box<dyn Fn(&Site<'_>, &ChatRequest, &Answer) + Send + Sync>;
 pub struct Calls {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
-    /// What a run recorded that is over: the one this was forked from, or the one that is looked at.
-    pub inherited: Option<Archive>,
+    /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
+    pub inherited: Vec<Archive>,
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
@@ -188,7 +202,7 @@ impl Calls {
     pub fn silent(seed: u64) -> Self {
         Self {
             journal: None,
-            inherited: None,
+            inherited: Vec::new(),
             budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
             lines: BTreeMap::new(),
             control: Arc::default(),
@@ -311,8 +325,14 @@ impl Calls {
         {
             return Ok(Some(recorded.answer));
         }
-        let Some(archive) = &self.inherited else { return Ok(None) };
-        let Some(recorded) = archive.get_as::<RecordedReply>(key)? else { return Ok(None) };
+        let mut found = None;
+        for archive in &self.inherited {
+            found = archive.get_as::<RecordedReply>(key)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(recorded) = found else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
         self.write(Kind::Reply, key, site, &copy).await?;
         Ok(Some(copy.answer))

@@ -8,13 +8,15 @@ use serde::de::DeserializeOwned;
 
 use super::error::RunError;
 use super::identity::Details;
-use super::inputs::Inputs;
 use super::ledger::Status;
-use super::{seal, uses};
+use super::models;
+use super::stages::folder;
 use crate::config::fingerprint::Stage;
 use crate::config::{Config, load};
 use crate::record::Tally;
 use crate::stages::compile::{ModelUse, PromptUse};
+use crate::stages::inputs::Inputs;
+use crate::stages::sealed;
 use crate::store::checkpoint::{CheckpointError, MANIFEST, SealedStage};
 use crate::store::run::RunPaths;
 
@@ -47,21 +49,21 @@ impl FinishedRun {
         let unfinished = || RunError::Unfinished { path: path.to_owned() };
         let info = dir.info()?.ok_or_else(unfinished)?;
         let status = Details::of(&info).ended.ok_or_else(unfinished)?;
-        let stage = |stage: Stage| SealedStage::open(&seal::folder(&dir, stage))?.ok_or_else(unfinished);
+        let stage = |stage: Stage| SealedStage::open(&folder(&dir, stage))?.ok_or_else(unfinished);
         let run = Self {
             path: path.to_owned(),
             personas: stage(Stage::Personas)?,
             situations: stage(Stage::Situations)?,
             conversations: stage(Stage::Conversations)?,
-            prompts: uses::prompts(&Inputs::read(&dir.inputs())?),
+            prompts: Inputs::read(&dir.inputs())?.uses(),
             config: load::kept(&dir.config())?,
             status,
             models: Vec::new(),
             created_by: info.created_by,
         };
-        follows(&run.situations, &run.personas, &seal::folder(&dir, Stage::Situations))?;
-        follows(&run.conversations, &run.situations, &seal::folder(&dir, Stage::Conversations))?;
-        Ok(Self { models: uses::models(&run.config), ..run })
+        follows(&run.situations, &run.personas, &folder(&dir, Stage::Situations))?;
+        follows(&run.conversations, &run.situations, &folder(&dir, Stage::Conversations))?;
+        Ok(Self { models: models::uses(&run.config), ..run })
     }
 
     /// Stands for everything the run made: SHA-256, in hex, of the manifest of its last stage, which names those before.
@@ -71,7 +73,7 @@ impl FinishedRun {
 
     /// How the inputs of a stage ended.
     pub fn tally(&self, stage: Stage) -> Tally {
-        self.sealed(stage).map(|sealed| seal::tally(&sealed.manifest().counts)).unwrap_or_default()
+        self.sealed(stage).map(|sealed| sealed::tally(&sealed.manifest().counts)).unwrap_or_default()
     }
 
     /// The accepted rows of a stage, in the order of their ids.

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::gc;
-use super::inputs::Inputs;
 use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
+use crate::stages::inputs::Inputs;
+use crate::stages::personas::Source;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::{self, RunDir, RunInfo};
@@ -32,7 +33,7 @@ pub struct Identity {
 
 /// The imported file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct ImportedFile {
     bytes: u64,
     modified: (i64, i64),
     sha256: String,
@@ -42,7 +43,7 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     /// The imported file, once it was read.
-    pub source: Option<Source>,
+    pub source: Option<ImportedFile>,
     /// The run this one was forked from: its replies are used on every resume.
     pub fork: Option<PathBuf>,
     /// SHA-256 of the dataset's manifest, once it was compiled.
@@ -110,7 +111,7 @@ pub fn source(config: &Config) -> Option<&Path> {
 ///
 /// One in which nothing was paid for yet is simply taken over: whoever mends a configuration after its first error has
 /// nothing to lose.
-pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Path>) -> Result<Identity, RunError> {
+pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Source>) -> Result<Identity, RunError> {
     let identity = Identity::of(config, inputs);
     let resolved = fingerprint::resolved_yaml(config)?;
     if let Some(info) = dir.info()? {
@@ -133,9 +134,9 @@ pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Pat
     Ok(identity)
 }
 
-fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Path>) -> Result<(), RunError> {
+fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Source>) -> Result<(), RunError> {
     let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
-    if let (Some(kept), Some(path)) = (&Details::of(info).source, source) {
+    if let (Some(kept), Some(Source::File(path))) = (&Details::of(info).source, source) {
         let now = kept.now(path)?;
         if now.sha256 != kept.sha256 {
             let key = format!("{} (SHA-256)", path.display());
@@ -162,7 +163,7 @@ fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
 pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
     let metadata = fs::metadata(path)?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
-    let source = Source { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
+    let source = ImportedFile { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
     amend(dir, |details| details.source = Some(source))
 }
 
@@ -215,10 +216,15 @@ fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError
     Ok(())
 }
 
-impl Source {
+impl ImportedFile {
+    /// SHA-256 of its content, in hex.
+    pub(super) fn sha256(self) -> String {
+        self.sha256
+    }
+
     /// The file as it is now. It is read again only where size or time differ: it may hold hundreds of gigabytes. One
     /// that is gone is taken as it was; the sealed stage has what was needed of it.
-    fn now(&self, path: &Path) -> Result<Self, RunError> {
+    pub(super) fn now(&self, path: &Path) -> Result<Self, RunError> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.is_not_found() => return Ok(self.clone()),

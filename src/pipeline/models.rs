@@ -16,6 +16,7 @@ use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
 use crate::llm::recorded::{Line, Profile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
+use crate::stages::compile::ModelUse;
 
 /// Where models come from.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +72,15 @@ pub fn profile(model: &Model, service: Option<Service>) -> Profile {
         top_p: model.top_p,
         max_tokens: model.max_tokens,
     }
+}
+
+/// The models by role, as the dataset's card names them.
+pub(super) fn uses(config: &Config) -> Vec<ModelUse> {
+    let service = |role| config.safety.service.filter(|_| role == Role::Safety);
+    let roles = config.roles().into_iter().map(|(role, _, model)| (role, profile(model, service(role))));
+    roles
+        .map(|(role, profile)| ModelUse { role: role.to_string(), model: profile.model, tier: profile.tier.to_owned() })
+        .collect()
 }
 
 /// The logical name of the embedded model.

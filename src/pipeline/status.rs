@@ -6,16 +6,16 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::fill::{self, Fill};
 use super::identity::Details;
 use super::ledger::{Spend, Status, Summary};
-use super::seal;
 use crate::config::load;
 use crate::llm::budget::Budget;
 use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
 use crate::stages::conversations::ledger::Figures;
-use crate::stages::{judge, safety};
+use crate::stages::inputs::Inputs;
+use crate::stages::situations::fill::{Fill, fill};
+use crate::stages::{judge, safety, sealed};
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
 use crate::store::run::RunPaths;
@@ -64,12 +64,15 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
         let sealed = SealedStage::open(&folder)?;
-        let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| seal::tally(&sealed.manifest().counts));
+        let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| sealed::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
             notices.extend(figures_of(&sealed));
             if stage == "situations" {
-                coverage = fill::fill(&dir, &config, &sealed)?;
+                let grid = Inputs::read(&dir.inputs())?.coverage()?;
+                let sizes = config.situations.personas;
+                let grid = grid.map(|grid| grid.for_groups(sizes.min, sizes.max));
+                coverage = grid.map(|grid| fill(&grid, sealed)).transpose()?.unwrap_or_default();
             }
         }
         stages.insert(stage.to_owned(), tally);
@@ -162,12 +165,21 @@ impl Journaled {
 }
 
 fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<Reason>, RunError> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for row in sealed.rows::<Dropped>("rejected.jsonl")? {
-        *counts.entry(row?.reason).or_default() += 1;
-    }
+    let counts = match sealed.manifest().notes.get("reasons") {
+        Some(counts) => serde_json::from_value(counts.clone()).unwrap_or_default(),
+        // An earlier version did not note them.
+        None => counted(sealed)?,
+    };
     let mut reasons: Vec<Reason> =
         counts.into_iter().map(|(reason, count)| Reason { stage: stage.to_owned(), reason, count }).collect();
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
     Ok(reasons)
+}
+
+fn counted(sealed: &SealedStage) -> Result<BTreeMap<String, u64>, RunError> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for row in sealed.rows::<Dropped>("rejected.jsonl")? {
+        *counts.entry(row?.reason).or_default() += 1;
+    }
+    Ok(counts)
 }

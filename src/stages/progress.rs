@@ -34,10 +34,20 @@ impl Progress {
         self.accepted.store(0, Ordering::Relaxed);
     }
 
+    /// One more input has ended.
+    pub fn end_one(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many were accepted so far in all.
+    pub fn accept(&self, accepted: u64) {
+        self.accepted.store(accepted, Ordering::Relaxed);
+    }
+
     /// `inputs` more have ended; `accepted` were accepted so far in all.
     pub fn advance(&self, inputs: u64, accepted: u64) {
         self.done.fetch_add(inputs, Ordering::Relaxed);
-        self.accepted.store(accepted, Ordering::Relaxed);
+        self.accept(accepted);
     }
 
     /// The stages that ended since the last time of asking, as they ended.

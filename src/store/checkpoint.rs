@@ -165,13 +165,18 @@ impl StageDir {
         Ok(())
     }
 
+    /// Begins a file of any form. To be given to [`add`](Self::add) when it is finished.
+    pub fn part(&self, name: &str) -> Result<PartFile, CheckpointError> {
+        Ok(PartFile::create(&self.folder, name)?)
+    }
+
     /// Lists a finished file.
     pub fn add(&mut self, file: FileEntry) {
         self.files.push(file);
     }
 
-    /// Seals the stage with everything that was written, and returns the hash of its manifest.
-    pub fn seal(mut self, manifest: Manifest) -> Result<String, CheckpointError> {
+    /// Seals the stage with everything that was written.
+    pub fn seal(mut self, manifest: Manifest) -> Result<SealedStage, CheckpointError> {
         self.files.sort_by(|one, other| one.path.cmp(&other.path));
         let manifest = Manifest { format: FORMAT, files: self.files, ..manifest };
         let path = self.folder.join(MANIFEST);
@@ -182,7 +187,7 @@ impl StageDir {
         })?;
         bytes.push(b'\n');
         fs::write_atomic(&path, &bytes)?;
-        Ok(hash(&bytes))
+        Ok(SealedStage { folder: self.folder, manifest, manifest_hash: hash(&bytes) })
     }
 }
 
@@ -234,6 +239,11 @@ impl SealedStage {
         CheckpointError::Damaged { path: self.folder.join(name), problem }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What was sealed.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -242,6 +252,25 @@ impl SealedStage {
     /// SHA-256 of the manifest, in hex: `upstream` of the next stage.
     pub fn manifest_hash(&self) -> &str {
         &self.manifest_hash
+    }
+
+    /// Copies the stage into another folder, as it is; every file is compared with its hash on the way.
+    ///
+    /// # Errors
+    /// If something is sealed there already, if a file is damaged, or if it cannot be written.
+    pub fn copy(&self, folder: &Path) -> Result<Self, CheckpointError> {
+        StageDir::create(folder)?;
+        for file in &self.manifest.files {
+            let mut part = PartFile::create(folder, &file.path)?;
+            let mut source = fs::open(&self.folder.join(&file.path))?;
+            io::copy(&mut source, &mut part).map_err(|source| part.failed(source))?;
+            let copied = part.finish(file.rows)?;
+            if copied.sha256 != file.sha256 {
+                return Err(self.damaged(&file.path, content_differs(&file.sha256, &copied.sha256)));
+            }
+        }
+        fs::write_atomic(&folder.join(MANIFEST), &fs::read(&self.folder.join(MANIFEST))?)?;
+        Ok(Self { folder: folder.to_owned(), ..self.clone() })
     }
 
     /// Reads every file again and compares its hash.
@@ -359,7 +388,7 @@ mod tests {
     use crate::store::fs::faults;
     use crate::store::fs::power_loss::{Trace, seeds};
 
-    fn seal(folder: &Path, rows: &[u32]) -> Result<String, CheckpointError> {
+    fn seal(folder: &Path, rows: &[u32]) -> Result<SealedStage, CheckpointError> {
         let mut stage = StageDir::create(folder)?;
         stage.jsonl("part-00000.jsonl", rows)?;
         let mut rejected = stage.jsonl_writer("rejected.jsonl")?;
@@ -379,7 +408,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("2-situations");
         assert!(SealedStage::open(&folder).unwrap().is_none());
-        let hash = seal(&folder, &[1, 2, 3]).unwrap();
+        let hash = seal(&folder, &[1, 2, 3]).unwrap().manifest_hash;
         let stage = SealedStage::open(&folder).unwrap().unwrap();
         stage.verify().unwrap();
         assert_eq!(rows(&folder).unwrap(), [1, 2, 3]);

@@ -127,7 +127,7 @@ pub struct NewFile {
 pub fn create_new(path: &Path) -> Result<NewFile, FsError> {
     let file = durable("create", path, || {
         let mut options = File::options();
-        options.write(true).create_new(true).mode(0o600).custom_flags(no_follow());
+        options.read(true).write(true).create_new(true).mode(0o600).custom_flags(no_follow());
         options.open(path)
     })?;
     Ok(NewFile { file, path: path.to_owned() })
@@ -158,6 +158,13 @@ impl NewFile {
     /// Writes all of `bytes` at the end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         durable("write", &self.path, || self.file.write_all(bytes))
+    }
+
+    /// Reads `length` bytes from `offset` of what was written.
+    pub fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let mut bytes = vec![0; length];
+        named("read", &self.path, self.file.read_exact_at(&mut bytes, offset))?;
+        Ok(bytes)
     }
 
     /// Makes its content durable, and as much of its metadata as reading it back takes.

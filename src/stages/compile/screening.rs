@@ -33,7 +33,8 @@ struct Judged {
 
 impl Screening {
     pub(super) fn of(conversations: &[Conversation]) -> Self {
-        let figures = safety::Figures::of(conversations, &[]);
+        let mut figures = safety::Figures::default();
+        conversations.iter().for_each(|row| figures.add(row));
         let mut screening = Self {
             unscreened: figures.unscreened.values().sum(),
             flagged: listed(&figures.flagged),
@@ -52,7 +53,8 @@ impl Screening {
 }
 
 fn judged(conversations: &[Conversation]) -> Option<Judged> {
-    let figures = judge::Figures::of(conversations);
+    let mut figures = judge::Figures::default();
+    conversations.iter().for_each(|row| figures.add(row));
     let judgements =
         conversations.iter().filter_map(|row| serde_json::from_str::<judge::Judgement>(&row.judgement).ok());
     let models: BTreeSet<String> = judgements.map(|judgement| super::card::cell(&judgement.model)).collect();

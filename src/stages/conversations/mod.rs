@@ -10,13 +10,18 @@
 //! (arXiv 2502.13592), and a crash costs one reply instead of all.
 
 pub mod agents;
+mod flow;
 pub mod ledger;
 mod length;
+mod run;
 pub mod selection;
 mod turn;
 pub mod validate;
 
 use serde_json::json;
+
+pub use self::flow::{ConversationFlow, Held};
+pub use self::run::run;
 
 use self::agents::{Prompts, Script};
 use self::ledger::Ledger;
@@ -27,7 +32,7 @@ use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
 use crate::llm::{ReplyFormat, Role};
-use crate::record::{Conversation, Dropped, Outcome, Situation, Speaker, StopReason, Turn};
+use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 
 /// The stage's name in keys, draws and folders.
 pub const STAGE: &str = "conversations";
@@ -47,15 +52,6 @@ pub struct Stage<'a> {
     pub calls: &'a Calls,
     /// The run's seed.
     pub seed: u64,
-}
-
-/// What came of an item, and what had to be handled on the way.
-#[derive(Debug)]
-pub enum Held {
-    /// A conversation.
-    Accepted(Box<Conversation>, Ledger),
-    /// None, and why.
-    Dropped(Dropped, Ledger),
 }
 
 /// The id of the `replicate`-th conversation on a situation.
@@ -85,7 +81,7 @@ impl Stage<'_> {
             Ok(end) => Ok(talk.finish(end)),
             Err(Halt::NotRecorded { .. }) => {
                 let begun = Conversation { stop_reason: UNFINISHED.to_owned(), ..talk.record(StopReason::Trimmed) };
-                Ok(Held::Accepted(Box::new(begun), Ledger::default()))
+                Ok((Fate::Accepted(begun), Ledger::default()))
             }
             Err(halt) => Err(halt),
         }
@@ -352,10 +348,10 @@ impl Talk<'_> {
         match end {
             End::Over(stop) => {
                 let ledger = self.ledger.clone();
-                Held::Accepted(Box::new(self.record(stop)), ledger)
+                (Fate::Accepted(self.record(stop)), ledger)
             }
             End::Dropped { outcome, reason, detail } => {
-                Held::Dropped(Dropped { id: self.id, outcome, reason, detail }, self.ledger)
+                (Fate::Dropped(Dropped { id: self.id, outcome, reason, detail }), self.ledger)
             }
         }
     }

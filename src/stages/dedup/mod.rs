@@ -9,6 +9,7 @@
 //! exact Jaccard index of the two sets of shingles, so nothing is removed on an estimate. A text shorter than one shingle
 //! is compared exactly only: short texts are where similarity misleads.
 
+mod adaptor;
 mod exact;
 mod index;
 mod minhash;
@@ -18,12 +19,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use adaptor::Deduplicator;
 pub(crate) use index::jaccard;
 pub use normalize::{Shingling, normalize};
 
 use self::exact::ExactIndex;
 use self::index::NearIndex;
 use self::minhash::Layout;
+pub use crate::record::DuplicateKind;
 use crate::record::{Conversation, Situation};
 
 /// Pieces from which on a share of them tells anything.
@@ -57,16 +60,6 @@ pub struct Match {
     pub jaccard: f64,
     /// How the two are the same.
     pub kind: DuplicateKind,
-}
-
-/// In what sense two texts are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DuplicateKind {
-    /// Equal once normalised.
-    Exact,
-    /// Similar from the threshold up.
-    Near,
 }
 
 /// The share of the pieces of `text` that stand in `source` too; `None` when it has too few to tell.

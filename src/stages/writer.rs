@@ -1,0 +1,298 @@
+//! Where a stage puts what became of its inputs, one by one and in order: the folder that is sealed at the end.
+//!
+//! ```text
+//! part-00000.jsonl    accepted records        rejected.jsonl      what was rejected, refused, failed or not worked on
+//! part-00000.parquet  the same as a table     duplicates.jsonl    what duplicates what
+//! ```
+//!
+//! Every fate is counted as it is put, so the sums of a stage hold by construction; sealing compares them once more with the
+//! number of inputs. Memory holds one row group of the table, whatever the number of records.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::dedup::{Cluster, DuplicateRow, Summary};
+use super::error::StageError;
+use super::sealed::Sealed;
+use crate::record::arrow::Row;
+use crate::record::{Dropped, Duplicate, DuplicateKind, Fate, Tally, parquet};
+use crate::store::checkpoint::{Manifest, StageDir};
+use crate::store::part::{JsonlWriter, PartFile, Place};
+
+/// The records of a sealed stage.
+pub(super) const PART: &str = "part-00000.jsonl";
+const TABLE: &str = "part-00000.parquet";
+/// What was dropped.
+pub(super) const REJECTED: &str = "rejected.jsonl";
+const DUPLICATES: &str = "duplicates.jsonl";
+/// Duplicates until the sizes of their clusters are known; never part of a sealed stage.
+const SPOOL: &str = "duplicates.spool";
+/// Rows of an imported file that are written out for each outcome but acceptance; further ones are only counted.
+pub const LISTED_ROWS: u64 = 10_000;
+/// Different reasons that are counted apart.
+const COUNTED_REASONS: usize = 1_000;
+/// What reasons beyond those are counted as.
+const OTHER_REASONS: &str = "other";
+/// Clusters named in the summary of a stage's duplicates.
+const LARGEST: usize = 10;
+
+/// Takes the fates of a stage's inputs, in the order of the inputs.
+pub trait Fates<R>: Send {
+    /// Takes the next one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn put(&mut self, fate: Fate<R>) -> Result<(), StageError>;
+
+    /// The `number`-th accepted record, from 0.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read back.
+    fn accepted(&mut self, number: usize) -> Result<R, StageError>;
+
+    /// Counts duplicates of a source that are too many to be listed.
+    fn count_duplicates(&mut self, unlisted: u64);
+
+    /// What was put so far.
+    fn tally(&self) -> Tally;
+}
+
+/// What a stage says of itself when all its fates are put.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Inputs it had.
+    pub inputs: u64,
+    /// Those of them that are in no outcome, since they were not drawn.
+    pub not_sampled: u64,
+    /// Its figures, a JSON object for the manifest.
+    pub notes: Value,
+    /// SHA-256, in hex, of the file it imported, if it did.
+    pub source: Option<String>,
+}
+
+/// Writes the folder of a stage. Dropped without [`seal`](Self::seal) it leaves nothing that counts.
+#[derive(Debug)]
+pub struct StageWriter<R: Row> {
+    stage: &'static str,
+    dir: StageDir,
+    rows: JsonlWriter,
+    table: parquet::Writer<PartFile, R>,
+    rejected: JsonlWriter,
+    spool: JsonlWriter,
+    /// Where each accepted record begins.
+    places: Vec<u64>,
+    clusters: BTreeMap<u64, u32>,
+    tally: Tally,
+    reasons: BTreeMap<String, u64>,
+    listed: u64,
+}
+
+impl<R: Row> StageWriter<R> {
+    /// Begins the folder of `stage`, emptied of what an interrupted attempt left.
+    ///
+    /// # Errors
+    /// If it is sealed already, or cannot be written to.
+    pub fn create(stage: &'static str, folder: &Path) -> Result<Self, StageError> {
+        let dir = StageDir::create(folder)?;
+        Ok(Self {
+            stage,
+            rows: dir.jsonl_writer(PART)?,
+            table: parquet::Writer::new(dir.part(TABLE)?)?,
+            rejected: dir.jsonl_writer(REJECTED)?,
+            spool: dir.jsonl_writer(SPOOL)?,
+            dir,
+            places: Vec::new(),
+            clusters: BTreeMap::new(),
+            tally: Tally::default(),
+            reasons: BTreeMap::new(),
+            listed: u64::MAX,
+        })
+    }
+
+    /// Lists no more than [`LISTED_ROWS`] rejected rows and as many duplicates, for a file that may be anything.
+    pub fn list_few(&mut self) {
+        self.listed = LISTED_ROWS;
+    }
+
+    fn drop_row(&mut self, dropped: &Dropped) -> Result<(), StageError> {
+        let full = self.reasons.len() >= COUNTED_REASONS && !self.reasons.contains_key(&dropped.reason);
+        let reason = if full { OTHER_REASONS } else { &dropped.reason };
+        *self.reasons.entry(reason.to_owned()).or_default() += 1;
+        if self.rejected.rows() < self.listed {
+            self.rejected.push(dropped)?;
+        }
+        Ok(())
+    }
+
+    fn spool(&mut self, duplicate: &Duplicate) -> Result<(), StageError> {
+        if self.spool.rows() < self.listed {
+            *self.clusters.entry(cluster(&duplicate.kept)).or_insert(1) += 1;
+            self.spool.push(duplicate)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the stage: `fingerprint` stands for everything that decides its content, `upstream` for the stage before.
+    ///
+    /// # Errors
+    /// If the fates are not those of all inputs, or if something cannot be written. Nothing is visible then.
+    pub fn seal(mut self, made: Made, fingerprint: String, upstream: Option<String>) -> Result<Sealed<R>, StageError> {
+        self.check_sums(&made)?;
+        let summary = self.write_duplicates()?;
+        let Self { stage, mut dir, rows, table, rejected, spool, tally, reasons, .. } = self;
+        spool.discard()?;
+        let accepted = rows.rows();
+        dir.add(rows.finish()?);
+        dir.add(table.finish()?.0.finish(Some(accepted))?);
+        dir.add(rejected.finish()?);
+        let Tally { accepted, duplicate, rejected, refused, failed, over_budget } = tally;
+        tracing::info!(stage, accepted, duplicate, rejected, refused, failed, over_budget, "sealing");
+        let mut notes = made.notes;
+        if let Some(notes) = notes.as_object_mut() {
+            notes.insert("dedup".to_owned(), json!(summary));
+            notes.insert("reasons".to_owned(), json!(reasons));
+        }
+        let counts = counts(&tally, made.inputs, made.not_sampled);
+        let stage = stage.to_owned();
+        let manifest = Manifest { stage, fingerprint, upstream, counts, notes, ..Manifest::default() };
+        Ok(Sealed::of(dir.seal(manifest)?))
+    }
+
+    fn check_sums(&self, made: &Made) -> Result<(), StageError> {
+        let outcomes = self.tally.total() + made.not_sampled;
+        if outcomes != made.inputs || self.rows.rows() != self.tally.accepted {
+            return Err(StageError::Sums { stage: self.stage, inputs: made.inputs, outcomes });
+        }
+        Ok(())
+    }
+
+    /// Writes the duplicates with the sizes of their clusters, which only now are known.
+    fn write_duplicates(&mut self) -> Result<Summary, StageError> {
+        let mut out = self.dir.jsonl_writer(DUPLICATES)?;
+        let mut summary = Summary { clusters: self.clusters.len() as u64, ..Summary::default() };
+        for duplicate in self.spool.read_all()? {
+            let Duplicate { id, kept, jaccard, kind } = duplicate?;
+            let size = self.clusters.get(&cluster(&kept)).copied().map_or(1, u64::from);
+            match kind {
+                DuplicateKind::Exact => summary.exact += 1,
+                DuplicateKind::Near => summary.near += 1,
+            }
+            rank(&mut summary.largest, &kept, size);
+            out.push(&DuplicateRow { id, kept, jaccard, kind, cluster_size: size })?;
+        }
+        self.dir.add(out.finish()?);
+        Ok(summary)
+    }
+}
+
+impl<R: Row + Debug + Send> Fates<R> for StageWriter<R> {
+    fn put(&mut self, fate: Fate<R>) -> Result<(), StageError> {
+        self.tally.add(fate.outcome());
+        match fate {
+            Fate::Accepted(row) => {
+                self.places.push(self.rows.push(&row)?.offset);
+                self.table.push(row)?;
+                Ok(())
+            }
+            Fate::Duplicate(duplicate) => self.spool(&duplicate),
+            Fate::Dropped(dropped) => self.drop_row(&dropped),
+        }
+    }
+
+    fn accepted(&mut self, number: usize) -> Result<R, StageError> {
+        let lost = StageError::Sums { stage: self.stage, inputs: number as u64, outcomes: self.places.len() as u64 };
+        let Some(offset) = self.places.get(number).copied() else { return Err(lost) };
+        let end = self.places.get(number + 1).copied().unwrap_or_else(|| self.rows.bytes());
+        let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        Ok(self.rows.read(Place { offset, length })?)
+    }
+
+    fn count_duplicates(&mut self, unlisted: u64) {
+        self.tally.duplicate += unlisted;
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+/// Keeps fates in memory, for whoever looks at a few of them.
+#[derive(Debug)]
+pub struct Collected<R> {
+    /// What was accepted.
+    pub accepted: Vec<R>,
+    /// What was dropped.
+    pub dropped: Vec<Dropped>,
+    /// What duplicates what.
+    pub duplicates: Vec<Duplicate>,
+    tally: Tally,
+}
+
+impl<R> Default for Collected<R> {
+    fn default() -> Self {
+        Self { accepted: Vec::new(), dropped: Vec::new(), duplicates: Vec::new(), tally: Tally::default() }
+    }
+}
+
+impl<R: Clone + Send> Fates<R> for Collected<R> {
+    fn put(&mut self, fate: Fate<R>) -> Result<(), StageError> {
+        self.tally.add(fate.outcome());
+        match fate {
+            Fate::Accepted(row) => self.accepted.push(row),
+            Fate::Dropped(dropped) => self.dropped.push(dropped),
+            Fate::Duplicate(duplicate) => self.duplicates.push(duplicate),
+        }
+        Ok(())
+    }
+
+    fn accepted(&mut self, number: usize) -> Result<R, StageError> {
+        let outcomes = self.accepted.len() as u64;
+        let lost = StageError::Sums { stage: "collected", inputs: number as u64, outcomes };
+        self.accepted.get(number).cloned().ok_or(lost)
+    }
+
+    fn count_duplicates(&mut self, unlisted: u64) {
+        self.tally.duplicate += unlisted;
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+/// Stands for the kept record of a cluster: clusters are counted, not named, so that memory holds 12 bytes each.
+fn cluster(kept: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(kept.as_bytes())
+}
+
+/// Puts a cluster among the largest, if it is one: larger ones first, of equals the one with the smaller id.
+fn rank(largest: &mut Vec<Cluster>, kept: &str, size: u64) {
+    if largest.iter().any(|cluster| cluster.kept == kept) {
+        return;
+    }
+    let before =
+        |cluster: &Cluster| (std::cmp::Reverse(cluster.size), cluster.kept.as_str()) < (std::cmp::Reverse(size), kept);
+    let at = largest.partition_point(before);
+    if at < LARGEST {
+        largest.insert(at, Cluster { kept: kept.to_owned(), size });
+        largest.truncate(LARGEST);
+    }
+}
+
+fn counts(tally: &Tally, inputs: u64, not_sampled: u64) -> BTreeMap<String, u64> {
+    let Tally { accepted, duplicate, rejected, refused, failed, over_budget } = *tally;
+    let counts = [
+        ("inputs", inputs),
+        ("accepted", accepted),
+        ("duplicate", duplicate),
+        ("rejected", rejected),
+        ("refused", refused),
+        ("failed", failed),
+        ("over_budget", over_budget),
+        ("not_sampled", not_sampled),
+    ];
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
