@@ -210,7 +210,7 @@ impl Replay {
 
     /// What holds its conversations.
     pub(super) fn conversations(&self) -> Result<ConversationFlow, RunError> {
-        Ok(ConversationFlow::new(&self.config, &self.inputs, Arc::clone(&self.calls))?)
+        Ok(ConversationFlow::new(&self.config, &self.inputs, Arc::clone(&self.calls), Arc::default())?)
     }
 }
 

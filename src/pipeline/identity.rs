@@ -12,14 +12,14 @@ use super::gc;
 use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
-use crate::config::{Config, SituationMode};
+use crate::config::{Config, Hub, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
 use crate::stages::inputs::Inputs;
 use crate::stages::personas::Source;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
-use crate::store::run::{self, RunDir, RunInfo};
+use crate::store::run::{self, RunDir, RunInfo, RunPaths};
 use crate::store::{fs, part};
 
 /// The settings and texts that shape the data of a run.
@@ -98,6 +98,24 @@ impl Identity {
     }
 }
 
+/// Settles what the configuration leaves to the size of the run: the calls in a round. A run that was begun keeps what it was
+/// begun with, and so does one that is forked from it.
+pub fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<(), RunError> {
+    let hub = &mut config.situations.hub;
+    if hub.round_calls.is_some() || config.situations.mode == SituationMode::File {
+        return Ok(());
+    }
+    for path in before {
+        let info = RunPaths::of_run(path).ok().map(|paths| paths.info()).transpose()?.flatten();
+        let kept = info.and_then(|info| info.fingerprints.get("situations.hub.round_calls")?.as_u64());
+        hub.round_calls = hub.round_calls.or(kept.and_then(|kept| usize::try_from(kept).ok()));
+    }
+    let wanted = config.situations.wanted().unwrap_or_default();
+    let per_call = inputs.situations_per_call()?;
+    config.situations.hub.round_calls.get_or_insert_with(|| Hub::width(wanted, per_call));
+    Ok(())
+}
+
 /// The file a run imports people or situations from.
 pub fn source(config: &Config) -> Option<&Path> {
     match config.situations.mode {
@@ -115,6 +133,10 @@ pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Sou
     let identity = Identity::of(config, inputs);
     let resolved = fingerprint::resolved_yaml(config)?;
     if let Some(info) = dir.info()? {
+        let unfinished = info.format < run::FORMAT && Details::of(&info).ended.is_none();
+        if unfinished && has_replies(dir)? {
+            return Err(earlier(dir, info));
+        }
         match check(dir, &info, &identity, source) {
             Ok(()) => {
                 fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
@@ -147,6 +169,11 @@ fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Sour
         return Ok(());
     }
     Err(Drift { run_dir: dir.paths().root().to_owned(), differences }.into())
+}
+
+fn earlier(dir: &RunDir, info: RunInfo) -> RunError {
+    let (path, found, created_by) = (dir.paths().root().to_owned(), info.format, info.created_by);
+    run::RunError::EarlierFormat { path, found, created_by }.into()
 }
 
 fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
@@ -199,6 +226,9 @@ pub fn details(dir: &RunDir) -> Result<Details, RunError> {
 
 /// Notes that the run goes on after all.
 pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
+    if let Some(info) = dir.info()?.filter(|info| info.format < run::FORMAT) {
+        return Err(earlier(dir, info));
+    }
     amend(dir, |details| {
         details.ended = None;
         details.dataset = None;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::run;
+use super::{identity, run};
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
 use crate::config::safety::Service;
@@ -120,6 +120,7 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
     environment.complete(&mut config);
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
+    identity::settle(&mut config, &inputs, &[])?;
     let mut roles = Vec::new();
     let mut prompts = Vec::new();
     let context = Context {

@@ -51,6 +51,8 @@ pub fn prepare(
     offline: bool,
 ) -> Result<(Loaded, Options), RunError> {
     let mut small = loaded.clone();
+    // Rounds are as wide as those of the whole run, so that the prompts are its first ones.
+    identity::settle(&mut small.config, &Inputs::gather(loaded)?, &[&loaded.config.run_dir])?;
     small.config.situations.count = Some(count);
     // The first conversation on a situation is the same whatever their number.
     small.config.conversations.per_situation = 1;

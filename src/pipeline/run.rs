@@ -13,7 +13,7 @@ use super::identity;
 use super::ledger::{Spend, Summary};
 use super::models;
 use super::stages::Stages;
-use super::status;
+use super::status::{self, AtWork};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
@@ -29,7 +29,7 @@ use crate::stages::{Progress, judge, safety, sealed};
 use crate::store::checkpoint::{Manifest, SealedStage};
 use crate::store::fs;
 use crate::store::journal::{self, Journal};
-use crate::store::run::RunDir;
+use crate::store::run::{RunDir, RunPaths};
 
 /// The personas that are used when the configuration names none.
 const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
@@ -63,6 +63,7 @@ pub struct Watch {
     /// Stops it, and says what there is to tell.
     pub control: Arc<Control>,
     opened: Option<Opened>,
+    run_dir: OnceLock<RunPaths>,
     budget: OnceLock<Arc<Budget>>,
 }
 
@@ -79,6 +80,19 @@ impl Watch {
     /// A watch that is told the run directory once it is this process's.
     pub fn new(opened: impl Fn(&Path) + Send + Sync + 'static) -> Self {
         Self { opened: Some(Box::new(opened)), ..Self::default() }
+    }
+
+    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take. Once a run has
+    /// a directory, and never in its way: a disk that fails tells of itself where it matters.
+    pub fn note_progress(&self, left_s: Option<f64>) {
+        let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
+        let at_work = AtWork::of(self.progress.look(), left_s, self.spend());
+        let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
+    }
+
+    /// Removes what was written down.
+    pub fn forget_progress(&self) {
+        let _ = self.run_dir.get().map(|paths| fs::remove_if_there(&paths.progress()));
     }
 
     /// What the run has spent; nothing before its journal is read.
@@ -114,9 +128,12 @@ pub async fn run(
     let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
+    let before = [Some(path.as_path()), options.fork.as_deref()];
+    identity::settle(&mut config, &inputs, &before.into_iter().flatten().collect::<Vec<_>>())?;
     let source = source(loaded, &config);
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
+    let _ = watch.run_dir.set(dir.paths().clone());
     if let Some(opened) = &watch.opened {
         opened(&path);
     }

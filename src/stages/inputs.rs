@@ -364,6 +364,14 @@ impl Inputs {
         Ok(seeds::parse(Path::new(&self.shown(SEEDS)), text)?)
     }
 
+    /// Situations that one call asks for.
+    ///
+    /// # Errors
+    /// If there is no prompt configuration, or it cannot be read.
+    pub fn situations_per_call(&self) -> Result<usize, InputsError> {
+        Ok(self.prompt_config()?.situations_per_call)
+    }
+
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {
         serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
             .map_err(|error| InputsError::Kept { message: error.to_string() })

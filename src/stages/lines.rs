@@ -10,6 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::Progress;
 use crate::store::fs::{self, FsError};
 
 /// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
@@ -190,9 +191,15 @@ impl Format {
 ///
 /// # Errors
 /// If it is no file of lines, cannot be read, or changed meanwhile.
-pub fn read(path: &Path, key: &'static str, visit: &mut Visit<'_>) -> Result<InputDigest, SourceError> {
+pub fn read(
+    path: &Path,
+    key: &'static str,
+    progress: &Progress,
+    visit: &mut Visit<'_>,
+) -> Result<InputDigest, SourceError> {
     let (file, before) = open_regular(path, key)?;
-    let mut file = Digesting { file, hasher: Sha256::new(), bytes: 0 };
+    progress.expect(before.len());
+    let mut file = Digesting { file, hasher: Sha256::new(), bytes: 0, progress };
     decode(path, BufReader::with_capacity(BUFFER, &mut file), visit)?;
     let after = file.file.metadata().map_err(|source| failed("read", path, source))?;
     if file.bytes != before.len() || !same(&before, &after) {
@@ -277,17 +284,19 @@ fn undecodable(path: &Path, compression: &'static str, error: io::Error) -> Sour
 }
 
 /// A file that is hashed as it is read.
-struct Digesting {
+struct Digesting<'a> {
     file: File,
     hasher: Sha256,
     bytes: u64,
+    progress: &'a Progress,
 }
 
-impl Read for Digesting {
+impl Read for Digesting<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.hasher.update(buffer.get(..count).unwrap_or_default());
         self.bytes += count as u64;
+        self.progress.work(count as u64);
         Ok(count)
     }
 }

@@ -209,6 +209,14 @@ impl Write for NewFile {
     }
 }
 
+/// Replaces a file as a whole without waiting for the disk: for what is worth nothing once the process is gone.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+pub fn replace_lightly(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let temporary = temporary_beside(path, "");
+    named("write", &temporary, std::fs::write(&temporary, bytes))?;
+    named("rename", path, std::fs::rename(&temporary, path))
+}
+
 /// The folder a path is in.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

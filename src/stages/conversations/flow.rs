@@ -10,6 +10,7 @@ use crate::config::{Config, Conversations, Judge, Safety};
 use crate::llm::recorded::{Calls, Halt};
 use crate::prompt::template::Template;
 use crate::record::{Conversation, Fate, Situation};
+use crate::stages::Progress;
 use crate::stages::inputs::{Inputs, InputsError};
 use crate::stages::safety::words::Words;
 use crate::stages::{judge, safety};
@@ -25,6 +26,7 @@ pub struct ConversationFlow {
     safety: Option<Template>,
     judge: Option<Template>,
     calls: Arc<Calls>,
+    progress: Arc<Progress>,
     seed: u64,
 }
 
@@ -36,7 +38,12 @@ impl ConversationFlow {
     ///
     /// # Errors
     /// If a text cannot be used.
-    pub fn new(config: &Config, inputs: &Inputs, calls: Arc<Calls>) -> Result<Self, InputsError> {
+    pub fn new(
+        config: &Config,
+        inputs: &Inputs,
+        calls: Arc<Calls>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, InputsError> {
         Ok(Self {
             settings: config.conversations.clone(),
             screens: config.safety.clone(),
@@ -46,6 +53,7 @@ impl ConversationFlow {
             safety: inputs.safety_prompt()?,
             judge: inputs.judge_prompt()?,
             calls,
+            progress,
             seed: config.seed,
         })
     }
@@ -65,7 +73,9 @@ impl ConversationFlow {
     /// # Errors
     /// Only what stops the whole run.
     pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
-        self.screen(situation, self.talk().hold(situation, replicate).await?).await
+        let held = self.screen(situation, self.talk().hold(situation, replicate).await?).await?;
+        self.progress.end_one_of(held.1.turns());
+        Ok(held)
     }
 
     /// As [`hold`](Self::hold), as far as recorded replies go. What is not over yet, and what a service or a judge was not
@@ -85,7 +95,13 @@ impl ConversationFlow {
     }
 
     fn talk(&self) -> Stage<'_> {
-        Stage { settings: &self.settings, prompts: &self.prompts, calls: &self.calls, seed: self.seed }
+        Stage {
+            settings: &self.settings,
+            prompts: &self.prompts,
+            calls: &self.calls,
+            progress: &self.progress,
+            seed: self.seed,
+        }
     }
 
     fn screening(&self) -> Option<safety::Stage<'_>> {

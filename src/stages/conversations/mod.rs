@@ -33,6 +33,7 @@ use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
 use crate::llm::{ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
+use crate::stages::Progress;
 
 /// The stage's name in keys, draws and folders.
 pub const STAGE: &str = "conversations";
@@ -50,6 +51,8 @@ pub struct Stage<'a> {
     pub prompts: &'a Prompts,
     /// Where replies come from.
     pub calls: &'a Calls,
+    /// Told of every turn.
+    pub progress: &'a Progress,
     /// The run's seed.
     pub seed: u64,
 }
@@ -92,6 +95,7 @@ impl Stage<'_> {
             id: item_id(&situation.id, replicate),
             settings: self.settings,
             calls: self.calls,
+            progress: self.progress,
             situation,
             script: Script::new(self.prompts, self.settings.layout, situation)?,
             seed: self.seed,
@@ -110,6 +114,7 @@ struct Talk<'a> {
     id: String,
     settings: &'a Conversations,
     calls: &'a Calls,
+    progress: &'a Progress,
     situation: &'a Situation,
     script: Script<'a>,
     seed: u64,
@@ -136,7 +141,9 @@ impl Talk<'_> {
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
                 return Ok(End::Over(StopReason::Agreed));
             };
-            match self.speak(speaker).await? {
+            let spoken = self.speak(speaker).await?;
+            self.progress.work(1);
+            match spoken {
                 Spoken::Line(line) => self.take(speaker, selected_by, line),
                 Spoken::Flawed(flaw) => return Ok(self.give_up(flaw)),
                 Spoken::Lost { outcome, reason, detail } => return Ok(self.lose(outcome, reason, &detail)),

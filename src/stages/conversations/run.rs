@@ -28,11 +28,14 @@ pub async fn run(
     situations: &Sealed<Situation>,
     fates: &mut dyn Fates<Conversation>,
 ) -> Result<Made, StageError> {
-    let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, Arc::clone(&context.calls))?);
+    let (calls, progress) = (Arc::clone(&context.calls), Arc::clone(&context.progress));
+    let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, calls, progress)?);
     warn(context, &flow);
     let per_situation = context.config.conversations.per_situation;
     let inputs = situations.tally().accepted * per_situation;
     context.progress.start(STAGE, inputs);
+    let turns = context.config.conversations.turns;
+    context.progress.expect_each(u64::from(turns.min + turns.max) * 500);
     let items = Items { situations: situations.rows()?, per_situation, at: None };
     let mut stage = Stage::new(context, flow, items, fates);
     let held = stage.hold().await;
@@ -117,7 +120,6 @@ impl<'a> Stage<'a> {
             if !self.window.settle().await {
                 return Ok(());
             }
-            self.context.progress.end_one();
             while let Some((id, held)) = self.window.take() {
                 self.put(id, held)?;
             }

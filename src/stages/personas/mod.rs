@@ -136,8 +136,10 @@ pub fn read(
                 .map_err(PersonasError::from)?;
             InputDigest::of(text.as_bytes())
         }
-        Source::File(path) => lines::read(path, "personas.source", &mut |number, line| scan.row(number, line))
-            .map_err(PersonasError::from)?,
+        Source::File(path) => {
+            lines::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
+                .map_err(PersonasError::from)?
+        }
     };
     scan.finish(shown, &digest)
 }

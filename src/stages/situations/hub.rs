@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
-        let settings = config::Hub { round_calls: 4, seed_ratio, novelty: 0.6, cap };
+        let settings = config::Hub { round_calls: Some(4), seed_ratio, novelty: 0.6, cap };
         Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect())
     }
 

@@ -94,7 +94,7 @@ pub(super) fn import(
     let shingling = Shingling::for_language(import.language);
     let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, dedup::situation_text));
     let mut scan = Scan { import, progress, fates, dedup, ids: HashSet::new(), inputs: 0, first: None, failed: Ok(()) };
-    let digest = lines::read(import.source, "situations.source", &mut |number, line| scan.row(number, line))
+    let digest = lines::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
         .map_err(ImportError::from)?;
     let Scan { inputs, first, failed, fates, .. } = scan;
     failed?;

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use self::casting::Cast;
 use self::cells::Cells;
 use self::coverage::{Coverage, GROUP_SIZE};
-use self::hub::{Figures, Hub, Snapshot};
+use self::hub::{Figures, Snapshot};
 use self::names::Namer;
 use self::round::{Call, Person, Slot};
 use self::seeds::{Deal, Seed};
@@ -38,7 +38,7 @@ use super::Progress;
 use super::dedup::{self, Deduplicator, Shingling};
 use super::error::StageError;
 use super::writer::{Collected, Fates, Made};
-use crate::config::{GroupSize, SituationMode, Situations};
+use crate::config::{GroupSize, Hub, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::recorded::{Calls, Halt};
 use crate::llm::{Message, Role};
@@ -107,7 +107,7 @@ struct Flight {
 
 /// What changes while the stage runs.
 struct RoundState<'a> {
-    hub: Hub,
+    hub: hub::Hub,
     namer: Namer,
     /// Hub states by round: of the last two taken in.
     before: VecDeque<Snapshot>,
@@ -139,7 +139,7 @@ impl Stage<'_> {
         let language = &self.prompt.language;
         let shingling = Shingling::for_language(language);
         RoundState {
-            hub: Hub::new(self.settings.hub.clone(), self.shots.clone()),
+            hub: hub::Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
             deal: Deal::default(),
@@ -159,17 +159,18 @@ impl Stage<'_> {
     /// If fates cannot be written.
     pub async fn generate(
         &self,
-        progress: &Progress,
+        progress: &Arc<Progress>,
         fates: &mut dyn Fates<Situation>,
     ) -> Result<(Made, bool), StageError> {
         let mut state = self.begin(fates);
         progress.start(STAGE, self.count());
+        progress.expect(self.count());
         let mut flights: VecDeque<Flight> = VecDeque::new();
         let complete = loop {
             while flights.len() < 2 {
                 let pending = flights.iter().flat_map(|flight| &flight.calls).map(|call| call.slots.len() as u64).sum();
                 let Some(calls) = self.plan(&mut state, pending) else { break };
-                flights.push_back(self.fly(calls));
+                flights.push_back(self.fly(calls, progress));
             }
             let Some(flight) = flights.pop_front() else { break true };
             let taken = self.take_in(&mut state, flight, progress).await;
@@ -196,7 +197,8 @@ impl Stage<'_> {
         let wanted = self.count().saturating_sub(accepted + pending);
         let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
         let per_call = self.prompt.config.situations_per_call.max(1);
-        let room = (self.settings.hub.round_calls.max(1) * per_call) as u64;
+        let width = self.settings.hub.round_calls.unwrap_or_else(|| Hub::width(self.count(), per_call));
+        let room = (width.max(1) * per_call) as u64;
         let mut left = usize::try_from(wanted.min(attempts).min(room)).unwrap_or(usize::MAX);
         if left == 0 {
             return None;
@@ -261,11 +263,17 @@ impl Stage<'_> {
         Draw::new(self.seed, &[STAGE, id, "size"]).between(min, max)
     }
 
-    fn fly(&self, calls: Vec<Call>) -> Flight {
+    fn fly(&self, calls: Vec<Call>, progress: &Arc<Progress>) -> Flight {
         let calls: Vec<Arc<Call>> = calls.into_iter().map(Arc::new).collect();
         let fill = |call: &Arc<Call>| {
             let (prompt, replies, call) = (Arc::clone(&self.prompt), Arc::clone(&self.calls), Arc::clone(call));
-            tokio::spawn(async move { prompt.fill(&replies, &call).await })
+            let progress = Arc::clone(progress);
+            tokio::spawn(async move {
+                let filled = prompt.fill(&replies, &call).await;
+                // Until they are taken in, all its situations are taken to be good ones.
+                progress.work(call.slots.len() as u64);
+                filled
+            })
         };
         let tasks = calls.iter().map(fill).collect();
         Flight { calls, tasks }
@@ -347,8 +355,11 @@ impl Stage<'_> {
                 Fate::Duplicate(duplicate) => state.fates.put(Fate::Duplicate(duplicate))?,
             }
             let accepted = state.fates.tally().accepted;
-            if self.coverage.is_some() && accepted == before {
-                state.cells.lose(call.cell, call.slots.len());
+            if accepted == before {
+                progress.unwork(1);
+                if self.coverage.is_some() {
+                    state.cells.lose(call.cell, call.slots.len());
+                }
             }
             progress.advance(1, accepted);
         }
