@@ -17,6 +17,9 @@ pub struct Control {
     replies: AtomicU64,
     refused: AtomicU64,
     shielded: AtomicU64,
+    told: Mutex<Vec<String>>,
+    /// Held by the one caller that waits for room on the disk for all.
+    pub(super) wait_for_room: tokio::sync::Mutex<()>,
 }
 
 impl Default for Control {
@@ -27,6 +30,8 @@ impl Default for Control {
             replies: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             shielded: AtomicU64::new(0),
+            told: Mutex::default(),
+            wait_for_room: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -65,6 +70,16 @@ impl Control {
     /// Sleeps, unless the run stops first.
     pub async fn sleep(&self, pause: Duration) -> Result<(), Halt> {
         self.unless_stopped(tokio::time::sleep(pause)).await
+    }
+
+    /// Tells the user something.
+    pub(super) fn tell(&self, text: impl Into<String>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
+    /// What there is to tell since the last time of asking.
+    pub fn take_told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a call that a prompt shield refused.

@@ -18,6 +18,8 @@ pub mod gc;
 pub mod identity;
 pub mod inputs;
 pub mod ledger;
+#[cfg(test)]
+mod low_space;
 pub mod models;
 pub mod plan;
 pub mod preview;

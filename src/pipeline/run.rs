@@ -83,7 +83,9 @@ impl Watch {
 
     /// What there is to tell since the last time of asking.
     pub fn take_notices(&self) -> Vec<String> {
-        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut notices = std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner));
+        notices.append(&mut self.control.take_told());
+        notices
     }
 
     /// What the run has spent; nothing before its journal is read.
