@@ -18,6 +18,8 @@ pub struct Control {
     refused: AtomicU64,
     shielded: AtomicU64,
     told: Mutex<Vec<String>>,
+    /// Held by the one caller that waits for room on the disk for all.
+    pub(super) wait_for_room: tokio::sync::Mutex<()>,
 }
 
 impl Default for Control {
@@ -29,6 +31,7 @@ impl Default for Control {
             refused: AtomicU64::new(0),
             shielded: AtomicU64::new(0),
             told: Mutex::default(),
+            wait_for_room: tokio::sync::Mutex::default(),
         }
     }
 }

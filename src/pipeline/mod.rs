@@ -13,6 +13,8 @@ mod fork;
 pub mod gc;
 pub mod identity;
 pub mod ledger;
+#[cfg(test)]
+mod low_space;
 pub mod models;
 pub mod plan;
 pub mod preview;

@@ -81,9 +81,8 @@ pub fn open(path: &Path) -> Result<File, FsError> {
     named("open", path, File::open(path))
 }
 
-/// Reads `length` bytes from `offset`, without moving any file position.
-pub fn read_at(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
-    let file = open(path)?;
+/// Reads `length` bytes of `file`, which is at `path`, from `offset`, without moving any file position.
+pub fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
     let mut bytes = vec![0; length];
     named("read", path, file.read_exact_at(&mut bytes, offset))?;
     Ok(bytes)
@@ -398,6 +397,10 @@ pub(super) fn open_or_create(path: &Path) -> Result<File, FsError> {
 
 /// Bytes this user may still write on the file system that holds `path`.
 pub fn free_space(path: &Path) -> Result<u64, FsError> {
+    #[cfg(test)]
+    if let Some(said) = faults::said_to_be_free(path) {
+        return Ok(said);
+    }
     let stat = named("ask for the free space of", path, rustix::fs::statvfs(path).map_err(Into::into))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -190,7 +190,10 @@ fn a_fork_takes_over_the_stages_it_would_make_the_same() {
     let forked = fork(&["--set", "conversations.turns={min: 9, max: 10}"]);
     assert!(forked.stderr.contains("situations: taken from the run this one was forked from"), "{}", forked.stderr);
     let asked = endpoint.calls().split_off(before);
-    assert!(!asked.is_empty() && asked.iter().all(|call| !call.body.contains("conversation_starter")), "situations were asked for");
+    assert!(
+        !asked.is_empty() && asked.iter().all(|call| !call.body.contains("conversation_starter")),
+        "situations were asked for"
+    );
     let stage = |run: &str| project.files(&format!("runs/{run}/stages/2-situations"));
     assert_eq!(differing(&stage("demo"), &stage("fork")), Vec::<String>::new());
     assert_sums(&project, "runs/fork", &forked.json());

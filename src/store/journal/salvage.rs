@@ -53,7 +53,7 @@ pub fn verify(dir: &Path) -> Result<Report, JournalError> {
         }
         Ok(())
     })?;
-    let (index, recovered) = intake.finish();
+    let (index, recovered) = intake.finish()?;
     report.replies = index.len() as u64;
     report.possibly_billed = recovered.possibly_billed;
     report.conflicts = recovered.conflicts;

@@ -165,27 +165,22 @@ impl Tail {
         Ok(())
     }
 
-    /// Writes one batch and makes it durable. Says where each record is.
-    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Result<Vec<Location>, FsError> {
+    /// Writes one batch and makes it durable.
+    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Result<(), FsError> {
         let batch = self.last_seq + 1;
         let mut seq = self.last_seq;
         let mut bytes = Vec::new();
-        let mut locations = Vec::new();
         for record in records {
             seq += 1;
-            let start = bytes.len();
             let (key, item) = (record.key.as_deref().map(Into::into), record.item.as_deref().map(Into::into));
             frame::encode(&mut bytes, &Entry { seq, batch, kind: record.kind, key, item, body: &record.body });
-            // Lines are far shorter than 4 GiB: `Journal::append` sees to it.
-            let length = u32::try_from(bytes.len() - start - 1).unwrap_or(u32::MAX);
-            locations.push(Location { segment: self.number, length, offset: self.length + start as u64 });
         }
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
         self.hash.update(&bytes);
         self.length += bytes.len() as u64;
         self.last_seq = seq;
-        Ok(locations)
+        Ok(())
     }
 }
 

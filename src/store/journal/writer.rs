@@ -1,20 +1,18 @@
 //! The thread that owns the newest segment.
 //!
 //! It takes whatever waits, at least one entry and at most [`BATCH_ENTRIES`] or [`BATCH_BYTES`], writes it in one piece,
-//! syncs, makes the replies visible, and only then answers those who wait. There is no timer: while a sync runs the
+//! syncs, and only then answers those who wait. There is no timer: while a sync runs the
 //! next batch gathers by itself, so that batches grow with the load.
 //!
 //! The first failure poisons the journal: everyone who waits, and everyone who comes later, is given that failure.
 //! The file is left as it is, for recovery to judge.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 
+use super::Options;
 use super::error::JournalError;
-use super::frame::Kind;
-use super::index::Index;
 use super::segment::{Record, Tail};
-use super::{Options, Space};
+use super::space::Space;
 
 /// The most entries in a batch.
 const BATCH_ENTRIES: usize = 256;
@@ -33,19 +31,11 @@ pub(super) struct Request {
 /// What the writer shares with those who use the journal.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// The replies that are durable.
-    pub index: RwLock<Index>,
     /// The first failure.
     failure: OnceLock<Arc<JournalError>>,
-    /// Whether there was too little space when it was last looked.
-    pub low_space: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(index: Index) -> Self {
-        Self { index: RwLock::new(index), ..Self::default() }
-    }
-
     /// The error for whoever comes after the first failure, if there was one.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         match self.failure.get() {
@@ -66,7 +56,7 @@ pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub requests: mpsc::Receiver<Request>,
     pub options: Options,
-    pub space: Space,
+    pub space: Arc<Space>,
 }
 
 impl Writer {
@@ -104,18 +94,11 @@ impl Writer {
 
     pub(super) fn commit(&mut self, batch: &[Request], number: u64) -> Result<(), JournalError> {
         if number.is_multiple_of(self.options.space_check_batches.max(1)) {
-            self.shared.low_space.store(self.space.is_low()?, Ordering::Relaxed);
+            self.space.look()?;
         }
         if self.tail.length() >= self.options.segment_bytes {
             self.tail.rotate()?;
         }
-        let locations = self.tail.commit(batch.iter().map(|request| &request.record))?;
-        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (request, location) in batch.iter().zip(locations) {
-            if let (Kind::Reply, Some(key)) = (request.record.kind, &request.record.key) {
-                index.insert(key, location);
-            }
-        }
-        Ok(())
+        Ok(self.tail.commit(batch.iter().map(|request| &request.record))?)
     }
 }
