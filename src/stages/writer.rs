@@ -10,15 +10,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::dedup::{Cluster, DuplicateRow, Summary};
+use super::dedup::{ClusterSizes, DuplicateRow, Summary};
 use super::error::StageError;
 use super::sealed::Sealed;
 use crate::record::arrow::Row;
-use crate::record::{Dropped, Duplicate, DuplicateKind, Fate, Tally, parquet};
+use crate::record::{Dropped, Duplicate, Fate, Tally, parquet};
 use crate::store::checkpoint::{Manifest, StageDir};
 use crate::store::part::{JsonlWriter, PartFile, Place};
 
@@ -36,8 +36,6 @@ pub const LISTED_ROWS: u64 = 10_000;
 const COUNTED_REASONS: usize = 1_000;
 /// What reasons beyond those are counted as.
 const OTHER_REASONS: &str = "other";
-/// Clusters named in the summary of a stage's duplicates.
-const LARGEST: usize = 10;
 
 /// Takes the fates of a stage's inputs, in the order of the inputs.
 pub trait Fates<R>: Send {
@@ -55,6 +53,9 @@ pub trait Fates<R>: Send {
 
     /// Counts duplicates of a source that are too many to be listed.
     fn count_duplicates(&mut self, unlisted: u64);
+
+    /// A folder for files of the stage's own that are gone with it.
+    fn folder(&self) -> PathBuf;
 
     /// What was put so far.
     fn tally(&self) -> Tally;
@@ -84,7 +85,7 @@ pub struct StageWriter<R: Row> {
     spool: JsonlWriter,
     /// Where each accepted record begins.
     places: Vec<u64>,
-    clusters: BTreeMap<u64, u32>,
+    clusters: ClusterSizes,
     tally: Tally,
     reasons: BTreeMap<String, u64>,
     listed: u64,
@@ -105,7 +106,7 @@ impl<R: Row> StageWriter<R> {
             spool: dir.jsonl_writer(SPOOL)?,
             dir,
             places: Vec::new(),
-            clusters: BTreeMap::new(),
+            clusters: ClusterSizes::default(),
             tally: Tally::default(),
             reasons: BTreeMap::new(),
             listed: u64::MAX,
@@ -129,7 +130,7 @@ impl<R: Row> StageWriter<R> {
 
     fn spool(&mut self, duplicate: &Duplicate) -> Result<(), StageError> {
         if self.spool.rows() < self.listed {
-            *self.clusters.entry(cluster(&duplicate.kept)).or_insert(1) += 1;
+            self.clusters.note(&duplicate.kept, duplicate.kind);
             self.spool.push(duplicate)?;
         }
         Ok(())
@@ -172,19 +173,13 @@ impl<R: Row> StageWriter<R> {
     /// Writes the duplicates with the sizes of their clusters, which only now are known.
     fn write_duplicates(&mut self) -> Result<Summary, StageError> {
         let mut out = self.dir.jsonl_writer(DUPLICATES)?;
-        let mut summary = Summary { clusters: self.clusters.len() as u64, ..Summary::default() };
         for duplicate in self.spool.read_all()? {
             let Duplicate { id, kept, jaccard, kind } = duplicate?;
-            let size = self.clusters.get(&cluster(&kept)).copied().map_or(1, u64::from);
-            match kind {
-                DuplicateKind::Exact => summary.exact += 1,
-                DuplicateKind::Near => summary.near += 1,
-            }
-            rank(&mut summary.largest, &kept, size);
-            out.push(&DuplicateRow { id, kept, jaccard, kind, cluster_size: size })?;
+            let cluster_size = self.clusters.size(&kept);
+            out.push(&DuplicateRow { id, kept, jaccard, kind, cluster_size })?;
         }
         self.dir.add(out.finish()?);
-        Ok(summary)
+        Ok(self.clusters.summary())
     }
 }
 
@@ -212,6 +207,10 @@ impl<R: Row + Debug + Send> Fates<R> for StageWriter<R> {
 
     fn count_duplicates(&mut self, unlisted: u64) {
         self.tally.duplicate += unlisted;
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.folder().to_owned()
     }
 
     fn tally(&self) -> Tally {
@@ -258,27 +257,12 @@ impl<R: Clone + Send> Fates<R> for Collected<R> {
         self.tally.duplicate += unlisted;
     }
 
+    fn folder(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     fn tally(&self) -> Tally {
         self.tally
-    }
-}
-
-/// Stands for the kept record of a cluster: clusters are counted, not named, so that memory holds 12 bytes each.
-fn cluster(kept: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(kept.as_bytes())
-}
-
-/// Puts a cluster among the largest, if it is one: larger ones first, of equals the one with the smaller id.
-fn rank(largest: &mut Vec<Cluster>, kept: &str, size: u64) {
-    if largest.iter().any(|cluster| cluster.kept == kept) {
-        return;
-    }
-    let before =
-        |cluster: &Cluster| (std::cmp::Reverse(cluster.size), cluster.kept.as_str()) < (std::cmp::Reverse(size), kept);
-    let at = largest.partition_point(before);
-    if at < LARGEST {
-        largest.insert(at, Cluster { kept: kept.to_owned(), size });
-        largest.truncate(LARGEST);
     }
 }
 
@@ -300,7 +284,7 @@ fn counts(tally: &Tally, inputs: u64, not_sampled: u64) -> BTreeMap<String, u64>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Persona};
+    use crate::record::{DuplicateKind, Outcome, Persona};
     use crate::store::fs::{self, faults};
 
     fn persona(number: usize) -> Persona {

@@ -132,6 +132,11 @@ impl StageDir {
         Ok(Self { folder: folder.to_owned(), files: Vec::new() })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes a file of one JSON object a line.
     pub fn jsonl<T: Serialize>(
         &mut self,

@@ -11,7 +11,7 @@ use crate::llm::Role;
 use crate::llm::recorded::Halt;
 use crate::record::{Conversation, Dropped, Fate, Situation};
 use crate::stages::context::Context;
-use crate::stages::dedup::{self, Deduplicator, Shingling};
+use crate::stages::dedup::{self, Deduplicator, Hasher, Prepared, Shingling};
 use crate::stages::error::StageError;
 use crate::stages::sealed::Sealed;
 use crate::stages::window::Window;
@@ -65,12 +65,15 @@ fn warn(context: &Context<'_>, flow: &ConversationFlow) {
     }
 }
 
+/// An item and what came of it; with what an accepted conversation is compared by, if it is to be compared.
+type Ended = (String, Result<(Held, Option<Prepared>), Halt>);
+
 /// The stage at work.
 struct Stage<'a> {
     context: &'a Context<'a>,
     flow: Arc<ConversationFlow>,
     items: Items,
-    window: Window<(String, Result<Held, Halt>)>,
+    window: Window<Ended>,
     dedup: Option<Deduplicator<Conversation>>,
     sums: Sums,
     fates: &'a mut dyn Fates<Conversation>,
@@ -87,11 +90,12 @@ impl<'a> Stage<'a> {
         items: Items,
         fates: &'a mut dyn Fates<Conversation>,
     ) -> Self {
-        let Config { models, dedup, language, .. } = context.config;
+        let Config { models, dedup, language, conversations, .. } = context.config;
         let places = models.speaker.as_ref().unwrap_or(&models.default).concurrency;
         let threshold = context.threshold(dedup.conversations);
-        let dedup =
-            threshold.map(|at| Deduplicator::new(at, Shingling::for_language(language), dedup::conversation_text));
+        let shingling = Shingling::for_conversations(language, conversations.turns, conversations.words_per_turn);
+        let (folder, text) = (fates.folder(), dedup::conversation_text);
+        let dedup = threshold.map(|at| Deduplicator::new(at, shingling, &folder, text));
         let (window, sums, lost) = (Window::new(places), Sums::default(), Vec::new());
         Self { context, flow, items, window, dedup, sums, fates, lost, exhausted: false }
     }
@@ -113,30 +117,38 @@ impl<'a> Stage<'a> {
                     break;
                 };
                 let (situation, replicate) = item?;
-                let flow = Arc::clone(&self.flow);
-                self.window
-                    .begin(async move { (item_id(&situation.id, replicate), flow.hold(&situation, replicate).await) });
+                let (flow, hasher) = (Arc::clone(&self.flow), self.dedup.as_ref().map(Deduplicator::hasher));
+                self.window.begin(async move {
+                    let held = flow.hold(&situation, replicate).await;
+                    let held = held.map(|held| {
+                        let prepared = hasher.and_then(|hasher| prepare(&hasher, &held));
+                        (held, prepared)
+                    });
+                    (item_id(&situation.id, replicate), held)
+                });
             }
             if !self.window.settle().await {
                 return Ok(());
             }
-            while let Some((id, held)) = self.window.take() {
-                self.put(id, held)?;
+            while let Some(ended) = self.window.take() {
+                self.put(ended)?;
             }
         }
     }
 
     /// Puts what became of the next item.
-    fn put(&mut self, id: String, held: Result<Held, Halt>) -> Result<(), StageError> {
+    fn put(&mut self, (id, held): Ended) -> Result<(), StageError> {
         let held = held.map_err(|halt| self.context.calls.control.stop(halt));
-        let (Ok((fate, ledger)), true) = (held, self.lost.is_empty()) else {
+        let (Ok(((fate, ledger), prepared)), true) = (held, self.lost.is_empty()) else {
             self.lost.push(id);
             return Ok(());
         };
         self.sums.gates.add(&ledger);
-        let fate = match (fate, &mut self.dedup) {
-            (Fate::Accepted(conversation), Some(dedup)) => dedup.judge(conversation, self.fates)?,
-            (fate, _) => fate,
+        let fate = match (fate, &mut self.dedup, prepared) {
+            (Fate::Accepted(conversation), Some(dedup), Some(prepared)) => {
+                dedup.judge_prepared(conversation, &prepared, self.fates)?
+            }
+            (fate, ..) => fate,
         };
         self.sums.add(&fate);
         self.fates.put(fate)?;
@@ -163,6 +175,14 @@ impl<'a> Stage<'a> {
             self.fates.put(Fate::Dropped(Dropped::over_budget(item_id(&situation.id, replicate))))?;
         }
         Ok(())
+    }
+}
+
+/// What an accepted conversation is compared by: made in the item's own task, so on any core.
+fn prepare(hasher: &Hasher, held: &Held) -> Option<Prepared> {
+    match &held.0 {
+        Fate::Accepted(conversation) => Some(hasher.prepare(&dedup::conversation_text(conversation))),
+        Fate::Duplicate(_) | Fate::Dropped(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::config::{self, ShotSelection};
 use crate::draw::Draw;
 use crate::prompt::shots::Shot;
-use crate::stages::dedup::{Dedup, Shingling};
+use crate::stages::dedup::{Collection, Shingling};
 
 /// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Hub {
     names: BTreeMap<String, u64>,
     /// Members by how often they were shown; of equals the oldest last, since the last one leaves first.
     uses: BTreeSet<(u64, Reverse<u64>)>,
-    gate: Dedup,
+    gate: Collection,
     figures: Figures,
 }
 
@@ -173,8 +173,8 @@ impl Hub {
 }
 
 /// Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
-fn gate(settings: &config::Hub) -> Dedup {
-    Dedup::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3))
+fn gate(settings: &config::Hub) -> Collection {
+    Collection::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3))
 }
 
 #[cfg(test)]

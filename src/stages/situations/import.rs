@@ -91,8 +91,9 @@ pub(super) fn import(
     fates: &mut dyn Fates<Situation>,
 ) -> Result<Made, StageError> {
     progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
-    let shingling = Shingling::for_language(import.language);
-    let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, dedup::situation_text));
+    let shingling = Shingling::for_situations(import.language);
+    let text = dedup::situation_text;
+    let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, &fates.folder(), text));
     let mut scan = Scan { import, progress, fates, dedup, ids: HashSet::new(), inputs: 0, first: None, failed: Ok(()) };
     let digest = lines::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
         .map_err(ImportError::from)?;

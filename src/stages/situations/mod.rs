@@ -137,13 +137,13 @@ impl Stage<'_> {
 
     fn begin<'a>(&self, fates: &'a mut dyn Fates<Situation>) -> RoundState<'a> {
         let language = &self.prompt.language;
-        let shingling = Shingling::for_language(language);
+        let (shingling, folder) = (Shingling::for_situations(language), fates.folder());
         RoundState {
             hub: hub::Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
             deal: Deal::default(),
-            dedup: self.dedup.map(|threshold| Deduplicator::new(threshold, shingling, dedup::situation_text)),
+            dedup: self.dedup.map(|at| Deduplicator::new(at, shingling, &folder, dedup::situation_text)),
             planned: Planned::default(),
             cells: Cells::default(),
             figures: Notes::default(),
