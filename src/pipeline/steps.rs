@@ -23,7 +23,7 @@ use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, Tally};
 use crate::stages::compile::{self, StageOutcomes};
 use crate::stages::conversations::ledger::Figures;
 use crate::stages::conversations::{self, Held};
-use crate::stages::dedup::{self, Dedup, Match, Shingling, Verdict};
+use crate::stages::dedup::{self, Collection, Match, Shingling, Verdict};
 use crate::stages::personas::{self, People};
 use crate::stages::situations::casting::Cast;
 use crate::stages::situations::import::{self, Import};
@@ -253,13 +253,9 @@ impl Steps<'_> {
     /// Deduplicates in item order. Behind the first item without a result everything is over budget.
     fn sort_out(&self, items: Vec<(String, Option<Held>)>) -> Sorted {
         let mut sorted = Sorted::default();
-        let texts = items.iter().filter_map(|(_, held)| match held {
-            Some(Held::Accepted(conversation, _)) => Some(dedup::conversation_text(conversation)),
-            _ => None,
-        });
-        let texts: Vec<String> = texts.collect();
-        let shingling = Shingling::for_corpus(texts.iter().map(String::as_str));
-        let mut index = self.threshold(self.config.dedup.conversations).map(|at| Dedup::new(at, shingling));
+        let settings = &self.config.conversations;
+        let shingling = Shingling::for_conversations(&self.config.language, settings.turns, settings.words_per_turn);
+        let mut index = self.threshold(self.config.dedup.conversations).map(|at| Collection::new(at, shingling));
         let mut whole = true;
         for (id, held) in items {
             whole &= held.is_some();

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::record::{Conversation, Outcome, Persona, Situation, content_hash};
-use crate::stages::dedup::{Dedup, DuplicateKind, Match, Shingling, conversation_text, normalize, situation_text};
+use crate::stages::dedup::{Collection, DuplicateKind, Match, Shingling, conversation_text, normalize, situation_text};
 
 /// What one run made.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,8 +83,8 @@ struct Earlier {
     people: HashMap<String, String>,
     /// Situation by content, people included.
     situations: HashMap<String, (String, Vec<String>)>,
-    near_situations: Option<Dedup>,
-    near_conversations: Option<Dedup>,
+    near_situations: Option<Collection>,
+    near_conversations: Option<Collection>,
 }
 
 /// Merges `batches`, earlier ones first. `dedup`: the thresholds; `None` keeps duplicates.
@@ -105,10 +105,10 @@ pub fn merge(batches: Vec<Batch>, dedup: Option<&config::Dedup>) -> Merged {
 }
 
 impl Earlier {
-    /// Nothing yet. Shingles must be of one length for all runs, so all texts decide it.
+    /// Nothing yet. Shingles must be of one length for all runs, so the first texts of all decide it.
     fn new(batches: &[Batch], dedup: Option<&config::Dedup>) -> Self {
         let index = |threshold: f64, texts: Vec<String>| {
-            Dedup::new(threshold, Shingling::for_corpus(texts.iter().map(String::as_str)))
+            Collection::new(threshold, Shingling::for_sample(texts.iter().map(String::as_str)))
         };
         let situations = || batches.iter().flat_map(|batch| &batch.situations).map(situation_text).collect();
         let conversations = || batches.iter().flat_map(|batch| &batch.conversations).map(conversation_text).collect();

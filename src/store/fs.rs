@@ -12,6 +12,9 @@
 pub(crate) mod faults;
 #[cfg(test)]
 pub(crate) mod power_loss;
+mod scratch;
+
+pub use scratch::ScratchFile;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Write};

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod lock;
 pub mod part;
 pub mod run;
+pub mod spool;
 
 /// Usage: this folder cannot be a run directory.
 const EXIT_USAGE: u8 = 2;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{CompileError, Input};
 use crate::record::arrow::Row;
 use crate::record::content_hash;
-use crate::stages::dedup::{Dedup, Shingling, conversation_text, normalize, situation_text};
+use crate::stages::dedup::{Collection, Shingling, conversation_text, normalize, situation_text};
 
 /// Longest name of a split.
 const MAX_NAME: usize = 64;
@@ -113,9 +113,9 @@ fn near_crossing(texts: &[(&str, String)], threshold: f64) -> u64 {
     if names.len() < 2 {
         return 0;
     }
-    let shingling = Shingling::for_corpus(texts.iter().map(|(_, text)| text.as_str()));
-    let mut indexes: BTreeMap<&str, Dedup> =
-        names.into_iter().map(|name| (name, Dedup::new(threshold, shingling))).collect();
+    let shingling = Shingling::for_sample(texts.iter().map(|(_, text)| text.as_str()));
+    let mut indexes: BTreeMap<&str, Collection> =
+        names.into_iter().map(|name| (name, Collection::new(threshold, shingling))).collect();
     for (split, text) in texts {
         if let Some(index) = indexes.get_mut(split) {
             index.add("", text);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::config::{self, ShotSelection};
 use crate::draw::Draw;
 use crate::prompt::shots::Shot;
-use crate::stages::dedup::{Dedup, Shingling};
+use crate::stages::dedup::{Collection, Shingling};
 
 /// What prompts draw from.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Hub {
     settings: config::Hub,
     seeds: Vec<Arc<Shot>>,
     grown: Snapshot,
-    gate: Dedup,
+    gate: Collection,
     uses: BTreeMap<String, u64>,
     figures: Figures,
 }
@@ -48,7 +48,7 @@ impl Hub {
     /// A hub that starts with hand-written shots.
     pub fn new(settings: config::Hub, seeds: Vec<Shot>) -> Self {
         // Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
-        let gate = Dedup::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3));
+        let gate = Collection::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3));
         let seeds = seeds.into_iter().map(Arc::new).collect();
         Self { settings, seeds, grown: Vec::new(), gate, uses: BTreeMap::new(), figures: Figures::default() }
     }

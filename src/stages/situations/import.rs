@@ -15,7 +15,7 @@ use super::{Made, Notes, STAGE, draft};
 use crate::prompt::draft::{Draft, Tie};
 use crate::record::{Dropped, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
-use crate::stages::dedup::{self, Dedup, Shingling, Verdict};
+use crate::stages::dedup::{self, Collection, Shingling, Verdict};
 use crate::store::fs::{self, FsError};
 
 /// Longest line read, as for personas.
@@ -98,7 +98,7 @@ pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportEr
     let mut reader = BufReader::new(fs::open(import.source)?);
     let mut made = Made { complete: true, notes: Notes::default(), ..Made::default() };
     let mut ids = BTreeSet::new();
-    let mut index: Option<Dedup> = None;
+    let mut index: Option<Collection> = None;
     let mut line_number = 0;
     while (made.accepted.len() as u64) < import.count {
         line_number += 1;
@@ -136,10 +136,11 @@ fn reject(source: &Path, line: u64, detail: String) -> Dropped {
     Dropped { id: format!("{file}:{line}"), outcome: Outcome::Rejected, reason: "not_a_situation".to_owned(), detail }
 }
 
-fn keep(made: &mut Made, index: &mut Option<Dedup>, situation: Situation, dedup: Option<f64>) {
+fn keep(made: &mut Made, index: &mut Option<Collection>, situation: Situation, dedup: Option<f64>) {
     let text = dedup::situation_text(&situation);
     if let Some(threshold) = dedup {
-        let index = index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_language(&situation.language)));
+        let index =
+            index.get_or_insert_with(|| Collection::new(threshold, Shingling::for_situations(&situation.language)));
         if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
             made.duplicates.push((situation.id, found));
             return;

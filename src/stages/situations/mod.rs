@@ -32,7 +32,7 @@ use self::names::Namer;
 use self::round::{Call, Filled, Person, Slot};
 use self::seeds::{Deal, Seed};
 use super::Progress;
-use super::dedup::{self, Dedup, Match, Shingling, Verdict};
+use super::dedup::{self, Collection, Match, Shingling, Verdict};
 use crate::config::{GroupSize, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::recorded::{Calls, Halt};
@@ -128,7 +128,7 @@ struct Desk {
     /// Hub states by round: of the last two taken in.
     before: VecDeque<Snapshot>,
     deal: Deal,
-    index: Option<Dedup>,
+    index: Option<Collection>,
     planned: Planned,
     cells: Cells,
     made: Made,
@@ -341,8 +341,8 @@ impl Stage<'_> {
     fn accept(&self, desk: &mut Desk, situation: Situation, call: &Call) {
         let text = dedup::situation_text(&situation);
         if let Some(threshold) = self.dedup {
-            let shingling = || Shingling::for_language(&self.prompt.language);
-            let index = desk.index.get_or_insert_with(|| Dedup::new(threshold, shingling()));
+            let shingling = || Shingling::for_situations(&self.prompt.language);
+            let index = desk.index.get_or_insert_with(|| Collection::new(threshold, shingling()));
             if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
                 desk.made.duplicates.push((situation.id, found));
                 return;
