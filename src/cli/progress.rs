@@ -20,7 +20,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How far back rates look: what was fast an hour ago tells nothing of the time left.
 const RECENTLY: Duration = Duration::from_secs(60);
 /// Looks that are remembered a minute.
-const LOOKS: usize = 120;
+const LOOKS: u32 = 120;
 /// The share of a stage from which the time left is told.
 const TELLING: f64 = 0.02;
 
@@ -87,7 +87,7 @@ struct Pace {
 
 impl Pace {
     fn see(&mut self, now: Instant, look: Look) {
-        let due = self.looks.back().is_none_or(|(at, _)| now - *at >= RECENTLY / LOOKS as u32);
+        let due = self.looks.back().is_none_or(|(at, _)| now - *at >= RECENTLY / LOOKS);
         if due {
             self.looks.push_back((now, look));
         }

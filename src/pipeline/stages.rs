@@ -72,12 +72,6 @@ impl Outcomes {
     }
 }
 
-/// Where a stage stands.
-enum Begun<R: Row> {
-    Sealed(Sealed<R>),
-    Open(StageWriter<R>),
-}
-
 impl Stages<'_> {
     /// Makes what is not sealed yet, then compiles.
     pub(super) async fn run(&self) -> Result<Finished, RunError> {
@@ -95,14 +89,14 @@ impl Stages<'_> {
     }
 
     fn personas(&self) -> Result<Sealed<Persona>, RunError> {
-        let sealed = match self.begin(Stage::Personas, None)? {
-            Begun::Sealed(sealed) => sealed,
-            Begun::Open(mut writer) => {
-                writer.list_few();
-                let made = personas::run(&self.context, &mut writer)?;
-                self.tell_of(writer.tally());
-                self.seal(Stage::Personas, writer, made, None)?
-            }
+        let sealed = if let Some(sealed) = self.sealed(Stage::Personas, None)? {
+            sealed
+        } else {
+            let mut writer = self.writer(Stage::Personas)?;
+            writer.list_few();
+            let made = personas::run(&self.context, &mut writer)?;
+            self.tell_of(writer.tally());
+            self.seal(Stage::Personas, writer, made, None)?
         };
         Inputs::keep_people(&self.dir.paths().inputs(), &sealed)?;
         Ok(sealed)
@@ -110,10 +104,10 @@ impl Stages<'_> {
 
     async fn situations(&self, personas: &Sealed<Persona>) -> Result<Sealed<Situation>, RunError> {
         let upstream = Some(personas.stage().manifest_hash());
-        let mut writer = match self.begin(Stage::Situations, upstream)? {
-            Begun::Sealed(sealed) => return Ok(sealed),
-            Begun::Open(writer) => writer,
-        };
+        if let Some(sealed) = self.sealed(Stage::Situations, upstream)? {
+            return Ok(sealed);
+        }
+        let mut writer = self.writer(Stage::Situations)?;
         if self.context.config.situations.mode == SituationMode::File {
             writer.list_few();
         }
@@ -123,19 +117,19 @@ impl Stages<'_> {
 
     async fn conversations(&self, situations: &Sealed<Situation>) -> Result<Sealed<Conversation>, RunError> {
         let upstream = Some(situations.stage().manifest_hash());
-        let mut writer = match self.begin(Stage::Conversations, upstream)? {
-            Begun::Sealed(sealed) => return Ok(sealed),
-            Begun::Open(writer) => writer,
-        };
+        if let Some(sealed) = self.sealed(Stage::Conversations, upstream)? {
+            return Ok(sealed);
+        }
+        let mut writer = self.writer(Stage::Conversations)?;
         let made = conversations::run(&self.context, situations, &mut writer).await?;
         self.seal(Stage::Conversations, writer, made, upstream)
     }
 
-    /// The stage as it was sealed, here or in the run that this one was forked from, or a place to make it.
-    fn begin<R: Row>(&self, stage: Stage, upstream: Option<&str>) -> Result<Begun<R>, RunError> {
+    /// The stage as it was sealed, here or in the run that this one was forked from.
+    fn sealed<R: Row>(&self, stage: Stage, upstream: Option<&str>) -> Result<Option<Sealed<R>>, RunError> {
         let folder = folder(self.dir.paths(), stage);
         if let Some(sealed) = Sealed::open(&folder)? {
-            return Ok(Begun::Sealed(sealed.follows(upstream)?));
+            return Ok(Some(sealed.follows(upstream)?));
         }
         if let Some(fork) = &self.fork {
             let source = fork.source(stage, self.context.source.as_ref())?;
@@ -143,10 +137,14 @@ impl Stages<'_> {
             if let Some(sealed) = fork.take(stage, &fingerprint, upstream, &folder)? {
                 self.note_source(source.as_deref())?;
                 self.context.tell(format!("{stage}: taken from the run this one was forked from"));
-                return Ok(Begun::Sealed(Sealed::of(sealed)));
+                return Ok(Some(Sealed::of(sealed)));
             }
         }
-        Ok(Begun::Open(StageWriter::create(stage.as_str(), &folder)?))
+        Ok(None)
+    }
+
+    fn writer<R: Row>(&self, stage: Stage) -> Result<StageWriter<R>, RunError> {
+        Ok(StageWriter::create(stage.as_str(), &folder(self.dir.paths(), stage))?)
     }
 
     fn seal<R: Row>(

@@ -43,7 +43,9 @@ impl Progress {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
         self.wanted.store(wanted, Ordering::Relaxed);
         let counters = [&self.done, &self.accepted, &self.work, &self.ended_work, &self.all_work, &self.each_work];
-        counters.into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        for counter in counters {
+            counter.store(0, Ordering::Relaxed);
+        }
     }
 
     /// All work of the stage, in units of its own.

@@ -34,7 +34,9 @@ struct Judged {
 impl Screening {
     pub(super) fn of(conversations: &[Conversation]) -> Self {
         let mut figures = safety::Figures::default();
-        conversations.iter().for_each(|row| figures.add(row));
+        for row in conversations {
+            figures.add(row);
+        }
         let mut screening = Self {
             unscreened: figures.unscreened.values().sum(),
             flagged: listed(&figures.flagged),
@@ -54,7 +56,9 @@ impl Screening {
 
 fn judged(conversations: &[Conversation]) -> Option<Judged> {
     let mut figures = judge::Figures::default();
-    conversations.iter().for_each(|row| figures.add(row));
+    for row in conversations {
+        figures.add(row);
+    }
     let judgements =
         conversations.iter().filter_map(|row| serde_json::from_str::<judge::Judgement>(&row.judgement).ok());
     let models: BTreeSet<String> = judgements.map(|judgement| super::card::cell(&judgement.model)).collect();

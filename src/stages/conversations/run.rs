@@ -170,7 +170,7 @@ impl<'a> Stage<'a> {
         for id in std::mem::take(&mut self.lost) {
             self.fates.put(Fate::Dropped(Dropped::over_budget(id)))?;
         }
-        while let Some(item) = self.items.next() {
+        for item in self.items.by_ref() {
             let (situation, replicate) = item?;
             self.fates.put(Fate::Dropped(Dropped::over_budget(item_id(&situation.id, replicate))))?;
         }
