@@ -225,7 +225,7 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         let mut object = json!(found.summary);
         if let Some(object) = object.as_object_mut() {
             object.insert("coverage".to_owned(), json!(found.coverage));
-            object.insert("running".to_owned(), json!(found.running));
+            object.extend(found.running.as_ref().map(|running| ("running".to_owned(), json!(running))));
         }
         printer.json(&object)?;
     } else {

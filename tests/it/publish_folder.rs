@@ -248,7 +248,7 @@ fn runs_that_cannot_be_published_are_named_with_what_to_do() {
     assert!(ran.stderr.contains(name), "{}", ran.stderr);
     project.write(name, rows);
     let info = project.read("runs/demo/run.json");
-    project.write("runs/demo/run.json", info.replacen("\"format\": 1", "\"format\": 2", 1));
+    project.write("runs/demo/run.json", info.replacen("\"format\": 2", "\"format\": 3", 1));
     upload(&project, &[]).ended(5);
     assert!(published(&project).is_empty(), "a refused run left something at the destination");
 }

@@ -160,7 +160,9 @@ impl Scan<'_> {
 /// The text of a line, or why it has none.
 fn text(line: Line<'_>) -> Result<&str, String> {
     let Line::Whole(bytes) = line else { return Err("the line is longer than 1 MiB".to_owned()) };
-    std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    // Files that were put together have their marks amid them.
+    Ok(text.trim_start_matches('\u{feff}'))
 }
 
 fn twice(id: &str) -> String {
