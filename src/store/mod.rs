@@ -12,10 +12,15 @@
 pub mod checkpoint;
 pub mod fs;
 pub mod journal;
+pub mod lines;
 pub mod lock;
 pub mod part;
 pub mod run;
+<<<<<<< HEAD
 pub mod spool;
+=======
+pub mod sort;
+>>>>>>> ba60893 (Sort what does not fit into memory, and read finished files of lines in passes)
 
 /// Usage: this folder cannot be a run directory.
 const EXIT_USAGE: u8 = 2;
