@@ -325,7 +325,7 @@ mod tests {
         let record = |at: usize| {
             let key: Vec<u8> = (0..draw.below(4)).map(|_| draw.below(5) as u8).collect();
             let length = [0, 3, 40, 300, if at % 97 == 0 { READ + 5 } else { 7 }][draw.below(5)];
-            (key, format!("{at:0length$}").into_bytes())
+            (key, format!("{at}{}", "x".repeat(length)).into_bytes())
         };
         (0..count).map(record).collect()
     }

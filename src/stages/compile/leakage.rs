@@ -96,7 +96,7 @@ impl People {
     }
 
     /// How many ids, and how many texts, are in more than one split.
-    pub(super) fn crossing(self) -> Result<(u64, u64), FsError> {
+    pub(super) fn crossing(&mut self) -> Result<(u64, u64), FsError> {
         Ok((self.ids.count()?, self.texts.count()?))
     }
 }
@@ -146,11 +146,11 @@ impl Crossing {
         self.keys.drain().try_for_each(|(key, seen)| sorter.push(&key.to_be_bytes(), &seen.to_bytes()))
     }
 
-    fn count(mut self) -> Result<u64, FsError> {
+    fn count(&mut self) -> Result<u64, FsError> {
         if self.aside.is_some() {
             self.put_aside()?;
         }
-        let Some(sorter) = self.aside else {
+        let Some(sorter) = self.aside.take() else {
             return Ok(self.keys.values().filter(|seen| seen.elsewhere).count() as u64);
         };
         let (mut sorted, mut count) = (sorter.finish()?, 0);
@@ -179,26 +179,32 @@ pub(super) fn near<R: DeserializeOwned>(
     if splits.len() < 2 {
         return Ok(0);
     }
-    let texts = |source: &Source| source.records::<R>().map(|row| row.map(|row| text(&row)));
-    let first = splits.iter().flat_map(texts).take(SAMPLE).collect::<Result<Vec<_>, _>>()?;
+    let first = splits.iter().flat_map(|split| texts(split, text)).take(SAMPLE).collect::<Result<Vec<_>, _>>()?;
     let shingling = Shingling::for_corpus(first.iter().map(String::as_str));
     let mut indexes = Vec::new();
     for source in &splits {
         let mut index = Dedup::new(threshold, shingling);
-        for text in texts(source) {
+        for text in texts(source, text) {
             index.add("", &text?);
         }
         indexes.push(index);
     }
     let mut count = 0;
     for (at, source) in splits.iter().enumerate() {
-        for text in texts(source) {
+        for text in texts(source, text) {
             let text = text?;
             let mut others = indexes.iter().enumerate().filter(|(other, _)| *other != at);
             count += u64::from(others.any(|(_, index)| index.check(&text).is_some()));
         }
     }
     Ok(count)
+}
+
+fn texts<R: DeserializeOwned>(
+    split: &Source,
+    text: fn(&R) -> String,
+) -> impl Iterator<Item = Result<String, CompileError>> {
+    split.records::<R>().map(move |row| row.map(|row| text(&row)))
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ impl<'a> Place<'a> {
             return Ok(None);
         }
         let mut lines = Ordered::of(source, self.folder, self.limits.sort)?;
-        let mut parting = Parting { place: self, home, splits: BTreeMap::new(), last: None, canonical: None };
+        let mut parting =
+            Parting { folder: self.folder, splits: BTreeMap::new(), last: None, own_form: None, line: Vec::new() };
         let mut train = self.shards(home, TRAIN);
         while lines.advance()? {
             let record: R = lines.record()?;
@@ -150,11 +151,72 @@ struct Parted {
 
 /// Writes the JSON Lines of a table: `jsonl/<table>-<split>.jsonl`, one object a line, the keys of every object the same and
 /// in the same order, absent values `null`.
+#[derive(Debug)]
 struct Parting<'a> {
-    place: &'a Place<'a>,
-    home: &'static str,
+    folder: &'a Path,
     splits: BTreeMap<String, Parted>,
     last: Option<String>,
-    /// Whether lines are what a record is written as, and can be passed through. The first one tells: all are by one writer.
-    canonical: Option<bool>,
+    /// Whether lines are what their records are written as, and can be passed through. The first tells, since all lines of a
+    /// source were written by one writer.
+    own_form: Option<bool>,
+    line: Vec<u8>,
+}
+
+impl Parting<'_> {
+    /// Adds a record that comes behind all others by its id, and was read from `line`.
+    fn add<R: Row>(&mut self, record: &R, line: &[u8]) -> Result<(), CompileError> {
+        if self.last.as_deref() == Some(record.id()) {
+            return Err(CompileError::DuplicateId { table: R::NAME, id: record.id().to_owned() });
+        }
+        record.id().clone_into(self.last.get_or_insert_default());
+        if self.own_form != Some(true) {
+            self.encode(record)?;
+            self.own_form.get_or_insert(self.line == line);
+        }
+        let line = if self.own_form == Some(true) { line } else { &self.line };
+        let parted = match self.splits.get_mut(record.split()) {
+            Some(parted) => parted,
+            None => self.splits.entry(record.split().to_owned()).or_insert(Parted::create(self.folder, record)?),
+        };
+        parted.rows += 1;
+        Ok(parted.file.append(line)?)
+    }
+
+    fn encode<R: Row>(&mut self, record: &R) -> Result<(), CompileError> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record).map_err(|error| CompileError::Encode {
+            path: self.folder.join("jsonl"),
+            reason: format!("{}: {error}", record.id()),
+        })?;
+        self.line.push(b'\n');
+        Ok(())
+    }
+}
+
+impl Parted {
+    /// Begins the split that `record` is in.
+    fn create<R: Row>(folder: &Path, record: &R) -> Result<Self, CompileError> {
+        let split = record.split();
+        if !is_name(split) {
+            let (id, split) = (record.id().to_owned(), split.to_owned());
+            return Err(CompileError::SplitName { table: R::NAME, id, split });
+        }
+        Ok(Self { file: PartFile::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?, rows: 0 })
+    }
+}
+
+/// Names come from records and become file names; the `datasets` library takes only these.
+fn is_name(split: &str) -> bool {
+    (1..=MAX_NAME).contains(&split.len()) && split.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_stay_names() {
+        assert!(["train", "test_2", "A"].into_iter().all(is_name));
+        assert!(["", "../x", "a b", "a-b", "é", "a.b", &"x".repeat(65)].into_iter().all(|name| !is_name(name)));
+    }
 }
