@@ -13,7 +13,6 @@
 //! run alone comes out as it went in. What is known of earlier runs is read from their files when they are whole (`earlier.rs`).
 
 mod earlier;
-mod near;
 mod rename;
 #[cfg(test)]
 mod tests;
@@ -98,7 +97,7 @@ pub fn merge(
     folder: &Path,
     on_removed: &mut OnRemoved<'_>,
 ) -> Result<Merged, PublishError> {
-    let mut earlier = Earlier::new(batches, dedup)?;
+    let mut earlier = Earlier::new(batches, dedup, folder)?;
     let mut runs = Vec::new();
     for (at, batch) in batches.iter().enumerate() {
         let folder = folder.join(format!("run-{at:05}"));
@@ -218,7 +217,7 @@ impl<'a, 'f> Sift<'a, 'f> {
             let alias = self.aliases.push(&Alias { id: same.id.clone(), people })?;
             self.gone.insert(key(&situation.id), Some(alias));
             self.remove(&duplicate("situations", &situation.id, exact(&same.id)))?;
-        } else if let Some(found) = self.earlier.near_situation(situation) {
+        } else if let Some(found) = self.earlier.near_situation(situation)? {
             self.gone.insert(key(&situation.id), None);
             self.remove(&duplicate("situations", &situation.id, found))?;
         } else {
@@ -235,7 +234,7 @@ impl<'a, 'f> Sift<'a, 'f> {
             self.remove(&Removed { reason: "situation_removed", ..crossing("conversations", &talk.id) })?;
             return Ok(false);
         }
-        if let Some(found) = self.earlier.near_conversation(talk) {
+        if let Some(found) = self.earlier.near_conversation(talk)? {
             self.remove(&duplicate("conversations", &talk.id, found))?;
             return Ok(false);
         }

@@ -74,7 +74,7 @@ impl LinesFile {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self, place: Place) -> Result<Vec<u8>, FsError> {
-        fs::read_at(&self.path, place.offset, place.length)
+        fs::read_at(&fs::open(&self.path)?, &self.path, place.offset, place.length)
     }
 }
 

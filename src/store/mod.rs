@@ -16,11 +16,8 @@ pub mod lines;
 pub mod lock;
 pub mod part;
 pub mod run;
-<<<<<<< HEAD
-pub mod spool;
-=======
 pub mod sort;
->>>>>>> ba60893 (Sort what does not fit into memory, and read finished files of lines in passes)
+pub mod spool;
 
 /// Usage: this folder cannot be a run directory.
 const EXIT_USAGE: u8 = 2;

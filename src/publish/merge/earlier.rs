@@ -4,19 +4,22 @@
 //! each situation, and what the near-duplicate indexes take.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::near::Near;
 use super::{Batch, Kept};
 use crate::config;
 use crate::publish::error::PublishError;
 use crate::record::{Conversation, Persona, Situation};
-use crate::stages::compile::CompileError;
-use crate::stages::dedup::{Match, conversation_text, normalize, situation_text};
+use crate::stages::compile::{CompileError, Source};
+use crate::stages::dedup::{Match, Shingling, TextIndex, conversation_text, normalize, situation_text};
 use crate::store::fs::FsError;
 use crate::store::lines::LinesFile;
 use crate::store::part::Place;
+
+/// Texts that are looked at to choose the pieces that are compared.
+const SAMPLE: usize = 1_000;
 
 /// Stands for a text: the first 128 bits of its BLAKE3 hash.
 pub(super) type Key = [u8; 16];
@@ -45,14 +48,18 @@ struct Known {
     files: Vec<LinesFile>,
     /// A situation by content, people included: the number of its file, and where it is in it.
     situations: HashMap<Key, (u32, Place)>,
-    near_situations: Near,
-    near_conversations: Near,
+    near_situations: TextIndex,
+    near_conversations: TextIndex,
 }
 
 impl Earlier {
-    /// Nothing yet of `batches`.
-    pub(super) fn new(batches: &[Batch], dedup: Option<&config::Dedup>) -> Result<Self, PublishError> {
-        let known = dedup.map(|dedup| Known::new(batches, dedup)).transpose()?;
+    /// Nothing yet of `batches`. Files are in `folder`.
+    pub(super) fn new(
+        batches: &[Batch],
+        dedup: Option<&config::Dedup>,
+        folder: &Path,
+    ) -> Result<Self, PublishError> {
+        let known = dedup.map(|dedup| Known::new(batches, dedup, folder)).transpose()?;
         Ok(Self { splits: Vec::new(), split_of: HashMap::new(), people: HashMap::new(), known })
     }
 
@@ -76,13 +83,15 @@ impl Earlier {
     }
 
     /// The situation that this one is the most like, if it is like one.
-    pub(super) fn near_situation(&self, situation: &Situation) -> Option<Match> {
-        self.known.as_ref()?.near_situations.find(&situation_text(situation))
+    pub(super) fn near_situation(&mut self, situation: &Situation) -> Result<Option<Match>, FsError> {
+        let Some(known) = &mut self.known else { return Ok(None) };
+        known.near_situations.check(&situation_text(situation))
     }
 
     /// The conversation in which nearly the same is said.
-    pub(super) fn near_conversation(&self, talk: &Conversation) -> Option<Match> {
-        self.known.as_ref()?.near_conversations.find(&conversation_text(talk))
+    pub(super) fn near_conversation(&mut self, talk: &Conversation) -> Result<Option<Match>, FsError> {
+        let Some(known) = &mut self.known else { return Ok(None) };
+        known.near_conversations.check(&conversation_text(talk))
     }
 
     /// Takes in what was kept of a run.
@@ -90,17 +99,16 @@ impl Earlier {
         each(&kept.personas, |persona: Persona, _| {
             self.split_is(&persona.persona, &persona.split);
             self.people.entry(key(&persona.hash)).or_insert_with(|| persona.id.into());
+            Ok(())
         })?;
         each(&kept.situations, |situation: Situation, place| {
             situation.personas.iter().for_each(|person| self.split_is(&person.persona, &situation.split));
-            if let Some(known) = &mut self.known {
-                known.learn(&situation, place);
-            }
+            self.known.as_mut().map_or(Ok(()), |known| known.learn(&situation, place))
         })?;
         let Some(known) = &mut self.known else { return Ok(()) };
         known.files.push(kept.situations.clone());
         each(&kept.conversations, |talk: Conversation, _| {
-            known.near_conversations.add(&talk.id, &conversation_text(&talk));
+            known.near_conversations.add(&talk.id, &conversation_text(&talk))
         })
     }
 
@@ -114,23 +122,37 @@ impl Earlier {
 }
 
 impl Known {
-    fn new(batches: &[Batch], dedup: &config::Dedup) -> Result<Self, PublishError> {
+    fn new(batches: &[Batch], dedup: &config::Dedup, folder: &Path) -> Result<Self, PublishError> {
         let situations = batches.iter().map(|batch| &batch.situations);
         let talks = batches.iter().map(|batch| &batch.conversations);
         Ok(Self {
             files: Vec::new(),
             situations: HashMap::new(),
-            near_situations: Near::new(dedup.situations, situations, situation_text)?,
-            near_conversations: Near::new(dedup.conversations, talks, conversation_text)?,
+            near_situations: index(dedup.situations, situations, situation_text, folder)?,
+            near_conversations: index(dedup.conversations, talks, conversation_text, folder)?,
         })
     }
 
     /// Takes in a situation of the file that is the next.
-    fn learn(&mut self, situation: &Situation, place: Place) {
+    fn learn(&mut self, situation: &Situation, place: Place) -> Result<(), FsError> {
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.situations.entry(key(&situation.content_hash())).or_insert((file, place));
-        self.near_situations.add(&situation.id, &situation_text(situation));
+        self.near_situations.add(&situation.id, &situation_text(situation))
     }
+}
+
+/// An index for texts of `runs`. The first of each, as many of one run as of another, decide by what all are compared.
+fn index<'a, R: DeserializeOwned>(
+    threshold: f64,
+    runs: impl ExactSizeIterator<Item = &'a Source>,
+    text: fn(&R) -> String,
+    folder: &Path,
+) -> Result<TextIndex, PublishError> {
+    let each = SAMPLE.div_ceil(runs.len().max(1));
+    let records = runs.flat_map(|run| run.records::<R>().take(each));
+    let texts = records.map(|record| record.map(|record| text(&record))).collect::<Result<Vec<_>, _>>()?;
+    let shingling = Shingling::for_sample(texts.iter().map(String::as_str));
+    Ok(TextIndex::create(threshold, shingling, folder)?)
 }
 
 /// A description as it is compared: equal here is what the dataset's own check calls equal.
@@ -139,10 +161,13 @@ fn folded(persona: &str) -> Key {
 }
 
 /// Shows every record of a file to `take`, and where it is.
-fn each<R: DeserializeOwned>(file: &LinesFile, mut take: impl FnMut(R, Place)) -> Result<(), PublishError> {
+fn each<R: DeserializeOwned>(
+    file: &LinesFile,
+    mut take: impl FnMut(R, Place) -> Result<(), FsError>,
+) -> Result<(), PublishError> {
     let mut lines = file.lines()?;
     while lines.advance().map_err(CompileError::Changed)? {
-        take(parse(file, lines.line())?, lines.place());
+        take(parse(file, lines.line())?, lines.place())?;
     }
     Ok(())
 }

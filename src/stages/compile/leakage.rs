@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{CompileError, Source};
-use crate::stages::dedup::{Dedup, Shingling, normalize};
+use crate::stages::dedup::{Shingling, TextIndex, normalize};
 use crate::store::fs::FsError;
 use crate::store::lines::LinesFile;
 use crate::store::sort::Sorter;
 
 /// Appearances of people that are remembered, so that who appears again and again is looked at once.
 const REMEMBERED: usize = 1 << 17;
-/// Texts that are looked at to choose how long the pieces are that are compared.
+/// Texts that are looked at to choose the pieces that are compared.
 const SAMPLE: usize = 1_000;
 
 /// What is found in more than one split. All zero in a dataset whose splits are clean.
@@ -169,35 +169,57 @@ impl Crossing {
 
 /// How many rows have a text that duplicates one of another split, a pair counted on both sides. A split is a file.
 ///
-/// The first texts of the first split decide what is compared of all: see [`Shingling`].
+/// One split is indexed at a time, with files in `folder`; what is held besides is a bit for each row.
 pub(super) fn near<R: DeserializeOwned>(
-    splits: impl IntoIterator<Item = LinesFile>,
+    splits: Vec<LinesFile>,
     threshold: f64,
     text: fn(&R) -> String,
+    folder: &Path,
 ) -> Result<u64, CompileError> {
     let splits: Vec<Source> = splits.into_iter().map(|file| Source::spooled(vec![file])).collect();
     if splits.len() < 2 {
         return Ok(0);
     }
-    let first = splits.iter().flat_map(|split| texts(split, text)).take(SAMPLE).collect::<Result<Vec<_>, _>>()?;
-    let shingling = Shingling::for_corpus(first.iter().map(String::as_str));
-    let mut indexes = Vec::new();
-    for source in &splits {
-        let mut index = Dedup::new(threshold, shingling);
-        for text in texts(source, text) {
-            index.add("", &text?);
+    let shingling = shingling(splits.iter().flat_map(|split| texts(split, text)))?;
+    let mut crossing: Vec<Marks> = splits.iter().map(|_| Marks::default()).collect();
+    for (at, split) in splits.iter().enumerate() {
+        let mut index = TextIndex::create(threshold, shingling, folder)?;
+        for text in texts(split, text) {
+            index.add("", &text?)?;
         }
-        indexes.push(index);
-    }
-    let mut count = 0;
-    for (at, source) in splits.iter().enumerate() {
-        for text in texts(source, text) {
-            let text = text?;
-            let mut others = indexes.iter().enumerate().filter(|(other, _)| *other != at);
-            count += u64::from(others.any(|(_, index)| index.check(&text).is_some()));
+        for ((_, other), marks) in splits.iter().enumerate().zip(&mut crossing).filter(|((other, _), _)| *other != at) {
+            for (row, text) in texts(other, text).enumerate() {
+                if index.check(&text?)?.is_some() {
+                    marks.set(row);
+                }
+            }
         }
     }
-    Ok(count)
+    Ok(crossing.iter().map(Marks::count).sum())
+}
+
+/// The pieces that texts are compared by, chosen by a look at the first of them.
+fn shingling(texts: impl Iterator<Item = Result<String, CompileError>>) -> Result<Shingling, CompileError> {
+    let first = texts.take(SAMPLE).collect::<Result<Vec<_>, _>>()?;
+    Ok(Shingling::for_sample(first.iter().map(String::as_str)))
+}
+
+/// A bit for each row.
+#[derive(Debug, Default)]
+struct Marks(Vec<u64>);
+
+impl Marks {
+    fn set(&mut self, row: usize) {
+        let at = row / 64;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0.iter_mut().skip(at).take(1).for_each(|bits| *bits |= 1 << (row % 64));
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|bits| u64::from(bits.count_ones())).sum()
+    }
 }
 
 fn texts<R: DeserializeOwned>(
@@ -256,7 +278,7 @@ mod tests {
         let folder = faults::scratch();
         let count = |splits: &[&[&str]], threshold: f64| {
             let splits = splits.iter().enumerate().map(|(at, texts)| split(folder.path(), &at.to_string(), texts));
-            near::<String>(splits.collect::<Vec<_>>(), threshold, String::clone).unwrap()
+            near::<String>(splits.collect(), threshold, String::clone, folder.path()).unwrap()
         };
         let train = "one two three four five six";
         assert_eq!(count(&[&[train, train]], 0.7), 0);
@@ -266,5 +288,9 @@ mod tests {
         // A near duplicate of what is itself a near duplicate within its split is still seen.
         let chain = ["a b c d e f g h i j k l m n o p q r s t", "x b c d e f g h i j k l m n o p q r s t"];
         assert_eq!(count(&[&chain, &["x b c d e f g h i j k l m n o p q r s y"]], 0.89), 2);
+        // Who crosses into two splits is counted once.
+        let many: Vec<String> = (0..200).map(|at| format!("{at} is a number of its own")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(count(&[&many, &many[..150], &many[100..]], 0.9), 200 + 150 + 100);
     }
 }

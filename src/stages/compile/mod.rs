@@ -228,7 +228,7 @@ fn compile_within(
     let talks = place.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
     let situations = place.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
     let people = place.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
-    let leakage = leakage(input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
+    let leakage = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
     let tables: Vec<Table> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);
@@ -246,6 +246,7 @@ fn compile_within(
 
 /// What crosses splits, in all tables together.
 fn leakage(
+    folder: &Path,
     input: &Input<'_>,
     people: &mut People,
     situations: Option<&Table>,
@@ -257,12 +258,12 @@ fn leakage(
         return Ok(found);
     }
     let splits = |table: Option<&Table>| {
-        table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect::<Vec<_>>()
+        table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect()
     };
     let thresholds = input.dedup;
     Ok(Leakage {
-        situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text)?,
-        conversations: leakage::near(splits(talks), thresholds.conversations, dedup::conversation_text)?,
+        situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text, folder)?,
+        conversations: leakage::near(splits(talks), thresholds.conversations, dedup::conversation_text, folder)?,
         ..found
     })
 }
