@@ -4,8 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
 use super::error::RunError;
 use super::identity::Details;
 use super::ledger::Status;
@@ -76,28 +74,28 @@ impl FinishedRun {
         self.sealed(stage).map(|sealed| sealed::tally(&sealed.manifest().counts)).unwrap_or_default()
     }
 
-    /// The accepted rows of a stage, in the order of their ids.
-    pub fn rows<R: DeserializeOwned>(&self, stage: Stage) -> Result<Vec<R>, RunError> {
-        let Some(sealed) = self.sealed(stage) else { return Ok(Vec::new()) };
-        sealed.verify()?;
-        let rows = sealed.rows("part-00000.jsonl")?.collect::<Result<Vec<R>, _>>();
-        rows.map_err(|error| match error {
-            // The bytes are what was sealed, so another version sealed them.
-            CheckpointError::Row { line, source, .. } => RunError::OtherRecords {
-                path: self.path.clone(),
-                created_by: self.created_by.clone(),
-                reason: format!("{stage}, row {line}: {source}"),
-            },
-            error => error.into(),
-        })
-    }
-
-    fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
+    /// A stage; nothing for the last, which is compiled and not sealed.
+    pub fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
         match stage {
             Stage::Personas => Some(&self.personas),
             Stage::Situations => Some(&self.situations),
             Stage::Conversations => Some(&self.conversations),
             Stage::Compile => None,
+        }
+    }
+
+    /// Why a record in the file `path` of this run does not read, given what its line `line` says.
+    pub fn misread(&self, path: &Path, line: u64, source: &serde_json::Error) -> RunError {
+        let of = |stage: &Stage| self.sealed(*stage).is_some_and(|sealed| path.starts_with(sealed.folder()));
+        let stage = Stage::ALL.into_iter().find(of).unwrap_or(Stage::Compile);
+        match self.sealed(stage).map_or(Ok(()), SealedStage::verify) {
+            Err(damage) => damage.into(),
+            // The bytes are what was sealed, so another version sealed them.
+            Ok(()) => RunError::OtherRecords {
+                path: self.path.clone(),
+                created_by: self.created_by.clone(),
+                reason: format!("{stage}, row {line}: {source}"),
+            },
         }
     }
 }

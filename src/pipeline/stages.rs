@@ -12,7 +12,7 @@ use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode};
 use crate::record::arrow::Row;
 use crate::record::{Conversation, Persona, Situation, Tally};
-use crate::stages::compile::StageOutcomes;
+use crate::stages::compile::{Compared, StageOutcomes};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
 use crate::stages::inputs::Inputs;
@@ -202,13 +202,15 @@ impl Stages<'_> {
         let config = fingerprint::public_yaml(self.context.config)?;
         let stages = [("personas", people), ("situations", meetings), ("conversations", talks)]
             .map(|(stage, counts)| StageOutcomes { stage: stage.to_owned(), counts });
+        let dedup = &self.context.config.dedup;
         let input = compile::Input {
-            personas: &personas.read()?,
-            situations: &situations.read()?,
-            conversations: &conversations.read()?,
+            personas: compile::Source::sealed(personas.stage())?,
+            situations: compile::Source::sealed(situations.stage())?,
+            conversations: compile::Source::sealed(conversations.stage())?,
+            compared: if dedup.enabled { Compared::WhenMade } else { Compared::WhenCompiled },
             config: &config,
             card: &self.context.config.card,
-            dedup: &self.context.config.dedup,
+            dedup,
             models: &models::uses(self.context.config),
             prompts: &self.context.inputs.uses(),
             outcomes: &stages,
@@ -217,7 +219,13 @@ impl Stages<'_> {
         let folder = self.dir.paths().dataset_draft();
         fs::discard_dir(&folder)?;
         fs::create_dir_all(&folder)?;
-        let compiled = compile::compile(&folder, input).map_err(StageError::from)?;
+        let progress = &self.context.progress;
+        progress.expect(accepted);
+        let written = |rows| {
+            progress.advance(1, rows);
+            progress.work(1);
+        };
+        let compiled = compile::compile(&folder, &input, &written).map_err(StageError::from)?;
         fs::replace_dir(&folder, &self.dir.paths().dataset())?;
         Ok(Some(compiled.manifest_sha256))
     }

@@ -12,9 +12,11 @@
 pub mod checkpoint;
 pub mod fs;
 pub mod journal;
+pub mod lines;
 pub mod lock;
 pub mod part;
 pub mod run;
+pub mod sort;
 pub mod spool;
 
 /// Usage: this folder cannot be a run directory.

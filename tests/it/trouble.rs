@@ -232,7 +232,8 @@ fn on_a_disk_without_room_no_call_is_made_until_there_is_room() {
         return;
     }
     let _mount = Mount(&disk);
-    let waiting = bench.start(&["--run-dir", "disk/run"]);
+    let keyless = ["--set", "models.default.api_key_env=null", "--run-dir", "disk/run"];
+    let waiting = bench.project.start(&[&SETS[..], &keyless].concat());
     std::thread::sleep(Duration::from_secs(3));
     assert!(endpoint.calls().is_empty(), "a call was made although its reply could not be kept");
     waiting.signal("INT");

@@ -29,6 +29,7 @@ mod shingles;
 mod spill;
 #[cfg(test)]
 mod tests;
+mod text_index;
 mod texts;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use normalize::normalize;
 pub use prepared::{Hasher, Prepared};
 pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary, report};
 pub use shingles::Shingling;
+pub use text_index::TextIndex;
 pub use texts::{SpooledTexts, Text};
 
 use self::held::Held;
