@@ -126,7 +126,7 @@ impl<'a> Runs<'a> {
     pub fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Collected, PublishError> {
         let mut removed = BTreeMap::new();
         let tables = match self.runs.as_slice() {
-            [run] => self.tables(run)?,
+            [run] => Self::tables(run)?,
             _ => self.merge(folder, &mut |row| {
                 removed.entry(row.table).or_insert_with(Tally::default).add(row.outcome);
                 if self.includes_named(row.table) { on_removed(row) } else { Ok(()) }
@@ -160,7 +160,7 @@ impl<'a> Runs<'a> {
     /// people are always read, conversations, on which nothing depends, only to be included.
     fn merge(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Merged, PublishError> {
         let batch = |run| {
-            let Merged { personas, situations, conversations } = self.tables(run)?;
+            let Merged { personas, situations, conversations } = Self::tables(run)?;
             let conversations = if self.includes(Included::Conversations) { conversations } else { Source::default() };
             Ok(Batch { mark: self.mark(run), personas, situations, conversations })
         };
@@ -169,7 +169,7 @@ impl<'a> Runs<'a> {
         merge::merge(&batches, across, folder, on_removed)
     }
 
-    fn tables(&self, run: &FinishedRun) -> Result<Merged, PublishError> {
+    fn tables(run: &FinishedRun) -> Result<Merged, PublishError> {
         let of =
             |stage| run.sealed(stage).map_or_else(|| Ok(Source::default()), Source::sealed).map_err(RunError::from);
         Ok(Merged {

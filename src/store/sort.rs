@@ -311,9 +311,9 @@ mod tests {
         for (key, value) in records {
             sorter.push(key, value)?;
         }
-        let (mut sorted, mut out) = (sorter.finish()?, Vec::new());
-        while sorted.advance()? {
-            let (key, value) = sorted.record();
+        let (mut all, mut out) = (sorter.finish()?, Vec::new());
+        while all.advance()? {
+            let (key, value) = all.record();
             out.push((key.to_vec(), value.to_vec()));
         }
         Ok(out)
@@ -323,8 +323,8 @@ mod tests {
     fn records(count: usize) -> Records {
         let mut draw = Draw::new(7, &["sort"]);
         let record = |at: usize| {
-            let key: Vec<u8> = (0..draw.below(4)).map(|_| draw.below(5) as u8).collect();
-            let length = [0, 3, 40, 300, if at % 97 == 0 { READ + 5 } else { 7 }][draw.below(5)];
+            let key: Vec<u8> = (0..draw.below(4)).map(|_| u8::try_from(draw.below(5)).unwrap()).collect();
+            let length = [0, 3, 40, 300, if at.is_multiple_of(97) { READ + 5 } else { 7 }][draw.below(5)];
             (key, format!("{at}{}", "x".repeat(length)).into_bytes())
         };
         (0..count).map(record).collect()

@@ -32,12 +32,12 @@ fn put(id: &mut String, mark: &str) {
 type Elsewhere<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 
 /// Gives people of a situation the ids they have elsewhere.
-pub(super) fn people_of_situation<'a>(situation: &mut Situation, elsewhere: &Elsewhere<'a>) {
+pub(super) fn people_of_situation(situation: &mut Situation, elsewhere: &Elsewhere<'_>) {
     people_in_situation(situation, &|id| replace(id, elsewhere));
 }
 
 /// Gives people of a conversation the ids they have elsewhere. The hash is left as it is.
-pub(super) fn people_of_conversation<'a>(conversation: &mut Conversation, elsewhere: &Elsewhere<'a>) {
+pub(super) fn people_of_conversation(conversation: &mut Conversation, elsewhere: &Elsewhere<'_>) {
     people_in_conversation(conversation, &|id| replace(id, elsewhere));
 }
 

@@ -61,7 +61,9 @@ fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
 
 fn spooled<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> Source {
     let mut writer = JsonlWriter::create(folder, name).unwrap();
-    rows.iter().for_each(|row| _ = writer.push(row).unwrap());
+    for row in rows {
+        writer.push(row).unwrap();
+    }
     Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
 }
 
@@ -248,7 +250,7 @@ proptest! {
     #[test]
     fn a_run_alone_comes_out_as_it_went_in(seed: u64) {
         let batch = run("", seed);
-        let merged = merge(&[batch.clone()], Some(&DEDUP));
+        let merged = merge(std::slice::from_ref(&batch), Some(&DEDUP));
         prop_assert!(merged.removed.is_empty());
         let Merged { personas, situations, conversations, .. } = merged;
         prop_assert_eq!(Batch { mark: String::new(), personas, situations, conversations }, batch);

@@ -153,10 +153,10 @@ impl Crossing {
         let Some(sorter) = self.aside.take() else {
             return Ok(self.keys.values().filter(|seen| seen.elsewhere).count() as u64);
         };
-        let (mut sorted, mut count) = (sorter.finish()?, 0);
+        let (mut rows, mut count) = (sorter.finish()?, 0);
         let mut last: Option<(Vec<u8>, Seen)> = None;
-        while sorted.advance()? {
-            let (key, value) = sorted.record();
+        while rows.advance()? {
+            let (key, value) = rows.record();
             let seen = Seen::from_bytes(value);
             match &mut last {
                 Some((same, known)) if same == key => *known = known.and(seen),
@@ -248,7 +248,9 @@ mod tests {
             .collect();
         let crossing = |key: fn(&(String, String, &'static str)) -> String| {
             let mut splits: HashMap<String, HashSet<&str>> = HashMap::new();
-            met.iter().for_each(|person| _ = splits.entry(key(person)).or_default().insert(person.2));
+            for person in &met {
+                splits.entry(key(person)).or_default().insert(person.2);
+            }
             splits.values().filter(|splits| splits.len() > 1).count() as u64
         };
         let expected = (crossing(|person| person.0.clone()), crossing(|person| person.1.clone()));
@@ -269,7 +271,9 @@ mod tests {
     /// A file with these texts.
     fn split(folder: &Path, name: &str, texts: &[&str]) -> LinesFile {
         let mut rows = JsonlWriter::create(folder, name).unwrap();
-        texts.iter().for_each(|text| _ = rows.push(text).unwrap());
+        for text in texts {
+            rows.push(text).unwrap();
+        }
         LinesFile::new(folder, rows.finish().unwrap())
     }
 

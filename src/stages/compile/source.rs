@@ -55,8 +55,8 @@ impl Source {
     fn changed(&self, error: LinesError) -> CompileError {
         match error {
             LinesError::Io(error) => error.into(),
-            error if self.sealed => CheckpointError::from(error).into(),
-            error => CompileError::Changed(error),
+            error @ LinesError::Changed { .. } if self.sealed => CheckpointError::from(error).into(),
+            error @ LinesError::Changed { .. } => CompileError::Changed(error),
         }
     }
 
@@ -166,6 +166,7 @@ impl<R: DeserializeOwned> Iterator for Records<'_, R> {
 
 /// The lines of a source in the order of their ids.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Ordered<'a> {
     AsTheyCome(Reading<'a>),
     Sorted { source: &'a Source, sorted: Sorted },

@@ -74,7 +74,9 @@ impl Sample {
 
 fn spooled<R: Row>(folder: &Path, rows: &[R]) -> Source {
     let mut writer = JsonlWriter::create(folder, R::NAME).unwrap();
-    rows.iter().for_each(|row| _ = writer.push(row).unwrap());
+    for row in rows {
+        writer.push(row).unwrap();
+    }
     Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
 }
 
@@ -419,18 +421,18 @@ fn a_file_ends_with_the_row_group_that_fills_it_and_is_named_when_all_are_known(
         let entries = made.manifest.files.iter().filter(|entry| entry.path.starts_with("personas/"));
         entries.map(|entry| (entry.path.clone(), entry.rows.unwrap())).collect::<Vec<_>>()
     };
-    let named = |names: &[(&str, u64)]| {
-        names.iter().map(|(name, rows)| (format!("personas/{name}.parquet"), *rows)).collect::<Vec<_>>()
+    let expected = |rows: &[(&str, u64)]| {
+        rows.iter().map(|(name, rows)| (format!("personas/{name}.parquet"), *rows)).collect::<Vec<_>>()
     };
-    assert_eq!(names(&whole), named(&[("test-00000-of-00001", 2_200), ("train-00000-of-00001", 8_800)]));
+    assert_eq!(names(&whole), expected(&[("test-00000-of-00001", 2_200), ("train-00000-of-00001", 8_800)]));
     let (parts, cut) = compiled_within(Limits { file: 1_000, ..LIMITS }, &sample).unwrap();
-    let expected = [
+    let three = [
         ("test-00000-of-00001", 2_200),
         ("train-00000-of-00003", 4_096),
         ("train-00001-of-00003", 4_096),
         ("train-00002-of-00003", 608),
     ];
-    assert_eq!(names(&parts), named(&expected));
+    assert_eq!(names(&parts), expected(&three));
     // Nothing else is there, and the rows are the same in the same order.
     assert_eq!(cut.keys().filter(|path| path.starts_with("personas/")).count(), 4);
     assert_eq!(files["jsonl/personas-train.jsonl"], cut["jsonl/personas-train.jsonl"]);
@@ -448,7 +450,9 @@ fn every_row_is_told_once() {
 /// A stage with these accepted records.
 fn sealed<R: Row + Clone + std::fmt::Debug + Send>(folder: &Path, rows: &[R]) -> Sealed<R> {
     let mut writer = StageWriter::create("stage", folder).unwrap();
-    rows.iter().for_each(|row| writer.put(Fate::Accepted(row.clone())).unwrap());
+    for row in rows {
+        writer.put(Fate::Accepted(row.clone())).unwrap();
+    }
     writer.seal(Made { inputs: rows.len() as u64, ..Made::default() }, String::new(), None).unwrap()
 }
 
