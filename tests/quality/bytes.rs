@@ -10,7 +10,7 @@ use convogen::config::{Conversations, Ending, Gate, Gates, Layout, SpeakerSelect
 use convogen::draw::Draw;
 use convogen::llm::recorded::{Answer, Site};
 use convogen::llm::{AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
-use convogen::record::{Dropped, Situation};
+use convogen::record::{Dropped, Fate, Situation};
 use convogen::stages::conversations::Held;
 use convogen::stages::conversations::agents::Prompts;
 use serde_json::json;
@@ -149,12 +149,11 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn take(&mut self, held: Held) {
-        let (text, ledger) = match held {
-            Held::Accepted(talk, ledger) => (serde_json::to_string(&talk).unwrap(), ledger),
-            Held::Dropped(Dropped { id, outcome, reason, detail }, ledger) => {
-                (format!("{id} {outcome:?} {reason} {detail}"), ledger)
-            }
+    fn take(&mut self, (fate, ledger): Held) {
+        let text = match fate {
+            Fate::Accepted(talk) => serde_json::to_string(&talk).unwrap(),
+            Fate::Duplicate(_) => unreachable!("nothing is compared here"),
+            Fate::Dropped(Dropped { id, outcome, reason, detail }) => format!("{id} {outcome:?} {reason} {detail}"),
         };
         self.accepted += u32::from(text.starts_with('{'));
         let ledger = serde_json::to_value(&ledger).unwrap();

@@ -119,7 +119,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<Tap>) -> Calls {
     });
     Calls {
         journal: None,
-        inherited: None,
+        inherited: Vec::new(),
         budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
         lines: BTreeMap::from([(Role::Speaker, Arc::clone(&line)), (Role::Selector, line)]),
         control: Arc::default(),
