@@ -2,8 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::Flaw;
-use super::words::{Words, count};
+use super::{Flaw, words};
 
 /// How long a reply may be, and whether it was cut off.
 #[derive(Debug, Clone, Copy)]
@@ -28,21 +27,20 @@ impl Room {
 
 /// Cuts a torn or overlong reply at its last sentence end within the limit. What is over it and cannot be cut stays, unless
 /// it is a speech.
-pub(super) fn cut(text: String, room: Room, mended: &mut Vec<&'static str>) -> Result<(String, Words), Flaw> {
-    let words = Words::of(&text);
-    if !room.torn && room.limit().is_none_or(|limit| words.len() <= limit) {
-        return Ok((text, words));
+pub(super) fn cut(text: String, room: Room, mended: &mut Vec<&'static str>) -> Result<String, Flaw> {
+    let length = words(&text).len();
+    if !room.torn && room.limit().is_none_or(|limit| length <= limit) {
+        return Ok(text);
     }
     let kept = whole_sentences(&text, room.limit());
     if !kept.is_empty() {
         mended.push(if room.torn { "torn" } else { "too_long" });
-        let words = Words::of(&kept);
-        return Ok((kept, words));
+        return Ok(kept);
     }
     if room.torn {
         return Err(Flaw::Torn);
     }
-    if room.speech().is_some_and(|speech| words.len() > speech) { Err(Flaw::TooLong) } else { Ok((text, words)) }
+    if room.speech().is_some_and(|speech| length > speech) { Err(Flaw::TooLong) } else { Ok(text) }
 }
 
 /// The sentences at the start of `text` that end as sentences do and fit within `limit` words.
@@ -50,7 +48,7 @@ fn whole_sentences(text: &str, limit: Option<usize>) -> String {
     let mut kept = String::new();
     let mut length = 0;
     for sentence in text.split_sentence_bounds() {
-        length += count(sentence);
+        length += words(sentence).len();
         if !ends_sentence(sentence) || limit.is_some_and(|limit| length > limit) {
             break;
         }
@@ -70,11 +68,11 @@ mod tests {
     use super::*;
 
     fn torn(text: &str) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: None, torn: true }, &mut Vec::new()).map(|(text, _)| text)
+        cut(text.to_owned(), Room { target: None, torn: true }, &mut Vec::new())
     }
 
     fn aimed(text: &str, target: u32) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: Some(target), torn: false }, &mut Vec::new()).map(|(text, _)| text)
+        cut(text.to_owned(), Room { target: Some(target), torn: false }, &mut Vec::new())
     }
 
     #[test]
@@ -91,6 +89,6 @@ mod tests {
         assert_eq!(aimed(&format!("We wait. Then {}", numbered(40)), 2).unwrap(), "We wait.");
         assert_eq!(aimed(&numbered(50), 2), Err(Flaw::TooLong));
         assert_eq!(aimed(&numbered(16), 2).unwrap(), numbered(16));
-        assert_eq!(cut(numbered(500), Room { target: None, torn: false }, &mut Vec::new()).unwrap().0, numbered(500));
+        assert_eq!(cut(numbered(500), Room { target: None, torn: false }, &mut Vec::new()).unwrap(), numbered(500));
     }
 }
