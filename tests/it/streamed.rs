@@ -123,22 +123,27 @@ fn situation_text(number: usize) -> String {
     row["situation"].as_str().unwrap().to_owned()
 }
 
+/// Recorded replies need no call, so only pulling no more items can keep the run from going through all of them.
 #[test]
 fn an_interrupted_run_pulls_nothing_more() {
-    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(40), ..Script::default() });
-    let project = imported(400, &endpoint.base_url());
+    let endpoint = Endpoint::start(Script::default());
+    let project = imported(3_000, &endpoint.base_url());
+    project.pipeline(&SHORT).ended(0);
+    let (calls, wanted) = (endpoint.calls().len(), project.data("runs/demo"));
+    let stage = project.path().join("runs/demo/stages/3-conversations");
+    std::fs::remove_dir_all(&stage).unwrap();
     let started = project.start(&SHORT);
     let late = Instant::now() + Duration::from_secs(60);
-    while endpoint.calls().len() < 20 {
+    while !stage.is_dir() {
         assert!(Instant::now() < late, "the run does not get going");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(1));
     }
     started.signal("INT");
     started.end().ended(130);
-    let after = endpoint.calls().len();
-    // Eight in flight: what was asked before the signal arrived, and no more than that.
-    assert!(after < 100, "{after} calls for a run that was stopped after 20");
+    assert!(!stage.join("manifest.json").exists(), "all of it was replayed after the interrupt");
     project.pipeline(&SHORT).ended(0);
+    assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new());
+    assert_eq!(endpoint.calls().len(), calls, "what is on record is not asked for again");
 }
 
 fn demo() -> (Endpoint, Project) {
@@ -243,4 +248,23 @@ fn a_stage_whose_part_was_cut_short_is_damage_with_its_name() {
 fn cut(part: &Path) {
     let file = std::fs::File::options().write(true).open(part).unwrap();
     file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+}
+
+#[test]
+fn a_stage_that_cannot_go_on_buys_nothing_more() {
+    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(100), ..Script::default() });
+    let project = imported(40, &endpoint.base_url());
+    let spent = [&SHORT[..], &["--set", "budget.max_calls=1"]].concat();
+    project.pipeline(&spent).ended(8);
+    let calls = endpoint.calls().len();
+    // The same size, so that only reading it tells.
+    let part = "runs/demo/stages/2-situations/part-00000.jsonl";
+    let rows: Vec<String> = project.read(part).lines().map(str::to_owned).collect();
+    let broken = rows.iter().enumerate().map(|(at, row)| if at == 10 { "?".repeat(row.len()) } else { row.clone() });
+    project.write(part, broken.map(|row| row + "\n").collect::<String>());
+    let damaged = project.pipeline(&[&SHORT[..], &["--set", "models.default.concurrency=16"]].concat()).ended(11);
+    assert!(damaged.stderr.contains("part-00000.jsonl, line 11"), "{}", damaged.stderr);
+    // Ten conversations were begun, of four turns each.
+    let bought = endpoint.calls().len() - calls;
+    assert!(bought <= 20, "{bought} calls for a run that could not go on");
 }
