@@ -34,6 +34,7 @@ mod texts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::texts::SpooledTexts;
 pub use adaptor::Deduplicator;
 pub use collection::Collection;
 pub(crate) use nearest::jaccard;
@@ -42,7 +43,7 @@ pub use prepared::{Hasher, Prepared};
 pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary};
 pub use shingles::Shingling;
 pub use text_index::TextIndex;
-pub use texts::{SpooledTexts, Text};
+pub use texts::Text;
 
 use self::held::Held;
 use self::minhash::Sketch;
