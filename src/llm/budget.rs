@@ -536,7 +536,7 @@ mod tests {
         let text = upper_bound(&request);
         assert!(text >= 101);
         let schema = serde_json::json!({"type": "object"});
-        request.format = ReplyFormat::Json { name: "n".into(), schema: schema.clone() };
+        request.format = ReplyFormat::Json { name: "n".into(), schema: schema.clone().into() };
         assert_eq!(upper_bound(&request), text + 1 + schema.to_string().len() as u64);
         assert_eq!(Estimate::of(&request).completion_tokens, 7);
     }

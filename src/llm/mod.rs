@@ -19,6 +19,7 @@ pub mod recorded;
 pub mod retry;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -132,8 +133,9 @@ pub enum ReplyFormat {
         /// A name for the schema, `[a-z_]+`; endpoints ask for one.
         name: String,
         /// A JSON schema within the subset that strict structured output takes: every object closed and all its keys
-        /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`.
-        schema: Value,
+        /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`. Shared by all calls that ask
+        /// for the same.
+        schema: Arc<Value>,
     },
 }
 

@@ -321,7 +321,7 @@ mod tests {
                    "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"]})
         );
         let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 9}}});
-        let form = ReplyFormat::Json { name: "turn".into(), schema };
+        let form = ReplyFormat::Json { name: "turn".into(), schema: schema.into() };
         assert_eq!(
             wire(&model.route, form.clone(), Structured::JsonSchema)["response_format"],
             json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true,

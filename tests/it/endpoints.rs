@@ -389,7 +389,7 @@ fn turn() -> ReplyFormat {
         "type": "object", "additionalProperties": false, "required": ["end", "next", "text"],
         "properties": {"text": {"type": "string"}, "next": {"type": "string", "enum": ["p1", "p2", "p3"]}, "end": {"type": "boolean"}},
     });
-    ReplyFormat::Json { name: "turn".into(), schema }
+    ReplyFormat::Json { name: "turn".into(), schema: schema.into() }
 }
 
 #[tokio::test]
@@ -425,7 +425,7 @@ async fn situations_and_utterances_are_as_varied_as_tests_need() {
         "situation": {"type": "string"}}});
     let mut situations = Vec::new();
     for n in 0..200 {
-        let form = ReplyFormat::Json { name: "situation".into(), schema: schema.clone() };
+        let form = ReplyFormat::Json { name: "situation".into(), schema: schema.clone().into() };
         let reply = model.attempt(&request(&format!("Number {n}"), form), Structured::JsonSchema).await.unwrap();
         let value: Value = serde_json::from_str(&reply.text).unwrap();
         let names: BTreeSet<&str> =

@@ -47,7 +47,7 @@ impl Calls {
                 _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
             };
             let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
-            let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone() };
+            let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone().into() };
             let request = self.request(line, &site, vec![Message::user(words)], format, 64);
             let answer = match self.recorded(key(&site, &request), &site).await? {
                 Recorded::Answer(answer) => answer,
