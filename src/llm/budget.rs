@@ -35,7 +35,7 @@ pub fn upper_bound(request: &ChatRequest) -> u64 {
     let messages: u64 = request.messages.iter().map(|m| m.content.len() as u64 + MESSAGE_OVERHEAD).sum();
     let schema = match &request.format {
         ReplyFormat::Text { .. } => 0,
-        ReplyFormat::Json { name, schema } => (name.len() + schema.to_string().len()) as u64,
+        ReplyFormat::Json { name, schema } => (name.len() + schema.text().len()) as u64,
     };
     messages + schema + REQUEST_OVERHEAD
 }
@@ -536,7 +536,7 @@ mod tests {
         let text = upper_bound(&request);
         assert!(text >= 101);
         let schema = serde_json::json!({"type": "object"});
-        request.format = ReplyFormat::Json { name: "n".into(), schema: schema.clone().into() };
+        request.format = ReplyFormat::json("n", schema.clone());
         assert_eq!(upper_bound(&request), text + 1 + schema.to_string().len() as u64);
         assert_eq!(Estimate::of(&request).completion_tokens, 7);
     }

@@ -17,14 +17,15 @@ pub mod limiter;
 pub mod openai;
 pub mod recorded;
 pub mod retry;
+mod schema;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use schema::Schema;
 
 /// What a model is used for. A role may have a model of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -133,10 +134,16 @@ pub enum ReplyFormat {
         /// A name for the schema, `[a-z_]+`; endpoints ask for one.
         name: String,
         /// A JSON schema within the subset that strict structured output takes: every object closed and all its keys
-        /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`. Shared by all calls that ask
-        /// for the same.
-        schema: Arc<Value>,
+        /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`.
+        schema: Schema,
     },
+}
+
+impl ReplyFormat {
+    /// A JSON value that fits `schema`, which is called `name`.
+    pub fn json(name: &str, schema: impl Into<Schema>) -> Self {
+        Self::Json { name: name.to_owned(), schema: schema.into() }
+    }
 }
 
 /// What a model answered.

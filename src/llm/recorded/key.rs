@@ -58,7 +58,7 @@ mod tests {
         let site = Site { stage: "conversations", item: "c-s-0001-000", turn: 12, role: Role::Selector, attempt: 1 };
         let text = request(ReplyFormat::Text { prefix: None });
         let prefixed = request(ReplyFormat::Text { prefix: Some("Ann:".into()) });
-        let json = request(ReplyFormat::Json { name: "turn".into(), schema: schema.into() });
+        let json = request(ReplyFormat::json("turn", schema));
         let bare =
             ChatRequest { temperature: None, top_p: Some(0.25), stop: vec!["\n".into()], seed: 0, ..text.clone() };
         let keys = [&text, &prefixed, &json, &bare].map(|request| key(&site, request));

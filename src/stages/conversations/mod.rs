@@ -447,5 +447,5 @@ fn selector_format(names: &[&str]) -> ReplyFormat {
         "required": ["next", "end"],
         "additionalProperties": false,
     });
-    ReplyFormat::Json { name: "next_speaker".to_owned(), schema: schema.into() }
+    ReplyFormat::json("next_speaker", schema)
 }

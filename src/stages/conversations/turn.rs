@@ -181,5 +181,5 @@ fn fused_format(names: &[&str]) -> ReplyFormat {
         "required": ["text", "next", "end"],
         "additionalProperties": false,
     });
-    ReplyFormat::Json { name: "turn".to_owned(), schema: schema.into() }
+    ReplyFormat::json("turn", schema)
 }
