@@ -14,6 +14,7 @@ pub mod embedded;
 pub mod entries;
 pub mod http;
 pub mod limiter;
+mod messages;
 pub mod openai;
 pub mod recorded;
 pub mod retry;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+pub use messages::Messages;
 pub use schema::Schema;
 
 /// What a model is used for. A role may have a model of its own.
@@ -66,7 +68,7 @@ pub struct ChatRequest {
     /// The logical model name.
     pub model: String,
     /// The messages, oldest first; the last one is from the user.
-    pub messages: Vec<Message>,
+    pub messages: Messages,
     /// Sampling temperature; `None` leaves it to the endpoint (reasoning models refuse the field).
     pub temperature: Option<f64>,
     /// Nucleus sampling mass; `None` leaves it to the endpoint.

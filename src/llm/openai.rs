@@ -20,7 +20,7 @@ use url::{Host, Url};
 
 use self::reply::Asked;
 use super::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
-use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient};
+use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
 
 /// Where OpenAI itself is.
@@ -140,7 +140,7 @@ impl Route {
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: &'a Messages,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -290,6 +290,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::llm::Message;
 
     fn config() -> Model {
         Model { base_url: Some("http://127.0.0.1:9/v1/".into()), model: Some("demo".into()), ..Model::default() }
@@ -302,7 +303,7 @@ mod tests {
     fn request(format: ReplyFormat) -> ChatRequest {
         ChatRequest {
             model: "logical".into(),
-            messages: vec![Message::system("s"), Message::user("u")],
+            messages: vec![Message::system("s"), Message::user("u")].into(),
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,

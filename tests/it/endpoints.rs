@@ -39,7 +39,7 @@ fn model(endpoint: &Endpoint) -> OpenAi {
 fn request(text: &str, format: ReplyFormat) -> ChatRequest {
     ChatRequest {
         model: "demo".into(),
-        messages: vec![Message::system("You are one of several people."), Message::user(text)],
+        messages: vec![Message::system("You are one of several people."), Message::user(text)].into(),
         temperature: Some(0.8),
         top_p: None,
         max_tokens: 300,

@@ -9,7 +9,7 @@ use crate::llm::{Finish, Message, ReplyFormat, Usage};
 fn request(format: ReplyFormat, max_tokens: u32, messages: Vec<Message>) -> ChatRequest {
     ChatRequest {
         model: "embedded".to_owned(),
-        messages,
+        messages: messages.into(),
         temperature: Some(0.8),
         top_p: None,
         max_tokens,
@@ -116,7 +116,7 @@ fn what_is_remembered_shows_in_nothing() {
     assert_eq!(warm, fresh);
     let again: Vec<Reply> = requests.iter().rev().map(|request| answer(&mind, request, &shared)).collect();
     assert_eq!(again.into_iter().rev().collect::<Vec<_>>(), fresh, "in another order");
-    let tokens = mind.vocabulary.chat(&requests[2].messages, "Carla:").unwrap();
+    let tokens = mind.vocabulary.chat(&requests[2].messages.list(), "Carla:").unwrap();
     assert!(shared.take(&tokens).tokens().len() > tokens.len() / 2, "something is reused at all");
 }
 

@@ -381,7 +381,7 @@ mod tests {
     fn request() -> ChatRequest {
         ChatRequest {
             model: "m".into(),
-            messages: vec![Message::user("x".repeat(100))],
+            messages: vec![Message::user("x".repeat(100))].into(),
             temperature: None,
             top_p: None,
             max_tokens: 50,

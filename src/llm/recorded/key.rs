@@ -41,7 +41,8 @@ mod tests {
                 Message::system("Be \"brief\".\n"),
                 Message::user("Grüße, 你好 \u{1}"),
                 Message::assistant(""),
-            ],
+            ]
+            .into(),
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,
