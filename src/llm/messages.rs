@@ -17,8 +17,8 @@ pub struct Messages {
 impl Messages {
     /// The messages themselves, read back.
     pub fn list(&self) -> Vec<Message> {
-        // What was written here can be read here.
-        serde_json::from_str(self.json.get()).unwrap_or_default()
+        serde_json::from_str(self.json.get())
+            .unwrap_or_else(|error| unreachable!("what was written here is read here: {error}"))
     }
 
     /// How many there are.
@@ -35,7 +35,8 @@ impl Messages {
 impl From<Vec<Message>> for Messages {
     fn from(messages: Vec<Message>) -> Self {
         let content_bytes = messages.iter().map(|message| message.content.len()).sum();
-        let json = serde_json::value::to_raw_value(&messages).unwrap_or_default();
+        let json = serde_json::value::to_raw_value(&messages)
+            .unwrap_or_else(|error| unreachable!("roles and texts can be written as JSON: {error}"));
         Self { json, count: messages.len(), content_bytes }
     }
 }

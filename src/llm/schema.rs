@@ -65,9 +65,9 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
-/// A value's text. Every value has one.
+/// A value's text.
 fn raw(value: &Value) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+    serde_json::value::to_raw_value(value).unwrap_or_else(|error| unreachable!("every value has a text: {error}"))
 }
 
 fn strict(schema: &Value) -> Value {

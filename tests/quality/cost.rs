@@ -68,7 +68,7 @@ async fn made(settings: &Conversations, situations: &[Situation]) -> Vec<Made> {
     let made = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&made);
     let tap = move |site: &Site<'_>, request: &ChatRequest, _: &Answer| {
-        let (messages, format) = (request.messages.clone(), request.format.clone());
+        let (messages, format) = (request.messages.list(), request.format.clone());
         let Site { item, turn, role, attempt, .. } = *site;
         list.lock().unwrap().push(Made { item: item.to_owned(), turn, role, attempt, messages, format });
     };
