@@ -63,9 +63,9 @@ fn peak(project: &Project) -> u64 {
 #[test]
 fn memory_does_not_grow_with_the_number_of_conversations() {
     let endpoint = Endpoint::start(Script::default());
-    let [small, large] = [150, 1_500].map(|count| peak(&imported(count, &endpoint.base_url())));
-    println!("peak memory of 150 and 1,500 conversations: {small} and {large} KiB");
-    assert!(large * 5 < small * 6, "{small} KiB became {large} KiB over ten times as many conversations");
+    let [small, large] = [2_000, 8_000].map(|count| peak(&imported(count, &endpoint.base_url())));
+    println!("peak memory of 2,000 and 8,000 conversations: {small} and {large} KiB");
+    assert!(large * 5 < small * 6, "{small} KiB became {large} KiB over four times as many conversations");
 }
 
 #[test]
@@ -81,6 +81,34 @@ fn two_thousand_in_flight_make_the_same_bytes_as_one() {
     for concurrency in ["64", "2000"] {
         assert_eq!(differing(&one, &run(concurrency)), Vec::<String>::new(), "{concurrency}");
     }
+}
+
+#[test]
+fn more_calls_than_the_soft_limit_of_open_files_are_in_flight() {
+    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(200), ..Script::default() });
+    let project = imported(400, &endpoint.base_url());
+    let run = |limit: &str| {
+        let mut command = project.convogen(&[]);
+        let shell = format!("{limit}; exec \"$0\" \"$@\"");
+        let convogen = command.get_program().to_owned();
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", &shell]).arg(convogen).args(["pipeline", "run", "-c", "demo.yaml", "--json"]).args(SHORT);
+        limited.args(["--set", "models.default.concurrency=300"]).current_dir(project.path());
+        command.get_envs().filter_map(|(name, value)| Some((name, value?))).for_each(|(name, value)| {
+            limited.env(name, value);
+        });
+        Ran::from(limited.output().unwrap())
+    };
+    let refused = run("ulimit -n 256").ended(2);
+    assert!(
+        refused.stderr.contains("300 calls in flight") && refused.stderr.contains("256 files"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(endpoint.calls().len(), 0);
+    let summary = run("ulimit -Sn 128").ended(0).json();
+    assert_eq!(summary["stages"]["conversations"]["accepted"], 400);
+    assert!(endpoint.peak() > 256, "{}", endpoint.peak());
 }
 
 /// Others go on as far as the window reaches, then wait; the item's deadline ends it.
