@@ -126,7 +126,7 @@ struct Limits {
     people: usize,
 }
 
-const LIMITS: Limits = Limits { file: 384 << 20, sort: 32 << 20, people: 1 << 14 };
+const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14 };
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
