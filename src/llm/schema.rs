@@ -1,13 +1,13 @@
 //! JSON schemas as requests carry them.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A JSON schema with its text, which goes into every key, every estimate and every request that it is part of.
+/// A JSON schema as text, which goes into every key, every estimate and every request that it is part of.
 ///
 /// Copies share it, so one that does not change is best made once.
 #[derive(Debug, Clone)]
@@ -15,9 +15,11 @@ pub struct Schema(Arc<Texts>);
 
 #[derive(Debug)]
 struct Texts {
-    value: Value,
     text: Box<RawValue>,
-    strict: Box<RawValue>,
+    /// Where it differs.
+    strict: Option<Box<RawValue>>,
+    /// Taken apart where a model asks for it: endpoints read the text.
+    value: OnceLock<Value>,
 }
 
 impl Schema {
@@ -28,14 +30,15 @@ impl Schema {
 
     /// The schema without what strict mode refuses: the longest lengths, which the reader of the reply checks anyway.
     pub fn strict(&self) -> &RawValue {
-        &self.0.strict
+        self.0.strict.as_ref().unwrap_or(&self.0.text)
     }
 }
 
 impl From<Value> for Schema {
     fn from(value: Value) -> Self {
-        let (text, strict) = (raw(&value), raw(&strict(&value)));
-        Self(Arc::new(Texts { value, text, strict }))
+        let text = raw(&value);
+        let strict = text.get().contains(LONGEST).then(|| raw(&strict(&value)));
+        Self(Arc::new(Texts { text, strict, value: OnceLock::new() }))
     }
 }
 
@@ -43,13 +46,14 @@ impl Deref for Schema {
     type Target = Value;
 
     fn deref(&self) -> &Value {
-        &self.0.value
+        let read = || serde_json::from_str(self.text());
+        self.0.value.get_or_init(|| read().unwrap_or_else(|error| unreachable!("it was a value before: {error}")))
     }
 }
 
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
-        self.0.value == other.0.value
+        self.text() == other.text()
     }
 }
 
@@ -65,6 +69,9 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
+/// The keyword for the longest length of a text.
+const LONGEST: &str = "maxLength";
+
 /// A value's text.
 fn raw(value: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).unwrap_or_else(|error| unreachable!("every value has a text: {error}"))
@@ -73,7 +80,7 @@ fn raw(value: &Value) -> Box<RawValue> {
 fn strict(schema: &Value) -> Value {
     match schema {
         Value::Object(keys) => {
-            let keys = keys.iter().filter(|(key, value)| *key != "maxLength" || !value.is_u64());
+            let keys = keys.iter().filter(|(key, value)| *key != LONGEST || !value.is_u64());
             Value::Object(keys.map(|(key, value)| (key.clone(), strict(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(strict).collect()),
