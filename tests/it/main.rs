@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod architecture;
 mod augmentation;
 mod azure_blobs;
 mod bad_input;
