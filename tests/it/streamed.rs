@@ -88,7 +88,7 @@ fn more_calls_than_the_soft_limit_of_open_files_are_in_flight() {
     let endpoint = Endpoint::start(Script { latency: Duration::from_millis(200), ..Script::default() });
     let project = imported(400, &endpoint.base_url());
     let run = |limit: &str| {
-        let mut command = project.convogen(&[]);
+        let command = project.convogen(&[]);
         let shell = format!("{limit}; exec \"$0\" \"$@\"");
         let convogen = command.get_program().to_owned();
         let mut limited = std::process::Command::new("sh");
