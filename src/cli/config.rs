@@ -11,7 +11,7 @@ use crate::config::load::{Loaded, load};
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
-use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
+use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
 use crate::pipeline::status::is_finished;
 
 pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Failure> {
@@ -76,6 +76,7 @@ fn schema(of: Kind, printer: &Printer) -> Result<u8, Failure> {
     let schema = match of {
         Kind::Pipeline => schemars::schema_for!(Config),
         Kind::Upload => schemars::schema_for!(Upload),
+        Kind::Prompts => schemars::schema_for!(PromptConfig),
     };
     printer.data(&format!("{:#}", schema.to_value()))?;
     Ok(Exit::Reached as u8)
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        for of in [Kind::Pipeline, Kind::Upload] {
+        for of in [Kind::Pipeline, Kind::Upload, Kind::Prompts] {
             let (printer, captured) = captured(Verbosity::default(), false);
             run(&ConfigCommand::Schema { of }, &printer).unwrap();
             let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();
