@@ -12,7 +12,7 @@ use crate::config::loaded::Loaded;
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
-use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
+use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
 use crate::exit::ExitCode;
 use crate::pipeline::status::is_finished;
 
@@ -78,6 +78,7 @@ fn schema(of: Kind, printer: &Printer) -> Result<ExitCode, Failure> {
     let schema = match of {
         Kind::Pipeline => schemars::schema_for!(Config),
         Kind::Upload => schemars::schema_for!(Upload),
+        Kind::Prompts => schemars::schema_for!(PromptConfig),
     };
     printer.data(&format!("{:#}", schema.to_value()))?;
     Ok(ExitCode::Success)
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        for of in [Kind::Pipeline, Kind::Upload] {
+        for of in [Kind::Pipeline, Kind::Upload, Kind::Prompts] {
             let (printer, captured) = captured(Verbosity::default(), false);
             run(&ConfigCommand::Schema { of }, &printer).unwrap();
             let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();

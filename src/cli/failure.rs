@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes of the program, and an error as its user reads it.
+//! How a command fails: an error as its user reads it.
 
 use std::error::Error;
 

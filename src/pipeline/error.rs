@@ -13,7 +13,7 @@ use crate::store::fs::FsError;
 use crate::store::journal::JournalError;
 use crate::store::run::RunError as RunDirError;
 
-/// Why a run ended before its end. Each kind has an exit code, listed in the README.
+/// Why a run ended before its end. Each kind has an exit code, listed in `docs/configuration.md`.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The configuration.

@@ -26,6 +26,7 @@ mod misbehaviour;
 mod preview;
 mod private;
 mod publish_folder;
+mod reference;
 mod report;
 mod safety;
 mod same_bytes;
