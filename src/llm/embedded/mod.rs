@@ -31,6 +31,7 @@ mod slots;
 mod structured;
 mod vocabulary;
 pub mod weights;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
