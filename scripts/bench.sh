@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Measures what the README says of speed and memory, each figure beside a baseline from the same run.
 # Needs a release build (made here) and Python. RUNS=5 by default; prints medians and ranges.
+# `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ "${1:-}" = build ]; then exec scripts/bench-build.sh; fi
 cargo build --locked --release --quiet --bin convogen --example scripted-endpoint --example null-blob
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 "$target/release/convogen" model pull >/dev/null
