@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(mktemp -d -t convogen-build-XXXXXX)
-trap 'rm -rf "$target"' EXIT
+trap 'rm -rf "$target" "$target.log"' EXIT
 cargo fetch --locked --quiet
 packages=$(cargo tree --locked --edges normal,build --prefix none --no-dedupe | sed 's/ (.*//' | sort -u | wc -l)
 TIMEFORMAT='%R %U %S'
@@ -13,7 +13,6 @@ took=$({ time CARGO_TARGET_DIR="$target" cargo build --locked --release --timing
     cat "$target.log" >&2
     exit 1
 }
-rm "$target.log"
 read -r wall user system <<<"$took"
 python3 - "$target/cargo-timings/cargo-timing.html" "$packages" "$wall" "$user" "$system" <<'PYTHON'
 import collections, json, os, platform, re, sys

@@ -11,6 +11,25 @@
 //! Every reply is journaled under a key of what was asked before it counts, so a run that was killed is resumed by doing
 //! it again: what is on record is not asked a second time. The same replies make the same bytes at any concurrency.
 //!
+//! # Data flow
+//!
+//! Records pass one by one from a sealed part through the stage to the part it writes: an arrow is one record at a time, a
+//! folder's name stands where its code is. What is held whole are the people who can be cast, since a group may be of any of them.
+//!
+//! ```text
+//!   source file                sealed part               sealed part               sealed part
+//!       │ stages/imported          │ stages/sealed           │                         │
+//!       ▼                          ▼                         ▼                         ▼
+//!   stages/personas ──────►  stages/situations ────►  stages/conversations ───►  stages/compile ──► dataset/
+//!   reads, samples,          rounds of calls, hub;    a task each, through       passes over the        │
+//!   splits                   a task a call            stages/window in order     sealed parts           ▼
+//!       │                          │ stages/dedup            │ stages/dedup                          publish
+//!       ▼                          ▼                         ▼
+//!   stages/writer: one record::Fate after the other ──► stages/N-…/ part, table, rejected, duplicates, manifest
+//!                                  │                         │
+//!                                  └────── llm::recorded ────┴──► store::journal, then the endpoint
+//! ```
+//!
 //! # Modules
 //!
 //! ```text
@@ -19,11 +38,11 @@
 //!
 //! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
 //! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
-//! * [`pipeline`]: a run from end to end, and looking at one from outside.
+//! * [`pipeline`]: the stages of a run in their order, and looking at a run from outside.
 //! * [`report`]: what sealed runs, datasets and reference files are like, measured. Over [`pipeline`], called by [`cli`].
 //! * [`publish`]: finished runs compiled together and sent to a container or folder, whole or not at all.
-//! * [`stages`]: personas, situations with their few-shot hub, conversations, the screens for safety and the judge, dedup,
-//!   compile.
+//! * [`stages`]: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
+//!   compile; dedup is what they call.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
 //! * [`store`]: journal, checkpoints, lock, files. Knows no model.
@@ -42,6 +61,10 @@
 //! # Ok(())
 //! # }
 //! ```
+
+// The scripted endpoint, which unit tests borrow from the integration tests, knows the crate by its name.
+#[cfg(test)]
+extern crate self as convogen;
 
 pub mod cli;
 pub mod clock;

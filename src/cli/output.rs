@@ -209,6 +209,12 @@ impl Printer {
     }
 }
 
+/// How a bar of rows looks.
+pub fn rows_style() -> ProgressStyle {
+    let template = "{msg} {bar:32} {human_pos}/{human_len} {per_sec} {eta}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// Columns of the terminal that stdout is, if it is one.
 fn terminal_width() -> Option<usize> {
     let stdout = io::stdout();

@@ -18,10 +18,10 @@ use crate::config::load::{self, Loaded};
 use crate::llm::control::Control;
 use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
-use crate::pipeline::fill::Fill;
 use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
 use crate::pipeline::{gc, status, verify};
+use crate::stages::situations::fill::Fill;
 
 /// How long calls in flight may take to finish after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -63,7 +63,9 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         }
         Err(error) => {
             // Scripts get the same object however a run ends, as long as there is a run.
-            if let (true, Ok(found)) = (args.json, status::status(&run_dir)) {
+            if args.json
+                && let Ok(found) = status::status(&run_dir)
+            {
                 printer.json(&json!(found.summary))?;
             }
             Err(advised(error, &run_dir))
@@ -225,6 +227,7 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
         let mut object = json!(found.summary);
         if let Some(object) = object.as_object_mut() {
             object.insert("coverage".to_owned(), json!(found.coverage));
+            object.extend(found.running.as_ref().map(|running| ("running".to_owned(), json!(running))));
         }
         printer.json(&object)?;
     } else {

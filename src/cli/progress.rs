@@ -1,5 +1,6 @@
 //! How far a run is: a bar for the stage at work on a terminal, a line a stage elsewhere.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,6 +15,14 @@ use crate::stages::Look;
 
 /// How often the run is looked at.
 const TICK: Duration = Duration::from_millis(150);
+/// How often what is seen is written down for `pipeline status`.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// How far back rates look: what was fast an hour ago tells nothing of the time left.
+const RECENTLY: Duration = Duration::from_secs(60);
+/// Looks that are remembered a minute.
+const LOOKS: u32 = 120;
+/// The share of a stage from which the time left is told.
+const TELLING: f64 = 0.02;
 
 /// Shows a run until it is finished with.
 #[derive(Debug)]
@@ -29,14 +38,20 @@ impl Display {
         let mut stage = StageDisplay::new(printer.clone());
         let (watch, ended) = (Arc::clone(watch), Arc::clone(&over));
         let thread = thread::spawn(move || {
+            let mut noted = Instant::now();
             loop {
                 // Looked at before the run is: what it did last must be shown.
                 let last = ended.load(Ordering::Acquire);
                 watch.progress.take_past().into_iter().for_each(|past| stage.ended(past));
                 stage.show(watch.progress.look(), &watch.spend());
-                watch.take_notices().iter().for_each(|notice| stage.printer.note(notice));
+                watch.control.take_told().iter().for_each(|notice| stage.printer.note(notice));
                 if last {
+                    watch.forget_progress();
                     return stage.close();
+                }
+                if noted.elapsed() >= NOTE_EVERY {
+                    noted = Instant::now();
+                    watch.note_progress(stage.pace.left());
                 }
                 thread::park_timeout(TICK);
             }
@@ -61,11 +76,45 @@ struct StageDisplay {
     bar: Option<ProgressBar>,
     last: Look,
     since: Instant,
+    pace: Pace,
+}
+
+/// How fast a stage went in the last minute.
+#[derive(Default)]
+struct Pace {
+    looks: VecDeque<(Instant, Look)>,
+}
+
+impl Pace {
+    fn see(&mut self, now: Instant, look: Look) {
+        let due = self.looks.back().is_none_or(|(at, _)| now - *at >= RECENTLY / LOOKS);
+        if due {
+            self.looks.push_back((now, look));
+        }
+        // The oldest look kept is the first that is a minute old, so that the rate is that of a minute.
+        while self.looks.get(1).is_some_and(|(at, _)| now - *at >= RECENTLY) {
+            self.looks.pop_front();
+        }
+    }
+
+    /// What `of` a look grew by in a second, over the last minute.
+    fn rate(&self, of: impl Fn(&Look) -> f64) -> Option<f64> {
+        let ((first, before), (last, now)) = (self.looks.front()?, self.looks.back()?);
+        let seconds = (*last - *first).as_secs_f64();
+        (seconds >= 0.5).then(|| (of(now) - of(before)) / seconds)
+    }
+
+    /// Seconds that the stage will take at this pace.
+    fn left(&self) -> Option<f64> {
+        let share = self.looks.back()?.1.share.filter(|share| *share >= TELLING)?;
+        let rate = self.rate(|look| look.share.unwrap_or_default())?;
+        (rate > 0.0).then(|| (1.0 - share) / rate)
+    }
 }
 
 impl StageDisplay {
     fn new(printer: Printer) -> Self {
-        Self { printer, bar: None, last: Look::default(), since: Instant::now() }
+        Self { printer, bar: None, last: Look::default(), since: Instant::now(), pace: Pace::default() }
     }
 
     fn show(&mut self, look: Look, spend: &Spend) {
@@ -76,6 +125,7 @@ impl StageDisplay {
             self.bar = Some(bar);
         }
         self.last = look;
+        self.pace.see(Instant::now(), look);
         if let Some(bar) = &self.bar {
             bar.set_length(look.wanted);
             bar.set_position(look.accepted);
@@ -85,16 +135,15 @@ impl StageDisplay {
 
     /// Rate, time left and spend, as far as they are known.
     fn figures(&self, look: Look, spend: &Spend) -> String {
-        let seconds = self.since.elapsed().as_secs_f64();
         let mut parts = Vec::new();
         let lost = look.done.saturating_sub(look.accepted);
         if lost > 0 {
             parts.push(format!("{lost} not accepted"));
         }
-        if look.accepted > 0 && seconds > 0.5 && look.wanted > 0 {
-            let rate = look.accepted as f64 / seconds;
+        if let Some(rate) = self.pace.rate(|look| look.done as f64).filter(|rate| *rate > 0.0) {
             parts.push(format!("{rate:.1}/s"));
-            let left = look.wanted.saturating_sub(look.accepted) as f64 / rate;
+        }
+        if let Some(left) = self.pace.left() {
             parts.push(format!("{} left", duration(left)));
         }
         if spend.calls > 0 {
@@ -119,6 +168,7 @@ impl StageDisplay {
             self.printer.note(&format!("{stage:13} {} of {} accepted, {took}", thousands(accepted), thousands(done)));
         }
         self.since = Instant::now();
+        self.pace = Pace::default();
     }
 
     fn close(&mut self) {
@@ -165,6 +215,23 @@ pub(super) fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_follows_the_last_minute_and_not_the_whole() {
+        let (start, mut pace) = (Instant::now(), Pace::default());
+        let look = |share| Look { share: Some(share), ..Look::default() };
+        // A tenth in an hour, as after a pause of the endpoint; then a hundredth a second.
+        pace.see(start, look(0.0));
+        let again = start + Duration::from_secs(3_600);
+        pace.see(again, look(0.1));
+        for second in 1..=40 {
+            pace.see(again + Duration::from_secs(second), look(0.1 + second as f64 / 100.0));
+        }
+        pace.see(again + Duration::from_secs(61), look(0.71));
+        let left = pace.left().unwrap();
+        assert!((25.0..35.0).contains(&left), "{left} s are told where 29 are left");
+        assert_eq!(Pace::default().left(), None);
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

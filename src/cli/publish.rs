@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{CompileUploadArgs, GcArgs};
 use super::failure::{Exit, Failure};
-use super::output::{Printer, table};
+use super::output::{Printer, rows_style, table};
 use super::pipeline::{block_on, environment, exit_now};
 use super::progress::{bytes, duration, thousands};
 use crate::config::upload::{self, Upload};
@@ -63,7 +63,7 @@ pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
 
 /// A bar a phase, of bytes where they are known.
 fn watch(bar: &Arc<Mutex<Option<ProgressBar>>>, printer: &Printer) -> Watch {
-    let (counted, shown, told) = (Arc::clone(bar), Arc::clone(bar), printer.clone());
+    let (counted, shown, compiled, told) = (Arc::clone(bar), Arc::clone(bar), Arc::clone(bar), printer.clone());
     let printer = printer.clone();
     Watch {
         bytes: Arc::new(move |bytes, _| {
@@ -76,6 +76,15 @@ fn watch(bar: &Arc<Mutex<Option<ProgressBar>>>, printer: &Printer) -> Watch {
             let new = if bytes > 0 { printer.bytes_bar(phase) } else { printer.spinner(phase) };
             new.set_length(bytes);
             *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        }),
+        rows: Box::new(move |rows, all| {
+            if let Some(bar) = &*compiled.lock().unwrap_or_else(PoisonError::into_inner) {
+                if bar.length() != Some(all) {
+                    bar.set_style(rows_style());
+                    bar.set_length(all);
+                }
+                bar.set_position(rows);
+            }
         }),
         notice: Box::new(move |notice| told.note(&notice)),
     }

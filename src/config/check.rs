@@ -117,7 +117,7 @@ impl<'a> Findings<'a> {
         self.require(situations.personas.max <= LARGEST_GROUP, "situations.personas.max", || {
             format!("{} is too many; at most {LARGEST_GROUP}", situations.personas.max)
         });
-        self.at_least(situations.hub.round_calls as u64, 1, "situations.hub.round_calls");
+        self.at_least(situations.hub.round_calls.unwrap_or(1) as u64, 1, "situations.hub.round_calls");
         self.within(situations.hub.seed_ratio, 0.0, 1.0, "situations.hub.seed_ratio");
         self.within(situations.hub.novelty, 0.0, 1.0, "situations.hub.novelty");
         self.at_least(situations.hub.cap as u64, 1, "situations.hub.cap");

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::llm::Role;
 
-/// Part of every fingerprint; raised when the meaning of sealed stages changes.
-const FORMAT: u32 = 1;
+/// Part of every fingerprint; raised when the meaning of sealed stages changes. 2: what is compared for duplicates is cut by
+/// language and configured length, no longer by what the corpus turned out to be.
+const FORMAT: u32 = 2;
 
 /// The stages of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -179,6 +179,15 @@ impl Default for Situations {
     }
 }
 
+impl Hub {
+    /// The number of calls in a round of a run of `situations`, `per_call` of which are asked for at once: wide enough for many
+    /// calls in flight, and still about 32 rounds, so that most prompts draw from what the run itself made.
+    pub fn width(situations: u64, per_call: usize) -> usize {
+        let calls = situations.div_ceil(per_call.max(1) as u64);
+        usize::try_from(calls / ROUNDS).unwrap_or(usize::MAX).clamp(NARROWEST_ROUND, WIDEST_ROUND)
+    }
+}
+
 impl Situations {
     /// How many situations to end up with; `None`: all there are.
     pub fn wanted(&self) -> Option<u64> {
@@ -239,12 +248,20 @@ pub enum CastingMode {
     Anchor,
 }
 
+/// Rounds a run is to have at least, once it is large enough for rounds of [`NARROWEST_ROUND`] calls.
+const ROUNDS: u64 = 32;
+/// Calls in a round at least: as many as earlier versions made.
+const NARROWEST_ROUND: usize = 16;
+/// Calls in a round at most.
+const WIDEST_ROUND: usize = 1_024;
+
 /// The few-shot hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hub {
-    /// Calls in a round. Round r draws its examples from the hub as it stood after round r-2.
-    pub round_calls: usize,
+    /// Calls in a round; two rounds are under way at a time. Round r draws its examples from the hub as it stood after round
+    /// r-2. `null`: a 32nd of the calls that are expected, from 16 to 1,024; a run directory keeps the number it was made with.
+    pub round_calls: Option<usize>,
     /// Share of hand-written examples in every prompt; the rest comes from the hub once it has any.
     pub seed_ratio: f64,
     /// A situation joins the hub if its similarity (Jaccard of word 3-grams) to everything in it is at most 1 - this.
@@ -255,7 +272,7 @@ pub struct Hub {
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { round_calls: 16, seed_ratio: 0.5, novelty: 0.6, cap: 2000 }
+        Self { round_calls: None, seed_ratio: 0.5, novelty: 0.6, cap: 2000 }
     }
 }
 

@@ -5,12 +5,17 @@
 //! reserves its budget, journals its intent, and only then goes out; what happened to it is journaled before anyone sees
 //! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
 
+mod key;
+mod probe;
+mod room;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -26,27 +31,12 @@ use crate::draw::Draw;
 use crate::prompt::template::PromptError;
 use crate::store::journal::{Archive, Journal, JournalError, Kind};
 
-/// Part of every key: a change to what keys are made of gets a new number.
-const KEY_FORMAT: &str = "convogen reply key v1";
+pub use key::{Site, key};
+
 /// The reason of items whose calls used up their attempts.
 const NO_ANSWER: &str = "no_answer";
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
-
-/// The place of a call in the run. Together with the request it makes the key.
-#[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
-    /// The stage.
-    pub stage: &'a str,
-    /// The item.
-    pub item: &'a str,
-    /// The turn within the item; 0 where there are none.
-    pub turn: u32,
-    /// What the model is used for.
-    pub role: Role,
-    /// 0 for the first time of asking.
-    pub attempt: u32,
-}
 
 /// What a call came to. Refusals and failures are outcomes of an item, recorded like replies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +106,20 @@ pub enum Halt {
     },
 }
 
+impl Halt {
+    /// The exit code of a run that it stops.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted | Self::Stopping => 130,
+            Self::Budget(_) => 8,
+            Self::Endpoint { .. } | Self::Refusals { .. } => 6,
+            Self::Journal(error) => error.exit_code(),
+            Self::Prompt(_) => 2,
+            Self::NotRecorded { .. } => 1,
+        }
+    }
+}
+
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -155,8 +159,8 @@ pub type Tap = Box<dyn Fn(&Site<'_>, &ChatRequest, &Answer) + Send + Sync>;
 pub struct Calls {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
-    /// What a run recorded that is over: the one this was forked from, or the one that is looked at.
-    pub inherited: Option<Archive>,
+    /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
+    pub inherited: Vec<Archive>,
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
@@ -188,7 +192,7 @@ impl Calls {
     pub fn silent(seed: u64) -> Self {
         Self {
             journal: None,
-            inherited: None,
+            inherited: Vec::new(),
             budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
             lines: BTreeMap::new(),
             control: Arc::default(),
@@ -248,7 +252,7 @@ impl Calls {
         let path = [site.stage, site.item, &site.turn.to_string(), &site.role.to_string(), &site.attempt.to_string()];
         ChatRequest {
             model: line.profile.model.clone(),
-            messages,
+            messages: messages.into(),
             temperature: line.profile.temperature,
             top_p: line.profile.top_p,
             max_tokens,
@@ -311,62 +315,17 @@ impl Calls {
         {
             return Ok(Some(recorded.answer));
         }
-        let Some(archive) = &self.inherited else { return Ok(None) };
-        let Some(recorded) = archive.get_as::<RecordedReply>(key)? else { return Ok(None) };
+        let mut found = None;
+        for archive in &self.inherited {
+            found = archive.get_as::<RecordedReply>(key)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(recorded) = found else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
         self.write(Kind::Reply, key, site, &copy).await?;
         Ok(Some(copy.answer))
-    }
-
-    /// How to ask this model for JSON: known, configured, or found out by a recorded call.
-    async fn wire(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
-        match line.structured {
-            StructuredSupport::Native => Ok(Structured::JsonSchema),
-            StructuredSupport::Fixed(wire) => Ok(wire),
-            StructuredSupport::Probe => line.wire.get_or_try_init(|| self.probe(line)).await.copied(),
-        }
-    }
-
-    /// Finds out whether the endpoint makes replies fit a schema.
-    ///
-    /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
-    /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
-    async fn probe(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
-        let schema = json!({
-            "type": "object",
-            "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
-            "required": ["verdict"],
-            "additionalProperties": false,
-        });
-        let name = line.profile.model.clone();
-        for (attempt, wire) in [(0, Structured::JsonSchema), (1, Structured::JsonObject)] {
-            let words = match wire {
-                Structured::JsonSchema => "Greet the people in the room.",
-                _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
-            };
-            let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
-            let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone() };
-            let request = self.request(line, &site, vec![Message::user(words)], format, 64);
-            let answer = match self.recorded(key(&site, &request), &site).await? {
-                Recorded::Answer(answer) => answer,
-                Recorded::Nothing { key } => match line.model.as_deref() {
-                    Some(model) => self.make(line, model, &site, &request, wire, &key).await?,
-                    None => return Err(Halt::NotRecorded { item: site.item.to_owned() }),
-                },
-            };
-            if let Answer::Failed { reason, message } = &answer
-                && reason == NO_ANSWER
-            {
-                return Err(self.control.stop(Halt::Endpoint { message: message.clone() }));
-            }
-            if let Answer::Reply(reply) = answer {
-                let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
-                if value.is_some_and(|value| value == json!({"verdict": "structured"})) {
-                    return Ok(wire);
-                }
-            }
-        }
-        Ok(Structured::None)
     }
 
     /// Makes the call, again where that may help, and journals what comes of it.
@@ -458,6 +417,7 @@ impl Calls {
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
         let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
+        self.wait_for_room().await?;
         let reserved = self.budget.reserve(site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
             Ok(reservation) => reservation,
@@ -530,13 +490,5 @@ fn log_call(site: &Site<'_>, request: &ChatRequest, recorded: &RecordedReply) {
             tracing::debug!(stage, item, turn, %role, attempt, requests, ms, reason, message, "call failed");
         }
     }
-    tracing::trace!(stage, item, turn, %role, messages = ?request.messages, ?answer, "call in full");
-}
-
-/// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
-pub fn key(site: &Site<'_>, request: &ChatRequest) -> String {
-    let body = serde_json::to_string(request).unwrap_or_default();
-    let (turn, attempt) = (site.turn.to_string(), site.attempt.to_string());
-    let role = site.role.to_string();
-    crate::record::content_hash([KEY_FORMAT, site.stage, site.item, &turn, &role, &attempt, &body])
+    tracing::trace!(stage, item, turn, %role, messages = ?request.messages.list(), ?answer, "call in full");
 }

@@ -2,16 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::inputs::InputsError;
 use crate::config::fingerprint::Drift;
 use crate::config::load::ConfigError;
 use crate::llm::http::SetupError;
-use crate::llm::recorded::Halt;
-use crate::record::arrow::TableError;
-use crate::stages::compile::CompileError;
-use crate::stages::personas::PersonasError;
-use crate::stages::situations::casting::CastingError;
-use crate::stages::situations::import::ImportError;
+use crate::stages::error::StageError;
+use crate::stages::inputs::InputsError;
 use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::FsError;
 use crate::store::journal::JournalError;
@@ -23,18 +18,12 @@ pub enum RunError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A stage.
+    #[error(transparent)]
+    Stage(#[from] StageError),
     /// Prompts, shots or the coverage grid.
     #[error(transparent)]
     Inputs(#[from] InputsError),
-    /// The persona file.
-    #[error(transparent)]
-    Personas(#[from] PersonasError),
-    /// No groups can be formed.
-    #[error(transparent)]
-    Casting(#[from] CastingError),
-    /// The situation file.
-    #[error(transparent)]
-    Import(#[from] ImportError),
     /// The run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -50,12 +39,6 @@ pub enum RunError {
     /// A sealed stage.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A Parquet file.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// The dataset.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
     /// A file.
     #[error(transparent)]
     File(#[from] FsError),
@@ -82,18 +65,15 @@ pub enum RunError {
         /// Where calls would go.
         target: String,
     },
-    /// Something stopped the run while it made calls.
-    #[error("{0}")]
-    Halted(Halt),
-    /// A stage's outcomes do not add up: a bug, caught before anything wrong is sealed.
-    #[error("{stage}: {inputs} inputs, but {outcomes} outcomes; please report this")]
-    Sums {
-        /// The stage.
-        stage: &'static str,
-        /// Inputs worked on.
-        inputs: u64,
-        /// Outcomes counted.
-        outcomes: u64,
+    /// More calls in flight than the process may have connections.
+    #[error(
+        "models.*.concurrency adds up to {calls} calls in flight, and this process may open {allowed} files; raise the limit (`ulimit -Hn`), or lower the concurrency"
+    )]
+    OpenFiles {
+        /// Calls that may be in flight.
+        calls: usize,
+        /// Files that may be open.
+        allowed: u64,
     },
     /// A run that is still to be gone on with.
     #[error(
@@ -149,19 +129,15 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(error) => error.exit_code(),
-            Self::Inputs(InputsError::File(_)) | Self::File(_) | Self::Table(_) => 7,
-            Self::Inputs(InputsError::Missing { .. }) => 11,
-            Self::Inputs(InputsError::Seeds(error)) => error.exit_code(),
-            Self::Inputs(_) | Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } => 2,
-            Self::Personas(error) => error.exit_code(),
-            Self::Casting(error) => error.exit_code(),
-            Self::Import(ImportError::Read { .. }) => 7,
-            Self::Import(_) | Self::Unfinished { .. } | Self::OtherRecords { .. } => 3,
+            Self::Stage(error) => error.exit_code(),
+            Self::Inputs(error) => error.exit_code(),
+            Self::File(_) => 7,
+            Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } | Self::OpenFiles { .. } => 2,
+            Self::Unfinished { .. } | Self::OtherRecords { .. } => 3,
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => 5,
             Self::Journal(error) => error.exit_code(),
             Self::Checkpoint(error) => error.exit_code(),
-            Self::Compile(error) => error.exit_code(),
             Self::Setup(error) => error.exit_code(),
             #[cfg(feature = "embedded")]
             Self::Weights(error) => error.exit_code(),
@@ -170,19 +146,7 @@ impl RunError {
             #[cfg(not(feature = "embedded"))]
             Self::NoEmbedded => 2,
             Self::Offline { .. } => 6,
-            Self::Halted(halt) => halt_code(halt),
-            Self::Sums { .. } | Self::Unwritable(_) => 1,
+            Self::Unwritable(_) => 1,
         }
-    }
-}
-
-fn halt_code(halt: &Halt) -> u8 {
-    match halt {
-        Halt::Interrupted | Halt::Stopping => 130,
-        Halt::Budget(_) => 8,
-        Halt::Endpoint { .. } | Halt::Refusals { .. } => 6,
-        Halt::Journal(error) => error.exit_code(),
-        Halt::Prompt(_) => 2,
-        Halt::NotRecorded { .. } => 1,
     }
 }

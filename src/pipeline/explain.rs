@@ -9,22 +9,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::course::Texts;
 use super::error::RunError;
+use super::fork;
 use super::gc;
-use super::inputs::Inputs;
 use super::models;
-use super::run::Watch;
-use super::steps;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{Answer, Calls, Site, Tap};
+use crate::llm::recorded::{Answer, Calls, Halt, Site, Tap};
 use crate::llm::{ChatRequest, Message};
 use crate::record::{Persona, Situation};
+use crate::stages::context::Context;
+use crate::stages::conversations::ConversationFlow;
+use crate::stages::error::StageError;
+use crate::stages::inputs::Inputs;
+use crate::stages::situations;
 use crate::stages::situations::seeds::Seed;
+use crate::stages::writer::Collected;
 use crate::store::checkpoint::SealedStage;
-use crate::store::journal::Archive;
 use crate::store::run::RunPaths;
 
 /// One call of an item, as it was made.
@@ -80,27 +82,24 @@ pub struct Origin {
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
     gc::require_journal(path, "the messages of its calls cannot be shown")?;
-    let config = load::kept(&dir.config())?;
-    let inputs = Inputs::read(&dir.inputs())?;
     let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
-    let calls = replay(&dir, &config, id, &seen)?;
+    let replay = Replay::open(&dir, Some(watch_item(id, &seen)))?;
     let situations: Vec<Situation> = rows(&dir.situations())?;
     let personas: Vec<Persona> = rows(&dir.personas())?;
-    let seeds = inputs.seeds()?;
+    let seeds = replay.inputs.seeds().map_err(StageError::from)?;
     let found = situations.iter().find_map(|situation| item_of(id, situation).map(|item| (situation, item)));
     let situation = match found {
         Some((situation, Item::Conversation { replicate })) => {
-            let texts = Texts::parse(&inputs)?;
             // An unfinished conversation stops where its record does; what was seen until then is shown.
-            let _ = texts.course(&config, &calls).hold(situation, replicate).await;
+            let _ = replay.conversations()?.hold(situation, replicate).await;
             Some(situation)
         }
         Some((situation, Item::Situation)) => {
-            steps::generate(&config, &inputs, &calls, &personas, &Watch::default()).await?;
+            replay.situations(&personas).await?;
             Some(situation)
         }
-        None if config.situations.mode != SituationMode::File => {
-            steps::generate(&config, &inputs, &calls, &personas, &Watch::default()).await?;
+        None if replay.config.situations.mode != SituationMode::File => {
+            replay.situations(&personas).await?;
             None
         }
         None => None,
@@ -117,7 +116,7 @@ pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
         id: id.to_owned(),
         calls,
         people: situation.map(|situation| origins(situation, &personas)).unwrap_or_default(),
-        inputs: inputs.hashes(),
+        inputs: replay.inputs.hashes(),
         seed: situation.and_then(|situation| seed_of(situation, &seeds)),
         provenance: situation.and_then(|situation| serde_json::from_str(&situation.provenance).ok()),
     })
@@ -145,10 +144,10 @@ fn item_of(id: &str, situation: &Situation) -> Option<Item> {
     rest.parse().ok().map(|replicate| Item::Conversation { replicate })
 }
 
-/// Calls over recorded replies that remember what belongs to `id`.
-fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Result<Calls, RunError> {
+/// Remembers the calls that belong to `id`.
+fn watch_item(id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Tap {
     let (seen, id) = (Arc::clone(seen), id.to_owned());
-    let tap = move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
+    Box::new(move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
         // A call for situations has the id of its first ones without the index.
         if site.item == id
             || (site.stage == "situations"
@@ -161,27 +160,58 @@ fn replay(dir: &RunPaths, config: &Config, id: &str, seen: &Arc<Mutex<Vec<Call>>
                 role: site.role.to_string(),
                 attempt: site.attempt,
                 model: request.model.clone(),
-                messages: request.messages.clone(),
+                messages: request.messages.list(),
                 answer: answer.clone(),
             };
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         }
-    };
-    recorded(dir, config, Some(Box::new(tap)))
+    })
 }
 
-/// Calls that are answered by what the run has on record, and by nothing else.
-pub(super) fn recorded(dir: &RunPaths, config: &Config, tap: Option<Tap>) -> Result<Calls, RunError> {
-    Ok(Calls {
-        journal: None,
-        inherited: Some(Archive::open(&dir.journal())?),
-        budget: Arc::new(Budget::new(&config.budget, &config.models)),
-        lines: models::lines(config, models::Source::Recorded)?,
-        control: Arc::default(),
-        retry_failed: false,
-        seed: config.seed,
-        tap,
-    })
+/// A run done again over its recorded replies, and nothing else.
+pub(super) struct Replay {
+    pub(super) config: Config,
+    pub(super) inputs: Inputs,
+    calls: Arc<Calls>,
+}
+
+impl Replay {
+    pub(super) fn open(dir: &RunPaths, tap: Option<Tap>) -> Result<Self, RunError> {
+        let config = load::kept(&dir.config())?;
+        let calls = Calls {
+            journal: None,
+            inherited: fork::replies(dir)?,
+            budget: Arc::new(Budget::new(&config.budget, &config.models)),
+            lines: models::lines(&config, models::Source::Recorded)?,
+            control: Arc::default(),
+            retry_failed: false,
+            seed: config.seed,
+            tap,
+        };
+        Ok(Self { inputs: Inputs::read(&dir.inputs())?, config, calls: Arc::new(calls) })
+    }
+
+    /// The situations, as far as replies go.
+    pub(super) async fn situations(&self, people: &[Persona]) -> Result<Collected<Situation>, RunError> {
+        let context = Context {
+            config: &self.config,
+            inputs: &self.inputs,
+            source: None,
+            calls: Arc::clone(&self.calls),
+            progress: Arc::default(),
+            accept_partial: false,
+        };
+        let mut made = Collected::default();
+        match situations::generate(&context, people, &mut made).await {
+            Ok(_) | Err(StageError::Halted(Halt::NotRecorded { .. } | Halt::Stopping)) => Ok(made),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What holds its conversations.
+    pub(super) fn conversations(&self) -> Result<ConversationFlow, RunError> {
+        Ok(ConversationFlow::new(&self.config, &self.inputs, Arc::clone(&self.calls), Arc::default())?)
+    }
 }
 
 /// The rows of a sealed stage; none where it is not sealed.

@@ -4,17 +4,16 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
 use super::error::RunError;
-use super::identity::Details;
-use super::inputs::Inputs;
+use super::identity::{Details, folder};
 use super::ledger::Status;
-use super::{seal, uses};
+use super::models;
 use crate::config::fingerprint::Stage;
 use crate::config::{Config, load};
 use crate::record::Tally;
 use crate::stages::compile::{ModelUse, PromptUse};
+use crate::stages::inputs::Inputs;
+use crate::stages::sealed;
 use crate::store::checkpoint::{CheckpointError, MANIFEST, SealedStage};
 use crate::store::run::RunPaths;
 
@@ -47,21 +46,21 @@ impl FinishedRun {
         let unfinished = || RunError::Unfinished { path: path.to_owned() };
         let info = dir.info()?.ok_or_else(unfinished)?;
         let status = Details::of(&info).ended.ok_or_else(unfinished)?;
-        let stage = |stage: Stage| SealedStage::open(&seal::folder(&dir, stage))?.ok_or_else(unfinished);
+        let stage = |stage: Stage| SealedStage::open(&folder(&dir, stage))?.ok_or_else(unfinished);
         let run = Self {
             path: path.to_owned(),
             personas: stage(Stage::Personas)?,
             situations: stage(Stage::Situations)?,
             conversations: stage(Stage::Conversations)?,
-            prompts: uses::prompts(&Inputs::read(&dir.inputs())?),
+            prompts: Inputs::read(&dir.inputs())?.uses(),
             config: load::kept(&dir.config())?,
             status,
             models: Vec::new(),
             created_by: info.created_by,
         };
-        follows(&run.situations, &run.personas, &seal::folder(&dir, Stage::Situations))?;
-        follows(&run.conversations, &run.situations, &seal::folder(&dir, Stage::Conversations))?;
-        Ok(Self { models: uses::models(&run.config), ..run })
+        follows(&run.situations, &run.personas, &folder(&dir, Stage::Situations))?;
+        follows(&run.conversations, &run.situations, &folder(&dir, Stage::Conversations))?;
+        Ok(Self { models: models::uses(&run.config), ..run })
     }
 
     /// Stands for everything the run made: SHA-256, in hex, of the manifest of its last stage, which names those before.
@@ -71,31 +70,31 @@ impl FinishedRun {
 
     /// How the inputs of a stage ended.
     pub fn tally(&self, stage: Stage) -> Tally {
-        self.sealed(stage).map(|sealed| seal::tally(&sealed.manifest().counts)).unwrap_or_default()
+        self.sealed(stage).map(|sealed| sealed::tally(&sealed.manifest().counts)).unwrap_or_default()
     }
 
-    /// The accepted rows of a stage, in the order of their ids.
-    pub fn rows<R: DeserializeOwned>(&self, stage: Stage) -> Result<Vec<R>, RunError> {
-        let Some(sealed) = self.sealed(stage) else { return Ok(Vec::new()) };
-        sealed.verify()?;
-        let rows = sealed.rows("part-00000.jsonl")?.collect::<Result<Vec<R>, _>>();
-        rows.map_err(|error| match error {
-            // The bytes are what was sealed, so another version sealed them.
-            CheckpointError::Row { line, source, .. } => RunError::OtherRecords {
-                path: self.path.clone(),
-                created_by: self.created_by.clone(),
-                reason: format!("{stage}, row {line}: {source}"),
-            },
-            error => error.into(),
-        })
-    }
-
-    fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
+    /// A stage; nothing for the last, which is compiled and not sealed.
+    pub fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
         match stage {
             Stage::Personas => Some(&self.personas),
             Stage::Situations => Some(&self.situations),
             Stage::Conversations => Some(&self.conversations),
             Stage::Compile => None,
+        }
+    }
+
+    /// Why a record in the file `path` of this run does not read, given what its line `line` says.
+    pub fn misread(&self, path: &Path, line: u64, source: &serde_json::Error) -> RunError {
+        let of = |stage: &Stage| self.sealed(*stage).is_some_and(|sealed| path.starts_with(sealed.folder()));
+        let stage = Stage::ALL.into_iter().find(of).unwrap_or(Stage::Compile);
+        match self.sealed(stage).map_or(Ok(()), SealedStage::verify) {
+            Err(damage) => damage.into(),
+            // The bytes are what was sealed, so another version sealed them.
+            Ok(()) => RunError::OtherRecords {
+                path: self.path.clone(),
+                created_by: self.created_by.clone(),
+                reason: format!("{stage}, row {line}: {source}"),
+            },
         }
     }
 }

@@ -9,16 +9,17 @@ use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::gc;
-use super::inputs::Inputs;
 use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
-use crate::config::{Config, SituationMode};
+use crate::config::{Config, Hub, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
+use crate::stages::inputs::Inputs;
+use crate::stages::personas::Source;
 use crate::store::checkpoint::SealedStage;
 use crate::store::journal::{self, Kind};
-use crate::store::run::{self, RunDir, RunInfo};
+use crate::store::run::{self, RunDir, RunInfo, RunPaths};
 use crate::store::{fs, part};
 
 /// The settings and texts that shape the data of a run.
@@ -32,7 +33,7 @@ pub struct Identity {
 
 /// The imported file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct ImportedFile {
     bytes: u64,
     modified: (i64, i64),
     sha256: String,
@@ -42,7 +43,7 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     /// The imported file, once it was read.
-    pub source: Option<Source>,
+    pub source: Option<ImportedFile>,
     /// The run this one was forked from: its replies are used on every resume.
     pub fork: Option<PathBuf>,
     /// SHA-256 of the dataset's manifest, once it was compiled.
@@ -97,6 +98,24 @@ impl Identity {
     }
 }
 
+/// Settles what the configuration leaves to the size of the run: the calls in a round. A run that was begun keeps what it was
+/// begun with, and so does one that is forked from it.
+pub fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<(), RunError> {
+    let hub = &mut config.situations.hub;
+    if hub.round_calls.is_some() || config.situations.mode == SituationMode::File {
+        return Ok(());
+    }
+    for path in before {
+        let info = RunPaths::of_run(path).ok().map(|paths| paths.info()).transpose()?.flatten();
+        let kept = info.and_then(|info| info.fingerprints.get("situations.hub.round_calls")?.as_u64());
+        hub.round_calls = hub.round_calls.or(kept.and_then(|kept| usize::try_from(kept).ok()));
+    }
+    let wanted = config.situations.wanted().unwrap_or_default();
+    let per_call = inputs.situations_per_call()?;
+    config.situations.hub.round_calls.get_or_insert_with(|| Hub::width(wanted, per_call));
+    Ok(())
+}
+
 /// The file a run imports people or situations from.
 pub fn source(config: &Config) -> Option<&Path> {
     match config.situations.mode {
@@ -110,10 +129,14 @@ pub fn source(config: &Config) -> Option<&Path> {
 ///
 /// One in which nothing was paid for yet is simply taken over: whoever mends a configuration after its first error has
 /// nothing to lose.
-pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Path>) -> Result<Identity, RunError> {
+pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Source>) -> Result<Identity, RunError> {
     let identity = Identity::of(config, inputs);
     let resolved = fingerprint::resolved_yaml(config)?;
     if let Some(info) = dir.info()? {
+        let unfinished = info.format < run::FORMAT && Details::of(&info).ended.is_none();
+        if unfinished && has_replies(dir)? {
+            return Err(earlier(dir, info));
+        }
         match check(dir, &info, &identity, source) {
             Ok(()) => {
                 fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
@@ -133,9 +156,9 @@ pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Pat
     Ok(identity)
 }
 
-fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Path>) -> Result<(), RunError> {
+fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Source>) -> Result<(), RunError> {
     let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
-    if let (Some(kept), Some(path)) = (&Details::of(info).source, source) {
+    if let (Some(kept), Some(Source::File(path))) = (&Details::of(info).source, source) {
         let now = kept.now(path)?;
         if now.sha256 != kept.sha256 {
             let key = format!("{} (SHA-256)", path.display());
@@ -146,6 +169,11 @@ fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Path
         return Ok(());
     }
     Err(Drift { run_dir: dir.paths().root().to_owned(), differences }.into())
+}
+
+fn earlier(dir: &RunDir, info: RunInfo) -> RunError {
+    let (path, found, created_by) = (dir.paths().root().to_owned(), info.format, info.created_by);
+    run::RunError::EarlierFormat { path, found, created_by }.into()
 }
 
 fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
@@ -162,7 +190,7 @@ fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
 pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
     let metadata = fs::metadata(path)?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
-    let source = Source { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
+    let source = ImportedFile { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
     amend(dir, |details| details.source = Some(source))
 }
 
@@ -198,6 +226,9 @@ pub fn details(dir: &RunDir) -> Result<Details, RunError> {
 
 /// Notes that the run goes on after all.
 pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
+    if let Some(info) = dir.info()?.filter(|info| info.format < run::FORMAT) {
+        return Err(earlier(dir, info));
+    }
     amend(dir, |details| {
         details.ended = None;
         details.dataset = None;
@@ -215,10 +246,15 @@ fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError
     Ok(())
 }
 
-impl Source {
+impl ImportedFile {
+    /// SHA-256 of its content, in hex.
+    pub(super) fn sha256(self) -> String {
+        self.sha256
+    }
+
     /// The file as it is now. It is read again only where size or time differ: it may hold hundreds of gigabytes. One
     /// that is gone is taken as it was; the sealed stage has what was needed of it.
-    fn now(&self, path: &Path) -> Result<Self, RunError> {
+    pub(super) fn now(&self, path: &Path) -> Result<Self, RunError> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.is_not_found() => return Ok(self.clone()),
@@ -233,5 +269,15 @@ impl Source {
             return Ok(self.clone());
         }
         Ok(Self { bytes: metadata.len(), modified, sha256: part::hash_file(path)?.1 })
+    }
+}
+
+/// Where a stage is sealed.
+pub(super) fn folder(paths: &RunPaths, stage: Stage) -> PathBuf {
+    match stage {
+        Stage::Personas => paths.personas(),
+        Stage::Situations => paths.situations(),
+        Stage::Conversations => paths.conversations(),
+        Stage::Compile => paths.dataset(),
     }
 }

@@ -5,22 +5,24 @@
 //! `budget` cuts off is not subtracted. Tokens are estimated as a quarter of the bytes of Latin script and one for each
 //! character of others, which is right within about a quarter for today's vocabularies.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::error::RunError;
-use super::identity;
-use super::inputs::Inputs;
-use super::steps;
-use crate::config::assets;
+use super::{identity, run};
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
+use crate::llm::recorded::Calls;
 use crate::llm::{Message, Role};
 use crate::record::Situation;
+use crate::stages::context::Context;
 use crate::stages::conversations::agents::{Prompts, Script, TurnPrompt};
-use crate::stages::situations::import::{self, Import};
-use crate::stages::{Progress, safety, situations};
+use crate::stages::inputs::{Inputs, InputsError};
+use crate::stages::writer::Collected;
+use crate::stages::{personas, safety, situations};
 
 /// Lines that a screening service is shown before the turns: situation, topic, starter.
 const LINES_IN_FRONT: f64 = 3.0;
@@ -118,20 +120,28 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
     environment.complete(&mut config);
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
+    identity::settle(&mut config, &inputs, &[])?;
     let mut roles = Vec::new();
     let mut prompts = Vec::new();
-    let named = identity::source(&config);
-    let shipped = named.and_then(|written| loaded.shipped(written));
-    let source = named.filter(|_| shipped.is_none()).map(|written| loaded.path(written));
+    let context = Context {
+        config: &config,
+        inputs: &inputs,
+        source: run::source(loaded, &config),
+        calls: Arc::new(Calls::silent(config.seed)),
+        progress: Arc::default(),
+        accept_partial: false,
+    };
     let (sample, wanted) = if config.situations.mode == SituationMode::File {
-        let made = imported(&config, source.as_deref())?;
-        let wanted = made.len() as f64;
-        (made.into_iter().next(), wanted)
+        let mut made = Collected::default();
+        situations::import(&context, &mut made)?;
+        let wanted = made.accepted.len() as f64;
+        (made.accepted.into_iter().next(), wanted)
     } else {
-        let people = steps::people(&config, source.as_deref(), shipped.and_then(assets::builtin))?.accepted;
+        let mut people = Collected::default();
+        personas::run(&context, &mut people)?;
         let model = role_model(&config, Role::Situations);
         let shown = model.provider != Provider::Embedded && model.structured != StructuredMode::JsonSchema;
-        let messages = steps::rehearse(&config, &inputs, &people, shown)?;
+        let messages = situations::rehearse(&context, &people.accepted, shown)?;
         roles.push(situation_calls(&config, &inputs, &messages)?);
         prompts.push(Rendered { title: "the first call for situations".to_owned(), messages });
         let shot = inputs.shots()?.into_iter().next();
@@ -147,19 +157,6 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
     roles.push(sum(&roles));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
     Ok(Plan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
-}
-
-fn imported(config: &Config, source: Option<&std::path::Path>) -> Result<Vec<Situation>, RunError> {
-    let Some(source) = source else { return Ok(Vec::new()) };
-    let import = Import {
-        source,
-        language: &config.language,
-        splits: &config.compile.splits,
-        dedup: config.dedup.enabled.then_some(config.dedup.situations),
-        seed: config.seed,
-        count: config.situations.count.unwrap_or(u64::MAX),
-    };
-    Ok(import::import(&import, &Progress::default())?.accepted)
 }
 
 fn planned_models(config: &Config) -> Vec<PlannedModel> {
@@ -219,25 +216,24 @@ struct FirstTurn {
 impl FirstTurn {
     fn render(config: &Config, prompts: &Prompts, situation: &Situation) -> Result<Self, RunError> {
         let settings = &config.conversations;
-        let script = Script::new(prompts, settings.layout, situation).map_err(super::inputs::InputsError::from)?;
+        let mut script = Script::new(prompts, settings.layout, situation).map_err(InputsError::from)?;
         let everyone: Vec<usize> = (0..situation.personas.len()).collect();
         let others = everyone.get(1..).unwrap_or_default();
         let fused = settings.speaker_selection == SpeakerSelection::Fused;
         let turn = TurnPrompt {
             speaker: 0,
-            turns: &[],
             words: settings.words_per_turn.map(|_| 12),
             hand_over: fused.then_some(others),
             may_end: false,
             flaw: None,
         };
         let selector = match settings.speaker_selection {
-            SpeakerSelection::Auto => script.select(&[], &everyone, false, None),
+            SpeakerSelection::Auto => script.select(&everyone, false, None),
             _ => Ok(Vec::new()),
         };
         Ok(Self {
-            speaker: script.speak(&turn).map_err(super::inputs::InputsError::from)?,
-            selector: selector.map_err(super::inputs::InputsError::from)?,
+            speaker: script.speak(&turn).map_err(InputsError::from)?,
+            selector: selector.map_err(InputsError::from)?,
             people: everyone.len(),
         })
     }

@@ -12,18 +12,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::course::Texts;
 use super::error::RunError;
-use super::explain::{recorded, rows};
+use super::explain::{Replay, rows};
 use super::identity::{self, Identity};
-use super::inputs::Inputs;
-use super::run::{Options, Watch};
-use super::steps;
+use super::run::Options;
+use crate::config::SituationMode;
 use crate::config::environment::Environment;
-use crate::config::load::{self, Loaded};
-use crate::config::{Config, SituationMode};
-use crate::record::{Conversation, Dropped, Outcome, Persona, Situation, content_hash};
-use crate::stages::conversations::Held;
+use crate::config::load::Loaded;
+use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, content_hash};
+use crate::stages::error::StageError;
+use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::run::RunPaths;
@@ -53,6 +51,8 @@ pub fn prepare(
     offline: bool,
 ) -> Result<(Loaded, Options), RunError> {
     let mut small = loaded.clone();
+    // Rounds are as wide as those of the whole run, so that the prompts are its first ones.
+    identity::settle(&mut small.config, &Inputs::gather(loaded)?, &[&loaded.config.run_dir])?;
     small.config.situations.count = Some(count);
     // The first conversation on a situation is the same whatever their number.
     small.config.conversations.per_situation = 1;
@@ -101,46 +101,42 @@ fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
 /// A run directory that cannot be read.
 pub async fn shown(run_dir: &Path) -> Result<Shown, RunError> {
     let dir = RunPaths::of_run(run_dir)?;
-    let config = load::kept(&dir.config())?;
-    let inputs = Inputs::read(&dir.inputs())?;
+    let replay = Replay::open(&dir, None)?;
     let mut shown = Shown::default();
-    situations(&dir, &config, &inputs, &mut shown).await?;
-    conversations(&dir, &config, &inputs, &mut shown).await?;
+    situations(&dir, &replay, &mut shown).await?;
+    conversations(&dir, &replay, &mut shown).await?;
     Ok(shown)
 }
 
 /// The sealed situations, or those that the recorded replies make.
-async fn situations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: &mut Shown) -> Result<(), RunError> {
+async fn situations(dir: &RunPaths, replay: &Replay, shown: &mut Shown) -> Result<(), RunError> {
     if let Some(sealed) = SealedStage::open(&dir.situations())? {
         shown.situations = rows(&dir.situations())?;
         shown.dropped = sealed.rows("rejected.jsonl")?.collect::<Result<_, _>>()?;
-    } else if config.situations.mode != SituationMode::File {
-        let calls = recorded(dir, config, None)?;
-        let people: Vec<Persona> = rows(&dir.personas())?;
+    } else if replay.config.situations.mode != SituationMode::File
         // Before the personas are sealed nothing was asked.
-        if SealedStage::open(&dir.personas())?.is_some() {
-            let made = steps::generate(config, inputs, &calls, &people, &Watch::default()).await?;
-            shown.situations = made.accepted;
-            shown.dropped = made.dropped.into_iter().filter(|row| row.outcome != Outcome::OverBudget).collect();
-        }
+        && SealedStage::open(&dir.personas())?.is_some()
+    {
+        let made = replay.situations(&rows(&dir.personas())?).await?;
+        shown.situations = made.accepted;
+        shown.dropped = made.dropped.into_iter().filter(|row| row.outcome != Outcome::OverBudget).collect();
     }
     Ok(())
 }
 
 /// The sealed conversations, or what the recorded replies make of them.
-async fn conversations(dir: &RunPaths, config: &Config, inputs: &Inputs, shown: &mut Shown) -> Result<(), RunError> {
+async fn conversations(dir: &RunPaths, replay: &Replay, shown: &mut Shown) -> Result<(), RunError> {
     if let Some(sealed) = SealedStage::open(&dir.conversations())? {
         shown.conversations = rows(&dir.conversations())?;
         shown.dropped.extend(sealed.rows("rejected.jsonl")?.collect::<Result<Vec<_>, _>>()?);
         return Ok(());
     }
-    let (calls, texts) = (recorded(dir, config, None)?, Texts::parse(inputs)?);
-    let course = texts.course(config, &calls);
+    let flow = replay.conversations()?;
     for situation in &shown.situations {
-        match course.hold_so_far(situation, 0).await.map_err(RunError::Halted)? {
-            Held::Accepted(talk, _) if talk.turns.is_empty() => {}
-            Held::Accepted(talk, _) => shown.conversations.push(*talk),
-            Held::Dropped(dropped, _) => shown.dropped.push(dropped),
+        match flow.hold_so_far(situation, 0).await.map_err(StageError::from)?.0 {
+            Fate::Accepted(talk) if !talk.turns.is_empty() => shown.conversations.push(talk),
+            Fate::Dropped(dropped) => shown.dropped.push(dropped),
+            Fate::Accepted(_) | Fate::Duplicate(_) => {}
         }
     }
     Ok(())

@@ -4,29 +4,35 @@
 //! behind the last of them; so starting, resuming and finishing are one path, and it is exercised by every run.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::error::RunError;
+use super::fork::{Fork, has_failures};
 use super::gc;
 use super::identity;
-use super::inputs::Inputs;
 use super::ledger::{Spend, Summary};
 use super::models;
-use super::reopen;
-use super::status;
-use super::steps::Steps;
+use super::stages::Stages;
+use super::status::{self, AtWork};
 use crate::clock::{self, Stopwatch};
-use crate::config::assets;
 use crate::config::environment::Environment;
 use crate::config::load::Loaded;
+use crate::config::{Config, SituationMode, assets};
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
 use crate::llm::recorded::Calls;
 use crate::stages::Progress;
+use crate::stages::context::Context;
+use crate::stages::inputs::Inputs;
+use crate::stages::personas::Source;
 use crate::store::checkpoint::SealedStage;
-use crate::store::journal::{self, Archive, Journal};
-use crate::store::run::RunDir;
+use crate::store::fs;
+use crate::store::journal::{self, Journal};
+use crate::store::run::{RunDir, RunPaths};
+
+/// The personas that are used when the configuration names none.
+const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
 
 /// What is asked of a run besides its configuration.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -53,12 +59,12 @@ type Opened = Box<dyn Fn(&Path) + Send + Sync>;
 #[derive(Default)]
 pub struct Watch {
     /// How far it is.
-    pub progress: Progress,
-    /// Stops it.
+    pub progress: Arc<Progress>,
+    /// Stops it, and says what there is to tell.
     pub control: Arc<Control>,
     opened: Option<Opened>,
+    run_dir: OnceLock<RunPaths>,
     budget: OnceLock<Arc<Budget>>,
-    notices: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -76,14 +82,17 @@ impl Watch {
         Self { opened: Some(Box::new(opened)), ..Self::default() }
     }
 
-    /// Tells the user something.
-    pub fn notice(&self, text: impl Into<String>) {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take. Once a run has
+    /// a directory, and never in its way: a disk that fails tells of itself where it matters.
+    pub fn note_progress(&self, left_s: Option<f64>) {
+        let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
+        let at_work = AtWork::of(self.progress.look(), left_s, self.spend());
+        let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
     }
 
-    /// What there is to tell since the last time of asking.
-    pub fn take_notices(&self) -> Vec<String> {
-        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Removes what was written down.
+    pub fn forget_progress(&self) {
+        let _ = self.run_dir.get().map(|paths| fs::remove_if_there(&paths.progress()));
     }
 
     /// What the run has spent; nothing before its journal is read.
@@ -119,21 +128,16 @@ pub async fn run(
     let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
-    let named = identity::source(&config);
-    let shipped = named.and_then(|written| loaded.shipped(written));
-    let source = named.filter(|_| shipped.is_none()).map(|written| loaded.path(written));
+    let before = [Some(path.as_path()), options.fork.as_deref()];
+    identity::settle(&mut config, &inputs, &before.into_iter().flatten().collect::<Vec<_>>())?;
+    let source = source(loaded, &config);
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
-    let identity = identity::claim(&dir, &config, &inputs, source.as_deref())?;
+    let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
+    let _ = watch.run_dir.set(dir.paths().clone());
     if let Some(opened) = &watch.opened {
         opened(&path);
     }
-    let fork = identity::fork(&dir, options.fork.as_deref())?;
-    if fork.is_none()
-        && identity::details(&dir)?.fork.is_some()
-        && SealedStage::open(&dir.paths().conversations())?.is_none()
-    {
-        watch.notice("the run that this one was forked from has no journal any more: what was not taken from it yet is asked for again");
-    }
+    let fork = fork(&dir, options, watch)?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let collected = identity::details(&dir)?.collected;
     if collected.is_some() {
@@ -143,7 +147,7 @@ pub async fn run(
     let (journal, shielded) = opened.map_or((None, 0), |(journal, shielded)| (Some(Arc::new(journal)), shielded));
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
-        reopen::failed_stages(&dir)?;
+        reopen_failed(&dir)?;
     }
     // A run whose stages are all sealed needs no model, nor what a model needs.
     let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
@@ -152,29 +156,27 @@ pub async fn run(
         models::Source::Live { environment, offline: options.offline }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
-    let steps = Steps {
+    let calls = Calls {
+        inherited: fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default(),
+        journal,
+        budget: Arc::clone(&budget),
+        lines: models::lines(&config, models)?,
+        control: Arc::clone(&watch.control),
+        retry_failed: options.retry_failed,
+        seed: config.seed,
+        tap: None,
+    };
+    let context = Context {
         config: &config,
         inputs: &inputs,
-        identity: &identity,
-        dir: &dir,
         source,
-        people: shipped.and_then(assets::builtin),
+        calls: Arc::new(calls),
+        progress: Arc::clone(&watch.progress),
         accept_partial: options.accept_partial,
-        watch,
-        calls: Calls {
-            inherited: fork.map(|old| Archive::open(&old.join("journal"))).transpose()?,
-            journal,
-            budget: Arc::clone(&budget),
-            lines: models::lines(&config, models)?,
-            control: Arc::clone(&watch.control),
-            retry_failed: options.retry_failed,
-            seed: config.seed,
-            tap: None,
-        },
     };
-    let made = steps.run().await;
+    let made = Stages { context, identity: &identity, dir: &dir, fork }.run().await;
     if let Some(told) = status::shield(shielded + watch.control.shielded()) {
-        watch.notice(told);
+        watch.control.tell(told);
     }
     let made = made?;
     let status = made.outcomes.status(&config);
@@ -189,6 +191,30 @@ pub async fn run(
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
     Ok(Ended { exit_code: status.exit_code(), summary, example: made.example })
+}
+
+/// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names
+/// them, or nothing is named.
+pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<Source> {
+    let built_in = |name: &str| assets::builtin(name).map(Source::BuiltIn);
+    match (identity::source(config), config.situations.mode) {
+        (Some(written), _) => match loaded.shipped(written) {
+            Some(name) => built_in(name),
+            None => Some(Source::File(loaded.path(written))),
+        },
+        (None, SituationMode::Predefined) => built_in(BUILT_IN_PERSONAS),
+        (None, _) => None,
+    }
+}
+
+/// The run this one is forked from, if it is.
+fn fork(dir: &RunDir, options: &Options, watch: &Watch) -> Result<Option<Fork>, RunError> {
+    let fork = identity::fork(dir, options.fork.as_deref())?;
+    let lost = fork.is_none() && identity::details(dir)?.fork.is_some();
+    if lost && SealedStage::open(&dir.paths().conversations())?.is_none() {
+        watch.control.tell("the run that this one was forked from has no journal any more: what was not taken from it yet is asked for again");
+    }
+    fork.map(|path| Fork::open(&path, options.retry_failed)).transpose()
 }
 
 /// A run without a journal can be confirmed, and nothing else.
@@ -209,16 +235,39 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<(Journal
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
     let (journal, recovered) = opened;
     for conflict in &recovered.conflicts {
-        watch.notice(format!("the journal holds two different replies to one call; the first counts: {conflict:?}"));
+        watch
+            .control
+            .tell(format!("the journal holds two different replies to one call; the first counts: {conflict:?}"));
     }
     spent.restore(budget);
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
     if !open.is_empty() {
         let items = open.join(", ");
-        watch.notice(format!(
+        watch.control.tell(format!(
             "{} calls were in flight when the run last ended; they are made again and may have been billed: {items}",
             open.len()
         ));
     }
     Ok((journal, spent.shielded))
+}
+
+/// Unseals the first stage with failed items and every stage behind it.
+///
+/// What was recorded stays, so making them again asks only for what had failed and for what follows from it. The last
+/// stage goes first: a crash in between leaves no stage behind one that it was not made from.
+fn reopen_failed(dir: &RunDir) -> Result<(), RunError> {
+    let paths = dir.paths();
+    let folders = [paths.situations(), paths.conversations()];
+    let mut first = None;
+    for (at, folder) in folders.iter().enumerate() {
+        let sealed = SealedStage::open(folder)?;
+        if sealed.is_some_and(|sealed| has_failures(sealed.manifest())) {
+            first = Some(at);
+            break;
+        }
+    }
+    let Some(first) = first else { return Ok(()) };
+    identity::record_reopened(dir)?;
+    folders.iter().skip(first).rev().try_for_each(|folder| fs::discard_dir(folder))?;
+    Ok(())
 }

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
-use super::fill::{self, Fill};
 use super::identity::Details;
 use super::ledger::{Spend, Status, Summary};
-use super::seal;
 use crate::config::load;
 use crate::llm::budget::Budget;
 use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
+use crate::stages::Look;
 use crate::stages::conversations::ledger::Figures;
-use crate::stages::{judge, safety};
+use crate::stages::inputs::Inputs;
+use crate::stages::situations::fill::{Fill, fill};
+use crate::stages::{judge, safety, sealed};
 use crate::store::checkpoint::SealedStage;
+use crate::store::fs;
 use crate::store::journal::{self, Kind};
+use crate::store::lock::Holder;
 use crate::store::run::RunPaths;
 
 /// A run as it stands.
@@ -29,8 +32,10 @@ pub struct Found {
     pub reasons: Vec<Reason>,
     /// How the accepted situations fill the coverage grid; empty without one, and before they are sealed.
     pub coverage: Vec<Fill>,
-    /// What the journal says of the stage that is not sealed yet.
+    /// What the journal says of the stage that is not sealed yet, or, while a process is at work, what it says itself.
     pub at_work: Option<String>,
+    /// The process at work, as of about a second ago; `null` where none is.
+    pub running: Option<AtWork>,
     /// What had to be handled in conversations, once they are sealed.
     pub gates: Option<Figures>,
     /// What the screens and the judge came to, and what to do about refusals of a prompt shield.
@@ -48,13 +53,57 @@ pub struct Reason {
     pub count: u64,
 }
 
-/// Looks at the run in `path`.
+/// Where a run at work stands, as its process writes it down once a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtWork {
+    /// The process.
+    pub pid: u32,
+    /// The stage at work.
+    pub stage: String,
+    /// Accepted results it aims at; 0 where that is not known.
+    pub wanted: u64,
+    /// Inputs that have ended.
+    pub done: u64,
+    /// Those of them that were accepted.
+    pub accepted: u64,
+    /// Seconds the stage will take at the pace of the last minute; `null` before that is known.
+    pub left_s: Option<f64>,
+    /// What was spent.
+    pub usage: Spend,
+}
+
+impl AtWork {
+    /// This process, at `look`.
+    pub fn of(look: Look, left_s: Option<f64>, usage: Spend) -> Self {
+        let Look { stage, wanted, done, accepted, .. } = look;
+        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, usage }
+    }
+
+    /// What the process that is at work on a run wrote down last, if one is.
+    fn read(dir: &RunPaths) -> Option<Self> {
+        let holder = Holder::at_work(dir.root())?;
+        let written: Self = serde_json::from_slice(&fs::read(&dir.progress()).ok()?).ok()?;
+        (written.pid == holder.pid).then_some(written)
+    }
+
+    fn told(&self) -> String {
+        let Self { pid, stage, wanted, done, accepted, .. } = self;
+        let of = if *wanted > 0 { format!(" of {wanted}") } else { String::new() };
+        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended")
+    }
+}
+
+/// Looks at the run in `path`. One that is at work is not read through: its process says where it stands.
+///
+/// # Errors
+/// If there is no run, or it is damaged.
 pub fn status(path: &Path) -> Result<Found, RunError> {
     let dir = RunPaths::of_run(path)?;
     let config = load::kept(&dir.config())?;
     let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
     let budget = Budget::new(&config.budget, &config.models);
-    let journaled = read_journal(&dir)?;
+    let running = AtWork::read(&dir);
+    let journaled = if running.is_none() { read_journal(&dir)? } else { Journaled::default() };
     journaled.spent.restore(&budget);
     let mut stages = BTreeMap::new();
     let mut reasons = Vec::new();
@@ -64,12 +113,15 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
         let sealed = SealedStage::open(&folder)?;
-        let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| seal::tally(&sealed.manifest().counts));
+        let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| sealed::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
             notices.extend(figures_of(&sealed));
             if stage == "situations" {
-                coverage = fill::fill(&dir, &config, &sealed)?;
+                let grid = Inputs::read(&dir.inputs())?.coverage()?;
+                let sizes = config.situations.personas;
+                let grid = grid.map(|grid| grid.for_groups(sizes.min, sizes.max));
+                coverage = grid.map(|grid| fill(&grid, sealed)).transpose()?.unwrap_or_default();
             }
         }
         stages.insert(stage.to_owned(), tally);
@@ -78,13 +130,19 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         run_dir: path.to_owned(),
         status: details.ended.unwrap_or(Status::Resumable),
         stages,
-        usage: details.collected.unwrap_or_else(|| Spend::of(&budget)),
+        usage: match &running {
+            Some(running) => running.usage.clone(),
+            None => details.collected.unwrap_or_else(|| Spend::of(&budget)),
+        },
         wall_s: 0.0,
         cpu_s: 0.0,
     };
-    let at_work = journaled.at_work(&dir)?;
+    let at_work = match &running {
+        Some(running) => Some(running.told()),
+        None => journaled.at_work(&dir)?,
+    };
     notices.extend(shield(journaled.spent.shielded));
-    Ok(Found { summary, reasons, coverage, at_work, gates: gates(path)?, notices })
+    Ok(Found { summary, reasons, coverage, at_work, running, gates: gates(path)?, notices })
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.
@@ -162,12 +220,21 @@ impl Journaled {
 }
 
 fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<Reason>, RunError> {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for row in sealed.rows::<Dropped>("rejected.jsonl")? {
-        *counts.entry(row?.reason).or_default() += 1;
-    }
+    let counts = match sealed.manifest().notes.get("reasons") {
+        Some(counts) => serde_json::from_value(counts.clone()).unwrap_or_default(),
+        // An earlier version did not note them.
+        None => counted(sealed)?,
+    };
     let mut reasons: Vec<Reason> =
         counts.into_iter().map(|(reason, count)| Reason { stage: stage.to_owned(), reason, count }).collect();
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
     Ok(reasons)
+}
+
+fn counted(sealed: &SealedStage) -> Result<BTreeMap<String, u64>, RunError> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for row in sealed.rows::<Dropped>("rejected.jsonl")? {
+        *counts.entry(row?.reason).or_default() += 1;
+    }
+    Ok(counts)
 }

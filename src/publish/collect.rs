@@ -1,7 +1,7 @@
 //! Finished runs as the input of one dataset.
 //!
-//! One run goes in as it is: with every table included its dataset is, byte for byte, the one the run compiled itself. Several
-//! are merged, see [`merge`](mod@merge). A run's mark is `r` and the first 8 digits of the hash of its last stage's
+//! One run goes in as it is sealed: with every table included its dataset is, byte for byte, the one the run compiled itself.
+//! Several are merged, see [`merge`](mod@merge). A run's mark is `r` and the first 8 digits of the hash of its last stage's
 //! manifest: it follows from what the run made, so neither its folder's name nor its place in the list changes an id.
 
 use std::collections::BTreeMap;
@@ -10,17 +10,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error::PublishError;
-use super::merge::{self, Batch, Merged, Removed};
+use super::merge::{self, Batch, Merged, OnRemoved};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::upload::{Included, Upload};
 use crate::config::{Card, Dedup};
+use crate::pipeline::error::RunError;
 use crate::pipeline::finished::FinishedRun;
 use crate::pipeline::ledger::Status;
-use crate::record::{Conversation, Persona, Situation, Tally};
-use crate::stages::compile::{self, ModelUse, PromptUse, StageOutcomes};
+use crate::record::Tally;
+use crate::stages::compile::{self, Compared, CompileError, ModelUse, PromptUse, Source, StageOutcomes};
+use crate::store::checkpoint::CheckpointError;
 
 /// Raised when the same runs are compiled into other bytes than before.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Digits of a run's mark.
 const MARK_DIGITS: usize = 8;
@@ -35,26 +37,25 @@ pub struct Runs<'a> {
 /// Everything a dataset is compiled from.
 #[derive(Debug)]
 pub struct Collected {
-    personas: Vec<Persona>,
-    situations: Vec<Situation>,
-    conversations: Vec<Conversation>,
+    tables: Merged,
+    compared: Compared,
     config: String,
     card: Card,
     dedup: Dedup,
     models: Vec<ModelUse>,
     prompts: Vec<PromptUse>,
     outcomes: Vec<StageOutcomes>,
-    /// What was left out because of an earlier run.
-    pub removed: Vec<Removed>,
 }
 
 impl Collected {
     /// As compiling takes it.
     pub fn input(&self) -> compile::Input<'_> {
+        let Merged { personas, situations, conversations } = self.tables.clone();
         compile::Input {
-            personas: &self.personas,
-            situations: &self.situations,
-            conversations: &self.conversations,
+            personas,
+            situations,
+            conversations,
+            compared: self.compared,
             config: &self.config,
             card: &self.card,
             dedup: &self.dedup,
@@ -117,25 +118,76 @@ impl<'a> Runs<'a> {
         blake3::hash(whole.to_string().as_bytes()).to_hex().to_string()
     }
 
-    /// Reads and merges them.
-    pub fn collect(&self) -> Result<Collected, PublishError> {
-        let batches = self.runs.iter().map(|run| self.batch(run)).collect::<Result<Vec<_>, _>>()?;
-        // A run that stands alone has nothing to be compared with.
-        let across = (self.upload.dedup.enabled && self.runs.len() > 1).then_some(&self.upload.dedup);
-        let Merged { personas, situations, conversations, removed } = merge::merge(batches, across);
-        let outcomes = self.outcomes(&removed);
+    /// What the runs have, merged into files in `folder` where there are several. `on_removed` is told of what was left out
+    /// because of an earlier run, of the tables that are included.
+    ///
+    /// # Errors
+    /// If a run cannot be read, or the files cannot be written.
+    pub fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Collected, PublishError> {
+        let mut removed = BTreeMap::new();
+        let tables = match self.runs.as_slice() {
+            [run] => Self::tables(run)?,
+            _ => self.merge(folder, &mut |row| {
+                removed.entry(row.table).or_insert_with(Tally::default).add(row.outcome);
+                if self.includes_named(row.table) { on_removed(row) } else { Ok(()) }
+            })?,
+        };
         Ok(Collected {
-            personas: self.only(Included::Personas, personas),
-            situations: self.only(Included::Situations, situations),
-            conversations: self.only(Included::Conversations, conversations),
+            tables: self.only_included(tables),
+            compared: self.compared(),
             config: serde_saphyr::to_string(&self.config_tree())?,
             card: self.card(),
             dedup: self.dedup().clone(),
             models: self.of_roles(|run| &run.models, |model| &model.role),
             prompts: self.of_roles(|run| &run.prompts, |prompt| &prompt.role),
-            outcomes,
-            removed: removed.into_iter().filter(|removed| self.includes_named(removed.table)).collect(),
+            outcomes: self.outcomes(&removed),
         })
+    }
+
+    /// The error of a run whose records do not read as what it is: damage, or records of another version.
+    pub fn explained(&self, error: PublishError) -> PublishError {
+        let PublishError::Compile(CompileError::Checkpoint(CheckpointError::Row { path, line, source })) = &error
+        else {
+            return error;
+        };
+        match self.runs.iter().find(|run| path.starts_with(&run.path)) {
+            Some(run) => run.misread(path, *line, source).into(),
+            None => error,
+        }
+    }
+
+    /// Records that can stand in one dataset. Which of them stay never depends on which tables are included: situations and
+    /// people are always read, conversations, on which nothing depends, only to be included.
+    fn merge(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Merged, PublishError> {
+        let batch = |run| {
+            let Merged { personas, situations, conversations } = Self::tables(run)?;
+            let conversations = if self.includes(Included::Conversations) { conversations } else { Source::default() };
+            Ok(Batch { mark: self.mark(run), personas, situations, conversations })
+        };
+        let batches = self.runs.iter().map(batch).collect::<Result<Vec<_>, PublishError>>()?;
+        let across = self.upload.dedup.enabled.then_some(&self.upload.dedup);
+        merge::merge(&batches, across, folder, on_removed)
+    }
+
+    fn tables(run: &FinishedRun) -> Result<Merged, PublishError> {
+        let of =
+            |stage| run.sealed(stage).map_or_else(|| Ok(Source::default()), Source::sealed).map_err(RunError::from);
+        Ok(Merged {
+            personas: of(Stage::Personas)?,
+            situations: of(Stage::Situations)?,
+            conversations: of(Stage::Conversations)?,
+        })
+    }
+
+    /// Whether everything was compared with everything when duplicates were removed: by each run, no more leniently than
+    /// across them, and across them.
+    fn compared(&self) -> Compared {
+        let across = self.dedup();
+        let by = |own: &Dedup| {
+            own.enabled && own.situations <= across.situations && own.conversations <= across.conversations
+        };
+        let all = across.enabled && self.runs.iter().all(|run| by(&run.config.dedup));
+        if all { Compared::WhenMade } else { Compared::WhenCompiled }
     }
 
     fn includes(&self, table: Included) -> bool {
@@ -146,17 +198,13 @@ impl<'a> Runs<'a> {
         self.upload.include.iter().any(|included| included.as_str() == table)
     }
 
-    fn only<R>(&self, table: Included, rows: Vec<R>) -> Vec<R> {
-        if self.includes(table) { rows } else { Vec::new() }
-    }
-
-    /// The records of a run. Which of them stay never depends on which tables are included: situations and people are
-    /// always read, conversations, on which nothing depends, only to be included.
-    fn batch(&self, run: &FinishedRun) -> Result<Batch, PublishError> {
-        let included = self.includes(Included::Conversations);
-        let conversations = if included { run.rows(Stage::Conversations)? } else { Vec::new() };
-        let (personas, situations) = (run.rows(Stage::Personas)?, run.rows(Stage::Situations)?);
-        Ok(Batch { mark: self.mark(run), personas, situations, conversations })
+    fn only_included(&self, tables: Merged) -> Merged {
+        let only = |table, source| if self.includes(table) { source } else { Source::default() };
+        Merged {
+            personas: only(Included::Personas, tables.personas),
+            situations: only(Included::Situations, tables.situations),
+            conversations: only(Included::Conversations, tables.conversations),
+        }
     }
 
     fn mark(&self, run: &FinishedRun) -> String {
@@ -176,14 +224,12 @@ impl<'a> Runs<'a> {
     }
 
     /// The outcomes of all runs together, what was left out moved from accepted to what became of it.
-    fn outcomes(&self, removed: &[Removed]) -> Vec<StageOutcomes> {
+    fn outcomes(&self, removed: &BTreeMap<&str, Tally>) -> Vec<StageOutcomes> {
         let one = |(table, stage): (Included, Stage)| {
-            let mut counts = self.runs.iter().map(|run| run.tally(stage)).fold(Tally::default(), sum);
-            for removed in removed.iter().filter(|removed| removed.table == table.as_str()) {
-                counts.accepted = counts.accepted.saturating_sub(1);
-                counts.add(removed.outcome);
-            }
-            StageOutcomes { stage: table.as_str().to_owned(), counts }
+            let counts = self.runs.iter().map(|run| run.tally(stage)).fold(Tally::default(), sum);
+            let removed = removed.get(table.as_str()).copied().unwrap_or_default();
+            let accepted = counts.accepted.saturating_sub(removed.total());
+            StageOutcomes { stage: table.as_str().to_owned(), counts: sum(Tally { accepted, ..counts }, removed) }
         };
         self.stages().map(one).collect()
     }

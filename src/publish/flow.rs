@@ -12,7 +12,7 @@ use super::summary::{PointerState, Published, Sums};
 use super::verify::Verified;
 use super::version;
 use super::watch::Watch;
-use super::work::{self, RemovedRow, WorkDir};
+use super::work::{self, RemovedCounts, WorkDir};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::upload::Upload;
@@ -59,7 +59,7 @@ pub async fn compile_upload(
         destination: destination.describe(),
         dry_run: options.dry_run,
         rows: rows(&compiled),
-        removed: count(&removed),
+        removed,
         previous: plan.latest().map(|pointer| pointer.version.clone()),
         ..published(&sending, plan, options).await?
     };
@@ -72,13 +72,13 @@ pub async fn compile_upload(
 }
 
 /// The dataset of the runs, compiled now or taken as it was compiled before; and what was left out of it.
-fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &Watch) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
+fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &Watch) -> Result<(Compiled, RemovedCounts), PublishError> {
     let fingerprint = runs.fingerprint();
     watch.begin("compiling", 0);
     if let Some(found) = work.compiled(&fingerprint)? {
         return Ok(found);
     }
-    work.compile(&fingerprint, &runs.collect()?)
+    work.compile(&fingerprint, runs, watch).map_err(|error| runs.explained(error))
 }
 
 /// Sends what there is to send, and sums up.
@@ -131,14 +131,6 @@ fn note_in_runs(upload: &Upload, destination: &str, compiled: &Compiled, watch: 
 
 fn rows(compiled: &Compiled) -> BTreeMap<String, u64> {
     compiled.manifest.rows.iter().map(|(table, splits)| (table.clone(), splits.values().sum())).collect()
-}
-
-fn count(removed: &[RemovedRow]) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for row in removed {
-        *counts.entry(row.table.clone()).or_default().entry(row.reason.clone()).or_default() += 1;
-    }
-    counts
 }
 
 /// Removes all published versions of `upload`'s dataset but the `keep` newest.

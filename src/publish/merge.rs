@@ -1,4 +1,5 @@
-//! The records of several runs as those of one dataset. Pure: runs in their order in, records and what was left out of it.
+//! The records of several runs as those of one dataset: run after run in their order, each read once and written to files of its
+//! own. Pure: the same runs, the same records, and the same list of what was left out.
 //!
 //! * **Ids.** Every id gets its run's mark in front, and everything that refers to it likewise (`rename.rs`).
 //! * **People.** Someone whose description an earlier run has too, in the same split, keeps the earlier run's id: one person is
@@ -9,44 +10,51 @@
 //! * **Conversations.** One that duplicates a conversation of an earlier run is left out.
 //!
 //! A record is compared with *earlier runs* only: what a run made by itself it has deduplicated by its own settings. So a
-//! run alone comes out as it went in.
+//! run alone comes out as it went in. What is known of earlier runs is read from their files when they are whole (`earlier.rs`).
 
+mod earlier;
 mod rename;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use self::earlier::{Earlier, Key, key};
+use super::error::PublishError;
 use crate::config;
-use crate::record::{Conversation, Outcome, Persona, Situation, content_hash};
-use crate::stages::dedup::{Dedup, DuplicateKind, Match, Shingling, conversation_text, normalize, situation_text};
+use crate::record::{Conversation, DuplicateKind, Outcome, Persona, Situation};
+use crate::stages::compile::Source;
+use crate::stages::dedup::Match;
+use crate::store::fs;
+use crate::store::lines::LinesFile;
+use crate::store::part::{JsonlWriter, Place};
 
 /// What one run made.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// What stands in front of its ids; empty where it is alone.
     pub mark: String,
     /// Its people.
-    pub personas: Vec<Persona>,
+    pub personas: Source,
     /// Its situations.
-    pub situations: Vec<Situation>,
+    pub situations: Source,
     /// Its conversations.
-    pub conversations: Vec<Conversation>,
+    pub conversations: Source,
 }
 
-/// Records that can stand in one dataset, and those that cannot.
-#[derive(Debug, Default)]
+/// The tables of a dataset.
+#[derive(Debug, Clone, Default)]
 pub struct Merged {
     /// The people.
-    pub personas: Vec<Persona>,
+    pub personas: Source,
     /// The situations.
-    pub situations: Vec<Situation>,
+    pub situations: Source,
     /// The conversations.
-    pub conversations: Vec<Conversation>,
-    /// What was left out, in the order of runs, tables and ids.
-    pub removed: Vec<Removed>,
+    pub conversations: Source,
 }
 
 /// A record that was left out.
@@ -68,192 +76,187 @@ pub struct Removed {
     pub kind: Option<DuplicateKind>,
 }
 
+/// Told of every record that is left out, in the order of runs, tables and records.
+pub type OnRemoved<'a> = dyn FnMut(&Removed) -> Result<(), PublishError> + 'a;
+
+/// What was kept of a run, in files of its own.
+#[derive(Debug)]
+struct Kept {
+    mark: String,
+    personas: LinesFile,
+    situations: LinesFile,
+    conversations: LinesFile,
+}
+
+/// Merges `batches`, earlier ones first, into files in `folder`. `dedup`: the thresholds; `None` keeps duplicates.
+///
+/// # Errors
+/// If something cannot be read or written.
+pub fn merge(
+    batches: &[Batch],
+    dedup: Option<&config::Dedup>,
+    folder: &Path,
+    on_removed: &mut OnRemoved<'_>,
+) -> Result<Merged, PublishError> {
+    let mut earlier = Earlier::new(batches, dedup, folder)?;
+    let mut runs = Vec::new();
+    for (at, batch) in batches.iter().enumerate() {
+        let folder = folder.join(format!("run-{at:05}"));
+        let run = Sift::begin(&mut earlier, &folder, on_removed)?.run(batch)?;
+        if at + 1 < batches.len() {
+            earlier.learn(&run)?;
+        }
+        runs.push(run);
+    }
+    // All ids of a run begin with its mark: so put, records stand in the order of their ids if those of each run do.
+    runs.sort_by(|one, other| one.mark.cmp(&other.mark));
+    let table = |of: fn(&Kept) -> &LinesFile| Source::spooled(runs.iter().map(|run| of(run).clone()).collect());
+    Ok(Merged {
+        personas: table(|run| &run.personas),
+        situations: table(|run| &run.situations),
+        conversations: table(|run| &run.conversations),
+    })
+}
+
 /// A situation that is kept under another id.
+#[derive(Debug, Serialize, Deserialize)]
 struct Alias {
     id: String,
     /// Participant ids: the run's, and those of the situation that is kept.
     people: BTreeMap<String, String>,
 }
 
-/// What earlier runs hold.
-struct Earlier {
-    /// Split by description, folded and hashed.
-    splits: HashMap<String, String>,
-    /// Person by hash of the description.
-    people: HashMap<String, String>,
-    /// Situation by content, people included.
-    situations: HashMap<String, (String, Vec<String>)>,
-    near_situations: Option<Dedup>,
-    near_conversations: Option<Dedup>,
+/// A run on its way into the dataset. In memory stay the ids of people whom an earlier run has, about 130 bytes each, and 60
+/// bytes for each situation that is left out.
+struct Sift<'a, 'f> {
+    earlier: &'a mut Earlier,
+    on_removed: &'a mut OnRemoved<'f>,
+    folder: &'a Path,
+    /// The ids of people whom an earlier run has: the run's, and the earlier one's.
+    known: HashMap<Box<str>, Box<str>>,
+    /// Situations that are left out, with the alias of those that are kept under another id.
+    gone: HashMap<Key, Option<Place>>,
+    aliases: JsonlWriter,
 }
 
-/// Merges `batches`, earlier ones first. `dedup`: the thresholds; `None` keeps duplicates.
-pub fn merge(batches: Vec<Batch>, dedup: Option<&config::Dedup>) -> Merged {
-    let mut earlier = Earlier::new(&batches, dedup);
-    let mut merged = Merged::default();
-    for mut batch in batches {
-        if !batch.mark.is_empty() {
-            rename::mark(&mut batch);
-        }
-        let kept = earlier.sift(batch, &mut merged.removed);
-        earlier.learn(&kept);
-        merged.personas.extend(kept.personas);
-        merged.situations.extend(kept.situations);
-        merged.conversations.extend(kept.conversations);
-    }
-    merged
-}
-
-impl Earlier {
-    /// Nothing yet. Shingles must be of one length for all runs, so all texts decide it.
-    fn new(batches: &[Batch], dedup: Option<&config::Dedup>) -> Self {
-        let index = |threshold: f64, texts: Vec<String>| {
-            Dedup::new(threshold, Shingling::for_corpus(texts.iter().map(String::as_str)))
-        };
-        let situations = || batches.iter().flat_map(|batch| &batch.situations).map(situation_text).collect();
-        let conversations = || batches.iter().flat_map(|batch| &batch.conversations).map(conversation_text).collect();
-        Self {
-            splits: HashMap::new(),
-            people: HashMap::new(),
-            situations: HashMap::new(),
-            near_situations: dedup.map(|dedup| index(dedup.situations, situations())),
-            near_conversations: dedup.map(|dedup| index(dedup.conversations, conversations())),
-        }
+impl<'a, 'f> Sift<'a, 'f> {
+    fn begin(
+        earlier: &'a mut Earlier,
+        folder: &'a Path,
+        on_removed: &'a mut OnRemoved<'f>,
+    ) -> Result<Self, PublishError> {
+        fs::create_dir_all(folder)?;
+        let aliases = JsonlWriter::create(folder, "aliases.jsonl")?;
+        Ok(Self { earlier, on_removed, folder, known: HashMap::new(), gone: HashMap::new(), aliases })
     }
 
     /// What of `batch` can stand beside the runs before it.
-    fn sift(&self, batch: Batch, removed: &mut Vec<Removed>) -> Batch {
-        let (personas, known) = self.sift_personas(batch.personas, removed);
-        let (situations, aliases) = self.sift_situations(batch.situations, &known, removed);
-        let gone: BTreeSet<&str> =
-            situations.iter().filter(|(_, stays)| !stays).map(|(situation, _)| situation.id.as_str()).collect();
-        let conversations = self.sift_conversations(batch.conversations, &known, &aliases, &gone, removed);
-        let situations = situations.into_iter().filter(|(_, stays)| *stays).map(|(situation, _)| situation).collect();
-        Batch { mark: batch.mark, personas, situations, conversations }
+    fn run(mut self, batch: &Batch) -> Result<Kept, PublishError> {
+        let mark = Some(batch.mark.as_str()).filter(|mark| !mark.is_empty());
+        let personas = self.table(&batch.personas, "personas.jsonl", |sift, persona| {
+            if let Some(mark) = mark {
+                rename::mark_persona(persona, mark);
+            }
+            sift.stays(persona)
+        })?;
+        let situations = self.table(&batch.situations, "situations.jsonl", |sift, situation| {
+            if let Some(mark) = mark {
+                rename::mark_situation(situation, mark);
+            }
+            sift.meets(situation)
+        })?;
+        let conversations = self.table(&batch.conversations, "conversations.jsonl", |sift, talk| {
+            if let Some(mark) = mark {
+                rename::mark_conversation(talk, mark);
+            }
+            sift.talks(talk)
+        })?;
+        self.aliases.discard()?;
+        Ok(Kept { mark: batch.mark.clone(), personas, situations, conversations })
     }
 
-    /// The people, and the ids of those whom an earlier run has.
-    fn sift_personas(
-        &self,
-        personas: Vec<Persona>,
-        removed: &mut Vec<Removed>,
-    ) -> (Vec<Persona>, BTreeMap<String, String>) {
-        let mut known = BTreeMap::new();
-        let mut kept = Vec::new();
-        for persona in personas {
-            if self.crosses(&persona.persona, &persona.split) {
-                removed.push(crossing("personas", &persona.id));
-            } else if let Some(id) = self.people.get(&persona.hash) {
-                let found = Match { id: id.clone(), jaccard: 1.0, kind: DuplicateKind::Exact };
-                removed.push(duplicate("personas", &persona.id, found));
-                known.insert(persona.id, id.clone());
-            } else {
-                kept.push(persona);
+    /// Writes the records of a table that stay, as `stays` leaves them.
+    fn table<R: DeserializeOwned + Serialize>(
+        &mut self,
+        source: &Source,
+        name: &str,
+        mut stays: impl FnMut(&mut Self, &mut R) -> Result<bool, PublishError>,
+    ) -> Result<LinesFile, PublishError> {
+        let mut rows = JsonlWriter::create(self.folder, name)?;
+        for record in source.records() {
+            let mut record = record?;
+            if stays(self, &mut record)? {
+                rows.push(&record)?;
             }
         }
-        (kept, known)
+        Ok(LinesFile::new(self.folder, rows.finish()?))
     }
 
-    /// Every situation and whether it stays, and those that are kept under another id.
-    fn sift_situations(
-        &self,
-        situations: Vec<Situation>,
-        known: &BTreeMap<String, String>,
-        removed: &mut Vec<Removed>,
-    ) -> (Vec<(Situation, bool)>, BTreeMap<String, Alias>) {
-        let mut aliases = BTreeMap::new();
-        let mut sifted = Vec::new();
-        for mut situation in situations {
-            let stays = if situation.personas.iter().any(|person| self.crosses(&person.persona, &situation.split)) {
-                removed.push(crossing("situations", &situation.id));
-                false
-            } else if let Some(found) = self.duplicate_of(&situation) {
-                aliases.extend(self.alias(&situation).map(|alias| (situation.id.clone(), alias)));
-                removed.push(duplicate("situations", &situation.id, found));
-                false
-            } else {
-                rename::people_of_situation(&mut situation, known);
-                true
-            };
-            sifted.push((situation, stays));
+    /// Whether someone stays.
+    fn stays(&mut self, persona: &Persona) -> Result<bool, PublishError> {
+        if self.earlier.crosses(&persona.persona, &persona.split) {
+            self.remove(&crossing("personas", &persona.id))?;
+        } else if let Some(id) = self.earlier.person(persona) {
+            self.known.insert(persona.id.as_str().into(), id.into());
+            let found = exact(id);
+            self.remove(&duplicate("personas", &persona.id, found))?;
+        } else {
+            return Ok(true);
         }
-        (sifted, aliases)
+        Ok(false)
     }
 
-    /// The situation of an earlier run that this one duplicates: the same with the same people, else the nearest.
-    fn duplicate_of(&self, situation: &Situation) -> Option<Match> {
-        let near = self.near_situations.as_ref()?;
-        let same = self.situations.get(&situation.content_hash());
-        let exact = |id: &String| Match { id: id.clone(), jaccard: 1.0, kind: DuplicateKind::Exact };
-        same.map(|(id, _)| exact(id)).or_else(|| near.check(&situation_text(situation)))
-    }
-
-    fn alias(&self, situation: &Situation) -> Option<Alias> {
-        let (id, people) = self.situations.get(&situation.content_hash())?;
-        let own = situation.personas.iter().map(|person| person.id.clone());
-        Some(Alias { id: id.clone(), people: own.zip(people.iter().cloned()).collect() })
-    }
-
-    fn sift_conversations(
-        &self,
-        conversations: Vec<Conversation>,
-        known: &BTreeMap<String, String>,
-        aliases: &BTreeMap<String, Alias>,
-        gone: &BTreeSet<&str>,
-        removed: &mut Vec<Removed>,
-    ) -> Vec<Conversation> {
-        let mut kept = Vec::new();
-        for mut conversation in conversations {
-            let alias = aliases.get(&conversation.situation_id);
-            if alias.is_none() && gone.contains(conversation.situation_id.as_str()) {
-                removed.push(Removed { reason: "situation_removed", ..crossing("conversations", &conversation.id) });
-                continue;
-            }
-            let near = self.near_conversations.as_ref();
-            if let Some(found) = near.and_then(|near| near.check(&conversation_text(&conversation))) {
-                removed.push(duplicate("conversations", &conversation.id, found));
-                continue;
-            }
-            if let Some(alias) = alias {
-                conversation.situation_id.clone_from(&alias.id);
-            }
-            rename::people_of_conversation(&mut conversation, alias.map_or(known, |alias| &alias.people));
-            kept.push(conversation);
+    /// Whether a situation stays; its people get the ids they have elsewhere.
+    fn meets(&mut self, situation: &mut Situation) -> Result<bool, PublishError> {
+        if situation.personas.iter().any(|person| self.earlier.crosses(&person.persona, &situation.split)) {
+            self.gone.insert(key(&situation.id), None);
+            self.remove(&crossing("situations", &situation.id))?;
+        } else if let Some(same) = self.earlier.same_situation(situation)? {
+            let own = situation.personas.iter().map(|person| person.id.clone());
+            let people = own.zip(same.personas.into_iter().map(|person| person.id)).collect();
+            let alias = self.aliases.push(&Alias { id: same.id.clone(), people })?;
+            self.gone.insert(key(&situation.id), Some(alias));
+            self.remove(&duplicate("situations", &situation.id, exact(&same.id)))?;
+        } else if let Some(found) = self.earlier.near_situation(situation)? {
+            self.gone.insert(key(&situation.id), None);
+            self.remove(&duplicate("situations", &situation.id, found))?;
+        } else {
+            rename::people_of_situation(situation, &|id| self.known.get(id).map(AsRef::as_ref));
+            return Ok(true);
         }
-        kept
+        Ok(false)
     }
 
-    fn crosses(&self, persona: &str, split: &str) -> bool {
-        self.splits.get(&folded(persona)).is_some_and(|other| other != split)
+    /// Whether a conversation stays; it refers to the situation and the people that are kept.
+    fn talks(&mut self, talk: &mut Conversation) -> Result<bool, PublishError> {
+        let gone = self.gone.get(&key(&talk.situation_id)).copied();
+        if gone == Some(None) {
+            self.remove(&Removed { reason: "situation_removed", ..crossing("conversations", &talk.id) })?;
+            return Ok(false);
+        }
+        if let Some(found) = self.earlier.near_conversation(talk)? {
+            self.remove(&duplicate("conversations", &talk.id, found))?;
+            return Ok(false);
+        }
+        match gone.flatten() {
+            Some(place) => {
+                let alias: Alias = self.aliases.read(place)?;
+                rename::people_of_conversation(talk, &|id| alias.people.get(id).map(String::as_str));
+                talk.situation_id = alias.id;
+            }
+            None => rename::people_of_conversation(talk, &|id| self.known.get(id).map(AsRef::as_ref)),
+        }
+        talk.hash = talk.content_hash();
+        Ok(true)
     }
 
-    /// Takes in what was kept of a run.
-    fn learn(&mut self, kept: &Batch) {
-        for persona in &kept.personas {
-            self.splits.entry(folded(&persona.persona)).or_insert_with(|| persona.split.clone());
-            self.people.entry(persona.hash.clone()).or_insert_with(|| persona.id.clone());
-        }
-        for situation in &kept.situations {
-            for person in &situation.personas {
-                self.splits.entry(folded(&person.persona)).or_insert_with(|| situation.split.clone());
-            }
-            let people = situation.personas.iter().map(|person| person.id.clone()).collect();
-            self.situations.entry(situation.content_hash()).or_insert_with(|| (situation.id.clone(), people));
-            if let Some(near) = &mut self.near_situations {
-                near.add(&situation.id, &situation_text(situation));
-            }
-        }
-        for conversation in &kept.conversations {
-            if let Some(near) = &mut self.near_conversations {
-                near.add(&conversation.id, &conversation_text(conversation));
-            }
-        }
+    fn remove(&mut self, removed: &Removed) -> Result<(), PublishError> {
+        (self.on_removed)(removed)
     }
 }
 
-/// A description as it is compared: equal here is what the dataset's own check calls equal.
-fn folded(persona: &str) -> String {
-    content_hash([normalize(persona).as_str()])
+fn exact(id: &str) -> Match {
+    Match { id: id.to_owned(), jaccard: 1.0, kind: DuplicateKind::Exact }
 }
 
 fn crossing(table: &'static str, id: &str) -> Removed {

@@ -151,7 +151,7 @@ fn who_is_overtaken_is_told_by_whom_and_changes_nothing_that_is_seen() {
     })
     .unwrap_err();
     assert_eq!(error.exit_code(), 10);
-    insta::assert_snapshot!(error.to_string().replace(&root.display().to_string(), "ROOT"), @r#"demo/latest.json: another publisher changed it meanwhile: it points at versions/bbbbbbbbbbbbbbbb now, and what readers see was left as it is; this dataset lies whole in versions/17f1a8ae2dcdb109, run the same command again to make it the latest"#);
+    insta::assert_snapshot!(error.to_string().replace(&root.display().to_string(), "ROOT"), @r#"demo/latest.json: another publisher changed it meanwhile: it points at versions/bbbbbbbbbbbbbbbb now, and what readers see was left as it is; this dataset lies whole in versions/ab51ef6ca014cef5, run the same command again to make it the latest"#);
     assert_eq!(pointer(root).unwrap(), other);
     // The same command again makes it the latest, and has only the pointer to write.
     assert_eq!(publish(root, "new", |_| {}).unwrap(), 0);

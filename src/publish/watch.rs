@@ -7,6 +7,9 @@ use super::destination::OnBytes;
 /// Told that a phase begins, and how many bytes it has; 0 where that is not known.
 type Begin = Box<dyn Fn(&'static str, u64) + Send + Sync>;
 
+/// Told how many rows are compiled, and of how many.
+type Rows = Box<dyn Fn(u64, u64) + Send + Sync>;
+
 /// Told something that people should know.
 type Notice = Box<dyn Fn(String) + Send + Sync>;
 
@@ -16,6 +19,8 @@ pub struct Watch {
     pub bytes: OnBytes,
     /// A phase begins.
     pub phase: Begin,
+    /// A row was compiled.
+    pub rows: Rows,
     /// Something people should know.
     pub notice: Notice,
 }
@@ -23,7 +28,12 @@ pub struct Watch {
 impl Default for Watch {
     /// Nobody watches.
     fn default() -> Self {
-        Self { bytes: Arc::new(|_, _| {}), phase: Box::new(|_, _| {}), notice: Box::new(|_| {}) }
+        Self {
+            bytes: Arc::new(|_, _| {}),
+            phase: Box::new(|_, _| {}),
+            rows: Box::new(|_, _| {}),
+            notice: Box::new(|_| {}),
+        }
     }
 }
 

@@ -8,16 +8,18 @@
 //! receipts.jsonl    what was written where
 //! ```
 
+use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::collect::Collected;
+use super::collect::Runs;
 use super::error::PublishError;
-use super::merge::Removed;
 use super::receipts::Receipts;
 use super::version::MANIFEST;
+use super::watch::Watch;
 use crate::config::upload::Upload;
 use crate::stages::compile::{self, Compiled, Manifest};
 use crate::store::fs::{self, FsError};
@@ -97,11 +99,11 @@ impl WorkDir {
 
     /// The dataset that is there, if it was compiled from what `fingerprint` stands for and every byte is as it was; and
     /// what was left out of it.
-    pub fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, Vec<RemovedRow>)>, PublishError> {
+    pub fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, RemovedCounts)>, PublishError> {
         let Ok(work) = serde_json::from_slice::<Work>(&fs::read(&self.root.join(WORK_FILE))?) else { return Ok(None) };
         let current = |made: &Made| work.format == FORMAT && made.fingerprint == fingerprint;
         let Some(made) = work.made.filter(current) else { return Ok(None) };
-        let (Ok(bytes), Ok(removed)) = (fs::read(&self.dataset().join(MANIFEST)), fs::read(&self.removed())) else {
+        let (Ok(bytes), Ok(removed)) = (fs::read(&self.dataset().join(MANIFEST)), fs::open(&self.removed())) else {
             return Ok(None);
         };
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(None) };
@@ -109,8 +111,13 @@ impl WorkDir {
         if manifest_sha256 != made.manifest_sha256 || !self.is_as_listed(&manifest) {
             return Ok(None);
         }
-        let rows = serde_json::Deserializer::from_slice(&removed).into_iter::<RemovedRow>().collect::<Result<_, _>>();
-        Ok(rows.ok().map(|rows| (Compiled { manifest, manifest_sha256 }, rows)))
+        let rows = serde_json::Deserializer::from_reader(BufReader::new(removed)).into_iter::<RemovedRow>();
+        let mut counts = RemovedCounts::new();
+        for row in rows {
+            let Ok(RemovedRow { table, reason }) = row else { return Ok(None) };
+            count(&mut counts, &table, &reason);
+        }
+        Ok(Some((Compiled { manifest, manifest_sha256 }, counts)))
     }
 
     fn is_as_listed(&self, manifest: &Manifest) -> bool {
@@ -121,42 +128,49 @@ impl WorkDir {
         })
     }
 
-    /// Compiles the dataset beside the one that is there, and swaps it in when it is whole.
+    /// Compiles the dataset of `runs` beside the one that is there, and swaps it in when it is whole.
     pub fn compile(
         &self,
         fingerprint: &str,
-        collected: &Collected,
-    ) -> Result<(Compiled, Vec<RemovedRow>), PublishError> {
+        runs: &Runs<'_>,
+        watch: &Watch,
+    ) -> Result<(Compiled, RemovedCounts), PublishError> {
         self.note(None)?;
-        let draft = self.root.join(".tmp-dataset");
-        fs::discard_dir(&draft)?;
-        fs::create_dir_all(&draft)?;
-        let compiled = compile::compile(&draft, collected.input())?;
-        let mut rows = JsonlWriter::create(&self.root, REMOVED)?;
-        for removed in &collected.removed {
-            rows.push(removed)?;
+        let (draft, merged) = (self.root.join(".tmp-dataset"), self.root.join(".tmp-merged"));
+        for folder in [&draft, &merged] {
+            fs::discard_dir(folder)?;
+            fs::create_dir_all(folder)?;
         }
+        let (mut rows, mut counts) = (JsonlWriter::create(&self.root, REMOVED)?, RemovedCounts::new());
+        let collected = runs.collect(&merged, &mut |removed| {
+            count(&mut counts, removed.table, removed.reason);
+            rows.push(removed)?;
+            Ok(())
+        })?;
+        let input = collected.input();
+        let all = input.personas.rows() + input.situations.rows() + input.conversations.rows();
+        let compiled = compile::compile(&draft, &input, &|rows| (watch.rows)(rows, all))?;
         rows.finish()?;
         fs::replace_dir(&draft, &self.dataset())?;
+        fs::discard_dir(&merged)?;
         let manifest_sha256 = compiled.manifest_sha256.clone();
         self.note(Some(Made { fingerprint: fingerprint.to_owned(), manifest_sha256 }))?;
-        Ok((compiled, collected.removed.iter().map(RemovedRow::of).collect()))
+        Ok((compiled, counts))
     }
 }
+
+/// How many records were left out, by table and reason.
+pub type RemovedCounts = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What of a line of `removed.jsonl` is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RemovedRow {
-    /// The table.
-    pub table: String,
-    /// Why, in a word.
-    pub reason: String,
+#[derive(Debug, Deserialize)]
+struct RemovedRow {
+    table: String,
+    reason: String,
 }
 
-impl RemovedRow {
-    fn of(removed: &Removed) -> Self {
-        Self { table: removed.table.to_owned(), reason: removed.reason.to_owned() }
-    }
+fn count(counts: &mut RemovedCounts, table: &str, reason: &str) {
+    *counts.entry(table.to_owned()).or_default().entry(reason.to_owned()).or_default() += 1;
 }
 
 fn locked(error: LockError) -> PublishError {

@@ -9,7 +9,6 @@ mod columns;
 mod convert;
 mod read;
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
@@ -174,8 +173,8 @@ pub fn schema<R: Record>() -> SchemaRef {
 }
 
 /// Rows as one batch.
-pub fn batch<R: Row, B: Borrow<R>>(rows: &[B]) -> Result<RecordBatch, TableError> {
-    let rows: Vec<&R> = rows.iter().map(Borrow::borrow).collect();
+pub fn batch<R: Row>(rows: &[R]) -> Result<RecordBatch, TableError> {
+    let rows: Vec<&R> = rows.iter().collect();
     let bytes = rows.iter().map(|row| row.weight()).fold(0, usize::saturating_add);
     if let Some(last) = rows.last().filter(|_| bytes > MAX_BATCH_BYTES) {
         return Err(TableError::TooLarge { id: last.id().to_owned(), bytes });

@@ -13,7 +13,7 @@ mod persona;
 mod situation;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
-pub use outcome::{Dropped, Outcome, Tally};
+pub use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally};
 pub use persona::Persona;
 pub use situation::{Participant, Relation, Situation};
 

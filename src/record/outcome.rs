@@ -58,6 +58,51 @@ impl Tally {
     }
 }
 
+/// What became of one input of a stage, with what there is to keep of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate<R> {
+    /// It is in the output.
+    Accepted(R),
+    /// It was removed as a duplicate of an earlier one.
+    Duplicate(Duplicate),
+    /// It was rejected, refused, failed, or not worked on.
+    Dropped(Dropped),
+}
+
+impl<R> Fate<R> {
+    /// In which way it ended.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Accepted(_) => Outcome::Accepted,
+            Self::Duplicate(_) => Outcome::Duplicate,
+            Self::Dropped(dropped) => dropped.outcome,
+        }
+    }
+}
+
+/// An input that says what an earlier one says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The item.
+    pub id: String,
+    /// The record that stayed.
+    pub kept: String,
+    /// How similar the two are, from the threshold to 1.
+    pub jaccard: f64,
+    /// In what sense they are the same.
+    pub kind: DuplicateKind,
+}
+
+/// In what sense two texts are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicateKind {
+    /// Equal once normalised.
+    Exact,
+    /// Similar from the threshold up.
+    Near,
+}
+
 /// An input that did not make it, a row of `rejected.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
@@ -69,4 +114,12 @@ pub struct Dropped {
     pub reason: String,
     /// What exactly was wrong.
     pub detail: String,
+}
+
+impl Dropped {
+    /// An item that was not worked on because the budget was reached.
+    pub fn over_budget(id: String) -> Self {
+        let (reason, detail) = ("over_budget".to_owned(), "the budget was reached first".to_owned());
+        Self { id, outcome: Outcome::OverBudget, reason, detail }
+    }
 }

@@ -3,14 +3,13 @@
 //! | option | value | why |
 //! | --- | --- | --- |
 //! | compression | zstd, level 3 | level 6 saves 4 % for more than twice the time |
-//! | row groups | at most 100,000 rows and about 128 MB of Arrow data | the hub's viewer refuses groups over 286 MiB; DuckDB runs a thread a group |
+//! | row groups | end at 2,048 rows or 32 MiB of text, whichever comes first | a group is what a writer and a reader hold in memory; DuckDB runs a thread a group |
 //! | dictionary | only columns with few different values | for ids and prose the writer fills a dictionary and then drops it |
 //! | statistics and page index | all but prose | prose is not filtered by range, and its bounds would bloat the footer |
 //! | format | data pages v1, plain and dictionary encoding | what every reader has |
 //! | `created_by` | `convogen` | a library's version must not change the file |
 //! | metadata `huggingface` | the features | so that the `datasets` library infers nothing |
 
-use std::borrow::Borrow;
 use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
@@ -29,12 +28,12 @@ use parquet::schema::types::ColumnPath;
 
 use super::arrow::{self as tables, Column, Kind, Row, TableError};
 
-/// Most rows in a row group.
-const GROUP_ROWS: usize = 100_000;
-/// Bytes of Arrow data at which a row group is closed.
-const GROUP_BYTES: usize = 128 << 20;
+/// Rows at which a row group ends.
+const GROUP_ROWS: usize = 2_048;
+/// Bytes of rows, by [`weight`](tables::Record::weight), at which it ends although they are few.
+const GROUP_BYTES: usize = 32 << 20;
 /// Rows that are encoded together, unless [`BATCH_BYTES`] comes first. Page boundaries depend on it.
-const BATCH_ROWS: usize = 1_024;
+const BATCH_ROWS: usize = 256;
 /// Bytes at which rows are encoded although they are few.
 const BATCH_BYTES: usize = 8 << 20;
 /// Level of zstd compression.
@@ -44,18 +43,16 @@ const FEATURES_KEY: &str = "huggingface";
 
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
-///
-/// `B` is the row or a reference to it.
 #[derive(Debug)]
-pub struct Writer<W: Write + Send, R: Row, B: Borrow<R> = R> {
+pub struct Writer<W: Write + Send, R: Row> {
     file: ArrowWriter<W>,
     /// Rows not yet encoded.
-    pending: Vec<B>,
+    pending: Vec<R>,
     pending_bytes: usize,
-    /// Arrow bytes in the open row group.
+    /// Rows of the open row group, those not yet encoded included, and their bytes.
+    group_rows: usize,
     group_bytes: usize,
     written: Written,
-    row: PhantomData<R>,
 }
 
 /// What a finished file holds.
@@ -67,7 +64,7 @@ pub struct Written {
     pub arrow_bytes: u64,
 }
 
-impl<W: Write + Send, R: Row, B: Borrow<R>> Writer<W, R, B> {
+impl<W: Write + Send, R: Row> Writer<W, R> {
     /// Starts a file.
     pub fn new(sink: W) -> Result<Self, TableError> {
         let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
@@ -76,17 +73,28 @@ impl<W: Write + Send, R: Row, B: Borrow<R>> Writer<W, R, B> {
         let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
         let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features)?))?;
         let (pending, written) = (Vec::new(), Written::default());
-        Ok(Self { file, pending, pending_bytes: 0, group_bytes: 0, written, row: PhantomData })
+        Ok(Self { file, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
     }
 
     /// Adds a row.
-    pub fn push(&mut self, row: B) -> Result<(), TableError> {
-        self.pending_bytes = self.pending_bytes.saturating_add(row.borrow().weight());
+    pub fn push(&mut self, row: R) -> Result<(), TableError> {
+        let weight = row.weight();
         self.pending.push(row);
+        self.pending_bytes = self.pending_bytes.saturating_add(weight);
+        self.group_rows += 1;
+        self.group_bytes = self.group_bytes.saturating_add(weight);
+        if self.group_rows >= GROUP_ROWS || self.group_bytes >= GROUP_BYTES {
+            return self.end_group();
+        }
         if self.pending.len() >= BATCH_ROWS || self.pending_bytes >= BATCH_BYTES {
             self.encode_pending()?;
         }
         Ok(())
+    }
+
+    /// Bytes of the file so far: those of the row groups that have ended.
+    pub fn file_bytes(&self) -> u64 {
+        self.file.bytes_written() as u64
     }
 
     /// Writes the footer. The sink is flushed, not synced.
@@ -95,32 +103,22 @@ impl<W: Write + Send, R: Row, B: Borrow<R>> Writer<W, R, B> {
         Ok((self.file.into_inner()?, self.written))
     }
 
+    fn end_group(&mut self) -> Result<(), TableError> {
+        self.encode_pending()?;
+        self.file.flush()?;
+        (self.group_rows, self.group_bytes) = (0, 0);
+        Ok(())
+    }
+
     fn encode_pending(&mut self) -> Result<(), TableError> {
-        let batch = tables::batch::<R, B>(&self.pending)?;
-        let bytes = memory_size(&batch)?;
-        if self.file.in_progress_rows() == 0 {
-            self.group_bytes = 0;
-        } else if self.group_bytes.saturating_add(bytes) > GROUP_BYTES {
-            self.file.flush()?;
-            self.group_bytes = 0;
-        }
+        let batch = tables::batch(&self.pending)?;
         self.file.write(&batch)?;
-        self.group_bytes = self.group_bytes.saturating_add(bytes);
         self.written.rows += self.pending.len() as u64;
-        self.written.arrow_bytes += bytes as u64;
+        self.written.arrow_bytes += memory_size(&batch)? as u64;
         self.pending.clear();
         self.pending_bytes = 0;
         Ok(())
     }
-}
-
-/// Writes `rows` to `sink` as one Parquet file.
-pub fn write<W: Write + Send, R: Row>(sink: W, rows: &[R]) -> Result<(W, Written), TableError> {
-    let mut writer = Writer::<W, R, &R>::new(sink)?;
-    for row in rows {
-        writer.push(row)?;
-    }
-    writer.finish()
 }
 
 /// Bytes of the values, whatever the capacity of the buffers they are in.
@@ -133,7 +131,7 @@ fn properties<R: Row>(features: String) -> Result<WriterProperties, TableError> 
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]));
     Ok(storage(builder, &[], R::COLUMNS).build())
@@ -309,8 +307,16 @@ mod tests {
         (0..count).map(|at| make(at, &mut draw)).collect()
     }
 
-    fn bytes<R: Row>(rows: &[R]) -> Vec<u8> {
-        write(Vec::new(), rows).unwrap().0
+    fn write<R: Row + Clone>(rows: &[R]) -> Result<(Vec<u8>, Written), TableError> {
+        let mut writer = Writer::new(Vec::new())?;
+        for row in rows {
+            writer.push(row.clone())?;
+        }
+        writer.finish()
+    }
+
+    fn bytes<R: Row + Clone>(rows: &[R]) -> Vec<u8> {
+        write(rows).unwrap().0
     }
 
     fn file(bytes: &[u8]) -> File {
@@ -337,18 +343,6 @@ mod tests {
             survives(&many(count, situation));
             survives(&many(count, conversation));
         }
-    }
-
-    #[test]
-    fn bytes_do_not_depend_on_who_owns_the_rows() {
-        let rows = many(2_000, conversation);
-        let mut writer = Writer::<_, Conversation>::new(Vec::new()).unwrap();
-        for row in rows.clone() {
-            writer.push(row).unwrap();
-        }
-        let (owned, written) = writer.finish().unwrap();
-        assert_eq!(owned, bytes(&rows));
-        assert_eq!(written.rows, 2_000);
     }
 
     #[test]
@@ -427,22 +421,46 @@ mod tests {
         insta::assert_snapshot!(tables::huggingface_features::<Conversation>().unwrap(), @r#"{"info":{"features":{"id":{"dtype":"string","_type":"Value"},"situation_id":{"dtype":"string","_type":"Value"},"situation":{"dtype":"string","_type":"Value"},"topic":{"dtype":"string","_type":"Value"},"conversation_starter":{"dtype":"string","_type":"Value"},"language":{"dtype":"string","_type":"Value"},"relations":[{"from":{"dtype":"string","_type":"Value"},"to":{"dtype":"string","_type":"Value"},"type":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"}}],"participants":[{"id":{"dtype":"string","_type":"Value"},"name":{"dtype":"string","_type":"Value"},"description":{"dtype":"string","_type":"Value"},"persona":{"dtype":"string","_type":"Value"}}],"turns":[{"index":{"dtype":"int32","_type":"Value"},"speaker_id":{"dtype":"string","_type":"Value"},"speaker":{"dtype":"string","_type":"Value"},"addressee_id":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"},"selected_by":{"dtype":"string","_type":"Value"},"attempts":{"dtype":"int32","_type":"Value"}}],"stop_reason":{"dtype":"string","_type":"Value"},"model":{"dtype":"string","_type":"Value"},"tier":{"dtype":"string","_type":"Value"},"prompt_tokens":{"dtype":"int64","_type":"Value"},"cached_prompt_tokens":{"dtype":"int64","_type":"Value"},"completion_tokens":{"dtype":"int64","_type":"Value"},"attributes":{"dtype":"string","_type":"Value"},"provenance":{"dtype":"string","_type":"Value"},"labels":{"dtype":"string","_type":"Value"},"safety":{"dtype":"string","_type":"Value"},"judgement":{"dtype":"string","_type":"Value"},"split":{"dtype":"string","_type":"Value"},"hash":{"dtype":"string","_type":"Value"}}}}"#);
     }
 
+    /// Rows by row group.
+    fn groups(written: &[u8]) -> Vec<i64> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file(written)).unwrap();
+        builder.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect()
+    }
+
     #[test]
-    fn large_rows_close_a_row_group() {
+    fn a_row_group_ends_at_a_number_of_rows_or_of_bytes() {
+        assert_eq!(groups(&bytes(&many(10_000, persona))), [2_048, 2_048, 2_048, 2_048, 1_808]);
+        assert_eq!(groups(&bytes(&many(2_048, persona))), [2_048]);
         let mut rows = many(40, persona);
         for row in &mut rows {
-            row.persona = "x".repeat(8 << 20);
+            row.persona = "x".repeat(3 << 20);
         }
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file(&bytes(&rows))).unwrap();
-        let groups: Vec<_> = builder.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
-        assert_eq!(groups, [15, 15, 10]);
+        let written = bytes(&rows);
+        assert_eq!(groups(&written), [11, 11, 11, 7]);
+        assert_eq!(read::<Persona>(&written).unwrap(), rows);
+    }
+
+    #[test]
+    fn what_is_held_does_not_grow_with_the_number_of_rows() {
+        let rows = many(GROUP_ROWS, conversation);
+        let held = |times: usize| {
+            let mut writer = Writer::new(std::io::sink()).unwrap();
+            let mut most = 0;
+            for row in rows.iter().cycle().take(times * rows.len()) {
+                writer.push(row.clone()).unwrap();
+                most = most.max(writer.pending_bytes + writer.file.memory_size());
+            }
+            most
+        };
+        let (one, five) = (held(1), held(5));
+        assert!(one > 1 << 20 && five <= one + one / 50, "{five} bytes where a group has {one}");
     }
 
     #[test]
     fn numbers_out_of_range_are_named() {
         let mut rows = many(1, conversation);
         rows[0].completion_tokens = u64::MAX;
-        let error = write(Vec::new(), &rows).unwrap_err().to_string();
+        let error = write(&rows).unwrap_err().to_string();
         insta::assert_snapshot!(error, @"column completion_tokens holds 9223372036854775807, which is out of its range; correct or remove the record");
     }
 

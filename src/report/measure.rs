@@ -20,7 +20,7 @@ use super::floor::floor;
 use super::sample::Sample;
 use super::source::{Kind, Source};
 use crate::stages::conversations::validate::is_closing;
-use crate::stages::dedup::{Dedup, Shingling, Verdict};
+use crate::stages::dedup::{Shingling, TextIndex, Verdict};
 
 /// Conversations handed over together.
 const BATCH: usize = 256;
@@ -108,7 +108,7 @@ pub(super) fn measure(source: &Source, copies: bool) -> Result<Option<Measured>,
         if !read? {
             return Ok(None);
         }
-        let whole = whole.map_err(|_| ReportError::Unfinished)?;
+        let whole = whole?;
         if tallies.turns_per_conversation.total() > 0 {
             return Ok(Some(Measured { tallies, whole, copies: left_out }));
         }
@@ -160,20 +160,26 @@ fn tally(batches: &Receiver<Batch>) -> Tallies {
     tallies
 }
 
-fn compare(batches: &Receiver<Batch>) -> io::Result<Whole> {
-    let (mut corpus, mut near) = (Corpus::new()?, 0);
-    let mut dedup = None;
+fn compare(batches: &Receiver<Batch>) -> Result<Whole, ReportError> {
+    let failed = |_: io::Error| ReportError::Unfinished;
+    let (mut corpus, mut near) = (Corpus::new().map_err(failed)?, 0);
+    let folder = std::env::temp_dir();
+    let mut index = None;
     for batch in batches {
         let texts: Vec<String> = batch.iter().map(Dialogue::text).collect();
         // The first conversations stand for the rest: a shingle has one length throughout.
-        let start = || Dedup::new(NEAR, Shingling::for_corpus(texts.iter().map(String::as_str)));
-        let dedup = dedup.get_or_insert_with(start);
+        let index = match &mut index {
+            Some(index) => index,
+            none => {
+                none.insert(TextIndex::create(NEAR, Shingling::for_sample(texts.iter().map(String::as_str)), &folder)?)
+            }
+        };
         for text in &texts {
-            corpus.add(text)?;
-            near += u64::from(matches!(dedup.insert("", text), Verdict::Duplicate(_)));
+            corpus.add(text).map_err(failed)?;
+            near += u64::from(index.insert("", text)? != Verdict::New);
         }
     }
-    Ok(Whole { near, compression: corpus.finish()? })
+    Ok(Whole { near, compression: corpus.finish().map_err(failed)? })
 }
 
 impl Tallies {

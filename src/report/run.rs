@@ -10,10 +10,10 @@ use super::hub::{self, HubFigures, Written};
 use super::source::parts;
 use crate::config::load;
 use crate::pipeline::error::RunError;
-use crate::pipeline::inputs::Inputs;
 use crate::pipeline::ledger::Summary;
 use crate::pipeline::status::{self, Reason};
 use crate::record::Situation;
+use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
 use crate::store::run::RunPaths;
 

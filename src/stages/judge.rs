@@ -154,7 +154,7 @@ fn format() -> ReplyFormat {
     let contradiction = closed(json!({"quote": {"type": "string"}, "found": {"type": "boolean"}}), &["quote", "found"]);
     properties.insert("contradiction".to_owned(), contradiction);
     let required: Vec<&str> = SCALES.into_iter().chain(["contradiction"]).collect();
-    ReplyFormat::Json { name: "judgement".to_owned(), schema: closed(Value::Object(properties), &required) }
+    ReplyFormat::json("judgement", closed(Value::Object(properties), &required))
 }
 
 type Scores = BTreeMap<String, Score>;
@@ -202,22 +202,15 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Counts over what a stage accepted.
-    pub fn of(accepted: &[Conversation]) -> Self {
-        let mut figures = Self::default();
-        let judged = accepted.iter().filter(|row| row.judgement != "{}");
-        for judgement in judged.filter_map(|row| serde_json::from_str::<Judgement>(&row.judgement).ok()) {
-            figures.add(judgement);
+    /// Counts a conversation that was accepted.
+    pub fn add(&mut self, accepted: &Conversation) {
+        let judgement = Some(&accepted.judgement).filter(|judgement| *judgement != "{}");
+        if let Some(judgement) = judgement.and_then(|judgement| serde_json::from_str(judgement).ok()) {
+            self.count(judgement);
         }
-        for (scale, counts) in &figures.distribution {
-            let sum: u64 = (LOWEST..).zip(counts).map(|(score, count)| score * count).sum();
-            let mean = sum as f64 / counts.iter().sum::<u64>().max(1) as f64;
-            figures.means.insert(scale.clone(), (mean * 1000.0).round() / 1000.0);
-        }
-        figures
     }
 
-    fn add(&mut self, judgement: Judgement) {
+    fn count(&mut self, judgement: Judgement) {
         if let Some(why) = judgement.failure {
             *self.failures.entry(why).or_default() += 1;
             return;
@@ -225,10 +218,12 @@ impl Figures {
         self.judged += 1;
         self.contradictions += u64::from(judgement.contradiction.is_some());
         for (scale, Score { score, .. }) in judgement.scores {
+            let counts = self.distribution.entry(scale.clone()).or_default();
             let at = usize::try_from(score.saturating_sub(LOWEST)).unwrap_or_default();
-            if let Some(count) = self.distribution.entry(scale).or_default().get_mut(at) {
-                *count += 1;
-            }
+            counts.get_mut(at).into_iter().for_each(|count| *count += 1);
+            let sum: u64 = (LOWEST..).zip(&*counts).map(|(score, count)| score * count).sum();
+            let mean = sum as f64 / counts.iter().sum::<u64>().max(1) as f64;
+            self.means.insert(scale, (mean * 1000.0).round() / 1000.0);
         }
     }
 

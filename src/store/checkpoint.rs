@@ -8,8 +8,7 @@
 //! Sizes are compared whenever a stage is opened, hashes whenever a file is read to its end, and by `verify`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::fs::{self, FsError};
+use super::lines::{Lines, LinesError, LinesFile, content_differs};
 use super::part::{self, FileEntry, JsonlWriter, PartFile};
 use super::{EXIT_BUG, EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN};
 
@@ -65,6 +65,15 @@ pub enum CheckpointError {
     /// The disk.
     #[error(transparent)]
     Io(#[from] FsError),
+}
+
+impl From<LinesError> for CheckpointError {
+    fn from(error: LinesError) -> Self {
+        match error {
+            LinesError::Changed { path, problem } => Self::Damaged { path, problem },
+            LinesError::Io(error) => Self::Io(error),
+        }
+    }
 }
 
 impl CheckpointError {
@@ -132,18 +141,9 @@ impl StageDir {
         Ok(Self { folder: folder.to_owned(), files: Vec::new() })
     }
 
-    /// Writes a file of one JSON object a line.
-    pub fn jsonl<T: Serialize>(
-        &mut self,
-        name: &str,
-        rows: impl IntoIterator<Item = T>,
-    ) -> Result<(), CheckpointError> {
-        let mut writer = self.jsonl_writer(name)?;
-        for row in rows {
-            writer.push(&row)?;
-        }
-        self.add(writer.finish()?);
-        Ok(())
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Begins a file of one JSON object a line, for rows that come one by one. To be given to [`add`](Self::add) when
@@ -152,17 +152,9 @@ impl StageDir {
         Ok(JsonlWriter::create(&self.folder, name)?)
     }
 
-    /// Writes a file of any form, of `rows` rows.
-    pub fn file(
-        &mut self,
-        name: &str,
-        rows: u64,
-        write: impl FnOnce(&mut PartFile) -> io::Result<()>,
-    ) -> Result<(), CheckpointError> {
-        let mut part = PartFile::create(&self.folder, name)?;
-        write(&mut part).map_err(|source| part.failed(source))?;
-        self.add(part.finish(Some(rows))?);
-        Ok(())
+    /// Begins a file of any form. To be given to [`add`](Self::add) when it is finished.
+    pub fn part(&self, name: &str) -> Result<PartFile, CheckpointError> {
+        Ok(PartFile::create(&self.folder, name)?)
     }
 
     /// Lists a finished file.
@@ -170,8 +162,8 @@ impl StageDir {
         self.files.push(file);
     }
 
-    /// Seals the stage with everything that was written, and returns the hash of its manifest.
-    pub fn seal(mut self, manifest: Manifest) -> Result<String, CheckpointError> {
+    /// Seals the stage with everything that was written.
+    pub fn seal(mut self, manifest: Manifest) -> Result<SealedStage, CheckpointError> {
         self.files.sort_by(|one, other| one.path.cmp(&other.path));
         let manifest = Manifest { format: FORMAT, files: self.files, ..manifest };
         let path = self.folder.join(MANIFEST);
@@ -182,7 +174,7 @@ impl StageDir {
         })?;
         bytes.push(b'\n');
         fs::write_atomic(&path, &bytes)?;
-        Ok(hash(&bytes))
+        Ok(SealedStage { folder: self.folder, manifest, manifest_hash: hash(&bytes) })
     }
 }
 
@@ -234,6 +226,11 @@ impl SealedStage {
         CheckpointError::Damaged { path: self.folder.join(name), problem }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What was sealed.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -242,6 +239,25 @@ impl SealedStage {
     /// SHA-256 of the manifest, in hex: `upstream` of the next stage.
     pub fn manifest_hash(&self) -> &str {
         &self.manifest_hash
+    }
+
+    /// Copies the stage into another folder, as it is; every file is compared with its hash on the way.
+    ///
+    /// # Errors
+    /// If something is sealed there already, if a file is damaged, or if it cannot be written.
+    pub fn copy(&self, folder: &Path) -> Result<Self, CheckpointError> {
+        StageDir::create(folder)?;
+        for file in &self.manifest.files {
+            let mut part = PartFile::create(folder, &file.path)?;
+            let mut source = fs::open(&self.folder.join(&file.path))?;
+            io::copy(&mut source, &mut part).map_err(|source| part.failed(source))?;
+            let copied = part.finish(file.rows)?;
+            if copied.sha256 != file.sha256 {
+                return Err(self.damaged(&file.path, content_differs(&file.sha256, &copied.sha256)));
+            }
+        }
+        fs::write_atomic(&folder.join(MANIFEST), &fs::read(&self.folder.join(MANIFEST))?)?;
+        Ok(Self { folder: folder.to_owned(), ..self.clone() })
     }
 
     /// Reads every file again and compares its hash.
@@ -256,19 +272,21 @@ impl SealedStage {
         Ok(())
     }
 
+    /// A JSONL file of the stage.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn lines_file(&self, name: &str) -> Result<LinesFile, CheckpointError> {
+        match self.manifest.files.iter().find(|file| file.path == name) {
+            Some(file) => Ok(LinesFile::new(&self.folder, file.clone())),
+            None => Err(self.damaged(MANIFEST, format!("it does not list {name}"))),
+        }
+    }
+
     /// The rows of a JSONL file, read one by one. At the end its hash is compared: an error is the last item then.
     pub fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Rows<T>, CheckpointError> {
-        let Some(file) = self.manifest.files.iter().find(|file| file.path == name) else {
-            return Err(self.damaged(MANIFEST, format!("it does not list {name}")));
-        };
-        let path = self.folder.join(name);
-        let reader = BufReader::with_capacity(1 << 18, Hashing { file: fs::open(&path)?, hash: Sha256::new() });
-        Ok(Rows { reader, path, expected: file.clone(), line: 0, done: false, row: PhantomData })
+        Ok(Rows { lines: self.lines_file(name)?.lines()?, done: false, row: PhantomData })
     }
-}
-
-fn content_differs(sealed: &str, found: &str) -> String {
-    format!("its SHA-256 is {found}, {sealed} was sealed")
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, CheckpointError> {
@@ -285,55 +303,22 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, CheckpointError> {
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-/// A reader that hashes what passes.
-#[derive(Debug)]
-struct Hashing {
-    file: File,
-    hash: Sha256,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.hash.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
 /// The rows of a sealed JSONL file. After an error there are no more.
 #[derive(Debug)]
 pub struct Rows<T> {
-    reader: BufReader<Hashing>,
-    path: PathBuf,
-    expected: FileEntry,
-    line: u64,
+    lines: Lines,
     done: bool,
     row: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> Rows<T> {
     fn read(&mut self) -> Result<Option<T>, CheckpointError> {
-        let mut bytes = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut bytes);
-        let length = read.map_err(|source| FsError { action: "read", path: self.path.clone(), source })?;
-        if length == 0 {
-            return self.check_end().map(|()| None);
+        if !self.lines.advance()? {
+            return Ok(None);
         }
-        self.line += 1;
-        let row = serde_json::from_slice(&bytes);
-        row.map(Some).map_err(|source| CheckpointError::Row { path: self.path.clone(), line: self.line, source })
-    }
-
-    fn check_end(&self) -> Result<(), CheckpointError> {
-        let damaged = |problem| Err(CheckpointError::Damaged { path: self.path.clone(), problem });
-        let found = format!("{:x}", self.reader.get_ref().hash.clone().finalize());
-        if found != self.expected.sha256 {
-            return damaged(content_differs(&self.expected.sha256, &found));
-        }
-        match self.expected.rows {
-            Some(rows) if rows != self.line => damaged(format!("it has {} rows, {rows} were sealed", self.line)),
-            _ => Ok(()),
-        }
+        let (path, line) = (self.lines.path(), self.lines.number());
+        let row = serde_json::from_slice(self.lines.line());
+        row.map(Some).map_err(|source| CheckpointError::Row { path: path.to_owned(), line, source })
     }
 }
 
@@ -352,20 +337,24 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
     use crate::draw::Draw;
     use crate::store::fs::faults;
     use crate::store::fs::power_loss::{Trace, seeds};
 
-    fn seal(folder: &Path, rows: &[u32]) -> Result<String, CheckpointError> {
+    fn seal(folder: &Path, rows: &[u32]) -> Result<SealedStage, CheckpointError> {
         let mut stage = StageDir::create(folder)?;
-        stage.jsonl("part-00000.jsonl", rows)?;
+        let mut part = stage.jsonl_writer("part-00000.jsonl")?;
+        for row in rows {
+            part.push(row)?;
+        }
+        stage.add(part.finish()?);
         let mut rejected = stage.jsonl_writer("rejected.jsonl")?;
         rejected.push("bad")?;
         stage.add(rejected.finish()?);
-        stage.file("part-00000.parquet", rows.len() as u64, |sink| sink.write_all(b"PAR1"))?;
+        let mut table = stage.part("part-00000.parquet")?;
+        table.append(b"PAR1")?;
+        stage.add(table.finish(Some(rows.len() as u64))?);
         let counts = BTreeMap::from([("accepted".to_owned(), rows.len() as u64)]);
         stage.seal(Manifest { stage: "situations".to_owned(), counts, ..Manifest::default() })
     }
@@ -379,7 +368,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("2-situations");
         assert!(SealedStage::open(&folder).unwrap().is_none());
-        let hash = seal(&folder, &[1, 2, 3]).unwrap();
+        let hash = seal(&folder, &[1, 2, 3]).unwrap().manifest_hash;
         let stage = SealedStage::open(&folder).unwrap().unwrap();
         stage.verify().unwrap();
         assert_eq!(rows(&folder).unwrap(), [1, 2, 3]);
@@ -489,7 +478,7 @@ mod tests {
         fs::write_atomic(&folder.join(MANIFEST), text.as_bytes()).unwrap();
         let error = rows(&folder).unwrap_err();
         assert_eq!(error.exit_code(), 11);
-        assert!(error.to_string().contains("it has 2 rows, 3 were sealed"), "{error}");
+        assert!(error.to_string().contains("it has 2 rows, 3 were written"), "{error}");
     }
 
     #[test]

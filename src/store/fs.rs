@@ -12,6 +12,9 @@
 pub(crate) mod faults;
 #[cfg(test)]
 pub(crate) mod power_loss;
+mod scratch;
+
+pub use scratch::ScratchFile;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
@@ -81,9 +84,8 @@ pub fn open(path: &Path) -> Result<File, FsError> {
     named("open", path, File::open(path))
 }
 
-/// Reads `length` bytes from `offset`, without moving any file position.
-pub fn read_at(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
-    let file = open(path)?;
+/// Reads `length` bytes of `file`, which is at `path`, from `offset`, without moving any file position.
+pub fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
     let mut bytes = vec![0; length];
     named("read", path, file.read_exact_at(&mut bytes, offset))?;
     Ok(bytes)
@@ -127,7 +129,7 @@ pub struct NewFile {
 pub fn create_new(path: &Path) -> Result<NewFile, FsError> {
     let file = durable("create", path, || {
         let mut options = File::options();
-        options.write(true).create_new(true).mode(0o600).custom_flags(no_follow());
+        options.read(true).write(true).create_new(true).mode(0o600).custom_flags(no_follow());
         options.open(path)
     })?;
     Ok(NewFile { file, path: path.to_owned() })
@@ -158,6 +160,13 @@ impl NewFile {
     /// Writes all of `bytes` at the end.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         durable("write", &self.path, || self.file.write_all(bytes))
+    }
+
+    /// Reads `length` bytes from `offset` of what was written.
+    pub fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let mut bytes = vec![0; length];
+        named("read", &self.path, self.file.read_exact_at(&mut bytes, offset))?;
+        Ok(bytes)
     }
 
     /// Makes its content durable, and as much of its metadata as reading it back takes.
@@ -200,6 +209,14 @@ impl Write for NewFile {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Replaces a file as a whole without waiting for the disk: for what is worth nothing once the process is gone.
+#[expect(clippy::disallowed_methods, reason = "this is the seam")]
+pub fn replace_lightly(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let temporary = temporary_beside(path, "");
+    named("write", &temporary, std::fs::write(&temporary, bytes))?;
+    named("rename", path, std::fs::rename(&temporary, path))
 }
 
 /// The folder a path is in.
@@ -383,6 +400,10 @@ pub(super) fn open_or_create(path: &Path) -> Result<File, FsError> {
 
 /// Bytes this user may still write on the file system that holds `path`.
 pub fn free_space(path: &Path) -> Result<u64, FsError> {
+    #[cfg(test)]
+    if let Some(said) = faults::said_to_be_free(path) {
+        return Ok(said);
+    }
     let stat = named("ask for the free space of", path, rustix::fs::statvfs(path).map_err(Into::into))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

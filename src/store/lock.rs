@@ -56,10 +56,29 @@ impl LockError {
 }
 
 /// What the lock file says.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    pid: u32,
-    host: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process that took the lock last.
+    pub pid: u32,
+    /// Where it ran, as far as that is known.
+    pub host: Option<String>,
+}
+
+impl Holder {
+    /// This process.
+    fn this() -> Self {
+        let host = fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
+        Self { pid: std::process::id(), host: host.map(|name| name.trim().to_owned()) }
+    }
+
+    /// Who took the lock of `folder` last, if that process is still there. Takes no lock itself: the answer is for messages.
+    pub fn at_work(folder: &Path) -> Option<Self> {
+        let text = fs::read_to_string(&folder.join(LOCK_FILE)).ok()?;
+        let holder: Self = serde_json::from_str(&text).ok()?;
+        let pid = i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw)?;
+        let there = !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH));
+        (holder.host == Self::this().host && there).then_some(holder)
+    }
 }
 
 impl RunLock {
@@ -89,10 +108,8 @@ impl RunLock {
 }
 
 fn sign(file: &File) -> std::io::Result<()> {
-    let host = fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
-    let holder = Holder { pid: std::process::id(), host: host.map(|name| name.trim().to_owned()) };
     file.set_len(0)?;
-    file.write_all_at(&serde_json::to_vec(&holder)?, 0)
+    file.write_all_at(&serde_json::to_vec(&Holder::this())?, 0)
 }
 
 /// Who holds the lock, by what the file says; its age is the time of the last start.

@@ -7,14 +7,20 @@
 //! | [`run`] | the run directory and what it was made from | replaced as a whole |
 //! | [`lock`] | that one process writes at a time | as long as the process lives |
 //!
+//! [`part`] writes a file that counts once it is whole, [`lines`] reads one back as often as it takes. What does not fit into
+//! memory lies in [`spool`], to be read by number, and [`sort`], to be read in order; both are gone with the process.
+//!
 //! All of it goes through [`fs`], the only module that touches files.
 
 pub mod checkpoint;
 pub mod fs;
 pub mod journal;
+pub mod lines;
 pub mod lock;
 pub mod part;
 pub mod run;
+pub mod sort;
+pub mod spool;
 
 /// Usage: this folder cannot be a run directory.
 const EXIT_USAGE: u8 = 2;

@@ -1,8 +1,9 @@
 //! Files that count only when they are complete: written beside, hashed on the way, renamed when synced.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -91,6 +92,22 @@ impl PartFile {
         self.write_all(bytes).map_err(|source| self.failed(source))
     }
 
+    /// Reads `length` bytes from `offset` of what was written.
+    pub fn read_at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        // Bytes that are still in the buffer are not in the file.
+        if offset + length as u64 > self.bytes - self.file.buffer().len() as u64 {
+            self.file.flush().map_err(|source| self.failed(source))?;
+        }
+        self.file.get_ref().read_at(offset, length)
+    }
+
+    /// Gives up what was written.
+    pub fn discard(self) -> Result<(), FsError> {
+        let path = self.file.get_ref().path().to_owned();
+        drop(self.file.into_parts());
+        fs::remove_if_there(&path)
+    }
+
     pub(super) fn failed(&self, source: io::Error) -> FsError {
         FsError { action: "write", path: self.path.clone(), source }
     }
@@ -125,19 +142,60 @@ pub struct JsonlWriter {
     line: Vec<u8>,
 }
 
+/// Where a row is in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The first byte.
+    pub offset: u64,
+    /// Bytes, the newline included.
+    pub length: usize,
+}
+
 impl JsonlWriter {
     /// Begins the file `relative` below `root`.
     pub fn create(root: &Path, relative: &str) -> Result<Self, FsError> {
         Ok(Self { part: PartFile::create(root, relative)?, rows: 0, line: Vec::new() })
     }
 
-    /// Adds a row.
-    pub fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<(), FsError> {
+    /// Adds a row, and says where it is.
+    pub fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<Place, FsError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, row).map_err(|error| self.part.failed(error.into()))?;
         self.line.push(b'\n');
         self.rows += 1;
-        self.part.append(&self.line)
+        let place = Place { offset: self.part.bytes, length: self.line.len() };
+        self.part.append(&self.line)?;
+        Ok(place)
+    }
+
+    /// Reads a row back.
+    pub fn read<T: DeserializeOwned>(&mut self, place: Place) -> Result<T, FsError> {
+        let bytes = self.part.read_at(place.offset, place.length)?;
+        serde_json::from_slice(&bytes).map_err(|error| self.part.failed(error.into()))
+    }
+
+    /// Reads all rows back, in their order.
+    pub fn read_all<T: DeserializeOwned>(&mut self) -> Result<impl Iterator<Item = Result<T, FsError>>, FsError> {
+        self.part.file.flush().map_err(|source| self.part.failed(source))?;
+        let path = self.part.file.get_ref().path().to_owned();
+        let rows = serde_json::Deserializer::from_reader(BufReader::new(fs::open(&path)?)).into_iter::<T>();
+        Ok(rows
+            .map(move |row| row.map_err(|error| FsError { action: "read", path: path.clone(), source: error.into() })))
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of all rows.
+    pub fn bytes(&self) -> u64 {
+        self.part.bytes
+    }
+
+    /// Gives up what was written.
+    pub fn discard(self) -> Result<(), FsError> {
+        self.part.discard()
     }
 
     /// Makes the file durable and gives it its name.

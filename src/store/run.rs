@@ -10,6 +10,7 @@
 //! stages/1-personas/ …     sealed stages
 //! dataset/                 what compile makes
 //! publish/                 receipts of uploads
+//! progress.json            how far the run is, written once a second while it is at work; never read back by it
 //! ```
 
 use std::collections::BTreeMap;
@@ -27,8 +28,9 @@ use super::{EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN, EXIT_USAGE};
 
 const RUN_FILE: &str = "run.json";
 
-/// The version of the run directory that this module writes and reads.
-pub const FORMAT: u32 = 1;
+/// The version of the run directory that this module writes. Those before it are read as well: what is sealed in them stands,
+/// but the rest would be made by other rules, so a run that is not finished is not gone on with.
+pub const FORMAT: u32 = 2;
 
 /// Why a folder cannot be used as a run directory.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,19 @@ pub enum RunError {
         /// Its format.
         found: u32,
     },
+    /// An earlier version began it, and this one would go on by other rules.
+    #[error(
+        "{path} was begun by convogen {created_by} (format {found} of run directories, this version goes on with {FORMAT}); finish it with that version, or take over its recorded replies with --fork {path} --run-dir NEW_DIR",
+        path = path.display()
+    )]
+    EarlierFormat {
+        /// The run directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The version that made it.
+        created_by: String,
+    },
     /// `run.json` cannot be read.
     #[error("{path} is damaged: {problem}; restore it from a copy, or start in another folder with --run-dir", path = path.display())]
     Damaged {
@@ -104,7 +119,7 @@ impl RunError {
             Self::NotARun { .. } | Self::Absent { .. } | Self::NotOurs { .. } | Self::NetworkFileSystem { .. } => {
                 EXIT_USAGE
             }
-            Self::NewerFormat { .. } => EXIT_OTHER_RUN,
+            Self::NewerFormat { .. } | Self::EarlierFormat { .. } => EXIT_OTHER_RUN,
             Self::ReadOnly { .. } | Self::Io(_) => EXIT_IO,
             Self::Damaged { .. } => EXIT_DAMAGE,
         }
@@ -176,6 +191,11 @@ impl RunPaths {
     /// when the run directory is opened again.
     pub fn dataset_draft(&self) -> PathBuf {
         self.root.join(".tmp-dataset")
+    }
+
+    /// How far the run is, while it is at work.
+    pub fn progress(&self) -> PathBuf {
+        self.root.join("progress.json")
     }
 
     /// Receipts of uploads.
@@ -419,7 +439,7 @@ mod tests {
     fn run_files_of_others_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::open_or_create(folder.path(), false).unwrap();
-        for (text, code) in [("{\"format\":2,\"new\":1}", 5), ("{\"format\":1}", 11), ("{", 11), ("", 11)] {
+        for (text, code) in [("{\"format\":3,\"new\":1}", 5), ("{\"format\":1}", 11), ("{", 11), ("", 11)] {
             fs::write_atomic(&folder.path().join(RUN_FILE), text.as_bytes()).unwrap();
             assert_eq!(run.info().unwrap_err().exit_code(), code, "{text}");
         }

@@ -348,7 +348,7 @@ fn a_file_of_situations_is_imported_but_for_its_bad_lines() {
         bench.refused(name, &mode, 3, words);
     }
     bench.pipe("situations.jsonl");
-    bench.refused("pipe", &mode, 3, &["situations.jsonl is not a regular file", "situations.source"]);
+    bench.refused("pipe", &mode, 3, &["situations.jsonl is a pipe, not a file", "situations.source"]);
     std::fs::remove_file(bench.project.path().join("situations.jsonl")).unwrap();
     bench.refused("missing", &mode, 3, &["situations.jsonl", "situations.source"]);
 

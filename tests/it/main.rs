@@ -30,4 +30,5 @@ mod safety;
 mod same_bytes;
 mod signals;
 mod spend;
+mod streamed;
 mod trouble;

@@ -174,6 +174,11 @@ fn two_runs_become_one_dataset_whose_references_hold() {
     let leakage = &manifest["leakage"];
     assert_eq!((number(&leakage["persona_ids"]), number(&leakage["persona_texts"])), (0, 0), "{leakage}");
     assert_eq!((number(&leakage["situations"]), number(&leakage["conversations"])), (0, 0), "{leakage}");
+    // Each run had removed its duplicates, and so did this across them: all was compared with all.
+    assert_eq!(leakage["compared"], "when_made");
+    let kept = upload(&project, &[&both[..], &["--set", "dedup.enabled=false"]].concat()).ended(0).json();
+    let kept = project.json(&format!("out/team/demo/versions/{}/manifest.json", text(&kept, "version")));
+    assert_eq!(kept["leakage"]["compared"], "when_compiled", "what nobody compared is compared at last");
 
     let rows = |table: &str| -> Vec<Value> {
         let files = project.files(&format!("{folder}/jsonl"));
@@ -248,7 +253,7 @@ fn runs_that_cannot_be_published_are_named_with_what_to_do() {
     assert!(ran.stderr.contains(name), "{}", ran.stderr);
     project.write(name, rows);
     let info = project.read("runs/demo/run.json");
-    project.write("runs/demo/run.json", info.replacen("\"format\": 1", "\"format\": 2", 1));
+    project.write("runs/demo/run.json", info.replacen("\"format\": 2", "\"format\": 3", 1));
     upload(&project, &[]).ended(5);
     assert!(published(&project).is_empty(), "a refused run left something at the destination");
 }

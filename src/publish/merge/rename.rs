@@ -1,47 +1,49 @@
 //! Ids of several runs kept apart, and references kept whole.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
-use super::Batch;
-use crate::record::{Conversation, Relation, Situation};
+use crate::record::{Conversation, Persona, Relation, Situation};
+
+/// Puts the run's mark in front of the id.
+pub(super) fn mark_persona(persona: &mut Persona, mark: &str) {
+    put(&mut persona.id, mark);
+}
 
 /// Puts the run's mark in front of every id and every reference, and into the provenance.
-pub(super) fn mark(batch: &mut Batch) {
-    let mark = &batch.mark;
-    let put = |id: &mut String| *id = format!("{mark}-{id}");
-    for persona in &mut batch.personas {
-        put(&mut persona.id);
-    }
-    for situation in &mut batch.situations {
-        put(&mut situation.id);
-        people_in_situation(situation, &put);
-        situation.provenance = with_run(&situation.provenance, mark);
-    }
-    for conversation in &mut batch.conversations {
-        put(&mut conversation.id);
-        put(&mut conversation.situation_id);
-        people_in_conversation(conversation, &put);
-        conversation.hash = conversation.content_hash();
-        conversation.provenance = with_run(&conversation.provenance, mark);
-    }
+pub(super) fn mark_situation(situation: &mut Situation, mark: &str) {
+    put(&mut situation.id, mark);
+    people_in_situation(situation, &|id| put(id, mark));
+    situation.provenance = with_run(&situation.provenance, mark);
 }
+
+/// Puts the run's mark in front of every id and every reference, and into the provenance. The hash is left as it is.
+pub(super) fn mark_conversation(conversation: &mut Conversation, mark: &str) {
+    put(&mut conversation.id, mark);
+    put(&mut conversation.situation_id, mark);
+    people_in_conversation(conversation, &|id| put(id, mark));
+    conversation.provenance = with_run(&conversation.provenance, mark);
+}
+
+fn put(id: &mut String, mark: &str) {
+    *id = format!("{mark}-{id}");
+}
+
+/// The id that someone has elsewhere, by the one they have here.
+type Elsewhere<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
 
 /// Gives people of a situation the ids they have elsewhere.
-pub(super) fn people_of_situation(situation: &mut Situation, ids: &BTreeMap<String, String>) {
-    people_in_situation(situation, &|id| replace(id, ids));
+pub(super) fn people_of_situation(situation: &mut Situation, elsewhere: &Elsewhere<'_>) {
+    people_in_situation(situation, &|id| replace(id, elsewhere));
 }
 
-/// Gives people of a conversation the ids they have elsewhere.
-pub(super) fn people_of_conversation(conversation: &mut Conversation, ids: &BTreeMap<String, String>) {
-    people_in_conversation(conversation, &|id| replace(id, ids));
-    conversation.hash = conversation.content_hash();
+/// Gives people of a conversation the ids they have elsewhere. The hash is left as it is.
+pub(super) fn people_of_conversation(conversation: &mut Conversation, elsewhere: &Elsewhere<'_>) {
+    people_in_conversation(conversation, &|id| replace(id, elsewhere));
 }
 
-fn replace(id: &mut String, ids: &BTreeMap<String, String>) {
-    if let Some(other) = ids.get(id) {
-        id.clone_from(other);
+fn replace(id: &mut String, elsewhere: &Elsewhere<'_>) {
+    if let Some(other) = elsewhere(id) {
+        other.clone_into(id);
     }
 }
 

@@ -1,12 +1,75 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::*;
+use super::{Removed, Source, config};
 use crate::draw::Draw;
-use crate::record::{Participant, Relation, Speaker, Turn};
+use crate::record::{Conversation, Outcome, Participant, Persona, Relation, Situation, Speaker, Turn, content_hash};
+use crate::stages::dedup::normalize;
+use crate::store::fs::faults;
+use crate::store::lines::LinesFile;
+use crate::store::part::JsonlWriter;
 
 const DEDUP: config::Dedup = config::Dedup { enabled: true, situations: 0.7, conversations: 0.8 };
+
+/// What one run made.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Batch {
+    mark: String,
+    personas: Vec<Persona>,
+    situations: Vec<Situation>,
+    conversations: Vec<Conversation>,
+}
+
+/// What came of several, with what was left out.
+#[derive(Debug, PartialEq)]
+struct Merged {
+    personas: Vec<Persona>,
+    situations: Vec<Situation>,
+    conversations: Vec<Conversation>,
+    removed: Vec<Removed>,
+}
+
+fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
+    let folder = faults::scratch();
+    let batches: Vec<super::Batch> = batches
+        .iter()
+        .enumerate()
+        .map(|(at, batch)| super::Batch {
+            mark: batch.mark.clone(),
+            personas: spooled(folder.path(), &format!("p{at}"), &batch.personas),
+            situations: spooled(folder.path(), &format!("s{at}"), &batch.situations),
+            conversations: spooled(folder.path(), &format!("c{at}"), &batch.conversations),
+        })
+        .collect();
+    let mut removed = Vec::new();
+    let merged = super::merge(&batches, dedup, &folder.path().join("merged"), &mut |row| {
+        removed.push(row.clone());
+        Ok(())
+    });
+    let merged = merged.unwrap();
+    Merged {
+        personas: read(&merged.personas),
+        situations: read(&merged.situations),
+        conversations: read(&merged.conversations),
+        removed,
+    }
+}
+
+fn spooled<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> Source {
+    let mut writer = JsonlWriter::create(folder, name).unwrap();
+    for row in rows {
+        writer.push(row).unwrap();
+    }
+    Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
+}
+
+fn read<R: DeserializeOwned>(source: &Source) -> Vec<R> {
+    source.records().collect::<Result<_, _>>().unwrap()
+}
 
 /// A text of words nobody else uses.
 fn prose(seed: u64, what: &str) -> String {
@@ -166,7 +229,7 @@ proptest! {
     #[test]
     fn every_record_is_there_or_left_out_with_a_reason(seeds in prop::collection::vec(any::<u64>(), 1..4), dedup: bool) {
         let runs: Vec<Batch> = seeds.iter().enumerate().map(|(at, seed)| run(&format!("r{at}"), *seed)).collect();
-        let merged = merge(runs.clone(), dedup.then_some(&DEDUP));
+        let merged = merge(&runs, dedup.then_some(&DEDUP));
         let there = merged.personas.iter().map(|row| &row.id).chain(merged.situations.iter().map(|row| &row.id));
         let there = there.chain(merged.conversations.iter().map(|row| &row.id)).chain(merged.removed.iter().map(|row| &row.id));
         let mut outcomes: Vec<String> = there.cloned().collect();
@@ -187,7 +250,7 @@ proptest! {
     #[test]
     fn a_run_alone_comes_out_as_it_went_in(seed: u64) {
         let batch = run("", seed);
-        let merged = merge(vec![batch.clone()], Some(&DEDUP));
+        let merged = merge(std::slice::from_ref(&batch), Some(&DEDUP));
         prop_assert!(merged.removed.is_empty());
         let Merged { personas, situations, conversations, .. } = merged;
         prop_assert_eq!(Batch { mark: String::new(), personas, situations, conversations }, batch);
@@ -196,7 +259,7 @@ proptest! {
     #[test]
     fn a_copy_adds_nothing(seed: u64) {
         let (first, copy) = (run("a", seed), run("b", seed));
-        let merged = merge(vec![first.clone(), copy.clone()], Some(&DEDUP));
+        let merged = merge(&[first.clone(), copy.clone()], Some(&DEDUP));
         let lost = copy.personas.len() + copy.situations.len() + copy.conversations.len();
         prop_assert_eq!(merged.removed.len(), lost);
         prop_assert!(merged.removed.iter().all(|removed| removed.outcome == Outcome::Duplicate && removed.id.starts_with("b-")));
@@ -215,7 +278,7 @@ fn pair(other_scene: &str, other_talk: &str) -> Merged {
             situations: vec![situation],
         }
     };
-    merge(vec![batch("a", &prose(1, "scene"), &prose(1, "talk")), batch("b", other_scene, other_talk)], Some(&DEDUP))
+    merge(&[batch("a", &prose(1, "scene"), &prose(1, "talk")), batch("b", other_scene, other_talk)], Some(&DEDUP))
 }
 
 #[test]
@@ -267,7 +330,7 @@ fn nobody_stands_in_two_splits_and_who_would_takes_their_talks_along() {
     // The same text but for case and punctuation, also where duplicates are to stay.
     for dedup in [Some(&DEDUP), None] {
         let merged =
-            merge(vec![batch("a", "train", "A baker, who sings"), batch("b", "test", "a baker who sings.")], dedup);
+            merge(&[batch("a", "train", "A baker, who sings"), batch("b", "test", "a baker who sings.")], dedup);
         let removed: Vec<(&str, &str)> = merged.removed.iter().map(|row| (row.id.as_str(), row.reason)).collect();
         let expected =
             [("b-p000", "crosses_splits"), ("b-s-000", "crosses_splits"), ("b-c-s-000-0", "situation_removed")];

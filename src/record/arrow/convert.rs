@@ -73,7 +73,10 @@ mod tests {
         Some(array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
     }
 
-    fn numbers(found: impl Array + Clone + 'static) -> Option<(Vec<Option<i32>>, Vec<Option<i64>>)> {
+    /// In 32 bits and in 64.
+    type Numbers = (Vec<Option<i32>>, Vec<Option<i64>>);
+
+    fn numbers(found: impl Array + 'static) -> Option<Numbers> {
         let found: ArrayRef = Arc::new(found);
         let (narrow, wide) = (convert(&found, Kind::Int32)?, convert(&found, Kind::Int64)?);
         Some((narrow.as_primitive::<Int32Type>().iter().collect(), wide.as_primitive::<Int64Type>().iter().collect()))

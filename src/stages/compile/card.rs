@@ -1,26 +1,27 @@
 //! `README.md`: the dataset card. Its front matter tells the Hugging Face hub and the `datasets` library where each table
 //! is and of what type, so that neither guesses; its body is the template `card.md` beside this file.
 
-use std::collections::BTreeSet;
-
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::screening::Screening;
+use super::seen::Seen;
 use super::table::{Split, Table};
 use super::{Input, Leakage, ModelUse, PromptUse, StageOutcomes};
 use crate::config;
 use crate::record::arrow::{Column, Kind};
 
 const TEMPLATE: &str = include_str!("card.md");
+/// The tier of records that the model which ships has made.
+pub(super) const DEMO: &str = "demo";
 /// What the dataset is called when nobody named it.
 const UNNAMED: &str = "Synthetic multi-party conversations";
 
 /// The card's text; the error says why it cannot be rendered.
-pub(super) fn render(input: &Input<'_>, tables: &[Table], leakage: &Leakage) -> Result<String, String> {
-    let front = serde_saphyr::to_string(&FrontMatter::new(input, tables)).map_err(|error| error.to_string())?;
-    let body = Serde(Body::new(input, tables, leakage));
+pub(super) fn render(input: &Input<'_>, tables: &[Table], seen: &Seen, leakage: &Leakage) -> Result<String, String> {
+    let front = serde_saphyr::to_string(&FrontMatter::new(input, tables, seen)).map_err(|error| error.to_string())?;
+    let body = Serde(Body::new(input, tables, seen, leakage));
     let body = Environment::new().render_str(TEMPLATE, body).map_err(|error| error.to_string())?;
     Ok(format!("---\n{}\n---\n\n{}\n", front.trim_end(), body.trim_end()))
 }
@@ -84,9 +85,9 @@ struct SplitInfo {
 }
 
 impl FrontMatter {
-    fn new(input: &Input<'_>, tables: &[Table]) -> Self {
+    fn new(input: &Input<'_>, tables: &[Table], seen: &Seen) -> Self {
         Self {
-            language: languages(input),
+            language: seen.languages.iter().cloned().collect(),
             // The hub's word for a license that nobody stated.
             license: input.card.license.clone().unwrap_or_else(|| "unknown".to_owned()),
             pretty_name: title(input.card),
@@ -163,14 +164,13 @@ struct BodyTable {
 }
 
 impl<'a> Body<'a> {
-    fn new(input: &Input<'a>, tables: &[Table], leakage: &'a Leakage) -> Self {
+    fn new(input: &Input<'a>, tables: &[Table], seen: &Seen, leakage: &'a Leakage) -> Self {
         let table = |table: &Table| BodyTable { name: table.name, folder: table.folder, splits: split_infos(table) };
         Self {
             title: title(input.card),
             date: input.card.date.as_deref().map(one_line),
             license: input.card.license.is_some(),
-            demo: input.models.iter().any(|model| model.tier == "demo")
-                || input.conversations.iter().any(|conversation| conversation.tier == "demo"),
+            demo: seen.demo || input.models.iter().any(|model| model.tier == DEMO),
             tables: tables.iter().map(table).collect(),
             split_count: tables.iter().map(|table| table.splits.len()).max().unwrap_or(0),
             models: input.models.iter().map(model_cells).collect(),
@@ -178,7 +178,7 @@ impl<'a> Body<'a> {
             outcomes: input.outcomes,
             dedup: input.dedup,
             leakage,
-            screening: Screening::of(input.conversations),
+            screening: seen.screening.screening(),
         }
     }
 }
@@ -202,14 +202,6 @@ fn one_line(text: &str) -> String {
 /// Text from a configuration as code in a Markdown table, which it must not be able to break out of.
 pub(super) fn cell(text: &str) -> String {
     format!("`{}`", one_line(text).replace(['`', '|'], "'"))
-}
-
-/// The languages that the records state.
-fn languages(input: &Input<'_>) -> Vec<String> {
-    let situations = input.situations.iter().map(|situation| &situation.language);
-    let conversations = input.conversations.iter().map(|conversation| &conversation.language);
-    let languages: BTreeSet<&String> = situations.chain(conversations).collect();
-    languages.into_iter().filter(|language| !language.is_empty()).cloned().collect()
 }
 
 /// The hub's size classes.

@@ -12,39 +12,54 @@
 //! Compiling is a pure function of its [`Input`]: rows stand in the order of their ids, and neither the clock nor the
 //! host nor the name of a folder reaches a file. A table without rows is left out, as is a split without rows. The
 //! folder must be fresh; whoever calls swaps it in when it is whole.
+//!
+//! Records stream from where they lie (`source`), sorted on the way where they are not in order, into one table after the
+//! other (`table`, `shards`). What the card says of them is gathered as they pass (`seen`, `screening`, `leakage`). Memory
+//! holds about a row group and some buffers, however many records there are.
 
 mod card;
-mod jsonl;
+mod leakage;
 mod manifest;
 mod screening;
-mod splits;
+mod seen;
+mod shards;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::leakage::{Compared, Leakage};
 pub use self::manifest::{FORMAT, Manifest};
-pub use self::splits::Leakage;
+pub use self::source::{Records, Source};
 
+use self::leakage::People;
+use self::seen::Seen;
+use self::table::{Draft, Table};
 use crate::config;
-use crate::record::arrow::{Row, TableError};
+use crate::record::arrow::{Record as _, TableError};
 use crate::record::{Conversation, Persona, Situation, Tally};
+use crate::stages::dedup;
+use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::{self, FsError};
+use crate::store::lines::LinesError;
 use crate::store::part::FileEntry;
 
 /// What a dataset is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Input<'a> {
-    /// The people; empty to leave them out.
-    pub personas: &'a [Persona],
-    /// The situations; empty to leave them out.
-    pub situations: &'a [Situation],
-    /// The conversations; empty to leave them out.
-    pub conversations: &'a [Conversation],
+    /// The people, [`Persona`] records; none to leave them out.
+    pub personas: Source,
+    /// The situations, [`Situation`] records; none to leave them out.
+    pub situations: Source,
+    /// The conversations, [`Conversation`] records; none to leave them out.
+    pub conversations: Source,
+    /// When situations and conversations were, or are to be, compared across splits, by the thresholds of `dedup`.
+    pub compared: Compared,
     /// The settings that shaped the data as YAML: no host, no folder of the run, nothing secret.
     pub config: &'a str,
     /// What the card says of the dataset.
@@ -99,12 +114,32 @@ pub struct Compiled {
     pub manifest_sha256: String,
 }
 
+/// How much is held or put together; other values in tests only.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Bytes of a Parquet file at which it ends, with the row group that reaches them. A group has at most about 32 MiB, so
+    /// every file but the last has 384 to 416 MiB.
+    file: u64,
+    /// Bytes of records that are sorted in memory.
+    sort: usize,
+    /// People that are counted in memory: 1 MiB by their ids, and as much by their texts.
+    people: usize,
+}
+
+const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14 };
+
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] FsError),
+    /// A sealed stage is damaged.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file changed between being written and being read.
+    #[error(transparent)]
+    Changed(LinesError),
     /// A table could not be written: a record does not fit its columns, or the disk failed.
     #[error("failed to write {path}: {source}", path = path.display())]
     Table {
@@ -164,28 +199,41 @@ impl CompileError {
             | Self::SplitName { .. }
             | Self::DuplicateId { .. }
             | Self::Empty => 3,
+            Self::Checkpoint(error) => error.exit_code(),
             Self::Counts { .. } => 11,
-            Self::Fs(_) | Self::Table { .. } | Self::Encode { .. } => 7,
+            Self::Fs(_) | Self::Changed(_) | Self::Table { .. } | Self::Encode { .. } => 7,
         }
     }
 }
 
-/// Writes the dataset into `folder`, which must be empty or absent.
-pub fn compile(folder: &Path, input: Input<'_>) -> Result<Compiled, CompileError> {
-    check_counts(&input)?;
+/// Writes the dataset into `folder`, which must be empty or absent. `written` is told after each row how many there are by
+/// then, of all tables together.
+pub fn compile(folder: &Path, input: &Input<'_>, written: &dyn Fn(u64)) -> Result<Compiled, CompileError> {
+    compile_within(LIMITS, folder, input, written)
+}
+
+fn compile_within(
+    limits: Limits,
+    folder: &Path,
+    input: &Input<'_>,
+    written: &dyn Fn(u64),
+) -> Result<Compiled, CompileError> {
+    check_counts(input)?;
     if folder.is_dir() && !fs::list(folder)?.is_empty() {
         let source = std::io::ErrorKind::DirectoryNotEmpty.into();
         return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
     }
-    let leakage = splits::leakage(&input);
-    let mut tables = Vec::new();
-    tables.extend(table::write(folder, input.conversations, "data")?);
-    tables.extend(table::write(folder, input.situations, "situations")?);
-    tables.extend(table::write(folder, input.personas, "personas")?);
+    let mut seen = Seen::new(People::new(folder, limits.people, limits.sort / 8));
+    let draft = Draft { folder, limits, written, rows: Cell::new(0) };
+    let talks = draft.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
+    let situations = draft.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
+    let people = draft.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
+    let leakage = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
+    let tables: Vec<Table> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);
     }
-    let card = card::render(&input, &tables, &leakage)
+    let card = card::render(input, &tables, &seen, &leakage)
         .map_err(|reason| CompileError::Encode { path: folder.join("README.md"), reason })?;
     let mut entries: Vec<FileEntry> = tables.iter().flat_map(|table| table.files.clone()).collect();
     entries.push(manifest::whole(folder, "README.md", card.as_bytes())?);
@@ -196,22 +244,42 @@ pub fn compile(folder: &Path, input: Input<'_>) -> Result<Compiled, CompileError
     Ok(Compiled { manifest, manifest_sha256 })
 }
 
+/// What crosses splits, in all tables together.
+fn leakage(
+    folder: &Path,
+    input: &Input<'_>,
+    people: &mut People,
+    situations: Option<&Table>,
+    talks: Option<&Table>,
+) -> Result<Leakage, CompileError> {
+    let (persona_ids, persona_texts) = people.crossing()?;
+    let found = Leakage { persona_ids, persona_texts, compared: input.compared, ..Leakage::default() };
+    if input.compared == Compared::WhenMade {
+        return Ok(found);
+    }
+    let splits = |table: Option<&Table>| {
+        table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect()
+    };
+    let thresholds = input.dedup;
+    Ok(Leakage {
+        situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text, folder)?,
+        conversations: leakage::near(splits(talks), thresholds.conversations, dedup::conversation_text, folder)?,
+        ..found
+    })
+}
+
 /// An included stage has as many rows as it accepted. A stage of which nothing is included says nothing.
 fn check_counts(input: &Input<'_>) -> Result<(), CompileError> {
-    let rows = BTreeMap::from([
-        (name_of(input.personas), input.personas.len() as u64),
-        (name_of(input.situations), input.situations.len() as u64),
-        (name_of(input.conversations), input.conversations.len() as u64),
-    ]);
+    let rows = [
+        (Persona::NAME, input.personas.rows()),
+        (Situation::NAME, input.situations.rows()),
+        (Conversation::NAME, input.conversations.rows()),
+    ];
     for StageOutcomes { stage, counts: Tally { accepted, .. } } in input.outcomes {
-        let rows = rows.get(stage.as_str()).copied().unwrap_or(0);
+        let rows = rows.iter().find(|(name, _)| name == stage).map_or(0, |(_, rows)| *rows);
         if rows > 0 && rows != *accepted {
             return Err(CompileError::Counts { stage: stage.clone(), accepted: *accepted, rows });
         }
     }
     Ok(())
-}
-
-fn name_of<R: Row>(_: &[R]) -> &'static str {
-    R::NAME
 }

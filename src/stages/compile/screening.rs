@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::card::cell;
 use crate::record::Conversation;
 use crate::stages::{judge, safety};
 
 /// How the conversations of a dataset were screened and scored.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Screening {
     /// Those in which personal data and listed words were looked for.
     local: u64,
@@ -31,37 +33,49 @@ struct Judged {
     means: String,
 }
 
-impl Screening {
-    pub(super) fn of(conversations: &[Conversation]) -> Self {
-        let figures = safety::Figures::of(conversations, &[]);
-        let mut screening = Self {
-            unscreened: figures.unscreened.values().sum(),
-            flagged: listed(&figures.flagged),
-            redacted: listed(&figures.redacted),
-            judged: judged(conversations),
-            ..Self::default()
-        };
-        for report in conversations.iter().filter_map(|row| serde_json::from_str::<safety::Report>(&row.safety).ok()) {
-            screening.local += u64::from(report.screen.is_some());
-            screening
-                .services
-                .extend(report.service.map(|asked| super::card::cell(&format!("{} {}", asked.name, asked.model))));
+/// Counted while conversations pass.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    local: u64,
+    services: BTreeSet<String>,
+    safety: safety::Figures,
+    judge: judge::Figures,
+    judges: BTreeSet<String>,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, conversation: &Conversation) {
+        self.safety.add(conversation);
+        if let Some(report) = stated::<safety::Report>(&conversation.safety) {
+            self.local += u64::from(report.screen.is_some());
+            self.services.extend(report.service.map(|asked| cell(&format!("{} {}", asked.name, asked.model))));
         }
-        screening
+        self.judge.add(conversation);
+        self.judges.extend(stated::<judge::Judgement>(&conversation.judgement).map(|judgement| cell(&judgement.model)));
+    }
+
+    pub(super) fn screening(&self) -> Screening {
+        Screening {
+            local: self.local,
+            services: self.services.clone(),
+            unscreened: self.safety.unscreened.values().sum(),
+            flagged: listed(&self.safety.flagged),
+            redacted: listed(&self.safety.redacted),
+            judged: (self.judge.judged > 0).then(|| self.judged()),
+        }
+    }
+
+    fn judged(&self) -> Judged {
+        let judge::Figures { judged, means, .. } = &self.judge;
+        let means: Vec<String> = means.iter().map(|(scale, mean)| format!("{scale} {mean:.2}")).collect();
+        let models = self.judges.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Judged { models, count: *judged, means: means.join(", ") }
     }
 }
 
-fn judged(conversations: &[Conversation]) -> Option<Judged> {
-    let figures = judge::Figures::of(conversations);
-    let judgements =
-        conversations.iter().filter_map(|row| serde_json::from_str::<judge::Judgement>(&row.judgement).ok());
-    let models: BTreeSet<String> = judgements.map(|judgement| super::card::cell(&judgement.model)).collect();
-    let means: Vec<String> = figures.means.iter().map(|(scale, mean)| format!("{scale} {mean:.2}")).collect();
-    (figures.judged > 0).then(|| Judged {
-        models: models.into_iter().collect::<Vec<_>>().join(", "),
-        count: figures.judged,
-        means: means.join(", "),
-    })
+/// What a column of JSON as text says; nothing where nobody was asked.
+fn stated<T: DeserializeOwned>(column: &str) -> Option<T> {
+    (column != "{}").then(|| serde_json::from_str(column).ok()).flatten()
 }
 
 fn listed(counts: &BTreeMap<String, u64>) -> String {

@@ -1,15 +1,25 @@
-//! One table of the dataset: its splits, each as Parquet shards and as JSON Lines.
+//! One table of the dataset: its splits, each as Parquet files and as JSON Lines.
+//!
+//! One pass over the records, in the order of their ids, writes the JSON Lines of all splits and the Parquet files of `train`.
+//! The other splits are then read back from their JSON Lines, one at a time. So every record is read once, and those
+//! outside `train` once more; one Parquet file is open at a time, and nothing is held but its row group.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{CompileError, jsonl, splits};
-use crate::record::arrow::{Column, Row, TableError};
-use crate::record::parquet::Writer;
+use super::shards::Shards;
+use super::source::{Ordered, Source};
+use super::{CompileError, Limits};
+use crate::record::arrow::{Column, Row};
 use crate::store::fs;
+use crate::store::lines::LinesFile;
 use crate::store::part::{FileEntry, PartFile};
 
-/// Most bytes of Arrow data in one Parquet file.
-const SHARD_BYTES: usize = 512 << 20;
+/// The split that most rows are in, written while they are read.
+const TRAIN: &str = "train";
+/// Longest name of a split.
+const MAX_NAME: usize = 64;
 
 /// A table as it was written.
 #[derive(Debug)]
@@ -20,7 +30,7 @@ pub(super) struct Table {
     pub(super) columns: &'static [Column],
     /// The folder of its Parquet files.
     pub(super) folder: &'static str,
-    /// Its splits, those with rows only.
+    /// Its splits, those with rows only; `train` first, the others by name.
     pub(super) splits: Vec<Split>,
     /// All its files.
     pub(super) files: Vec<FileEntry>,
@@ -35,6 +45,8 @@ pub(super) struct Split {
     pub(super) arrow_bytes: u64,
     /// Bytes of its Parquet files.
     pub(super) parquet_bytes: u64,
+    /// Its rows as JSON Lines.
+    pub(super) jsonl: LinesFile,
 }
 
 impl Table {
@@ -43,78 +55,168 @@ impl Table {
     }
 }
 
-/// Writes a table; `None` when it has no row.
-pub(super) fn write<R: Row>(folder: &Path, rows: &[R], home: &'static str) -> Result<Option<Table>, CompileError> {
-    if rows.is_empty() {
-        return Ok(None);
+/// Where tables are written.
+pub(super) struct Draft<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) limits: Limits,
+    /// Told after each row how many have been written so far.
+    pub(super) written: &'a dyn Fn(u64),
+    pub(super) rows: Cell<u64>,
+}
+
+impl<'a> Draft<'a> {
+    /// Writes the table of `source` with its Parquet files in `home`, and shows every record to `look`; `None` when there is
+    /// no record.
+    pub(super) fn write<R: Row>(
+        &self,
+        source: &Source,
+        home: &'static str,
+        look: &mut dyn FnMut(&R) -> Result<(), CompileError>,
+    ) -> Result<Option<Table>, CompileError> {
+        if source.rows() == 0 {
+            return Ok(None);
+        }
+        let mut lines = Ordered::of(source, self.folder, self.limits.sort)?;
+        let mut written =
+            JsonLines { folder: self.folder, splits: BTreeMap::new(), last: None, own_form: None, line: Vec::new() };
+        let mut train = self.shards(home, TRAIN);
+        while lines.advance()? {
+            let record: R = lines.record()?;
+            written.add(&record, lines.line())?;
+            look(&record)?;
+            if record.split() == TRAIN {
+                self.push(&mut train, record)?;
+            }
+        }
+        self.finish(home, written.splits, train).map(Some)
     }
-    let mut table = Table { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
-    for (split, rows) in splits::by_split(rows)? {
-        let mut written = Split { name: split.to_owned(), rows: 0, arrow_bytes: 0, parquet_bytes: 0 };
-        let shards = shards(&rows, SHARD_BYTES);
-        for (at, shard) in shards.iter().enumerate() {
-            let path = format!("{home}/{split}-{at:05}-of-{:05}.parquet", shards.len());
-            let (entry, arrow_bytes) = write_shard(folder, &path, shard)?;
-            written.rows += entry.rows.unwrap_or(0);
-            written.arrow_bytes += arrow_bytes;
-            written.parquet_bytes += entry.bytes;
+
+    fn shards<R: Row>(&self, home: &str, split: &str) -> Shards<'a, R> {
+        Shards::new(self.folder, home, split, self.limits.file)
+    }
+
+    fn push<R: Row>(&self, shards: &mut Shards<'_, R>, record: R) -> Result<(), CompileError> {
+        shards.push(record)?;
+        self.rows.set(self.rows.get() + 1);
+        (self.written)(self.rows.get());
+        Ok(())
+    }
+
+    /// Writes the Parquet files that are still to be written.
+    fn finish<R: Row>(
+        &self,
+        home: &'static str,
+        parted: BTreeMap<String, SplitLines>,
+        train: Shards<'_, R>,
+    ) -> Result<Table, CompileError> {
+        let mut table =
+            Table { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
+        let mut parted: Vec<(String, SplitLines)> = parted.into_iter().collect();
+        parted.sort_by_key(|(name, _)| name != TRAIN);
+        let mut train = Some(train);
+        for (name, SplitLines { file, rows }) in parted {
+            let entry = file.finish(Some(rows))?;
+            let jsonl = LinesFile::new(self.folder, entry.clone());
+            let shards = match train.take_if(|_| name == TRAIN) {
+                Some(train) => train,
+                None => self.read_back(home, &name, &jsonl)?,
+            };
+            let (files, arrow_bytes) = shards.finish()?;
+            let parquet_bytes = files.iter().map(|file| file.bytes).sum();
+            table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl });
+            table.files.extend(files);
             table.files.push(entry);
         }
-        table.files.push(jsonl::write(folder, split, &rows)?);
-        table.splits.push(written);
+        for synced in [home, "jsonl"] {
+            fs::sync_dir(&self.folder.join(synced))?;
+        }
+        Ok(table)
     }
-    for synced in [home, "jsonl"] {
-        fs::sync_dir(&folder.join(synced))?;
+
+    fn read_back<R: Row>(&self, home: &str, split: &str, jsonl: &LinesFile) -> Result<Shards<'a, R>, CompileError> {
+        let mut shards = self.shards(home, split);
+        for record in Source::spooled(vec![jsonl.clone()]).records() {
+            self.push(&mut shards, record?)?;
+        }
+        Ok(shards)
     }
-    Ok(Some(table))
 }
 
-fn write_shard<R: Row>(folder: &Path, path: &str, rows: &[&R]) -> Result<(FileEntry, u64), CompileError> {
-    let sink = PartFile::create(folder, path)?;
-    let failed = |source: TableError| CompileError::Table { path: folder.join(path), source };
-    let mut writer = Writer::<_, R, &R>::new(sink).map_err(failed)?;
-    for row in rows {
-        writer.push(row).map_err(failed)?;
-    }
-    let (sink, written) = writer.finish().map_err(failed)?;
-    Ok((sink.finish(Some(written.rows))?, written.arrow_bytes))
+/// A split of which the JSON Lines are being written.
+#[derive(Debug)]
+struct SplitLines {
+    file: PartFile,
+    rows: u64,
 }
 
-/// Rows cut into as few runs of about equal length as keep each, with rows of average size, below `limit` bytes.
-fn shards<'s, 'r, R: Row>(rows: &'s [&'r R], limit: usize) -> Vec<&'s [&'r R]> {
-    let bytes = rows.iter().map(|row| row.weight()).fold(1, usize::saturating_add);
-    let fitting = (rows.len() as u128 * limit as u128 / bytes as u128).max(1);
-    let count = (rows.len() as u128).div_ceil(fitting).max(1);
-    let length = rows.len().div_ceil(usize::try_from(count).unwrap_or(usize::MAX));
-    rows.chunks(length.max(1)).collect()
+/// Writes the JSON Lines of a table: `jsonl/<table>-<split>.jsonl`, one object a line, the keys of every object the same and
+/// in the same order, absent values `null`.
+#[derive(Debug)]
+struct JsonLines<'a> {
+    folder: &'a Path,
+    splits: BTreeMap<String, SplitLines>,
+    last: Option<String>,
+    /// Whether lines are what their records are written as, and can be passed through. The first tells, since all lines of a
+    /// source were written by one writer.
+    own_form: Option<bool>,
+    line: Vec<u8>,
+}
+
+impl JsonLines<'_> {
+    /// Adds a record that comes behind all others by its id, and was read from `line`.
+    fn add<R: Row>(&mut self, record: &R, line: &[u8]) -> Result<(), CompileError> {
+        if self.last.as_deref() == Some(record.id()) {
+            return Err(CompileError::DuplicateId { table: R::NAME, id: record.id().to_owned() });
+        }
+        record.id().clone_into(self.last.get_or_insert_default());
+        if self.own_form != Some(true) {
+            self.encode(record)?;
+            self.own_form.get_or_insert(self.line == line);
+        }
+        let line = if self.own_form == Some(true) { line } else { &self.line };
+        let parted = match self.splits.get_mut(record.split()) {
+            Some(parted) => parted,
+            None => self.splits.entry(record.split().to_owned()).or_insert(SplitLines::create(self.folder, record)?),
+        };
+        parted.rows += 1;
+        Ok(parted.file.append(line)?)
+    }
+
+    fn encode<R: Row>(&mut self, record: &R) -> Result<(), CompileError> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record).map_err(|error| CompileError::Encode {
+            path: self.folder.join("jsonl"),
+            reason: format!("{}: {error}", record.id()),
+        })?;
+        self.line.push(b'\n');
+        Ok(())
+    }
+}
+
+impl SplitLines {
+    /// Begins the split that `record` is in.
+    fn create<R: Row>(folder: &Path, record: &R) -> Result<Self, CompileError> {
+        let split = record.split();
+        if !is_name(split) {
+            let (id, split) = (record.id().to_owned(), split.to_owned());
+            return Err(CompileError::SplitName { table: R::NAME, id, split });
+        }
+        Ok(Self { file: PartFile::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?, rows: 0 })
+    }
+}
+
+/// Names come from records and become file names; the `datasets` library takes only these.
+fn is_name(split: &str) -> bool {
+    (1..=MAX_NAME).contains(&split.len()) && split.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Persona;
-    use crate::record::arrow::Record as _;
 
     #[test]
-    fn shards_hold_every_row_once_and_are_about_equal() {
-        let persona = |at: usize| Persona {
-            id: format!("p{at:06}"),
-            persona: "x".repeat(100),
-            name: None,
-            domain: None,
-            split: "train".to_owned(),
-            source: "s:1".to_owned(),
-            hash: String::new(),
-        };
-        let personas: Vec<Persona> = (0..1_000).map(persona).collect();
-        let rows: Vec<&Persona> = personas.iter().collect();
-        for limit in [1, 1_000, 40_000, usize::MAX] {
-            let cut = shards(&rows, limit);
-            assert_eq!(cut.concat(), rows);
-            let bytes = |shard: &[&Persona]| shard.iter().map(|row| row.weight()).sum::<usize>();
-            assert!(cut.iter().all(|shard| shard.len() == 1 || bytes(shard) <= limit));
-            assert!(cut.iter().all(|shard| cut[0].len() - shard.len() <= cut.len()));
-        }
-        assert_eq!(shards(&rows, usize::MAX).len(), 1);
+    fn names_that_stay_names() {
+        assert!(["train", "test_2", "A"].into_iter().all(is_name));
+        assert!(["", "../x", "a b", "a-b", "é", "a.b", &"x".repeat(65)].into_iter().all(|name| !is_name(name)));
     }
 }

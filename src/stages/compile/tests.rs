@@ -1,7 +1,16 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::record::{Participant, Relation, Speaker, Turn};
+use crate::record::arrow::Row;
+use crate::record::{Fate, Participant, Relation, Speaker, Turn};
+use crate::stages::sealed::Sealed;
+use crate::stages::writer::{Fates, Made, StageWriter};
+use crate::store::fs::faults;
+use crate::store::lines::LinesFile;
+use crate::store::part::JsonlWriter;
 
 /// A dataset small enough to read.
 struct Sample {
@@ -46,11 +55,13 @@ impl Sample {
         }
     }
 
-    fn input(&self) -> Input<'_> {
+    /// As compiling takes it, the records in files in `folder`.
+    fn input(&self, folder: &Path) -> Input<'_> {
         Input {
-            personas: &self.personas,
-            situations: &self.situations,
-            conversations: &self.conversations,
+            personas: spooled(folder, &self.personas),
+            situations: spooled(folder, &self.situations),
+            conversations: spooled(folder, &self.conversations),
+            compared: Compared::WhenCompiled,
             config: "version: 1\nseed: 17\n",
             card: &self.card,
             dedup: &self.dedup,
@@ -59,6 +70,14 @@ impl Sample {
             outcomes: &self.outcomes,
         }
     }
+}
+
+fn spooled<R: Row>(folder: &Path, rows: &[R]) -> Source {
+    let mut writer = JsonlWriter::create(folder, R::NAME).unwrap();
+    for row in rows {
+        writer.push(row).unwrap();
+    }
+    Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
 }
 
 fn split(at: usize) -> String {
@@ -174,9 +193,14 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn compiled(sample: &Sample) -> (Compiled, BTreeMap<String, Vec<u8>>) {
-    let folder = tempfile::tempdir().unwrap();
-    let compiled = compile(&folder.path().join("dataset"), sample.input()).unwrap();
-    (compiled, contents(&folder.path().join("dataset")))
+    compiled_within(LIMITS, sample).unwrap()
+}
+
+fn compiled_within(limits: Limits, sample: &Sample) -> Result<(Compiled, BTreeMap<String, Vec<u8>>), CompileError> {
+    let root = faults::scratch();
+    let folder = root.path().join("dataset");
+    let compiled = compile_within(limits, &folder, &sample.input(root.path()), &|_| {})?;
+    Ok((compiled, contents(&folder)))
 }
 
 #[test]
@@ -250,8 +274,25 @@ fn clean_splits_leak_nothing_and_dirty_ones_are_told() {
     sample.situations[9].situation = sample.situations[0].situation.clone();
     sample.situations[9].topic = sample.situations[0].topic.clone();
     sample.situations[9].conversation_starter = sample.situations[0].conversation_starter.to_uppercase();
-    let expected = Leakage { persona_ids: 1, persona_texts: 1, situations: 2, conversations: 0 };
+    let expected = Leakage { persona_ids: 1, persona_texts: 1, situations: 2, ..Leakage::default() };
     assert_eq!(compiled(&sample).0.manifest.leakage, expected);
+}
+
+#[test]
+fn what_was_compared_when_it_was_made_is_not_compared_again_and_the_card_says_so() {
+    let mut sample = Sample::new(10);
+    sample.situations[4].personas[0] = sample.situations[0].personas[0].clone();
+    sample.situations[9].situation = sample.situations[0].situation.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input { compared: Compared::WhenMade, ..sample.input(folder.path()) };
+    let made = compile(&folder.path().join("dataset"), &input, &|_| {}).unwrap();
+    let expected = Leakage { persona_ids: 1, persona_texts: 1, compared: Compared::WhenMade, ..Leakage::default() };
+    assert_eq!(made.manifest.leakage, expected);
+    let card = fs::read_to_string(&folder.path().join("dataset/README.md")).unwrap();
+    assert!(card.contains("compared over all splits when duplicates were removed"), "{card}");
+    // A manifest of before that was said had counted them.
+    let old = r#"{"persona_ids":0,"persona_texts":0,"situations":1,"conversations":0}"#;
+    assert_eq!(serde_json::from_str::<Leakage>(old).unwrap().compared, Compared::WhenCompiled);
 }
 
 #[test]
@@ -271,8 +312,7 @@ fn what_cannot_be_compiled_is_named() {
     let failure = |change: fn(&mut Sample)| {
         let mut sample = Sample::new(3);
         change(&mut sample);
-        let folder = tempfile::tempdir().unwrap();
-        compile(folder.path(), sample.input()).unwrap_err().to_string()
+        compiled_within(LIMITS, &sample).unwrap_err().to_string()
     };
     insta::assert_snapshot!(failure(|s| s.conversations[1].split = "../../etc".to_owned()), @r#"conversations: record c-s-0000-0001-00-0 has the split "../../etc"; a split is named with 1 to 64 of the characters A-Z, a-z, 0-9 and _"#);
     insta::assert_snapshot!(failure(|s| s.conversations[1].id = s.conversations[0].id.clone()), @"conversations: two records have the id c-s-0000-0000-00-0; give the records of each source ids of their own");
@@ -282,11 +322,12 @@ fn what_cannot_be_compiled_is_named() {
 
 #[test]
 fn a_folder_in_use_is_not_written_over() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, records) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sample = Sample::new(3);
-    compile(folder.path(), sample.input()).unwrap();
+    let input = sample.input(records.path());
+    compile(folder.path(), &input, &|_| {}).unwrap();
     let before = contents(folder.path());
-    assert!(matches!(compile(folder.path(), sample.input()), Err(CompileError::Fs(_))));
+    assert!(matches!(compile(folder.path(), &input, &|_| {}), Err(CompileError::Fs(_))));
     assert_eq!(contents(folder.path()), before);
 }
 
@@ -330,5 +371,145 @@ fn a_folder_for_other_readers() {
     let Some(folder) = std::env::var_os("CONVOGEN_SAMPLE_DATASET") else {
         return println!("CONVOGEN_SAMPLE_DATASET is not set");
     };
-    compile(Path::new(&folder), Sample::new(50).input()).unwrap();
+    let records = tempfile::tempdir().unwrap();
+    compile(Path::new(&folder), &Sample::new(50).input(records.path()), &|_| {}).unwrap();
+}
+
+/// The ids of a table in the order of its lines.
+fn ids(files: &BTreeMap<String, Vec<u8>>, path: &str) -> Vec<String> {
+    let lines = files[path].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn rows_are_sorted_by_id_whatever_they_come_in_and_however_little_is_held() {
+    let mut sample = Sample::new(60);
+    let (expected, files) = compiled(&sample);
+    let sorted = ids(&files, "jsonl/situations-train.jsonl");
+    assert!(sorted.len() == 48 && sorted.is_sorted(), "{sorted:?}");
+    // From the last to the first, and in no order at all; some thousands of bytes, and none, sorted in memory.
+    sample.situations.reverse();
+    sample.conversations.sort_by_key(|row| blake3::hash(row.id.as_bytes()).to_hex().to_string());
+    for limits in [LIMITS, Limits { sort: 5_000, people: 10, ..LIMITS }, Limits { sort: 0, people: 1, ..LIMITS }] {
+        let (made, found) = compiled_within(limits, &sample).unwrap();
+        assert_eq!(made, expected);
+        assert!(found == files, "other bytes with {limits:?}");
+    }
+    // Copies are found wherever they stand.
+    let copy = sample.conversations[50].clone();
+    let id = copy.id.clone();
+    sample.conversations.insert(3, copy);
+    sample.outcomes.clear();
+    let error = compiled_within(Limits { sort: 5_000, ..LIMITS }, &sample).unwrap_err();
+    assert_eq!((error.exit_code(), error.to_string().contains(&format!("the id {id};"))), (3, true), "{error}");
+}
+
+#[test]
+fn a_file_ends_with_the_row_group_that_fills_it_and_is_named_when_all_are_known() {
+    let mut sample = Sample::new(0);
+    // Two groups of 2,048 rows and a rest in the training split, all others in the test split.
+    sample.personas = (0..6_000).map(|at| Persona { id: format!("p{at:06}"), ..persona(at) }).collect();
+    sample.outcomes.clear();
+    let (whole, files) = compiled(&sample);
+    assert_eq!(
+        whole.manifest.rows["personas"],
+        BTreeMap::from([("train".to_owned(), 4_800), ("test".to_owned(), 1_200)])
+    );
+    let names = |made: &Compiled| {
+        let entries = made.manifest.files.iter().filter(|entry| entry.path.starts_with("personas/"));
+        entries.map(|entry| (entry.path.clone(), entry.rows.unwrap())).collect::<Vec<_>>()
+    };
+    let expected = |rows: &[(&str, u64)]| {
+        rows.iter().map(|(name, rows)| (format!("personas/{name}.parquet"), *rows)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&whole), expected(&[("test-00000-of-00001", 1_200), ("train-00000-of-00001", 4_800)]));
+    let (parts, cut) = compiled_within(Limits { file: 1_000, ..LIMITS }, &sample).unwrap();
+    let three = [
+        ("test-00000-of-00001", 1_200),
+        ("train-00000-of-00003", 2_048),
+        ("train-00001-of-00003", 2_048),
+        ("train-00002-of-00003", 704),
+    ];
+    assert_eq!(names(&parts), expected(&three));
+    // Nothing else is there, and the rows are the same in the same order.
+    assert_eq!(cut.keys().filter(|path| path.starts_with("personas/")).count(), 4);
+    assert_eq!(files["jsonl/personas-train.jsonl"], cut["jsonl/personas-train.jsonl"]);
+}
+
+#[test]
+fn every_row_is_told_once() {
+    let (sample, folder) = (Sample::new(10), tempfile::tempdir().unwrap());
+    let told = RefCell::new(Vec::new());
+    compile(&folder.path().join("dataset"), &sample.input(folder.path()), &|rows| told.borrow_mut().push(rows))
+        .unwrap();
+    assert_eq!(told.into_inner(), (1..=40).collect::<Vec<_>>());
+}
+
+/// A stage with these accepted records.
+fn sealed<R: Row + Clone + std::fmt::Debug + Send>(folder: &Path, rows: &[R]) -> Sealed<R> {
+    let mut writer = StageWriter::create("stage", folder).unwrap();
+    for row in rows {
+        writer.put(Fate::Accepted(row.clone())).unwrap();
+    }
+    writer.seal(Made { inputs: rows.len() as u64, ..Made::default() }, String::new(), None).unwrap()
+}
+
+#[test]
+fn sealed_stages_give_what_their_records_give_and_a_stage_without_records_gives_no_table() {
+    let (mut sample, root) = (Sample::new(12), tempfile::tempdir().unwrap());
+    sample.personas.clear();
+    sample.outcomes.retain(|outcome| outcome.stage != "personas");
+    let stages = root.path().join("stages");
+    let input = Input {
+        personas: Source::sealed(sealed(&stages.join("1"), &sample.personas).stage()).unwrap(),
+        situations: Source::sealed(sealed(&stages.join("2"), &sample.situations).stage()).unwrap(),
+        conversations: Source::sealed(sealed(&stages.join("3"), &sample.conversations).stage()).unwrap(),
+        ..sample.input(root.path())
+    };
+    let made = compile(&root.path().join("dataset"), &input, &|_| {}).unwrap();
+    assert_eq!((made, contents(&root.path().join("dataset"))), compiled(&sample));
+}
+
+#[test]
+fn a_sealed_part_that_changed_since_it_was_opened_is_damage_and_named() {
+    let (sample, root) = (Sample::new(12), tempfile::tempdir().unwrap());
+    let folder = root.path().join("2-situations");
+    let stage = sealed(&folder, &sample.situations);
+    let input = Input { situations: Source::sealed(stage.stage()).unwrap(), ..sample.input(root.path()) };
+    let part = folder.join("part-00000.jsonl");
+    let sound = fs::read(&part).unwrap();
+    let lines: Vec<&[u8]> = sound.split_inclusive(|byte| *byte == b'\n').collect();
+    let altered = String::from_utf8(sound.clone()).unwrap().replacen("winter", "summer", 1).into_bytes();
+    let mut cases = vec![lines[..11].concat(), sound[..sound.len() - 30].to_vec(), Vec::new(), altered];
+    // Out of order, so that the lines pass through the sorting.
+    cases.push([&lines[1..6], &lines[..1]].concat().concat());
+    for (at, damaged) in cases.into_iter().enumerate() {
+        fs::write_atomic(&part, &damaged).unwrap();
+        let error = compile(&root.path().join(format!("dataset-{at}")), &input, &|_| {}).unwrap_err();
+        assert_eq!(error.exit_code(), 11, "{error}");
+        assert!(error.to_string().contains("2-situations/part-00000.jsonl"), "{error}");
+        assert!(at == 1 || error.to_string().contains("is damaged: "), "{error}");
+    }
+}
+
+#[test]
+fn a_line_that_is_no_record_is_named_wherever_it_is_sorted_to() {
+    let (sample, root) = (Sample::new(6), tempfile::tempdir().unwrap());
+    for order in [[0, 1, 2], [2, 1, 0]] {
+        let mut rows = JsonlWriter::create(root.path(), "odd.jsonl").unwrap();
+        for at in order {
+            let mut row = serde_json::to_value(&sample.situations[at]).unwrap();
+            if at == 1 {
+                row["topic"] = serde_json::json!(3);
+            }
+            rows.push(&row).unwrap();
+        }
+        let file = LinesFile::new(root.path(), rows.finish().unwrap());
+        let input = Input { situations: Source::spooled(vec![file]), outcomes: &[], ..sample.input(root.path()) };
+        let folder = root.path().join(format!("dataset-{}", order[0]));
+        let error = compile(&folder, &input, &|_| {}).unwrap_err().to_string();
+        assert!(error.contains("odd.jsonl, line 2: invalid type: integer `3`"), "{error}");
+    }
 }

@@ -74,6 +74,11 @@ impl Ledger {
         self.usage += usage;
     }
 
+    /// Turns that were asked for.
+    pub fn turns(&self) -> u64 {
+        u64::from(self.turns)
+    }
+
     /// Tokens of every reply.
     pub fn usage(&self) -> Usage {
         self.usage

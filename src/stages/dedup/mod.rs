@@ -8,38 +8,68 @@
 //! Exact: xxh3-128 of the [normalised](normalize) text. Near: MinHash candidates (`minhash.rs`), each verified by the
 //! exact Jaccard index of the two sets of shingles, so nothing is removed on an estimate. A text shorter than one shingle
 //! is compared exactly only: short texts are where similarity misleads.
+//!
+//! The work comes in two parts. [`Hasher::prepare`] makes of a text what the index needs, on whatever thread has it; then
+//! [`Dedup::judge`] says in the order of the records what stays. The index holds hashes, not texts: at most 136 bytes a record at
+//! thresholds from 0.57 up (below, where it takes more bands, up to 280), plus 1 MiB for what was compared last. The few
+//! texts that are compared are read back by the number of the record. Above 64 MiB the index goes to a file without a name in
+//! the folder it was given, whatever comes takes no more memory, and the verdicts are the same.
 
-mod exact;
-mod index;
+mod adaptor;
+mod collection;
+mod held;
 mod minhash;
+mod nearest;
 mod normalize;
+mod prepared;
+mod report;
+mod runs;
+mod shingles;
+mod spill;
+#[cfg(test)]
+mod tests;
+mod text_index;
+mod texts;
 
-use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use self::texts::SpooledTexts;
+pub use adaptor::Deduplicator;
+pub use collection::Collection;
+pub(crate) use nearest::jaccard;
+pub use normalize::normalize;
+pub use prepared::{Hasher, Prepared};
+pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary};
+pub use shingles::Shingling;
+pub use text_index::TextIndex;
+pub use texts::Text;
 
-pub(crate) use index::jaccard;
-pub use normalize::{Shingling, normalize};
-
-use self::exact::ExactIndex;
-use self::index::NearIndex;
-use self::minhash::Layout;
+use self::held::Held;
+use self::minhash::Sketch;
+use self::nearest::{Cache, nearest};
+use self::spill::Spill;
+pub use crate::record::DuplicateKind;
 use crate::record::{Conversation, Situation};
+use crate::store::fs::FsError;
 
+/// Bytes of index in memory above which it goes to disk.
+const SPILL_ABOVE: usize = 64 << 20;
 /// Pieces from which on a share of them tells anything.
 const TELLING_PIECES: usize = 6;
 
-/// The texts kept so far.
+/// The records kept so far, without their texts.
 #[derive(Debug)]
 pub struct Dedup {
-    threshold: f64,
-    shingling: Shingling,
-    ids: Vec<String>,
-    exact: ExactIndex,
-    near: NearIndex,
+    hasher: Arc<Hasher>,
+    held: Held,
+    spill: Spill,
+    spill_above: usize,
+    cache: Cache,
+    folder: PathBuf,
 }
 
-/// What [`Dedup::insert`] did with a text.
+/// What became of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// It was kept.
@@ -51,7 +81,7 @@ pub enum Verdict {
 /// A kept record that a text duplicates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Match {
-    /// The id under which the kept record was put in.
+    /// The id of the kept record.
     pub id: String,
     /// How similar they are, from the threshold to 1.
     pub jaccard: f64,
@@ -59,14 +89,133 @@ pub struct Match {
     pub kind: DuplicateKind,
 }
 
-/// In what sense two texts are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DuplicateKind {
-    /// Equal once normalised.
-    Exact,
-    /// Similar from the threshold up.
-    Near,
+impl Dedup {
+    /// An empty index that goes to disk in `folder` where it grows large.
+    ///
+    /// `threshold` is the Jaccard index from which two texts are duplicates, in (0, 1]. At least 99 % of the pairs that
+    /// reach it are found; no pair below it ever is.
+    pub fn new(threshold: f64, shingling: Shingling, folder: &Path) -> Self {
+        Self {
+            hasher: Hasher::new(threshold, shingling),
+            held: Held::default(),
+            spill: Spill::new(folder),
+            spill_above: SPILL_ABOVE,
+            cache: Cache::default(),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// What prepares texts for this index.
+    pub fn hasher(&self) -> Arc<Hasher> {
+        Arc::clone(&self.hasher)
+    }
+
+    /// How many records are kept; the number of the next.
+    pub fn len(&self) -> u32 {
+        self.held.next()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The kept record that a text duplicates: the one with the same text, else the most similar, else none.
+    ///
+    /// `text` reads a kept record back by its number, which counts from 0 in the order in which they were kept. Its errors
+    /// and those of the index's own files pass through.
+    pub fn check<E: From<FsError>>(
+        &mut self,
+        prepared: &Prepared,
+        text: impl FnMut(u32) -> Result<Text, E>,
+    ) -> Result<Option<Match>, E> {
+        let threshold = self.hasher.threshold;
+        let found = self.nearest(prepared, &prepared.entries(0), text)?;
+        Ok(found.filter(|found| found.jaccard >= threshold))
+    }
+
+    /// Keeps a text unless it duplicates a kept one; see [`check`](Self::check). After [`Verdict::New`] its text must be
+    /// there to be read back.
+    pub fn judge<E: From<FsError>>(
+        &mut self,
+        prepared: &Prepared,
+        text: impl FnMut(u32) -> Result<Text, E>,
+    ) -> Result<Verdict, E> {
+        if let Some(found) = self.check(prepared, text)? {
+            return Ok(Verdict::Duplicate(found));
+        }
+        self.keep(prepared)?;
+        Ok(Verdict::New)
+    }
+
+    /// Keeps a text even if it is near a kept one, for asking what is near a given collection rather than thinning it; says
+    /// whether it did. Exact copies are still kept once: they could answer nothing the first does not.
+    pub fn add<E: From<FsError>>(
+        &mut self,
+        prepared: &Prepared,
+        text: impl FnMut(u32) -> Result<Text, E>,
+    ) -> Result<bool, E> {
+        let same: Vec<u64> = prepared.exact_entry(0).into_iter().collect();
+        let new = self.nearest(prepared, &same, text)?.is_none_or(|found| found.kind == DuplicateKind::Near);
+        if new {
+            self.keep(prepared)?;
+        }
+        Ok(new)
+    }
+
+    fn keep(&mut self, prepared: &Prepared) -> Result<(), FsError> {
+        let record = self.room_for(1)?;
+        self.held.add(prepared.entries(record), [prepared.sketch]);
+        self.spill_if_large()
+    }
+
+    fn nearest<E: From<FsError>>(
+        &mut self,
+        prepared: &Prepared,
+        queries: &[u64],
+        mut text: impl FnMut(u32) -> Result<Text, E>,
+    ) -> Result<Option<Match>, E> {
+        let candidates = self.candidates(queries, |_| (0, prepared.sketch))?;
+        let records = candidates.into_iter().map(|pair| runs::halves(pair).1);
+        let Self { cache, hasher, .. } = self;
+        nearest(prepared, records, |record| cache.get(record, || known(hasher, text(record))))
+    }
+
+    /// Kept records that have a key in common with a query and a sketch that allows for more: pairs of the number that
+    /// `asking` gives a slot, and the record, sorted.
+    fn candidates(&self, queries: &[u64], asking: impl Fn(u32) -> (u32, Sketch)) -> Result<Vec<u64>, FsError> {
+        let least = self.hasher.signer.least_agreement;
+        let mut candidates = Vec::new();
+        let mut sift = |slot, record, sketch: Sketch| {
+            let (asking, own) = asking(slot);
+            if own.agreement(sketch) >= least {
+                candidates.push(runs::entry(asking, record));
+            }
+        };
+        self.held.join(queries, &mut sift);
+        self.spill.join(queries, &mut sift)?;
+        candidates.sort_unstable();
+        candidates.dedup();
+        Ok(candidates)
+    }
+
+    /// The number of the next record, if so many more have one.
+    fn room_for(&self, records: usize) -> Result<u32, FsError> {
+        let next = self.held.next();
+        if u32::try_from(records).ok().and_then(|records| next.checked_add(records)).is_some() {
+            return Ok(next);
+        }
+        let source = std::io::Error::other("an index takes 4,294,967,295 records; split the corpus");
+        Err(FsError { action: "index more records in", path: self.folder.clone(), source })
+    }
+
+    fn spill_if_large(&mut self) -> Result<(), FsError> {
+        if self.held.size() <= self.spill_above { Ok(()) } else { self.spill.take(&mut self.held) }
+    }
+}
+
+fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<prepared::Known, E> {
+    text.map(|Text { id, text }| hasher.known(id, &text))
 }
 
 /// The share of the pieces of `text` that stand in `source` too; `None` when it has too few to tell.
@@ -74,84 +223,6 @@ pub fn share_within(text: &str, source: &str, shingling: Shingling) -> Option<f6
     let [text, source] = [text, source].map(|text| shingling.shingles(&normalize(text)));
     let shared = text.iter().filter(|piece| source.binary_search(piece).is_ok()).count();
     (text.len() >= TELLING_PIECES).then(|| shared as f64 / text.len() as f64)
-}
-
-impl Dedup {
-    /// An empty index.
-    ///
-    /// `threshold` is the Jaccard index from which two texts are duplicates, in (0, 1]. At least 99 % of the pairs that
-    /// reach it are found; no pair below it ever is.
-    pub fn new(threshold: f64, shingling: Shingling) -> Self {
-        let near = NearIndex::new(Layout::for_threshold(threshold));
-        Self { threshold, shingling, ids: Vec::new(), exact: ExactIndex::default(), near }
-    }
-
-    /// How many texts are kept.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    /// The kept record that `text` duplicates: the one with the same text, else the most similar, else none.
-    pub fn check(&self, text: &str) -> Option<Match> {
-        let normalized = normalize(text);
-        self.find(&normalized, &self.shingling.shingles(&normalized))
-    }
-
-    /// Keeps `text` unless it duplicates a kept one.
-    pub fn insert(&mut self, id: &str, text: &str) -> Verdict {
-        let normalized = normalize(text);
-        let shingles = self.shingling.shingles(&normalized);
-        if let Some(found) = self.find(&normalized, &shingles) {
-            return Verdict::Duplicate(found);
-        }
-        self.keep(id, &normalized, shingles);
-        Verdict::New
-    }
-
-    /// Keeps `text` even if it is near a kept one, for asking what is near a given collection rather than thinning it.
-    /// Exact copies are still kept once: they could answer nothing the first does not.
-    pub fn add(&mut self, id: &str, text: &str) {
-        let normalized = normalize(text);
-        if self.exact.get(&normalized).is_none() {
-            self.keep(id, &normalized, self.shingling.shingles(&normalized));
-        }
-    }
-
-    /// The Jaccard index of `text` with the kept text most like it; 0 when nothing comes near.
-    ///
-    /// The value is exact for what the index looks at, which is 99 % of what lies at the threshold and nearly everything
-    /// above it. Below the threshold it is a lower bound.
-    pub fn max_similarity(&self, text: &str) -> f64 {
-        let normalized = normalize(text);
-        match self.exact.get(&normalized) {
-            Some(_) => 1.0,
-            None => self.near.nearest(&self.shingling.shingles(&normalized)).map_or(0.0, |(_, jaccard)| jaccard),
-        }
-    }
-
-    fn find(&self, normalized: &str, shingles: &[u64]) -> Option<Match> {
-        if let Some(record) = self.exact.get(normalized) {
-            return self.matched(record, 1.0, DuplicateKind::Exact);
-        }
-        let (record, jaccard) = self.near.nearest(shingles)?;
-        (jaccard >= self.threshold).then(|| self.matched(record, jaccard, DuplicateKind::Near))?
-    }
-
-    fn matched(&self, record: usize, jaccard: f64, kind: DuplicateKind) -> Option<Match> {
-        let id = self.ids.get(record)?.clone();
-        Some(Match { id, jaccard, kind })
-    }
-
-    fn keep(&mut self, id: &str, normalized: &str, shingles: Vec<u64>) {
-        self.exact.insert(normalized, self.ids.len());
-        self.near.insert(shingles);
-        self.ids.push(id.to_owned());
-    }
 }
 
 /// What of a situation is compared: what happens, what about, and how it opens. Not the people, who are drawn.
@@ -163,264 +234,4 @@ pub fn situation_text(situation: &Situation) -> String {
 pub fn conversation_text(conversation: &Conversation) -> String {
     let said: Vec<&str> = conversation.turns.iter().map(|turn| turn.text.as_str()).collect();
     said.join("\n")
-}
-
-/// A removed record: one line of `duplicates.jsonl` and of the report of `convogen dedup`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DuplicateRow {
-    /// The record that was removed.
-    pub id: String,
-    /// The record that stayed.
-    pub kept: String,
-    /// How similar they are.
-    pub jaccard: f64,
-    /// In what sense.
-    pub kind: DuplicateKind,
-    /// Records in the cluster, the one that stayed among them.
-    pub cluster_size: u64,
-}
-
-/// What was removed, in a few figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Removed as exact copies.
-    pub exact: u64,
-    /// Removed as near duplicates.
-    pub near: u64,
-    /// Kept records that something duplicates.
-    pub clusters: u64,
-    /// The ten largest clusters, largest first, the earlier of two equals before the later. A caller that guards against
-    /// swallowing a template family compares the first with the size of its corpus.
-    pub largest: Vec<Cluster>,
-}
-
-/// A kept record and how many it stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cluster {
-    /// The record that stayed.
-    pub kept: String,
-    /// Records in the cluster, the one that stayed among them.
-    pub size: u64,
-}
-
-/// Clusters listed in a [`Summary`].
-const LARGEST: usize = 10;
-
-/// The removed records, with the size of their clusters, in the order given; and the figures.
-pub fn report(removed: impl IntoIterator<Item = (String, Match)>) -> (Vec<DuplicateRow>, Summary) {
-    let mut rows: Vec<DuplicateRow> = removed
-        .into_iter()
-        .map(|(id, Match { id: kept, jaccard, kind })| DuplicateRow { id, kept, jaccard, kind, cluster_size: 1 })
-        .collect();
-    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
-    for row in &rows {
-        *sizes.entry(row.kept.clone()).or_insert(1) += 1;
-    }
-    for row in &mut rows {
-        row.cluster_size = sizes.get(&row.kept).copied().unwrap_or(1);
-    }
-    let summary = summarize(&rows, sizes);
-    (rows, summary)
-}
-
-fn summarize(rows: &[DuplicateRow], sizes: BTreeMap<String, u64>) -> Summary {
-    let exact = rows.iter().filter(|row| row.kind == DuplicateKind::Exact).count() as u64;
-    let (near, clusters) = (rows.len() as u64 - exact, sizes.len() as u64);
-    let mut largest: Vec<Cluster> = sizes.into_iter().map(|(kept, size)| Cluster { kept, size }).collect();
-    // Stable, so that equals stay in the order of their ids.
-    largest.sort_by_key(|cluster| std::cmp::Reverse(cluster.size));
-    largest.truncate(LARGEST);
-    Summary { exact, near, clusters, largest }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::draw::Draw;
-
-    /// The definition, without hashes: windows of words as text.
-    fn oracle(left: &str, right: &str, n: usize) -> f64 {
-        let set = |text: &str| -> BTreeSet<Vec<String>> {
-            let normalized = normalize(text);
-            let words: Vec<String> = normalized.split(' ').map(str::to_owned).collect();
-            words.windows(n).map(<[String]>::to_vec).collect()
-        };
-        let (left, right) = (set(left), set(right));
-        let union = left.union(&right).count();
-        if union == 0 { 0.0 } else { left.intersection(&right).count() as f64 / union as f64 }
-    }
-
-    fn words(draw: &mut Draw, count: usize) -> Vec<String> {
-        (0..count).map(|_| format!("w{}", draw.below(5_000))).collect()
-    }
-
-    /// Texts from templates with slots, copies with edits, and exact copies: what models write.
-    fn template_corpus(seed: u64, size: usize) -> Vec<String> {
-        let mut draw = Draw::new(seed, &["corpus"]);
-        let templates: Vec<Vec<String>> = (0..4).map(|_| words(&mut draw, 40)).collect();
-        let mut texts: Vec<String> = Vec::new();
-        while texts.len() < size {
-            let text = match (draw.below(3), texts.get(draw.below(texts.len()))) {
-                (0, Some(earlier)) => {
-                    let mut copy: Vec<String> = earlier.split(' ').map(str::to_owned).collect();
-                    for _ in 0..draw.below(6) {
-                        let at = draw.below(copy.len());
-                        copy[at] = format!("edit{}", draw.below(100));
-                    }
-                    copy.join(" ")
-                }
-                (1, _) => {
-                    let mut filled = draw.pick(&templates).unwrap().clone();
-                    for slot in filled.iter_mut().step_by(5) {
-                        *slot = format!("w{}", draw.below(50));
-                    }
-                    filled.join(" ")
-                }
-                _ => words(&mut draw, 20).join(" "),
-            };
-            texts.push(text);
-        }
-        texts
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
-
-        /// What is removed is as similar to what stays as is claimed; what is kept is, but for the recall that the
-        /// layout leaves open, similar to nothing before it.
-        #[test]
-        fn verdicts_agree_with_brute_force(seed in any::<u64>(), percent in 30_u32..=95) {
-            let threshold = f64::from(percent) / 100.0;
-            let mut dedup = Dedup::new(threshold, Shingling::Words(3));
-            let mut kept: BTreeMap<String, String> = BTreeMap::new();
-            let (mut missed, mut found) = (0, 0);
-            for (at, text) in template_corpus(seed, 120).into_iter().enumerate() {
-                let id = format!("{at:04}");
-                let truth = kept.values().map(|other| oracle(&text, other, 3)).fold(0.0, f64::max);
-                let same = kept.values().any(|other| normalize(other) == normalize(&text));
-                let checked = dedup.check(&text);
-                match dedup.insert(&id, &text) {
-                    Verdict::Duplicate(found_match) => {
-                        let other = &kept[&found_match.id];
-                        let jaccard = oracle(&text, other, 3);
-                        prop_assert!(same || jaccard >= threshold, "{text:?} is not near {other:?}");
-                        prop_assert_eq!(found_match.kind == DuplicateKind::Exact, same);
-                        prop_assert!(same || (found_match.jaccard - jaccard).abs() < 1e-12);
-                        prop_assert_eq!(checked, Some(found_match));
-                        found += 1;
-                    }
-                    Verdict::New => {
-                        prop_assert!(!same && checked.is_none());
-                        missed += u32::from(truth >= threshold);
-                        kept.insert(id, text);
-                    }
-                }
-            }
-            prop_assert!(missed <= 6 + found / 10, "{missed} missed, {found} found");
-            prop_assert_eq!(dedup.len(), kept.len());
-        }
-    }
-
-    #[test]
-    fn recall_of_planted_pairs_is_99_percent() {
-        for threshold in [0.4, 0.7, 0.8] {
-            let (mut planted, mut found) = (0_u32, 0_u32);
-            let mut dedup = Dedup::new(threshold, Shingling::Words(3));
-            for pair in 0..6_000_u64 {
-                let mut draw = Draw::new(pair, &["recall"]);
-                let base: Vec<String> = (0..60).map(|_| format!("p{pair}w{}", draw.below(10_000))).collect();
-                let mut copy = base.clone();
-                for _ in 0..draw.between(1, 10) {
-                    let at = draw.below(copy.len());
-                    copy[at] = "changed".to_owned();
-                }
-                let (base, copy) = (base.join(" "), copy.join(" "));
-                assert_eq!(dedup.insert(&format!("{pair}"), &base), Verdict::New);
-                let truth = oracle(&base, &copy, 3);
-                let hit = dedup.check(&copy).is_some();
-                assert!(!hit || truth >= threshold, "{truth} is below {threshold}");
-                if truth >= threshold {
-                    planted += 1;
-                    found += u32::from(hit);
-                }
-            }
-            let recall = f64::from(found) / f64::from(planted);
-            assert!(planted > 500 && recall >= 0.99, "{threshold}: {found} of {planted}");
-        }
-    }
-
-    #[test]
-    fn a_chain_removes_nothing_far_from_what_stays() {
-        // Each is near the one before it, the last is far from the first.
-        let start: Vec<String> = (0..40).map(|at| format!("word{at}")).collect();
-        let mut dedup = Dedup::new(0.7, Shingling::Words(3));
-        let mut kept = BTreeMap::new();
-        for step in 0..30 {
-            let text = start.iter().enumerate().map(|(at, word)| if at < step { "new" } else { word.as_str() });
-            let text = text.collect::<Vec<_>>().join(" ");
-            match dedup.insert(&step.to_string(), &text) {
-                Verdict::New => _ = kept.insert(step.to_string(), text),
-                Verdict::Duplicate(found) => assert!(oracle(&text, &kept[&found.id], 3) >= 0.7),
-            }
-        }
-        assert!(kept.len() > 2, "{kept:?}");
-    }
-
-    #[test]
-    fn equal_records_cost_one() {
-        let mut dedup = Dedup::new(0.7, Shingling::Words(3));
-        assert_eq!(dedup.insert("0", "the same old story again"), Verdict::New);
-        for id in 1..20_000 {
-            let Verdict::Duplicate(found) = dedup.insert(&id.to_string(), "The same old story, again!") else {
-                panic!("{id} was kept");
-            };
-            assert_eq!((found.id.as_str(), found.kind), ("0", DuplicateKind::Exact));
-        }
-        assert_eq!(dedup.len(), 1);
-    }
-
-    #[test]
-    fn short_texts_are_compared_exactly() {
-        let mut dedup = Dedup::new(0.1, Shingling::Words(3));
-        for (id, text) in ["yes please", "yes thanks", "", "?!", "👍"].into_iter().enumerate() {
-            assert_eq!(dedup.insert(&id.to_string(), text), Verdict::New, "{text:?}");
-        }
-        assert_eq!(dedup.check("Yes, thanks.").map(|found| found.id), Some("1".to_owned()));
-        assert!((dedup.max_similarity("YES PLEASE") - 1.0).abs() < f64::EPSILON);
-        assert!(dedup.max_similarity("yes but no") < f64::EPSILON);
-    }
-
-    #[test]
-    fn novelty_sees_the_most_similar_text() {
-        let mut dedup = Dedup::new(0.4, Shingling::Words(3));
-        dedup.add("a", "one two three four five six seven eight");
-        dedup.add("b", "one two three four five six seven nine");
-        dedup.add("c", "One two three four five six seven nine.");
-        assert_eq!(dedup.len(), 2);
-        let text = "zero one two three four five six seven nine";
-        assert!((dedup.max_similarity(text) - 6.0 / 7.0).abs() < 1e-12);
-        assert_eq!(dedup.check(text).unwrap().id, "b");
-    }
-
-    #[test]
-    fn the_report_adds_up() {
-        let found = |kept: &str, kind| Match { id: kept.to_owned(), jaccard: 1.0, kind };
-        let removed = (0..15).flat_map(|cluster| {
-            let kept = format!("k{cluster:02}");
-            (0..=cluster % 3).map(move |copy| (format!("{kept}-{copy}"), found(&kept, DuplicateKind::Exact)))
-        });
-        let removed = removed.chain([("x".to_owned(), found("k02", DuplicateKind::Near))]);
-        let (rows, summary) = report(removed);
-        assert_eq!((summary.exact, summary.near, summary.clusters), (30, 1, 15));
-        assert_eq!(rows.len(), 31);
-        let largest: Vec<_> = summary.largest.iter().map(|c| (c.kept.as_str(), c.size)).collect();
-        assert_eq!(largest[..3], [("k02", 5), ("k05", 4), ("k08", 4)]);
-        assert_eq!(largest.len(), LARGEST);
-        let line = serde_json::to_string(rows.last().unwrap()).unwrap();
-        assert_eq!(line, r#"{"id":"x","kept":"k02","jaccard":1.0,"kind":"near","cluster_size":5}"#);
-    }
 }

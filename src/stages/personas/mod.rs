@@ -5,27 +5,28 @@
 //! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows.
 //! Memory does not grow with the file when a sample is asked for, nor with the length of a line.
 //!
-//! `reader` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
-//! what stays.
+//! `imported` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
+//! what stays. Without a sample everyone is taken, and a row's fate is known, and put, when it is read.
 
 mod person;
-mod reader;
 mod row;
 mod sample;
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde_json::json;
 
-use crate::record::Persona;
+use super::Progress;
+use super::context::Context;
+use super::error::StageError;
+use super::imported::{self, InputDigest, Line, SourceError};
+use super::writer::{Fates, Made};
+use crate::config::{Config, SituationMode};
+use crate::record::{Dropped, Fate, Outcome, Persona};
 use crate::store::fs::FsError;
-use reader::{Line, Lines};
-use sample::{Outcome, Sampler};
+use sample::{Offered, Sampler};
 
-/// Rows written out one by one for each outcome but acceptance; beyond that they are only counted.
-const LISTED_ROWS: usize = 10_000;
 /// Characters of a row that a rejection quotes.
 const EXCERPT_CHARS: usize = 120;
 /// What rows of the personas that ship with convogen name as their source.
@@ -55,119 +56,17 @@ pub struct Options {
     pub splits: BTreeMap<String, f64>,
 }
 
-/// What became of every row of a source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct People {
-    /// Those who can be cast, in the order of the source.
-    pub accepted: Vec<Persona>,
-    /// Rows set aside, in the order of the source; the first 10,000, `counts` has them all.
-    pub rejected: Vec<Rejected>,
-    /// Rows that repeat an accepted one, in the order of the source; about the first 10,000, `counts` has them all.
-    pub duplicates: Vec<Duplicate>,
-    /// How many rows had which outcome.
-    pub counts: Counts,
-    /// What was read, byte for byte.
-    pub input: InputDigest,
-}
-
-/// Outcomes by number; the last four add up to the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Rows, blank lines left out.
-    pub read: u64,
-    /// Rows that became a persona.
-    pub accepted: u64,
-    /// Rows that repeat an accepted one.
-    pub duplicate: u64,
-    /// Rows that are no usable persona.
-    pub rejected: u64,
-    /// Sound rows, copies among them, that the sample left out.
-    pub not_sampled: u64,
-}
-
-/// A row set aside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rejected {
-    /// File name.
-    pub source: String,
-    /// Line, from 1.
-    pub line: u64,
-    /// What is wrong with it.
-    pub reason: String,
-    /// How it starts, control characters escaped.
-    pub excerpt: String,
-}
-
-/// A row that says the same as an earlier one but for case, spacing and Unicode form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Duplicate {
-    /// File name.
-    pub source: String,
-    /// Line, from 1.
-    pub line: u64,
-    /// Id of the persona that stays.
-    pub kept: String,
-}
-
-/// Identifies an input by content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InputDigest {
-    /// Length of the file as it lies on disk.
-    pub bytes: u64,
-    /// SHA-256 of those bytes, in hex.
-    pub sha256: String,
-}
-
 /// Why a source gives no personas at all.
 #[derive(Debug, thiserror::Error)]
 pub enum PersonasError {
-    /// Nothing is there.
-    #[error("no persona file at {path}: check `personas.source`, which is relative to the configuration file", path = path.display())]
-    Missing {
-        /// The path.
-        path: PathBuf,
-    },
-    /// It is something else than a file.
-    #[error("{path} is {kind}, not a file: point `personas.source` at a JSONL file", path = path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-        /// What it is, such as `a directory`.
-        kind: &'static str,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// It has no rows.
     #[error("{source_name} holds no rows: give a JSONL file with one `{{\"persona\": \"...\"}}` a line")]
     Empty {
         /// File name or path.
         source_name: String,
-    },
-    /// It is another kind of file.
-    #[error("{path} is {kind}: {advice}", path = path.display())]
-    OtherFormat {
-        /// The path.
-        path: PathBuf,
-        /// What it is, such as `a Parquet file`.
-        kind: &'static str,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// The compressed data stops before its end.
-    #[error("{path} is cut short: its {compression} data has no end; fetch or compress it again", path = path.display())]
-    CutShort {
-        /// The path.
-        path: PathBuf,
-        /// `gzip` or `zstd`.
-        compression: &'static str,
-    },
-    /// The compressed data fails its own check.
-    #[error("{path} is damaged: {detail} in its {compression} data; fetch or compress it again", path = path.display())]
-    Damaged {
-        /// The path.
-        path: PathBuf,
-        /// `gzip` or `zstd`.
-        compression: &'static str,
-        /// What the decoder says.
-        detail: String,
     },
     /// Not one row is a usable persona.
     #[error("none of the {rows} rows of {source_name} is a persona; line {line}: {reason}")]
@@ -181,48 +80,68 @@ pub enum PersonasError {
         /// Why it was rejected.
         reason: String,
     },
-    /// It was written to while it was read.
-    #[error("{path} changed while it was read: run again once it is complete", path = path.display())]
-    Changed {
-        /// The path.
-        path: PathBuf,
-    },
-    /// It can't be opened.
-    #[error("{0}; check its permissions")]
-    Unreadable(FsError),
-    /// Reading it failed.
-    #[error(transparent)]
-    Io(FsError),
 }
 
 impl PersonasError {
     /// The exit code that tells this apart from other failures: 3, input data, unless the disk is to blame.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(_) => 7,
-            _ => 3,
+            Self::Source(error) => error.exit_code(),
+            Self::Empty { .. } | Self::NoPersonas { .. } => 3,
         }
     }
 }
 
+/// The stage: reads the people that `context` names and puts what became of each row into `fates`.
+///
+/// # Errors
+/// If there is nobody, or something cannot be read or written.
+pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<Made, StageError> {
+    let Config { personas, seed, compile, .. } = context.config;
+    let Some(source) = context.source.as_ref().filter(|_| context.config.situations.mode == SituationMode::Predefined)
+    else {
+        return Ok(Made { notes: json!({}), ..Made::default() });
+    };
+    context.progress.start("personas", personas.sample.unwrap_or(0));
+    let options = Options {
+        sample: personas.sample,
+        min_chars: personas.length.min,
+        max_chars: personas.length.max,
+        seed: *seed,
+        splits: compile.splits.clone(),
+    };
+    read(source, &options, &context.progress, fates)
+}
+
 /// Reads a source to its end.
-pub fn read(source: &Source, options: &Options) -> Result<People, PersonasError> {
-    match source {
+///
+/// # Errors
+/// If there is nobody, or something cannot be read or written.
+pub fn read(
+    source: &Source,
+    options: &Options,
+    progress: &Progress,
+    fates: &mut dyn Fates<Persona>,
+) -> Result<Made, StageError> {
+    let (name, shown) = match source {
+        Source::BuiltIn(_) => (BUILT_IN.to_owned(), BUILT_IN.to_owned()),
+        Source::File(path) => (file_name(path), path.display().to_string()),
+    };
+    let mut scan = Scan::new(&name, options, progress, fates);
+    let digest = match source {
         Source::BuiltIn(text) => {
-            let mut scan = Scan::new(BUILT_IN, options);
-            let digest = reader::digest_of(text.as_bytes());
-            // Reading from memory can't fail; were it to, the rows seen so far would be missing from the counts below.
-            scan.rows(text.as_bytes()).map_err(|source| {
-                PersonasError::Io(FsError { action: "read", path: PathBuf::from(BUILT_IN), source })
-            })?;
-            scan.finish(BUILT_IN.to_owned(), digest)
+            // Reading from memory can't fail.
+            imported::each(text.as_bytes(), &mut |number, line| scan.row(number, line))
+                .map_err(|source| SourceError::Io(FsError { action: "read", path: PathBuf::from(BUILT_IN), source }))
+                .map_err(PersonasError::from)?;
+            InputDigest::of(text.as_bytes())
         }
         Source::File(path) => {
-            let mut scan = Scan::new(&file_name(path), options);
-            let digest = reader::read_file(path, &mut scan)?;
-            scan.finish(path.display().to_string(), digest)
+            imported::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
+                .map_err(PersonasError::from)?
         }
-    }
+    };
+    scan.finish(shown, &digest)
 }
 
 fn file_name(path: &Path) -> String {
@@ -231,45 +150,43 @@ fn file_name(path: &Path) -> String {
 
 /// One pass over a source.
 struct Scan<'a> {
-    name: String,
+    name: &'a str,
     options: &'a Options,
-    sampler: Sampler,
-    rejected: Vec<Rejected>,
-    counts: Counts,
+    progress: &'a Progress,
+    sampler: Sampler<'a>,
+    fates: &'a mut dyn Fates<Persona>,
+    read: u64,
+    not_sampled: u64,
+    /// Line and reason of the first row that was rejected.
+    first_rejected: Option<(u64, String)>,
+    /// The first error of those who take the fates; nothing is done after it.
+    failed: Result<(), StageError>,
 }
 
 impl<'a> Scan<'a> {
-    fn new(name: &str, options: &'a Options) -> Self {
-        Self {
-            name: name.to_owned(),
-            options,
-            sampler: Sampler::new(options.sample, options.seed, &options.splits),
-            rejected: Vec::new(),
-            counts: Counts::default(),
-        }
-    }
-
-    fn rows(&mut self, input: impl BufRead) -> std::io::Result<()> {
-        let mut lines = Lines::new(input);
-        while let Some((number, line)) = lines.next()? {
-            self.row(number, line);
-        }
-        Ok(())
+    fn new(name: &'a str, options: &'a Options, progress: &'a Progress, fates: &'a mut dyn Fates<Persona>) -> Self {
+        let sampler = Sampler::new(name, options);
+        Self { name, options, progress, sampler, fates, read: 0, not_sampled: 0, first_rejected: None, failed: Ok(()) }
     }
 
     fn row(&mut self, number: u64, line: Line<'_>) {
-        if line.is_blank() {
+        if line.is_blank() || self.failed.is_err() {
             return;
         }
-        self.counts.read += 1;
-        match self.judge(number, line) {
-            Ok(Outcome::Kept) => {}
-            Ok(Outcome::NotSampled(rows)) => self.counts.not_sampled += rows,
+        self.read += 1;
+        self.progress.end_one();
+        self.failed = match self.judge(number, line) {
+            Ok(Offered::Kept) => Ok(()),
+            Ok(Offered::NotSampled(rows)) => {
+                self.not_sampled += rows;
+                Ok(())
+            }
+            Ok(Offered::Ended(fate)) => self.fates.put(fate),
             Err(reason) => self.reject(number, line.bytes(), &reason),
-        }
+        };
     }
 
-    fn judge(&mut self, number: u64, line: Line<'_>) -> Result<Outcome, row::Reason> {
+    fn judge(&mut self, number: u64, line: Line<'_>) -> Result<Offered, row::Reason> {
         let row = row::parse(line)?;
         let text = row::checked(&row.persona, self.options.min_chars, self.options.max_chars)?;
         let folded = sample::fold(text);
@@ -279,28 +196,29 @@ impl<'a> Scan<'a> {
         Ok(self.sampler.offer(number, text, &folded, row.domain))
     }
 
-    fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::Reason) {
-        self.counts.rejected += 1;
-        if self.rejected.len() < LISTED_ROWS {
-            let (source, reason) = (self.name.clone(), reason.to_string());
-            self.rejected.push(Rejected { source, line, reason, excerpt: excerpt(bytes) });
-        }
+    fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::Reason) -> Result<(), StageError> {
+        let reason = reason.to_string();
+        self.first_rejected.get_or_insert_with(|| (line, reason.clone()));
+        let id = format!("{}:{line}", self.name);
+        self.fates.put(Fate::Dropped(Dropped { id, outcome: Outcome::Rejected, reason, detail: excerpt(bytes) }))
     }
 
-    fn finish(self, source_name: String, input: InputDigest) -> Result<People, PersonasError> {
-        let mut counts = self.counts;
-        if counts.read == 0 {
-            return Err(PersonasError::Empty { source_name });
+    fn finish(self, source_name: String, input: &InputDigest) -> Result<Made, StageError> {
+        self.failed?;
+        if self.read == 0 {
+            return Err(PersonasError::Empty { source_name }.into());
         }
-        if counts.read == counts.rejected {
-            let first = self.rejected.into_iter().next();
-            let (line, reason) = first.map_or((1, String::new()), |row| (row.line, row.reason));
-            return Err(PersonasError::NoPersonas { source_name, rows: counts.read, line, reason });
+        if let Some((line, reason)) = self.first_rejected.filter(|_| self.fates.tally().rejected == self.read) {
+            return Err(PersonasError::NoPersonas { source_name, rows: self.read, line, reason }.into());
         }
-        let sample::Kept { accepted, duplicates, copies } = self.sampler.finish(&self.name);
-        counts.accepted = accepted.len() as u64;
-        counts.duplicate = copies;
-        Ok(People { accepted, rejected: self.rejected, duplicates, counts, input })
+        let (fates, unlisted) = self.sampler.finish();
+        for fate in fates {
+            self.fates.put(fate)?;
+        }
+        self.fates.count_duplicates(unlisted);
+        self.progress.accept(self.fates.tally().accepted);
+        let source = Some(input.sha256.clone());
+        Ok(Made { inputs: self.read, not_sampled: self.not_sampled, notes: json!({"input": input}), source })
     }
 }
 

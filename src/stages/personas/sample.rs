@@ -3,13 +3,14 @@
 //! All three hang on one hash of the folded text and the seed, so they do not depend on where in the file a row stands, and
 //! the sample of N is part of every larger sample.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, hash_map};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Duplicate, LISTED_ROWS};
+use super::Options;
 use crate::draw::Draw;
-use crate::record::{self, Persona};
+use crate::record::{self, Duplicate, DuplicateKind, Fate, Persona};
+use crate::stages::writer::LISTED_ROWS;
 
 /// Where everyone goes when no splits are given.
 const ONLY_SPLIT: &str = "train";
@@ -40,22 +41,31 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// What became of a row that was offered.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+#[derive(Debug, PartialEq)]
+pub(super) enum Offered {
     /// It is in the sample for now, itself or as a copy.
     Kept,
     /// So many rows are now known to be outside the sample: this one, or the one it drove out with its copies.
     NotSampled(u64),
+    /// Everyone is taken, so its fate is known at once.
+    Ended(Fate<Persona>),
 }
 
-/// The rows with the smallest hashes so far.
-pub(super) struct Sampler {
-    limit: usize,
+/// Draws the sample.
+pub(super) struct Sampler<'a> {
+    source: &'a str,
     seed: u64,
-    splits: Vec<String>,
+    splits: Vec<&'a str>,
     shares: Vec<f64>,
-    kept: BTreeMap<u128, Entry>,
-    listed: usize,
+    taken: Taken,
+}
+
+/// Rows by the hash of what they say.
+enum Taken {
+    /// The line of each: all are taken.
+    All(HashMap<u128, u64>),
+    /// The rows with the smallest hashes so far.
+    Smallest { limit: usize, kept: BTreeMap<u128, Entry>, listed: u64 },
 }
 
 struct Entry {
@@ -68,76 +78,97 @@ struct Entry {
     copy_lines: Vec<u64>,
 }
 
-/// What the sampler ends with.
-pub(super) struct Kept {
-    pub(super) accepted: Vec<Persona>,
-    pub(super) duplicates: Vec<Duplicate>,
-    pub(super) copies: u64,
-}
-
-impl Sampler {
-    pub(super) fn new(sample: Option<u64>, seed: u64, splits: &BTreeMap<String, f64>) -> Self {
-        let limit = sample.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        let (splits, shares) = splits.iter().map(|(name, share)| (name.clone(), *share)).unzip();
-        Self { limit, seed, splits, shares, kept: BTreeMap::new(), listed: 0 }
+impl<'a> Sampler<'a> {
+    pub(super) fn new(source: &'a str, options: &'a Options) -> Self {
+        let (splits, shares) = options.splits.iter().map(|(name, share)| (name.as_str(), *share)).unzip();
+        let taken = match options.sample {
+            None => Taken::All(HashMap::new()),
+            Some(sample) => {
+                let limit = usize::try_from(sample).unwrap_or(usize::MAX);
+                Taken::Smallest { limit, kept: BTreeMap::new(), listed: 0 }
+            }
+        };
+        Self { source, seed: options.seed, splits, shares, taken }
     }
 
-    pub(super) fn offer(&mut self, line: u64, text: &str, folded: &str, domain: Option<String>) -> Outcome {
+    pub(super) fn offer(&mut self, line: u64, text: &str, folded: &str, domain: Option<String>) -> Offered {
         let mut draw = Draw::new(self.seed, &["personas", folded]);
         let key = u128::from(draw.next_u64()) << 64 | u128::from(draw.next_u64());
-        if let Some(entry) = self.kept.get_mut(&key) {
-            entry.copies += 1;
-            if self.listed < LISTED_ROWS {
-                self.listed += 1;
-                entry.copy_lines.push(line);
-            }
-            return Outcome::Kept;
-        }
-        let full = self.kept.len() >= self.limit;
-        if full && self.kept.last_key_value().is_none_or(|(last, _)| *last < key) {
-            return Outcome::NotSampled(1);
-        }
         let split = draw.weighted(&self.shares).unwrap_or_default();
-        let entry = Entry { line, persona: text.to_owned(), domain, split, copies: 0, copy_lines: Vec::new() };
-        self.kept.insert(key, entry);
-        if full { self.drop_last() } else { Outcome::Kept }
+        let entry = |persona: String| Entry { line, persona, domain, split, copies: 0, copy_lines: Vec::new() };
+        match &mut self.taken {
+            Taken::All(lines) => match lines.entry(key) {
+                hash_map::Entry::Occupied(first) => {
+                    Offered::Ended(Fate::Duplicate(copy_of(*first.get(), self.source, line)))
+                }
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(line);
+                    let persona = entry(text.to_owned()).persona(self.source, &self.splits);
+                    Offered::Ended(Fate::Accepted(persona))
+                }
+            },
+            Taken::Smallest { limit, kept, listed } => {
+                if let Some(entry) = kept.get_mut(&key) {
+                    entry.copies += 1;
+                    if *listed < LISTED_ROWS {
+                        *listed += 1;
+                        entry.copy_lines.push(line);
+                    }
+                    return Offered::Kept;
+                }
+                let full = kept.len() >= *limit;
+                if full && kept.last_key_value().is_none_or(|(last, _)| *last < key) {
+                    return Offered::NotSampled(1);
+                }
+                kept.insert(key, entry(text.to_owned()));
+                let driven_out = if full { kept.pop_last() } else { None };
+                driven_out.map_or(Offered::Kept, |(_, entry)| {
+                    *listed -= entry.copy_lines.len() as u64;
+                    Offered::NotSampled(1 + entry.copies)
+                })
+            }
+        }
     }
 
-    fn drop_last(&mut self) -> Outcome {
-        let Some((_, entry)) = self.kept.pop_last() else { return Outcome::Kept };
-        self.listed -= entry.copy_lines.len();
-        Outcome::NotSampled(1 + entry.copies)
+    /// Ends the drawing: those who were taken, in the order of the source, and then their copies. The second: copies that are
+    /// only counted.
+    pub(super) fn finish(self) -> (impl Iterator<Item = Fate<Persona>>, u64) {
+        let entries = match self.taken {
+            Taken::All(_) => Vec::new(),
+            Taken::Smallest { kept, .. } => {
+                let mut entries: Vec<Entry> = kept.into_values().collect();
+                entries.sort_unstable_by_key(|entry| entry.line);
+                entries
+            }
+        };
+        let unlisted = entries.iter().map(|entry| entry.copies - entry.copy_lines.len() as u64).sum();
+        let mut copies: Vec<(u64, u64)> =
+            entries.iter().flat_map(|entry| entry.copy_lines.iter().map(|line| (*line, entry.line))).collect();
+        copies.sort_unstable();
+        let (source, splits) = (self.source, self.splits);
+        let taken = entries.into_iter().map(move |entry| Fate::Accepted(entry.persona(source, &splits)));
+        let copies = copies.into_iter().map(move |(line, first)| Fate::Duplicate(copy_of(first, source, line)));
+        (taken.chain(copies), unlisted)
     }
+}
 
-    pub(super) fn finish(self, source: &str) -> Kept {
-        let mut entries: Vec<Entry> = self.kept.into_values().collect();
-        entries.sort_unstable_by_key(|entry| entry.line);
-        let copies = entries.iter().map(|entry| entry.copies).sum();
-        let mut duplicates: Vec<Duplicate> = entries.iter().flat_map(|entry| entry.duplicates(source)).collect();
-        duplicates.sort_unstable_by_key(|row| row.line);
-        let accepted = entries.into_iter().map(|entry| entry.persona(source, &self.splits)).collect();
-        Kept { accepted, duplicates, copies }
-    }
+/// Lines have ten digits: the largest file there is has 370 million rows.
+fn id(line: u64) -> String {
+    format!("p{line:010}")
+}
+
+fn copy_of(first: u64, source: &str, line: u64) -> Duplicate {
+    Duplicate { id: format!("{source}:{line}"), kept: id(first), jaccard: 1.0, kind: DuplicateKind::Exact }
 }
 
 impl Entry {
-    /// Lines have ten digits: the largest file there is has 370 million rows.
-    fn id(&self) -> String {
-        format!("p{:010}", self.line)
-    }
-
-    fn duplicates(&self, source: &str) -> impl Iterator<Item = Duplicate> {
-        let row = |line: &u64| Duplicate { source: source.to_owned(), line: *line, kept: self.id() };
-        self.copy_lines.iter().map(row)
-    }
-
-    fn persona(self, source: &str, splits: &[String]) -> Persona {
+    fn persona(self, source: &str, splits: &[&str]) -> Persona {
         Persona {
-            id: self.id(),
+            id: id(self.line),
             hash: record::content_hash([fold(&self.persona).as_str()]),
             name: None,
             domain: self.domain,
-            split: splits.get(self.split).map_or(ONLY_SPLIT, String::as_str).to_owned(),
+            split: splits.get(self.split).copied().unwrap_or(ONLY_SPLIT).to_owned(),
             source: format!("{source}:{}", self.line),
             persona: self.persona,
         }

@@ -3,9 +3,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::record::Tally;
+use crate::stages::writer::{Collected, LISTED_ROWS, StageWriter};
 
 fn options() -> Options {
     let splits = BTreeMap::from([("test".to_owned(), 0.1), ("train".to_owned(), 0.9)]);
@@ -22,9 +25,36 @@ fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-fn read_bytes(bytes: &[u8], options: &Options) -> Result<People, PersonasError> {
+/// What was put, and what was made of it.
+#[derive(Debug)]
+struct People {
+    fates: Collected<Persona>,
+    made: Made,
+}
+
+impl People {
+    fn accepted(&self) -> &[Persona] {
+        &self.fates.accepted
+    }
+
+    fn tally(&self) -> Tally {
+        self.fates.tally()
+    }
+}
+
+fn read(source: &Source, options: &Options) -> Result<People, StageError> {
+    let mut fates = Collected::default();
+    let made = super::read(source, options, &Progress::default(), &mut fates)?;
+    Ok(People { fates, made })
+}
+
+fn read_bytes(bytes: &[u8], options: &Options) -> Result<People, StageError> {
     let folder = tempfile::tempdir().unwrap();
     read(&Source::File(file(&folder, "people.jsonl", bytes)), options)
+}
+
+fn input(people: &People) -> &Value {
+    &people.made.notes["input"]
 }
 
 fn rows(count: usize) -> String {
@@ -35,9 +65,8 @@ fn rows(count: usize) -> String {
 }
 
 fn assert_sums(people: &People) {
-    let Counts { read, accepted, duplicate, rejected, not_sampled } = people.counts;
-    assert_eq!(read, accepted + duplicate + rejected + not_sampled, "{:?}", people.counts);
-    assert_eq!(accepted, people.accepted.len() as u64);
+    assert_eq!(people.made.inputs, people.tally().total() + people.made.not_sampled, "{people:?}");
+    assert_eq!(people.tally().accepted, people.accepted().len() as u64);
 }
 
 #[test]
@@ -52,9 +81,9 @@ fn every_shape_of_the_source_is_understood() {
     let text = format!("\u{feff}{elite}\r\n\r\n{sample}\n   \n{specific}");
     let people = read_bytes(text.as_bytes(), &options()).unwrap();
     assert_sums(&people);
-    assert_eq!(people.counts.read, 3, "blank lines are no rows");
+    assert_eq!(people.made.inputs, 3, "blank lines are no rows");
     let seen: Vec<_> = people
-        .accepted
+        .accepted()
         .iter()
         .map(|p| (p.id.as_str(), p.persona.as_str(), p.domain.as_deref(), p.source.as_str()))
         .collect();
@@ -66,7 +95,7 @@ fn every_shape_of_the_source_is_understood() {
             ("p0000000005", "A keeper of rare bees", Some("apiculture"), "people.jsonl:5"),
         ]
     );
-    assert_eq!(people.input.bytes, text.len() as u64);
+    assert_eq!(input(&people)["bytes"], text.len() as u64);
 }
 
 #[test]
@@ -101,27 +130,27 @@ fn each_bad_row_is_named_and_the_rest_is_kept() {
     bytes.extend_from_slice(br#"{"persona":"The one good row of all"}"#);
     let people = read_bytes(&bytes, &options()).unwrap();
     assert_sums(&people);
-    assert_eq!(people.accepted.len(), 1);
-    assert_eq!(people.accepted[0].id, format!("p{:010}", cases.len() + 1));
-    for (number, (row, (_, reason))) in people.rejected.iter().zip(cases).enumerate() {
-        assert_eq!((row.source.as_str(), row.line), ("people.jsonl", number as u64 + 1));
-        assert!(row.reason.starts_with(reason), "{}: {}", row.line, row.reason);
-        assert!(!row.excerpt.chars().any(char::is_control));
+    assert_eq!(people.accepted().len(), 1);
+    assert_eq!(people.accepted()[0].id, format!("p{:010}", cases.len() + 1));
+    for (number, (row, (_, reason))) in people.fates.dropped.iter().zip(cases).enumerate() {
+        assert_eq!(row.id, format!("people.jsonl:{}", number + 1));
+        assert!(row.reason.starts_with(reason), "{}: {}", row.id, row.reason);
+        assert!(!row.detail.chars().any(char::is_control));
     }
-    assert_eq!(people.rejected.len(), cases.len());
+    assert_eq!(people.fates.dropped.len(), cases.len());
 }
 
 #[test]
 fn a_line_beyond_the_cap_is_one_rejected_row() {
     let row = |filling: &str| format!(r#"{{"persona":"A miller of old grains","x":"{filling}"}}"#);
     let long = |length: usize| row(&"x".repeat(length - row("").len()));
-    let text = [long(reader::MAX_LINE + 1), long(reader::MAX_LINE), long(3 << 20), rows(1)].join("\n");
+    let text = [long(imported::MAX_LINE + 1), long(imported::MAX_LINE), long(3 << 20), rows(1)].join("\n");
     let people = read_bytes(text.as_bytes(), &options()).unwrap();
     assert_eq!(
-        people.rejected.iter().map(|r| (r.line, r.reason.as_str())).collect::<Vec<_>>(),
-        [(1, "longer than 1048576 bytes"), (3, "longer than 1048576 bytes"),]
+        people.fates.dropped.iter().map(|r| (r.id.as_str(), r.reason.as_str())).collect::<Vec<_>>(),
+        [("people.jsonl:1", "longer than 1048576 bytes"), ("people.jsonl:3", "longer than 1048576 bytes"),]
     );
-    assert_eq!(people.accepted.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000002", "p0000000004"]);
+    assert_eq!(people.accepted().iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000002", "p0000000004"]);
 }
 
 #[test]
@@ -134,9 +163,9 @@ fn case_spacing_and_unicode_form_make_no_new_person() {
     );
     let people = read_bytes(text.as_bytes(), &options()).unwrap();
     assert_sums(&people);
-    assert_eq!(people.accepted.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000001", "p0000000004"]);
-    let kept: Vec<_> = people.duplicates.iter().map(|d| (d.line, d.kept.as_str())).collect();
-    assert_eq!(kept, [(2, "p0000000001"), (3, "p0000000001")]);
+    assert_eq!(people.accepted().iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p0000000001", "p0000000004"]);
+    let kept: Vec<_> = people.fates.duplicates.iter().map(|d| (d.id.as_str(), d.kept.as_str())).collect();
+    assert_eq!(kept, [("people.jsonl:2", "p0000000001"), ("people.jsonl:3", "p0000000001")]);
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -154,8 +183,8 @@ fn compression_is_told_by_content_not_by_name() {
     let frames = [zstd::encode_all(head, 3).unwrap(), zstd::encode_all(tail, 3).unwrap()].concat();
     for bytes in [members, frames] {
         let people = read_bytes(&bytes, &options()).unwrap();
-        assert_eq!(people.accepted, plain.accepted);
-        assert_eq!(people.input.bytes, bytes.len() as u64, "the digest is of the file, not of its content");
+        assert_eq!(people.accepted(), plain.accepted());
+        assert_eq!(input(&people)["bytes"], bytes.len() as u64, "the digest is of the file, not of its content");
     }
 }
 
@@ -166,7 +195,7 @@ fn compressed_data_cut_short_or_damaged_is_refused() {
         for end in [6, bytes.len() / 2, bytes.len() - 1] {
             let error = read_bytes(&bytes[..end], &options()).unwrap_err();
             assert!(
-                matches!(&error, PersonasError::CutShort { compression, .. } if *compression == name),
+                matches!(source(&error), Some(SourceError::CutShort { compression, .. }) if *compression == name),
                 "{end}: {error}"
             );
             assert_eq!(error.exit_code(), 3);
@@ -175,11 +204,18 @@ fn compressed_data_cut_short_or_damaged_is_refused() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x55;
         let error = read_bytes(&bytes, &options()).unwrap_err();
-        assert!(matches!(error, PersonasError::Damaged { .. } | PersonasError::CutShort { .. }), "{error}");
+        assert!(matches!(source(&error), Some(SourceError::Damaged { .. } | SourceError::CutShort { .. })), "{error}");
     }
 }
 
-fn refusal(path: &Path) -> PersonasError {
+fn source(error: &StageError) -> Option<&SourceError> {
+    match error {
+        StageError::Personas(PersonasError::Source(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn refusal(path: &Path) -> StageError {
     let error = read(&Source::File(path.to_owned()), &options()).unwrap_err();
     assert_eq!(error.exit_code(), 3, "{error}");
     assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
@@ -191,45 +227,51 @@ fn what_is_no_file_of_rows_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
-    assert!(matches!(refusal(&pipe), PersonasError::NotAFile { kind: "a pipe", .. }));
-    assert!(matches!(refusal(folder.path()), PersonasError::NotAFile { kind: "a directory", .. }));
-    assert!(matches!(refusal(Path::new("/dev/zero")), PersonasError::NotAFile { kind: "a device", .. }));
-    assert!(matches!(refusal(&folder.path().join("absent")), PersonasError::Missing { .. }));
+    assert!(matches!(source(&refusal(&pipe)), Some(SourceError::NotAFile { kind: "a pipe", .. })));
+    assert!(matches!(source(&refusal(folder.path())), Some(SourceError::NotAFile { kind: "a directory", .. })));
+    assert!(matches!(source(&refusal(Path::new("/dev/zero"))), Some(SourceError::NotAFile { kind: "a device", .. })));
+    assert!(matches!(source(&refusal(&folder.path().join("absent"))), Some(SourceError::Missing { .. })));
     let file = |bytes: &[u8]| file(&folder, "people.jsonl", bytes);
-    assert!(matches!(refusal(&file(b"")), PersonasError::Empty { .. }));
-    assert!(matches!(refusal(&file(b"\n \r\n")), PersonasError::Empty { .. }));
-    assert!(matches!(refusal(&file(&gzip(b""))), PersonasError::Empty { .. }));
-    assert!(matches!(refusal(&file(b"PAR1...")), PersonasError::OtherFormat { kind: "a Parquet file", .. }));
-    assert!(matches!(refusal(&file(b"\xff\xfe{\0")), PersonasError::OtherFormat { .. }));
-    assert!(matches!(refusal(&file(b"\x7fELF\0\0\n\0")), PersonasError::NoPersonas { rows: 2, line: 1, .. }));
+    assert!(matches!(refusal(&file(b"")), StageError::Personas(PersonasError::Empty { .. })));
+    assert!(matches!(refusal(&file(b"\n \r\n")), StageError::Personas(PersonasError::Empty { .. })));
+    assert!(matches!(refusal(&file(&gzip(b""))), StageError::Personas(PersonasError::Empty { .. })));
+    assert!(matches!(
+        source(&refusal(&file(b"PAR1..."))),
+        Some(SourceError::OtherFormat { kind: "a Parquet file", .. })
+    ));
+    assert!(matches!(source(&refusal(&file(b"\xff\xfe{\0"))), Some(SourceError::OtherFormat { .. })));
+    assert!(matches!(
+        refusal(&file(b"\x7fELF\0\0\n\0")),
+        StageError::Personas(PersonasError::NoPersonas { rows: 2, line: 1, .. })
+    ));
 }
 
 #[test]
 fn the_text_that_ships_is_read_like_a_file() {
     let people = read(&Source::BuiltIn("{\"persona\":\"A gardener of alpine plants\"}\n"), &options()).unwrap();
-    assert_eq!(people.accepted[0].source, "built-in:1");
-    assert_eq!(people.input.sha256.len(), 64);
-    assert!(matches!(read(&Source::BuiltIn(""), &options()), Err(PersonasError::Empty { .. })));
+    assert_eq!(people.accepted()[0].source, "built-in:1");
+    assert_eq!(input(&people)["sha256"].as_str().unwrap().len(), 64);
+    assert!(matches!(read(&Source::BuiltIn(""), &options()), Err(StageError::Personas(PersonasError::Empty { .. }))));
 }
 
 #[test]
 fn a_larger_sample_contains_the_smaller() {
     let text = rows(300) + &rows(300);
     let all = read_bytes(text.as_bytes(), &options()).unwrap();
-    assert_eq!((all.counts.accepted, all.counts.duplicate), (300, 300));
+    assert_eq!((all.tally().accepted, all.tally().duplicate), (300, 300));
     let mut smaller: Vec<Persona> = Vec::new();
     for size in [1, 7, 50, 299, 300, 1000] {
         let people = read_bytes(text.as_bytes(), &with_sample(size)).unwrap();
         assert_sums(&people);
-        assert_eq!(people.counts.accepted, size.min(300));
-        assert_eq!(people.counts.duplicate, size.min(300), "only copies of what was taken are duplicates");
-        assert_eq!(people.duplicates.len() as u64, people.counts.duplicate);
-        assert!(smaller.iter().all(|person| people.accepted.contains(person)), "ids and splits stay");
-        assert!(people.accepted.iter().all(|person| all.accepted.contains(person)));
-        assert!(people.accepted.is_sorted_by_key(|person| &person.id), "source order");
-        smaller = people.accepted;
+        assert_eq!(people.tally().accepted, size.min(300));
+        assert_eq!(people.tally().duplicate, size.min(300), "only copies of what was taken are duplicates");
+        assert_eq!(people.fates.duplicates.len() as u64, people.tally().duplicate);
+        assert!(smaller.iter().all(|person| people.accepted().contains(person)), "ids and splits stay");
+        assert!(people.accepted().iter().all(|person| all.accepted().contains(person)));
+        assert!(people.accepted().is_sorted_by_key(|person| &person.id), "source order");
+        smaller = people.fates.accepted;
     }
-    let drawn = |seed| read_bytes(text.as_bytes(), &Options { seed, ..with_sample(50) }).unwrap().accepted;
+    let drawn = |seed| read_bytes(text.as_bytes(), &Options { seed, ..with_sample(50) }).unwrap().fates.accepted;
     let same = drawn(17).iter().filter(|one| drawn(18).iter().any(|other| one.id == other.id)).count();
     assert!(same < 25, "another seed draws other people, {same} are the same");
 }
@@ -237,20 +279,31 @@ fn a_larger_sample_contains_the_smaller() {
 #[test]
 fn shares_decide_how_many_people_a_split_has() {
     let people = read_bytes(rows(4_000).as_bytes(), &options()).unwrap();
-    let test = people.accepted.iter().filter(|p| p.split == "test").count();
+    let test = people.accepted().iter().filter(|p| p.split == "test").count();
     // Binomial, 400 expected, standard deviation 19.
     assert!((320..480).contains(&test), "{test}");
     let one = read_bytes(rows(5).as_bytes(), &Options { splits: BTreeMap::new(), ..options() }).unwrap();
-    assert!(one.accepted.iter().all(|p| p.split == "train"));
+    assert!(one.accepted().iter().all(|p| p.split == "train"));
 }
 
 #[test]
 fn lists_are_bounded_and_counts_are_not() {
-    let text = rows(1) + &"{\"persona\":\"short\"}\n".repeat(LISTED_ROWS + 5) + &rows(1).repeat(LISTED_ROWS + 7);
-    let people = read_bytes(text.as_bytes(), &options()).unwrap();
-    assert_sums(&people);
-    assert_eq!((people.rejected.len(), people.counts.rejected), (LISTED_ROWS, LISTED_ROWS as u64 + 5));
-    assert_eq!((people.duplicates.len(), people.counts.duplicate), (LISTED_ROWS, LISTED_ROWS as u64 + 7));
+    let many = usize::try_from(LISTED_ROWS).unwrap();
+    let text = rows(1) + &"{\"persona\":\"short\"}\n".repeat(many + 5) + &rows(1).repeat(many + 7);
+    for sample in [None, Some(3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::File(file(&folder, "people.jsonl", text.as_bytes()));
+        let mut writer = StageWriter::<Persona>::create("personas", &folder.path().join("stage")).unwrap();
+        writer.list_few();
+        let options = Options { sample, ..options() };
+        let made = super::read(&source, &options, &Progress::default(), &mut writer).unwrap();
+        let sealed = writer.seal(made, String::new(), None).unwrap();
+        let Tally { rejected, duplicate, .. } = sealed.tally();
+        assert_eq!((rejected, duplicate), (LISTED_ROWS + 5, LISTED_ROWS + 7));
+        let rows = |name: &str| sealed.stage().manifest().files.iter().find(|file| file.path == name).unwrap().rows;
+        assert_eq!((rows("rejected.jsonl"), rows("duplicates.jsonl")), (Some(LISTED_ROWS), Some(LISTED_ROWS)));
+        assert_eq!(sealed.stage().manifest().notes["reasons"]["5 characters, fewer than 10"], LISTED_ROWS + 5);
+    }
 }
 
 /// Bytes that look enough like rows to reach every branch.
@@ -279,10 +332,11 @@ proptest! {
         match read_bytes(&bytes, &options) {
             Ok(people) => {
                 assert_sums(&people);
-                let ids: std::collections::BTreeSet<_> = people.accepted.iter().map(|p| &p.id).collect();
-                prop_assert_eq!(ids.len(), people.accepted.len());
+                let ids: std::collections::BTreeSet<_> = people.accepted().iter().map(|p| &p.id).collect();
+                prop_assert_eq!(ids.len(), people.accepted().len());
                 let again = read_bytes(&bytes, &options).unwrap();
-                prop_assert_eq!(again, people);
+                prop_assert_eq!(again.accepted(), people.accepted());
+                prop_assert_eq!(again.tally(), people.tally());
             }
             Err(error) => prop_assert!(error.exit_code() == 3 && !error.to_string().is_empty()),
         }
@@ -312,10 +366,10 @@ fn real_rows_lose_only_what_is_no_person() {
     let Some(path) = shared("personahub-2000.jsonl") else { return };
     let people = read(&Source::File(path), &Options { min_chars: 1, ..options() }).unwrap();
     assert_sums(&people);
-    assert_eq!(people.counts.read, 2_000);
-    println!("{:?}", people.counts);
-    for row in &people.rejected {
-        println!("{:>5} {} | {}", row.line, row.reason, row.excerpt);
+    assert_eq!(people.made.inputs, 2_000);
+    println!("{:?}", people.tally());
+    for row in &people.fates.dropped {
+        println!("{:>5} {} | {}", row.id, row.reason, row.detail);
     }
-    assert!((30..=60).contains(&people.counts.rejected), "{:?}", people.counts);
+    assert!((30..=60).contains(&people.tally().rejected), "{:?}", people.tally());
 }

@@ -24,21 +24,23 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Counts over what a stage accepted and dropped.
-    pub fn of(accepted: &[Conversation], dropped: &[Dropped]) -> Self {
-        let mut figures = Self::default();
-        for row in accepted.iter().filter(|row| row.safety != "{}") {
-            if let Ok(report) = serde_json::from_str::<Report>(&row.safety) {
-                figures.add(&report);
-            }
+    /// Counts a conversation that was accepted.
+    pub fn add(&mut self, accepted: &Conversation) {
+        if accepted.safety != "{}"
+            && let Ok(report) = serde_json::from_str::<Report>(&accepted.safety)
+        {
+            self.count(&report);
         }
-        for category in dropped.iter().filter_map(|row| row.reason.strip_prefix("safety_")) {
-            *figures.dropped.entry(category.to_owned()).or_default() += 1;
-        }
-        figures
     }
 
-    fn add(&mut self, report: &Report) {
+    /// Counts one that was dropped, if a screen dropped it.
+    pub fn add_dropped(&mut self, dropped: &Dropped) {
+        if let Some(category) = dropped.reason.strip_prefix("safety_") {
+            *self.dropped.entry(category.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn count(&mut self, report: &Report) {
         match report.service.as_ref().and_then(|asked| asked.unscreened.clone()) {
             Some(why) => *self.unscreened.entry(why).or_default() += 1,
             None => self.screened += 1,

@@ -29,7 +29,7 @@ use crate::config::safety::{Action, OnFailure};
 use crate::llm::Role;
 use crate::llm::recorded::{Calls, Halt};
 use crate::prompt::template::{PromptError, Template};
-use crate::record::{Conversation, Dropped, Outcome};
+use crate::record::{Conversation, Dropped, Fate, Outcome};
 
 /// The stage's name in keys.
 pub const STAGE: &str = "safety";
@@ -106,26 +106,23 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn screen(
-        &self,
-        mut conversation: Box<Conversation>,
-    ) -> Result<Result<Box<Conversation>, Dropped>, Halt> {
+    pub async fn screen(&self, mut conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
         let mut report = Report::default();
         // What is dropped already need not be shown to anybody.
         if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report) {
-            return Ok(Err(dropped));
+            return Ok(Fate::Dropped(dropped));
         }
         if let Some(lost) = self.consult(&conversation, &mut report).await? {
-            return Ok(Err(lost));
+            return Ok(Fate::Dropped(lost));
         }
         if let Some(dropped) = rejected(&conversation, &report.decisions) {
-            return Ok(Err(dropped));
+            return Ok(Fate::Dropped(dropped));
         }
         if report.screen.is_some() || report.service.is_some() {
             conversation.safety = serde_json::to_string(&report).unwrap_or_default();
         }
         conversation.hash = conversation.content_hash();
-        Ok(Ok(conversation))
+        Ok(Fate::Accepted(conversation))
     }
 
     /// The local screen alone, of a conversation that is not recorded to its end: why it would be dropped, if it would.

@@ -3,9 +3,10 @@
 //! The paper's iterative sampling (arXiv 2503.17460), with what nobody has published: round r draws from the hub as it
 //! stood after round r-2, so that neither concurrency nor completion order can change a prompt and no round waits for
 //! the one before; hand-written shots keep their share of *every* prompt (Self-Instruct mixes 6 with 2); admission asks
-//! for novelty against what is or ever was in the hub; the hub is capped, and what was shown most leaves first.
+//! for novelty against what is in the hub or left it lately; the hub is capped, and what was shown most leaves first.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,17 +14,33 @@ use serde::Serialize;
 use crate::config::{self, ShotSelection};
 use crate::draw::Draw;
 use crate::prompt::shots::Shot;
-use crate::stages::dedup::{Dedup, Shingling};
+use crate::stages::dedup::{Collection, Shingling};
 
-/// What prompts draw from.
+/// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered.
 #[derive(Debug)]
 pub struct Hub {
     settings: config::Hub,
     seeds: Vec<Arc<Shot>>,
-    grown: Snapshot,
-    gate: Dedup,
-    uses: BTreeMap<String, u64>,
+    /// In the order of admission.
+    grown: Vec<Member>,
+    admissions: u64,
+    /// Members by name.
+    names: BTreeMap<String, u64>,
+    /// Members by how often they were shown; of equals the oldest last, since the last one leaves first.
+    uses: BTreeSet<(u64, Reverse<u64>)>,
+    gate: Collection,
     figures: Figures,
+}
+
+/// An accepted situation in the hub.
+#[derive(Debug)]
+struct Member {
+    /// How many were admitted before.
+    number: u64,
+    shot: Arc<Shot>,
+    /// What is compared.
+    text: String,
+    uses: u64,
 }
 
 /// The accepted situations in the hub at some moment.
@@ -47,15 +64,23 @@ pub struct Figures {
 impl Hub {
     /// A hub that starts with hand-written shots.
     pub fn new(settings: config::Hub, seeds: Vec<Shot>) -> Self {
-        // Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
-        let gate = Dedup::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3));
+        let gate = gate(&settings);
         let seeds = seeds.into_iter().map(Arc::new).collect();
-        Self { settings, seeds, grown: Vec::new(), gate, uses: BTreeMap::new(), figures: Figures::default() }
+        Self {
+            settings,
+            seeds,
+            grown: Vec::new(),
+            admissions: 0,
+            names: BTreeMap::new(),
+            uses: BTreeSet::new(),
+            gate,
+            figures: Figures::default(),
+        }
     }
 
     /// The hub as it stands.
     pub fn snapshot(&self) -> Snapshot {
-        self.grown.clone()
+        self.grown.iter().map(|member| Arc::clone(&member.shot)).collect()
     }
 
     /// What it did so far.
@@ -81,11 +106,22 @@ impl Hub {
             }
         };
         for example in &chosen {
-            *self.uses.entry(example.name.clone()).or_default() += 1;
+            self.count_use(&example.name);
             let grown = !self.seeds.iter().any(|seed| seed.name == example.name);
             if grown { self.figures.grown_shown += 1 } else { self.figures.seeds_shown += 1 }
         }
         chosen
+    }
+
+    /// Counts that a member was shown. One that has left since the snapshot counts no more.
+    fn count_use(&mut self, name: &str) {
+        let Some(number) = self.names.get(name).copied() else { return };
+        let Ok(at) = self.grown.binary_search_by_key(&number, |member| member.number) else { return };
+        if let Some(member) = self.grown.get_mut(at) {
+            self.uses.remove(&(member.uses, Reverse(number)));
+            member.uses += 1;
+            self.uses.insert((member.uses, Reverse(number)));
+        }
     }
 
     /// How many of `count` examples are hand-written: the ratio, its fraction drawn; all of them while there is nothing else.
@@ -104,22 +140,41 @@ impl Hub {
             return;
         }
         self.gate.add(&example.name, text);
-        self.grown.push(Arc::new(example));
+        let number = self.admissions;
+        self.admissions += 1;
+        self.names.insert(example.name.clone(), number);
+        self.uses.insert((0, Reverse(number)));
+        self.grown.push(Member { number, shot: Arc::new(example), text: text.to_owned(), uses: 0 });
         self.figures.admitted += 1;
         while self.grown.len() > self.settings.cap {
             self.evict();
+        }
+        if self.gate.len() >= 2 * self.settings.cap {
+            self.forget_the_evicted();
         }
     }
 
     /// The most used leaves; of equals the oldest.
     fn evict(&mut self) {
-        let uses = |example: &Arc<Shot>| self.uses.get(&example.name).copied().unwrap_or(0);
-        let most = self.grown.iter().map(uses).max().unwrap_or(0);
-        if let Some(at) = self.grown.iter().position(|example| uses(example) == most) {
-            self.grown.remove(at);
+        let Some((_, Reverse(number))) = self.uses.pop_last() else { return };
+        if let Ok(at) = self.grown.binary_search_by_key(&number, |member| member.number) {
+            self.names.remove(&self.grown.remove(at).shot.name);
             self.figures.evicted += 1;
         }
     }
+
+    /// From now on novelty is asked for against the members alone.
+    fn forget_the_evicted(&mut self) {
+        self.gate = gate(&self.settings);
+        for member in &self.grown {
+            self.gate.add(&member.shot.name, &member.text);
+        }
+    }
+}
+
+/// Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
+fn gate(settings: &config::Hub) -> Collection {
+    Collection::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3))
 }
 
 #[cfg(test)]
@@ -140,7 +195,7 @@ mod tests {
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
-        let settings = config::Hub { round_calls: 4, seed_ratio, novelty: 0.6, cap };
+        let settings = config::Hub { round_calls: Some(4), seed_ratio, novelty: 0.6, cap };
         Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect())
     }
 
@@ -196,5 +251,20 @@ mod tests {
         hub.offer(example("s-3"), &text(3));
         let left: Vec<String> = hub.snapshot().iter().map(|e| e.name.clone()).collect();
         assert_eq!(left, ["s-1", "s-3"]);
+        hub.offer(example("s-4"), &text(4));
+        let left: Vec<String> = hub.snapshot().iter().map(|e| e.name.clone()).collect();
+        assert_eq!(left, ["s-3", "s-4"], "of equals the oldest");
+    }
+
+    #[test]
+    fn what_left_the_hub_is_remembered_for_a_while_and_memory_stays_bounded() {
+        let mut hub = hub(0.0, 3);
+        (0..5).for_each(|n| hub.offer(example(&format!("s-{n}")), &text(n)));
+        hub.offer(example("again"), &text(0));
+        assert_eq!((hub.figures().admitted, hub.figures().not_novel), (5, 1), "it left, and is known still");
+        (5..40).for_each(|n| hub.offer(example(&format!("s-{n}")), &text(n)));
+        hub.offer(example("again"), &text(0));
+        assert_eq!((hub.figures().admitted, hub.figures().not_novel), (41, 1), "it left long ago");
+        assert!(hub.gate.len() < 6 && hub.names.len() == 3 && hub.uses.len() == 3);
     }
 }

@@ -4,26 +4,25 @@
 //! `conversation_starter`; relations may be sentences or objects, other keys may be missing. A line that does not fit is
 //! set aside with its number; it never stops the import.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Made, Notes, STAGE, draft};
+use super::{STAGE, draft};
 use crate::prompt::draft::{Draft, Tie};
-use crate::record::{Dropped, Outcome, Participant, Relation, Situation};
+use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
-use crate::stages::dedup::{self, Dedup, Shingling, Verdict};
-use crate::store::fs::{self, FsError};
-
-/// Longest line read, as for personas.
-const LINE_CAP: u64 = 1 << 20;
+use crate::stages::dedup::{self, Deduplicator, Shingling};
+use crate::stages::error::StageError;
+use crate::stages::imported::{self, Line, SourceError};
+use crate::stages::writer::{Fates, Made};
 
 /// What an import depends on.
 #[derive(Debug)]
-pub struct Import<'a> {
+pub(super) struct Import<'a> {
     /// The file.
     pub source: &'a Path,
     /// Language of situations that name none.
@@ -41,35 +40,29 @@ pub struct Import<'a> {
 /// Why nothing could be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file cannot be opened.
-    #[error("{0}; check `situations.source`, which is relative to the configuration file")]
-    File(#[from] FsError),
-    /// A folder, a pipe or a device.
-    #[error("{path} is not a regular file: point `situations.source` at a JSONL file", path = path.display())]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
-    /// Reading failed midway.
-    #[error("failed to read {path}, line {line}: {source}", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The line.
-        line: u64,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No line was a situation.
     #[error("{path} has no situation that can be used ({rejected} lines rejected; the first, {first})", path = path.display())]
     Nothing {
         /// The file.
         path: PathBuf,
         /// Lines that did not fit.
-        rejected: usize,
+        rejected: u64,
         /// The first of them.
         first: String,
     },
+}
+
+impl ImportError {
+    /// The exit code: 3, input data, unless the disk is to blame.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Source(error) => error.exit_code(),
+            Self::Nothing { .. } => 3,
+        }
+    }
 }
 
 /// The keys of a line beyond those of a draft.
@@ -89,87 +82,92 @@ struct RowPerson {
 }
 
 /// Reads the file and removes duplicates, the earlier one staying.
-pub fn import(import: &Import<'_>, progress: &Progress) -> Result<Made, ImportError> {
+///
+/// # Errors
+/// If nothing in it is a situation, or something cannot be read or written.
+pub(super) fn import(
+    import: &Import<'_>,
+    progress: &Progress,
+    fates: &mut dyn Fates<Situation>,
+) -> Result<Made, StageError> {
     progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
-    // Opening a pipe would wait for its writer, reading a device would never end.
-    if !fs::metadata(import.source)?.is_file() {
-        return Err(ImportError::NotAFile { path: import.source.to_owned() });
+    let shingling = Shingling::for_situations(import.language);
+    let text = dedup::situation_text;
+    let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, &fates.folder(), text));
+    let mut scan = Scan { import, progress, fates, dedup, ids: HashSet::new(), inputs: 0, first: None, failed: Ok(()) };
+    let digest =
+        imported::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
+            .map_err(ImportError::from)?;
+    let Scan { inputs, first, failed, fates, .. } = scan;
+    failed?;
+    if fates.tally().accepted == 0 {
+        let first = first.unwrap_or_else(|| "the file is empty".to_owned());
+        let (path, rejected) = (import.source.to_owned(), fates.tally().rejected);
+        return Err(ImportError::Nothing { path, rejected, first }.into());
     }
-    let mut reader = BufReader::new(fs::open(import.source)?);
-    let mut made = Made { complete: true, notes: Notes::default(), ..Made::default() };
-    let mut ids = BTreeSet::new();
-    let mut index: Option<Dedup> = None;
-    let mut line_number = 0;
-    while (made.accepted.len() as u64) < import.count {
-        line_number += 1;
-        let read = read_line(&mut reader);
-        let line =
-            read.map_err(|source| ImportError::Read { path: import.source.to_owned(), line: line_number, source })?;
-        let Some(line) = line else { break };
-        if line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
-            continue;
+    Ok(Made { inputs, notes: json!({"input": digest}), source: Some(digest.sha256), ..Made::default() })
+}
+
+/// One pass over the file.
+struct Scan<'a> {
+    import: &'a Import<'a>,
+    progress: &'a Progress,
+    fates: &'a mut dyn Fates<Situation>,
+    dedup: Option<Deduplicator<Situation>>,
+    /// Hashes of the ids so far.
+    ids: HashSet<u128>,
+    inputs: u64,
+    /// The first line that was rejected, and why.
+    first: Option<String>,
+    /// The first error of those who take the fates; nothing is done after it.
+    failed: Result<(), StageError>,
+}
+
+impl Scan<'_> {
+    /// Takes a line, unless there are enough; what is behind them is only hashed.
+    fn row(&mut self, number: u64, line: Line<'_>) {
+        if line.is_blank() || self.failed.is_err() || self.fates.tally().accepted >= self.import.count {
+            return;
         }
-        let parsed = line.and_then(|line| situation(&line, line_number, import));
-        match parsed.and_then(|row| if ids.insert(row.id.clone()) { Ok(row) } else { Err(twice(&row.id)) }) {
-            Err(detail) => made.dropped.push(reject(import.source, line_number, detail)),
-            Ok(situation) => keep(&mut made, &mut index, situation, import.dedup),
-        }
-        made.inputs += 1;
-        progress.advance(1, made.accepted.len() as u64);
+        self.inputs += 1;
+        self.failed = self.take(number, line);
+        self.progress.advance(1, self.fates.tally().accepted);
     }
-    if made.accepted.is_empty() {
-        let first = made
-            .dropped
-            .first()
-            .map_or_else(|| "the file is empty".to_owned(), |row| format!("{}: {}", row.id, row.detail));
-        return Err(ImportError::Nothing { path: import.source.to_owned(), rejected: made.dropped.len(), first });
+
+    fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), StageError> {
+        let parsed = text(line).and_then(|line| situation(line, number, self.import));
+        let fate = match parsed.and_then(|situation| self.unless_there(situation)) {
+            Err(detail) => Fate::Dropped(self.reject(number, detail)),
+            Ok(situation) => match &mut self.dedup {
+                Some(dedup) => dedup.judge(situation, self.fates)?,
+                None => Fate::Accepted(situation),
+            },
+        };
+        self.fates.put(fate)
     }
-    Ok(made)
+
+    fn unless_there(&mut self, situation: Situation) -> Result<Situation, String> {
+        if self.ids.insert(xxh3_128(situation.id.as_bytes())) { Ok(situation) } else { Err(twice(&situation.id)) }
+    }
+
+    fn reject(&mut self, line: u64, detail: String) -> Dropped {
+        let file = self.import.source.file_name().unwrap_or_default().to_string_lossy();
+        let (id, reason) = (format!("{file}:{line}"), "not_a_situation".to_owned());
+        self.first.get_or_insert_with(|| format!("{id}: {detail}"));
+        Dropped { id, outcome: Outcome::Rejected, reason, detail }
+    }
+}
+
+/// The text of a line, or why it has none.
+fn text(line: Line<'_>) -> Result<&str, String> {
+    let Line::Whole(bytes) = line else { return Err("the line is longer than 1 MiB".to_owned()) };
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+    // Files that were put together have their marks amid them.
+    Ok(text.trim_start_matches('\u{feff}'))
 }
 
 fn twice(id: &str) -> String {
     format!("the id `{id}` stands on an earlier line")
-}
-
-fn reject(source: &Path, line: u64, detail: String) -> Dropped {
-    let file = source.file_name().unwrap_or_default().to_string_lossy();
-    Dropped { id: format!("{file}:{line}"), outcome: Outcome::Rejected, reason: "not_a_situation".to_owned(), detail }
-}
-
-fn keep(made: &mut Made, index: &mut Option<Dedup>, situation: Situation, dedup: Option<f64>) {
-    let text = dedup::situation_text(&situation);
-    if let Some(threshold) = dedup {
-        let index = index.get_or_insert_with(|| Dedup::new(threshold, Shingling::for_language(&situation.language)));
-        if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
-            made.duplicates.push((situation.id, found));
-            return;
-        }
-    }
-    made.accepted.push(situation);
-}
-
-/// The next line, or why it cannot be one; `None` at the end. A line over the cap is skipped without being held.
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    if reader.take(LINE_CAP + 1).read_until(b'\n', &mut bytes)? == 0 {
-        return Ok(None);
-    }
-    if bytes.len() as u64 > LINE_CAP && bytes.last() != Some(&b'\n') {
-        loop {
-            let chunk = reader.fill_buf()?;
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let used = end.map_or(chunk.len(), |at| at + 1);
-            let done = end.is_some() || chunk.is_empty();
-            reader.consume(used);
-            if done {
-                return Ok(Some(Err("the line is longer than 1 MiB".to_owned())));
-            }
-        }
-    }
-    let text =
-        String::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()));
-    Ok(Some(text.map(|text| text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']).to_owned())))
 }
 
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, String> {
@@ -264,14 +262,17 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::stages::writer::Collected;
 
-    fn run(lines: &str) -> Result<Made, ImportError> {
+    fn run(lines: &str) -> Result<Collected<Situation>, StageError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         let splits = BTreeMap::from([("train".to_owned(), 1.0)]);
         let settings =
             Import { source: file.path(), language: "en", splits: &splits, dedup: Some(0.7), seed: 1, count: 100 };
-        import(&settings, &Progress::default())
+        let mut fates = Collected::default();
+        import(&settings, &Progress::default(), &mut fates)?;
+        Ok(fates)
     }
 
     fn row(id: &str, what: &str) -> String {

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::casting::domain_of_text;
 use super::names::seen::{Seen, seen};
+use crate::stages::Progress;
 use crate::stages::personas::{self, Options, Source};
+use crate::stages::writer::Collected;
 
 const LABELLED: &str = include_str!("../../../tests/fixtures/personas/labelled.jsonl");
 
@@ -69,7 +71,8 @@ fn labels() -> Vec<Label> {
 fn passes(row: &Label) -> bool {
     let line = serde_json::json!({ "persona": row.persona }).to_string();
     let options = Options { sample: None, min_chars: 1, max_chars: 2000, seed: 1, splits: [].into() };
-    personas::read(&Source::BuiltIn(Box::leak(line.into_boxed_str())), &options).is_ok()
+    let source = Source::BuiltIn(Box::leak(line.into_boxed_str()));
+    personas::read(&source, &options, &Progress::default(), &mut Collected::default()).is_ok()
 }
 
 fn measured<'a>(rows: impl Iterator<Item = &'a Label>) -> [Score; 6] {

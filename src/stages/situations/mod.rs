@@ -9,41 +9,49 @@ pub mod casting;
 mod cells;
 pub mod coverage;
 mod draft;
+pub mod fill;
 pub mod hub;
-pub mod import;
+mod import;
 #[cfg(test)]
 mod labelled;
 pub mod names;
 mod round;
+mod run;
 pub mod seeds;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use self::casting::Cast;
 use self::cells::Cells;
 use self::coverage::{Coverage, GROUP_SIZE};
-use self::hub::{Figures, Hub, Snapshot};
+use self::hub::{Figures, Snapshot};
 use self::names::Namer;
-use self::round::{Call, Filled, Person, Slot};
+use self::round::{Call, Person, Slot};
 use self::seeds::{Deal, Seed};
 use super::Progress;
-use super::dedup::{self, Dedup, Match, Shingling, Verdict};
-use crate::config::{GroupSize, SituationMode, Situations};
+use super::dedup::{self, Deduplicator, Shingling};
+use super::error::StageError;
+use super::writer::{Collected, Fates, Made};
+use crate::config::{GroupSize, Hub, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::recorded::{Calls, Halt};
 use crate::llm::{Message, Role};
+use crate::prompt::draft::Draft;
 use crate::prompt::reply::Standard;
 use crate::prompt::schema;
 use crate::prompt::shots::Shot;
 use crate::prompt::template::PromptError;
-use crate::record::{Dropped, Outcome, Persona, Situation, Tally};
+use crate::record::{Dropped, Fate, Persona, Situation};
 
+pub use self::import::ImportError;
 pub use self::round::Prompt;
+pub use self::run::{generate, import, rehearse, run};
 
 /// The stage's name in keys, draws and folders.
 pub const STAGE: &str = "situations";
@@ -56,7 +64,7 @@ pub struct Stage<'a> {
     /// The settings.
     pub settings: &'a Situations,
     /// The prompt.
-    pub prompt: &'a Prompt,
+    pub prompt: Arc<Prompt>,
     /// The personas, in the order in which they were sealed.
     pub people: &'a [Persona],
     /// Groups of them; `None` where the model invents people.
@@ -72,26 +80,9 @@ pub struct Stage<'a> {
     /// Hand-written examples.
     pub shots: Vec<Shot>,
     /// Where replies come from.
-    pub calls: &'a Calls,
+    pub calls: Arc<Calls>,
     /// The run's seed.
     pub seed: u64,
-}
-
-/// What the stage made.
-#[derive(Debug, Default)]
-pub struct Made {
-    /// Accepted situations, in id order.
-    pub accepted: Vec<Situation>,
-    /// What was rejected, refused, failed, or not worked on.
-    pub dropped: Vec<Dropped>,
-    /// What duplicates what.
-    pub duplicates: Vec<(String, Match)>,
-    /// Situations that were planned, or lines that were read.
-    pub inputs: u64,
-    /// For the manifest.
-    pub notes: Notes,
-    /// Whether everything planned was worked on; if not, the run is stopping.
-    pub complete: bool,
 }
 
 /// Figures of the stage.
@@ -108,30 +99,24 @@ pub struct Notes {
     pub seeds: BTreeMap<String, u64>,
 }
 
-impl Made {
-    /// How many inputs ended how.
-    pub fn tally(&self) -> Tally {
-        let mut tally =
-            Tally { accepted: self.accepted.len() as u64, duplicate: self.duplicates.len() as u64, ..Tally::default() };
-        self.dropped.iter().for_each(|dropped| tally.add(dropped.outcome));
-        tally
-    }
+/// A planned round under way: its calls, each a task of its own.
+struct Flight {
+    calls: Vec<Arc<Call>>,
+    tasks: Vec<JoinHandle<Result<Vec<Fate<Draft>>, Halt>>>,
 }
 
-/// A planned round under way.
-type Flight<'a> = BoxFuture<'a, (Vec<Call>, Vec<Result<Vec<Filled>, Halt>>)>;
-
 /// What changes while the stage runs.
-struct Desk {
-    hub: Hub,
+struct RoundState<'a> {
+    hub: hub::Hub,
     namer: Namer,
     /// Hub states by round: of the last two taken in.
     before: VecDeque<Snapshot>,
     deal: Deal,
-    index: Option<Dedup>,
+    dedup: Option<Deduplicator<Situation>>,
     planned: Planned,
     cells: Cells,
-    made: Made,
+    figures: Notes,
+    fates: &'a mut dyn Fates<Situation>,
 }
 
 #[derive(Default)]
@@ -142,57 +127,65 @@ struct Planned {
 
 impl Stage<'_> {
     /// The messages of the first call as it would be made, without making it. `shown`: whether the schema is in the prompt.
-    pub fn rehearse(&self, language: &str, shown: bool) -> Result<Vec<Message>, PromptError> {
-        let first = self.plan(&mut self.desk(language), 0).and_then(|calls| calls.into_iter().next());
+    pub fn rehearse(&self, shown: bool) -> Result<Vec<Message>, PromptError> {
+        let mut none = Collected::default();
+        let first = self.plan(&mut self.begin(&mut none), 0).and_then(|calls| calls.into_iter().next());
         let Some(call) = first else { return Ok(Vec::new()) };
         let schema = schema::situations_schema(&self.prompt.wanted(&call), Standard::Full);
         self.prompt.messages(&call, shown.then_some(&schema), None)
     }
 
-    fn desk(&self, language: &str) -> Desk {
-        Desk {
-            hub: Hub::new(self.settings.hub.clone(), self.shots.clone()),
+    fn begin<'a>(&self, fates: &'a mut dyn Fates<Situation>) -> RoundState<'a> {
+        let language = &self.prompt.language;
+        let (shingling, folder) = (Shingling::for_situations(language), fates.folder());
+        RoundState {
+            hub: hub::Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
             deal: Deal::default(),
-            index: None,
+            dedup: self.dedup.map(|at| Deduplicator::new(at, shingling, &folder, dedup::situation_text)),
             planned: Planned::default(),
             cells: Cells::default(),
-            made: Made::default(),
+            figures: Notes::default(),
+            fates,
         }
     }
 
-    /// Runs the stage until enough situations are accepted, attempts are used up, or the run stops.
-    pub async fn generate(&self, language: &str, progress: &Progress) -> Made {
-        let mut desk = self.desk(language);
+    /// Makes situations until enough are accepted or attempts are used up, and puts what became of each into `fates`.
+    ///
+    /// Says whether everything planned was worked on; if not, the run is stopping.
+    ///
+    /// # Errors
+    /// If fates cannot be written.
+    pub async fn generate(
+        &self,
+        progress: &Arc<Progress>,
+        fates: &mut dyn Fates<Situation>,
+    ) -> Result<(Made, bool), StageError> {
+        let mut state = self.begin(fates);
         progress.start(STAGE, self.count());
-        let mut flights: VecDeque<(Flight<'_>, u64)> = VecDeque::new();
-        loop {
+        progress.expect(self.count());
+        let mut flights: VecDeque<Flight> = VecDeque::new();
+        let complete = loop {
             while flights.len() < 2 {
-                let pending = flights.iter().map(|(_, slots)| slots).sum();
-                let Some(calls) = self.plan(&mut desk, pending) else { break };
-                let slots = calls.iter().map(|call| call.slots.len() as u64).sum();
-                flights.push_back((self.fly(calls), slots));
+                let pending = flights.iter().flat_map(|flight| &flight.calls).map(|call| call.slots.len() as u64).sum();
+                let Some(calls) = self.plan(&mut state, pending) else { break };
+                flights.push_back(self.fly(calls, progress));
             }
-            let Some((first, _)) = flights.pop_front() else {
-                desk.made.complete = true;
-                break;
-            };
-            // The round behind must move while the one in front is waited for.
-            let (calls, results) = ahead(first, &mut flights).await;
-            if !self.take_in(&mut desk, calls, results, progress) {
+            let Some(flight) = flights.pop_front() else { break true };
+            let taken = self.take_in(&mut state, flight, progress).await;
+            if !matches!(taken, Ok(true)) {
+                self.calls.control.stop(Halt::Stopping);
                 // Calls in flight are paid for: they end before the stage does, and are on record for the next time.
-                for (flight, _) in flights {
-                    let (calls, results) = flight.await;
-                    results.into_iter().filter_map(Result::err).for_each(|halt| drop(self.calls.control.stop(halt)));
-                    desk.made.dropped.extend(calls.into_iter().flat_map(|call| call.slots).map(over_budget));
+                for flight in flights {
+                    self.lose(&mut state, flight).await?;
                 }
-                break;
+                break taken?;
             }
-        }
-        desk.made.notes.hub = desk.hub.figures();
-        desk.made.inputs = desk.planned.slots;
-        desk.made
+        };
+        state.figures.hub = state.hub.figures();
+        let notes = json!({"figures": state.figures});
+        Ok((Made { inputs: state.planned.slots, notes, ..Made::default() }, complete))
     }
 
     fn count(&self) -> u64 {
@@ -200,53 +193,55 @@ impl Stage<'_> {
     }
 
     /// Plans the next round, unless what is accepted and under way is enough or attempts are used up.
-    fn plan(&self, desk: &mut Desk, pending: u64) -> Option<Vec<Call>> {
-        let accepted = desk.made.accepted.len() as u64;
+    fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Option<Vec<Call>> {
+        let accepted = state.fates.tally().accepted;
         let wanted = self.count().saturating_sub(accepted + pending);
-        let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(desk.planned.slots);
+        let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
         let per_call = self.prompt.config.situations_per_call.max(1);
-        let room = (self.settings.hub.round_calls.max(1) * per_call) as u64;
+        let width = self.settings.hub.round_calls.unwrap_or_else(|| Hub::width(self.count(), per_call));
+        let room = (width.max(1) * per_call) as u64;
         let mut left = usize::try_from(wanted.min(attempts).min(room)).unwrap_or(usize::MAX);
         if left == 0 {
             return None;
         }
-        let round = desk.planned.rounds;
+        let round = state.planned.rounds;
         let mut calls = Vec::new();
         while left > 0 {
-            let call = self.plan_call(desk, round, calls.len(), left.min(per_call));
+            let call = self.plan_call(state, round, calls.len(), left.min(per_call));
             left = left.saturating_sub(call.slots.len());
             calls.push(call);
         }
-        desk.planned.rounds += 1;
+        state.planned.rounds += 1;
         Some(calls)
     }
 
     /// A call for at most `room` situations: fewer where it makes up for some that were lost.
-    fn plan_call(&self, desk: &mut Desk, round: u64, number: usize, room: usize) -> Call {
+    fn plan_call(&self, state: &mut RoundState<'_>, round: u64, number: usize, room: usize) -> Call {
         let id = format!("s-{round:05}-{number:04}");
         let mut draw = Draw::new(self.seed, &[STAGE, &id, "examples"]);
         // The hub after round r-2: rounds are planned when one or both of the rounds before were taken in.
-        let last_but_one = desk.made.notes.rounds + 1 == round;
-        let before = if last_but_one { desk.before.back() } else { desk.before.front() };
+        let last_but_one = state.figures.rounds + 1 == round;
+        let before = if last_but_one { state.before.back() } else { state.before.front() };
         let snapshot = before.cloned().unwrap_or_default();
         let prompt = &self.prompt.config;
-        let examples = desk.hub.examples(&snapshot, prompt.selection, prompt.shots_per_prompt, &mut draw);
-        let (cell, slots) = if self.coverage.is_some() { desk.cells.next(room) } else { (0, room) };
+        let examples = state.hub.examples(&snapshot, prompt.selection, prompt.shots_per_prompt, &mut draw);
+        let (cell, slots) = if self.coverage.is_some() { state.cells.next(room) } else { (0, room) };
         let mut attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, cell)).unwrap_or_default();
         let size = attributes.get(GROUP_SIZE).and_then(|size| size.parse().ok());
-        let slots: Vec<Slot> = (0..slots).map(|index| self.plan_slot(desk, format!("{id}-{index:02}"), size)).collect();
+        let slots: Vec<Slot> =
+            (0..slots).map(|index| self.plan_slot(state, format!("{id}-{index:02}"), size)).collect();
         // A split may have too few people for the wanted size: what is said is what there is.
         let least = slots.iter().map(|slot| slot.size).min();
         if let (Some(said), Some(least)) = (attributes.get_mut(GROUP_SIZE).filter(|_| size.is_some()), least) {
             *said = least.to_string();
         }
-        let seed = desk.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
+        let seed = state.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
         Call { id, slots, examples, attributes, cell, seed }
     }
 
-    fn plan_slot(&self, desk: &mut Desk, id: String, size: Option<usize>) -> Slot {
-        let ordinal = desk.planned.slots;
-        desk.planned.slots += 1;
+    fn plan_slot(&self, state: &mut RoundState<'_>, id: String, size: Option<usize>) -> Slot {
+        let ordinal = state.planned.slots;
+        state.planned.slots += 1;
         let Some(cast) = &self.cast else {
             let split = draft::split_of(self.seed, &id, self.splits);
             return Slot { split, people: Vec::new(), size: size.unwrap_or_else(|| self.size(&id)), id, ordinal };
@@ -254,7 +249,7 @@ impl Stage<'_> {
         let group = cast.group(ordinal, size);
         let members: Vec<&Persona> = group.members.iter().filter_map(|at| self.people.get(*at)).collect();
         let personas: Vec<&str> = members.iter().map(|member| member.persona.as_str()).collect();
-        let names = desk.namer.name_group(ordinal, &personas);
+        let names = state.namer.name_group(ordinal, &personas);
         let people = members.iter().zip(names).map(|(member, name)| Person {
             id: member.id.clone(),
             name,
@@ -269,38 +264,71 @@ impl Stage<'_> {
         Draw::new(self.seed, &[STAGE, id, "size"]).between(min, max)
     }
 
-    fn fly(&self, calls: Vec<Call>) -> Flight<'_> {
-        Box::pin(async move {
-            let results = join_all(calls.iter().map(|call| self.prompt.fill(self.calls, call))).await;
-            (calls, results)
-        })
+    fn fly(&self, calls: Vec<Call>, progress: &Arc<Progress>) -> Flight {
+        let calls: Vec<Arc<Call>> = calls.into_iter().map(Arc::new).collect();
+        let fill = |call: &Arc<Call>| {
+            let (prompt, replies, call) = (Arc::clone(&self.prompt), Arc::clone(&self.calls), Arc::clone(call));
+            let progress = Arc::clone(progress);
+            tokio::spawn(async move {
+                let filled = prompt.fill(&replies, &call).await;
+                // Until they are taken in, all its situations are taken to be good ones.
+                progress.work(call.slots.len() as u64);
+                filled
+            })
+        };
+        let tasks = calls.iter().map(fill).collect();
+        Flight { calls, tasks }
     }
 
     /// Takes in a round's results in order. Whether the run goes on.
-    fn take_in(
+    async fn take_in(
         &self,
-        desk: &mut Desk,
-        calls: Vec<Call>,
-        results: Vec<Result<Vec<Filled>, Halt>>,
+        state: &mut RoundState<'_>,
+        flight: Flight,
         progress: &Progress,
-    ) -> bool {
+    ) -> Result<bool, StageError> {
         let mut whole = true;
-        for (call, result) in calls.into_iter().zip(results) {
+        for (call, task) in flight.calls.into_iter().zip(flight.tasks) {
             // After the first call without a result nothing counts: only a prefix in item order may be sealed.
-            let result = result.map_err(|halt| self.calls.control.stop(halt)).ok().filter(|_| whole);
+            let result = self.ended(task).await.filter(|_| whole);
             whole = result.is_some();
             match result {
-                Some(filled) => self.take_call(desk, &call, filled, progress),
-                None => desk.made.dropped.extend(call.slots.into_iter().map(over_budget)),
+                Some(filled) => self.take_call(state, &call, filled, progress)?,
+                None => give_up(state, &call)?,
             }
         }
-        desk.made.notes.rounds += 1;
-        desk.before.push_back(desk.hub.snapshot());
-        desk.before.pop_front();
-        whole
+        state.figures.rounds += 1;
+        state.before.push_back(state.hub.snapshot());
+        state.before.pop_front();
+        Ok(whole)
     }
 
-    fn take_call(&self, desk: &mut Desk, call: &Call, filled: Vec<Filled>, progress: &Progress) {
+    /// Waits for a call. Nothing where the run stopped first.
+    async fn ended(&self, task: JoinHandle<Result<Vec<Fate<Draft>>, Halt>>) -> Option<Vec<Fate<Draft>>> {
+        match task.await {
+            Ok(result) => result.map_err(|halt| self.calls.control.stop(halt)).ok(),
+            // A bug in a call is a bug of the run; nothing here cancels a task.
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => None,
+        }
+    }
+
+    /// Waits for a round that is not taken in any more.
+    async fn lose(&self, state: &mut RoundState<'_>, flight: Flight) -> Result<(), StageError> {
+        for (call, task) in flight.calls.into_iter().zip(flight.tasks) {
+            drop(self.ended(task).await);
+            give_up(state, &call)?;
+        }
+        Ok(())
+    }
+
+    fn take_call(
+        &self,
+        state: &mut RoundState<'_>,
+        call: &Call,
+        filled: Vec<Fate<Draft>>,
+        progress: &Progress,
+    ) -> Result<(), StageError> {
         let labels = call.seed.as_ref().map_or_else(|| "{}".to_owned(), |seed| seed.labels());
         let provenance = json!({
             "prompt": self.prompt.template.hash(),
@@ -310,53 +338,58 @@ impl Stage<'_> {
             "mode": self.settings.mode,
             "seed": self.seed,
         });
+        let context = draft::Context {
+            language: &self.prompt.language,
+            attributes: &call.attributes,
+            provenance: &provenance,
+            labels: &labels,
+        };
         for (slot, filled) in call.slots.iter().zip(filled) {
-            let before = desk.made.accepted.len();
+            let before = state.fates.tally().accepted;
             match filled {
-                Filled::Dropped { outcome, reason, detail } => {
-                    let (id, reason) = (slot.id.clone(), reason.to_owned());
-                    desk.made.dropped.push(Dropped { id, outcome, reason, detail });
-                }
-                Filled::Draft(draft) => {
+                Fate::Accepted(draft) => {
                     let names = (self.settings.mode == SituationMode::Auto)
-                        .then(|| desk.namer.admit(slot.ordinal, &draft::proposed_names(&draft)));
-                    let context = draft::Context {
-                        language: &self.prompt.language,
-                        attributes: &call.attributes,
-                        provenance: &provenance,
-                        labels: &labels,
-                    };
-                    let situation = draft::record(slot, &draft, names, &context);
-                    self.accept(desk, situation, call);
+                        .then(|| state.namer.admit(slot.ordinal, &draft::proposed_names(&draft)));
+                    state.accept(draft::record(slot, &draft, names, &context), call)?;
+                }
+                Fate::Dropped(dropped) => state.fates.put(Fate::Dropped(dropped))?,
+                Fate::Duplicate(duplicate) => state.fates.put(Fate::Duplicate(duplicate))?,
+            }
+            let accepted = state.fates.tally().accepted;
+            if accepted == before {
+                progress.unwork(1);
+                if self.coverage.is_some() {
+                    state.cells.lose(call.cell, call.slots.len());
                 }
             }
-            if self.coverage.is_some() && desk.made.accepted.len() == before {
-                desk.cells.lose(call.cell, call.slots.len());
-            }
-            progress.advance(1, desk.made.accepted.len() as u64);
+            progress.advance(1, accepted);
         }
+        Ok(())
+    }
+}
+
+impl RoundState<'_> {
+    /// Deduplicates, offers to the hub, and puts.
+    fn accept(&mut self, situation: Situation, call: &Call) -> Result<(), StageError> {
+        let fate = match &mut self.dedup {
+            Some(dedup) => dedup.judge(situation, self.fates)?,
+            None => Fate::Accepted(situation),
+        };
+        if let Fate::Accepted(situation) = &fate {
+            self.hub.offer(Shot::from_situation(situation), &dedup::situation_text(situation));
+            self.count(call);
+        }
+        self.fates.put(fate)
     }
 
-    /// Deduplicates, keeps, and offers to the hub.
-    fn accept(&self, desk: &mut Desk, situation: Situation, call: &Call) {
-        let text = dedup::situation_text(&situation);
-        if let Some(threshold) = self.dedup {
-            let shingling = || Shingling::for_language(&self.prompt.language);
-            let index = desk.index.get_or_insert_with(|| Dedup::new(threshold, shingling()));
-            if let Verdict::Duplicate(found) = index.insert(&situation.id, &text) {
-                desk.made.duplicates.push((situation.id, found));
-                return;
-            }
-        }
-        desk.hub.offer(Shot::from_situation(&situation), &text);
+    fn count(&mut self, call: &Call) {
         if let Some(seed) = &call.seed {
-            *desk.made.notes.seeds.entry(seed.id.clone()).or_default() += 1;
+            *self.figures.seeds.entry(seed.id.clone()).or_default() += 1;
         }
         if !call.attributes.is_empty() {
             let named: Vec<String> = call.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            *desk.made.notes.coverage.entry(named.join(",")).or_default() += 1;
+            *self.figures.coverage.entry(named.join(",")).or_default() += 1;
         }
-        desk.made.accepted.push(situation);
     }
 }
 
@@ -369,30 +402,7 @@ pub fn sample(shot: &Shot, language: &str) -> Situation {
     draft::record(&place, &shot.draft, None, &context)
 }
 
-/// Waits for `first` while the rounds behind it make progress too.
-async fn ahead<'a>(
-    first: Flight<'a>,
-    behind: &mut VecDeque<(Flight<'a>, u64)>,
-) -> (Vec<Call>, Vec<Result<Vec<Filled>, Halt>>) {
-    use futures_util::future::{Either, select};
-    let Some((second, slots)) = behind.pop_front() else { return first.await };
-    match select(first, second).await {
-        Either::Left((done, second)) => {
-            behind.push_front((second, slots));
-            done
-        }
-        Either::Right((done, first)) => {
-            behind.push_front((Box::pin(std::future::ready(done)), slots));
-            first.await
-        }
-    }
-}
-
-fn over_budget(slot: Slot) -> Dropped {
-    Dropped {
-        id: slot.id,
-        outcome: Outcome::OverBudget,
-        reason: "over_budget".to_owned(),
-        detail: "the budget was reached first".to_owned(),
-    }
+/// The slots of a call that came to nothing since the run stopped first.
+fn give_up(state: &mut RoundState<'_>, call: &Call) -> Result<(), StageError> {
+    call.slots.iter().try_for_each(|slot| state.fates.put(Fate::Dropped(Dropped::over_budget(slot.id.clone()))))
 }

@@ -16,7 +16,7 @@ use crate::prompt::reply::{self, Standard};
 use crate::prompt::situations::{Attribute, Example, Given, Values};
 use crate::prompt::template::{PromptError, Template};
 use crate::prompt::{Wanted, language, schema};
-use crate::record::Outcome;
+use crate::record::{Dropped, Fate, Outcome};
 
 /// Tokens a call may have at least, whatever a spoken turn may have: a situation is longer than a turn.
 const LEAST_TOKENS: u32 = 1000;
@@ -71,13 +71,6 @@ impl Unfit {
     }
 }
 
-/// What came of a slot.
-#[derive(Debug)]
-pub(super) enum Filled {
-    Draft(Box<Draft>),
-    Dropped { outcome: Outcome, reason: &'static str, detail: String },
-}
-
 /// The prompt of the stage, and what all its calls share.
 #[derive(Debug)]
 pub struct Prompt {
@@ -99,21 +92,21 @@ impl Prompt {
     ///
     /// A reply is held to the full standard and goes back once with what is wrong with it. What then still falls short of
     /// what makes a *good* situation, but is one, is taken: it is paid for.
-    pub(super) async fn fill(&self, calls: &Calls, call: &Call) -> Result<Vec<Filled>, Halt> {
+    pub(super) async fn fill(&self, calls: &Calls, call: &Call) -> Result<Vec<Fate<Draft>>, Halt> {
         let first = match self.ask(calls, call, 0, None).await? {
             Answer::Reply(reply) => reply,
-            lost => return Ok(lost_slots(&lost, call.slots.len())),
+            lost => return Ok(call.slots.iter().map(|slot| Fate::Dropped(lose(&lost, slot))).collect()),
         };
         let standard = standard(calls);
         let drafts = self.read(call, &first, standard);
-        let Some(error) = complaint(&drafts) else { return Ok(drafts.into_iter().map(filled).collect()) };
+        let Some(error) = complaint(&drafts) else { return Ok(best(vec![drafts], &call.slots)) };
         let mut tries = vec![drafts];
         if let Answer::Reply(second) = self.ask(calls, call, 1, Some((&first, &error))).await? {
             tries.insert(0, self.read(call, &second, standard));
             tries.push(self.read(call, &second, Standard::Demo));
         }
         tries.push(self.read(call, &first, Standard::Demo));
-        Ok(best(tries, call.slots.len()))
+        Ok(best(tries, &call.slots))
     }
 
     async fn ask(
@@ -129,7 +122,7 @@ impl Prompt {
         let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
         let max_tokens = calls.profile(Role::Situations).max_tokens.saturating_mul(wanted).max(LEAST_TOKENS);
-        let format = ReplyFormat::Json { name: "situations".to_owned(), schema };
+        let format = ReplyFormat::json("situations", schema);
         calls.ask_at_length(&site, messages, format, max_tokens).await
     }
 
@@ -222,16 +215,23 @@ fn sizes(call: &Call) -> (usize, usize) {
 }
 
 /// For each slot the first sound draft of `tries`, which are ordered by preference; else the first reason.
-fn best(tries: Vec<Vec<Result<Draft, Unfit>>>, slots: usize) -> Vec<Filled> {
+fn best(tries: Vec<Vec<Result<Draft, Unfit>>>, slots: &[Slot]) -> Vec<Fate<Draft>> {
     let mut tries: Vec<_> = tries.into_iter().map(Vec::into_iter).collect();
-    (0..slots)
-        .map(|_| {
-            let drafts: Vec<Result<Draft, Unfit>> = tries.iter_mut().filter_map(Iterator::next).collect();
-            let sound = drafts.iter().position(Result::is_ok).unwrap_or(0);
-            let chosen = drafts.into_iter().nth(sound);
-            filled(chosen.unwrap_or_else(|| Err(Unfit::reply("the reply has no situation for this place"))))
-        })
-        .collect()
+    let fill = |slot: &Slot| {
+        let drafts: Vec<Result<Draft, Unfit>> = tries.iter_mut().filter_map(Iterator::next).collect();
+        let sound = drafts.iter().position(Result::is_ok).unwrap_or(0);
+        let chosen = drafts.into_iter().nth(sound);
+        match chosen.unwrap_or_else(|| Err(Unfit::reply("the reply has no situation for this place"))) {
+            Ok(draft) => Fate::Accepted(draft),
+            Err(Unfit { reason, detail }) => Fate::Dropped(Dropped {
+                id: slot.id.clone(),
+                outcome: Outcome::Rejected,
+                reason: reason.to_owned(),
+                detail,
+            }),
+        }
+    };
+    slots.iter().map(fill).collect()
 }
 
 fn complaint(drafts: &[Result<Draft, Unfit>]) -> Option<String> {
@@ -241,29 +241,14 @@ fn complaint(drafts: &[Result<Draft, Unfit>]) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-fn filled(draft: Result<Draft, Unfit>) -> Filled {
-    match draft {
-        Ok(draft) => Filled::Draft(Box::new(draft)),
-        Err(Unfit { reason, detail }) => Filled::Dropped { outcome: Outcome::Rejected, reason, detail },
-    }
-}
-
-fn lost_slots(answer: &Answer, slots: usize) -> Vec<Filled> {
-    (0..slots)
-        .map(|_| match answer {
-            Answer::Refused { category, message } => Filled::Dropped {
-                outcome: Outcome::Refused,
-                reason: "content_filter",
-                detail: format!("{category}: {message}"),
-            },
-            Answer::Failed { reason, message } => {
-                Filled::Dropped { outcome: Outcome::Failed, reason: "no_reply", detail: format!("{reason}: {message}") }
-            }
-            Answer::Reply(_) => {
-                Filled::Dropped { outcome: Outcome::Rejected, reason: "invalid_reply", detail: String::new() }
-            }
-        })
-        .collect()
+/// What a slot came to whose call brought no reply.
+fn lose(answer: &Answer, slot: &Slot) -> Dropped {
+    let (outcome, reason, detail) = match answer {
+        Answer::Refused { category, message } => (Outcome::Refused, "content_filter", format!("{category}: {message}")),
+        Answer::Failed { reason, message } => (Outcome::Failed, "no_reply", format!("{reason}: {message}")),
+        Answer::Reply(_) => (Outcome::Rejected, "invalid_reply", String::new()),
+    };
+    Dropped { id: slot.id.clone(), outcome, reason: reason.to_owned(), detail }
 }
 
 #[cfg(test)]
@@ -287,11 +272,13 @@ mod tests {
     #[test]
     fn the_preferred_sound_draft_fills_a_slot() {
         let tries = [["a1", "!b1", "!c1"], ["a2", "b2", "!c2"]].map(|drafts| drafts.map(read).to_vec()).to_vec();
-        let shown: Vec<String> = best(tries, 4)
+        let slot = |id: &str| Slot { id: id.to_owned(), split: String::new(), people: Vec::new(), size: 2, ordinal: 0 };
+        let shown: Vec<String> = best(tries, &["a", "b", "c", "d"].map(slot))
             .into_iter()
             .map(|filled| match filled {
-                Filled::Draft(draft) => draft.topic,
-                Filled::Dropped { detail, .. } => detail,
+                Fate::Accepted(draft) => draft.topic,
+                Fate::Dropped(dropped) => dropped.detail,
+                Fate::Duplicate(duplicate) => duplicate.kept,
             })
             .collect();
         assert_eq!(shown, ["a1", "b2", "c1", "the reply has no situation for this place"]);

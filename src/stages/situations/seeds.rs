@@ -247,7 +247,7 @@ impl Seed {
             return None;
         }
         let source = source.join("\n");
-        let shingling = Shingling::for_language(language);
+        let shingling = Shingling::for_situations(language);
         let texts = [("situation", &draft.situation), ("conversation_starter", &draft.conversation_starter)];
         texts.into_iter().find_map(|(key, text)| {
             let shared = dedup::share_within(text, &source, shingling).filter(|share| *share > MOST_SHARED)?;

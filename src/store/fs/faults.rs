@@ -1,4 +1,4 @@
-//! A process that dies, or a disk that fails, at a chosen operation. Tests only.
+//! A process that dies, or a disk that fails, at a chosen operation, or that is full. Tests only.
 //!
 //! A rule covers one folder, so that tests that run at the same time do not strike each other.
 
@@ -55,6 +55,30 @@ impl Drop for Fault {
     fn drop(&mut self) {
         rules().retain(|rule| !Arc::ptr_eq(rule, &self.0));
     }
+}
+
+static ROOMS: Mutex<Vec<(PathBuf, u64)>> = Mutex::new(Vec::new());
+
+/// The disk that holds a folder has this much room as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Room(PathBuf);
+
+/// Says that the disk that holds `folder` has `free` bytes left.
+pub(crate) fn room(folder: &Path, free: u64) -> Room {
+    ROOMS.lock().unwrap_or_else(PoisonError::into_inner).push((folder.to_owned(), free));
+    Room(folder.to_owned())
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        ROOMS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(folder, _)| *folder != self.0);
+    }
+}
+
+/// What a test says of the room on the disk that holds `path`.
+pub(super) fn said_to_be_free(path: &Path) -> Option<u64> {
+    let rooms = ROOMS.lock().unwrap_or_else(PoisonError::into_inner);
+    rooms.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, free)| *free)
 }
 
 /// A folder for tests in which syncs need not be real: in memory, where there is such a place.

@@ -35,19 +35,6 @@ pub enum JournalError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// The disk is nearly full. Nothing is lost: what is under way can still be recorded.
-    #[error(
-        "{free} MiB are free where {path} is, {floor} MiB are kept for what is under way; free some space and run the same command again",
-        path = path.display(), free = free >> 20, floor = floor >> 20
-    )]
-    LowSpace {
-        /// The journal's folder.
-        path: PathBuf,
-        /// Bytes that are free.
-        free: u64,
-        /// Bytes that must be.
-        floor: u64,
-    },
     /// The disk.
     #[error(transparent)]
     Io(#[from] FsError),
@@ -88,7 +75,7 @@ impl JournalError {
         match self {
             Self::Damaged(_) | Self::Unreadable { .. } => EXIT_DAMAGE,
             Self::NewerFormat { .. } => EXIT_OTHER_RUN,
-            Self::LowSpace { .. } | Self::Io(_) | Self::Closed => EXIT_IO,
+            Self::Io(_) | Self::Closed => EXIT_IO,
             Self::Poisoned { first } => first.exit_code(),
             Self::Unfit { .. } => EXIT_BUG,
             Self::Absent { .. } | Self::Present { .. } => EXIT_USAGE,

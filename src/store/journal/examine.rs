@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Damage, JournalError, Problem};
 use super::frame::{self, Entry, FORMAT, FrameError, Kind};
+use super::index::{Digest, digest};
 use super::segment::{self, Header, Location, Previous};
 use crate::store::fs;
 
@@ -63,6 +64,12 @@ impl<'a> Examined<'a> {
             let length = u32::try_from(line.bytes.len()).unwrap_or(u32::MAX);
             (Location { segment: self.number, length, offset: line.offset }, &line.entry)
         })
+    }
+
+    /// The sound replies, as the index has them.
+    pub(super) fn replies(&self) -> impl Iterator<Item = (Digest, Location)> {
+        let replies = self.entries().filter(|(_, entry)| entry.kind == Kind::Reply);
+        replies.map(|(location, entry)| (digest(entry.key.as_deref().unwrap_or_default()), location))
     }
 
     /// Stops at the first damage.

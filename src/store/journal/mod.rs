@@ -34,9 +34,9 @@
 //! # Writing
 //!
 //! One thread owns the newest segment. It takes all entries that wait (at most 256, or about 4 MiB), writes them in one
-//! piece, syncs, enters the replies into the index, and then answers. Therefore:
+//! piece, syncs, and then answers. Therefore:
 //!
-//! - an acknowledged entry is durable, and a reply is found only when it is;
+//! - an acknowledged entry is durable;
 //! - batch B+1 is written only after the sync of batch B has returned.
 //!
 //! The first error ends it (*poison*): nothing is acknowledged any more, each later call fails with that first error. A
@@ -46,8 +46,9 @@
 //! A new segment is written under a temporary name up to its header, synced, renamed, and the folder synced, before an
 //! entry goes into it. So no crash leaves a segment without its header.
 //!
-//! When less than the floor (512 MiB) is free, intents are refused while everything else is still taken: no call is
-//! begun, and what is under way can be recorded.
+//! Whoever makes calls asks [`Journal::low_space`] before each. It tells when less than the floor (512 MiB) was free at
+//! opening or at one of the writer's looks at the disk, and still is: no call is begun then, and what is under way can
+//! be recorded.
 //!
 //! # Recovery
 //!
@@ -63,7 +64,12 @@
 //! Until the rename of step 3 nothing is changed but temporary files, after it the journal is whole: recovery can be
 //! killed anywhere, and started again.
 //!
-//! Memory holds the index from keys to places, about 150 bytes a reply, and one segment while reading; not the replies.
+//! # Looking replies up
+//!
+//! [`Journal::get`] finds the replies that were there when the journal was opened, and no others. That is all a run needs:
+//! it asks for each call once in a process, so a reply that the process itself has recorded went to whoever asked for
+//! it. (What may be asked for twice, such as how an endpoint takes a schema, is remembered by who asks.) The index takes
+//! 32 bytes for each reply found at opening and never grows; replies stay on disk. Opening reads one segment at a time.
 
 mod error;
 mod examine;
@@ -72,6 +78,7 @@ mod index;
 mod recovery;
 mod salvage;
 mod segment;
+mod space;
 mod writer;
 
 #[cfg(test)]
@@ -79,10 +86,9 @@ mod law;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 
@@ -92,20 +98,22 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 pub use error::{Damage, JournalError, Problem};
+use frame::Record;
 pub use frame::{Entry, FrameError, Kind};
 pub use index::Archive;
 pub use recovery::{Conflict, Intent, Recovered, Torn};
 pub use salvage::{Report, Salvaged, salvage, verify};
+pub use space::LowSpace;
 
-use index::read_reply;
+use index::{Index, Segments};
 use recovery::Intents;
-use segment::Record;
+use space::Space;
 use writer::{Answer, Request, Shared, Writer};
 
 use super::fs::{self, FsError};
 
-/// The longest body, key or item. A reply is at most 8 MiB as it comes from an endpoint.
-const MAX_TEXT: usize = 64 << 20;
+/// The longest entry. A reply is at most 8 MiB as it comes from an endpoint.
+const LONGEST: usize = 64 << 20;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,35 +132,15 @@ impl Default for Options {
     }
 }
 
-/// Free space, and how much there must be.
-#[derive(Debug, Clone)]
-struct Space {
-    dir: PathBuf,
-    floor: u64,
-}
-
-impl Space {
-    fn is_low(&self) -> Result<bool, FsError> {
-        Ok(fs::free_space(&self.dir)? < self.floor)
-    }
-
-    fn check(&self) -> Result<(), JournalError> {
-        let free = fs::free_space(&self.dir)?;
-        if free < self.floor {
-            return Err(JournalError::LowSpace { path: self.dir.clone(), free, floor: self.floor });
-        }
-        Ok(())
-    }
-}
-
 /// A run's journal, open for writing. See the module for what it promises.
 ///
 /// Dropping it waits until everything that was handed over is durable.
 #[derive(Debug)]
 pub struct Journal {
-    dir: PathBuf,
+    index: Index,
+    segments: Segments,
     shared: Arc<Shared>,
-    space: Space,
+    space: Arc<Space>,
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -168,17 +156,18 @@ impl Journal {
         mut on_entry: impl FnMut(&Entry<'_>),
     ) -> Result<(Self, Recovered), JournalError> {
         fs::create_dir_all(dir)?;
-        let space = Space { dir: dir.to_owned(), floor: options.free_space_floor };
-        space.check()?;
+        let space = Arc::new(Space::new(dir, options.free_space_floor)?);
         let (tail, index, recovered) = recovery::recover(dir, run_id, &mut on_entry)?;
-        let shared = Arc::new(Shared::new(index));
+        let shared = Arc::new(Shared::default());
         let (requests, receiver) = mpsc::channel();
-        let writer = Writer { tail, shared: Arc::clone(&shared), requests: receiver, options, space: space.clone() };
+        let writer =
+            Writer { tail, shared: Arc::clone(&shared), requests: receiver, options, space: Arc::clone(&space) };
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| FsError { action: "start the writer of", path: dir.to_owned(), source })?;
-        let journal = Self { dir: dir.to_owned(), shared, space, requests: Some(requests), writer: Some(writer) };
+        let segments = Segments::new(dir);
+        let journal = Self { index, segments, shared, space, requests: Some(requests), writer: Some(writer) };
         Ok((journal, recovered))
     }
 
@@ -193,8 +182,7 @@ impl Journal {
         body: &B,
     ) -> Acknowledgement {
         let (sender, outcome) = oneshot::channel();
-        // Whoever stopped waiting has no use for the answer.
-        self.hand_over(kind, key, item, body, Box::new(|result| drop(sender.send(result))));
+        self.hand_over(kind, key, item, body, Answer::Task(sender));
         Acknowledgement { outcome, shared: Arc::clone(&self.shared) }
     }
 
@@ -207,7 +195,7 @@ impl Journal {
         body: &B,
     ) -> Result<(), JournalError> {
         let (sender, outcome) = mpsc::sync_channel(1);
-        self.hand_over(kind, key, item, body, Box::new(move |result| drop(sender.send(result))));
+        self.hand_over(kind, key, item, body, Answer::Thread(sender));
         outcome.recv().unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
@@ -220,43 +208,31 @@ impl Journal {
         body: &B,
         answer: Answer,
     ) {
-        let record = self.admit(kind).and_then(|()| record(kind, key, item, body));
+        let record = self.shared.check().and_then(|()| record(kind, key, item, body));
         match (record, &self.requests) {
             (Ok(record), Some(requests)) => {
                 if let Err(mpsc::SendError(refused)) = requests.send(Request { record, answer }) {
-                    (refused.answer)(Err(self.shared.gone()));
+                    refused.answer.give(Err(self.shared.gone()));
                 }
             }
-            (Ok(_), None) => answer(Err(self.shared.gone())),
-            (Err(error), _) => answer(Err(error)),
+            (Ok(_), None) => answer.give(Err(self.shared.gone())),
+            (Err(error), _) => answer.give(Err(error)),
         }
     }
 
-    fn admit(&self, kind: Kind) -> Result<(), JournalError> {
-        self.shared.check()?;
-        if kind == Kind::Intent && self.shared.low_space.load(Ordering::Relaxed) {
-            self.check_space()?;
-        }
-        Ok(())
+    /// Whether there is too little room on the disk for another call. While there is enough this costs nothing.
+    pub fn low_space(&self) -> Result<Option<LowSpace>, JournalError> {
+        Ok(self.space.shortage()?)
     }
 
-    /// Looks at the free space now. Below the floor intents are refused; whoever is refused may wait and ask here
-    /// whether there is room again.
-    pub fn check_space(&self) -> Result<(), JournalError> {
-        let checked = self.space.check();
-        self.shared.low_space.store(checked.is_err(), Ordering::Relaxed);
-        checked
-    }
-
-    /// The body of the first reply with this key, if one is durable.
+    /// The body of the first reply with this key, if there was one when the journal was opened.
     pub fn get(&self, key: &str) -> Result<Option<Box<RawValue>>, JournalError> {
         self.get_as(key)
     }
 
-    /// The body of the first reply with this key, parsed, if one is durable.
+    /// The body of the first reply with this key, parsed, if there was one when the journal was opened.
     pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
-        let location = self.shared.index.read().unwrap_or_else(PoisonError::into_inner).get(key);
-        location.map(|location| read_reply(&self.dir, key, location, |entry| entry.read())).transpose()
+        self.index.get(key).map(|location| self.segments.read(key, location)).transpose()
     }
 
     /// Waits until everything that was handed over is durable, and says so, or what prevented it.
@@ -287,17 +263,17 @@ fn record<B: Serialize + ?Sized>(
     body: &B,
 ) -> Result<Record, JournalError> {
     let unfit = |problem: &str| JournalError::Unfit { kind, problem: problem.to_owned() };
-    let body = serde_json::to_string(body).map_err(|error| unfit(&error.to_string()))?;
     if kind == Kind::Segment {
         return Err(unfit("the journal writes headers itself"));
     }
     if kind.needs_key() && key.is_none() {
         return Err(unfit("it has no key"));
     }
-    if [body.len(), key.map_or(0, str::len), item.map_or(0, str::len)].into_iter().any(|length| length > MAX_TEXT) {
+    let record = Record::new(kind, key, item, body).map_err(|error| unfit(&error.to_string()))?;
+    if record.len() > LONGEST {
         return Err(unfit("it is longer than 64 MiB"));
     }
-    Ok(Record { kind, key: key.map(str::to_owned), item: item.map(str::to_owned), body })
+    Ok(record)
 }
 
 /// Resolves when an entry is durable, or cannot be made so.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::error::{Damage, JournalError, Problem};
 use super::examine::{self, Examined};
 use super::frame::{self, Entry, Kind};
-use super::index::{Index, read_reply};
+use super::index::{Digest, Index, Repeated, Segments, digest};
 use super::segment::{self, Location, Tail};
 use crate::store::fs::{self, FsError};
 
@@ -103,7 +103,7 @@ impl Intents {
 /// Takes in what counts, in order.
 pub(super) struct Intake<'a> {
     dir: &'a Path,
-    index: Index,
+    replies: Vec<(Digest, Location)>,
     intents: Intents,
     recovered: Recovered,
     on_entry: &'a mut dyn FnMut(&Entry<'_>),
@@ -111,32 +111,17 @@ pub(super) struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     pub(super) fn new(dir: &'a Path, on_entry: &'a mut dyn FnMut(&Entry<'_>)) -> Self {
-        let (index, intents, recovered) = Default::default();
-        Self { dir, index, intents, recovered, on_entry }
+        let (replies, intents, recovered) = Default::default();
+        Self { dir, replies, intents, recovered, on_entry }
     }
 
     pub(super) fn take(&mut self, location: Location, entry: &Entry<'_>) -> Result<(), JournalError> {
         self.recovered.entries += 1;
         self.intents.note(entry).map_err(|_| self.no_json(location, entry))?;
         if entry.kind == Kind::Reply {
-            self.take_reply(location, entry)?;
+            self.replies.push((digest(entry.key.as_deref().unwrap_or_default()), location));
         }
         (self.on_entry)(entry);
-        Ok(())
-    }
-
-    fn take_reply(&mut self, location: Location, entry: &Entry<'_>) -> Result<(), JournalError> {
-        let key = entry.key.as_deref().unwrap_or_default();
-        let Some(first) = self.index.insert(key, location) else { return Ok(()) };
-        let same = read_reply(self.dir, key, first, |first| Ok(first.body == entry.body))?;
-        if !same {
-            self.recovered.conflicts.push(Conflict {
-                key: key.to_owned(),
-                item: entry.item.as_deref().map(str::to_owned),
-                file: segment::path(self.dir, location.segment),
-                offset: location.offset,
-            });
-        }
         Ok(())
     }
 
@@ -149,10 +134,29 @@ impl<'a> Intake<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> (Index, Recovered) {
+    pub(super) fn finish(mut self) -> Result<(Index, Recovered), JournalError> {
         self.recovered.possibly_billed = self.intents.unsettled();
-        (self.index, self.recovered)
+        let (index, repeated) = Index::new(self.replies);
+        let segments = Segments::new(self.dir);
+        for pair in repeated {
+            self.recovered.conflicts.extend(conflict(self.dir, &segments, pair)?);
+        }
+        Ok((index, self.recovered))
     }
+}
+
+/// What differs between two replies with one key, if anything does.
+fn conflict(dir: &Path, segments: &Segments, pair: Repeated) -> Result<Option<Conflict>, JournalError> {
+    let first = segments.look(pair.first, |entry| Ok(entry.body.to_owned()))?;
+    segments.look(pair.later, |later| {
+        let conflict = || Conflict {
+            key: later.key.as_deref().unwrap_or_default().to_owned(),
+            item: later.item.as_deref().map(str::to_owned),
+            file: segment::path(dir, pair.later.segment),
+            offset: pair.later.offset,
+        };
+        Ok((later.body != first).then(conflict))
+    })
 }
 
 /// Reads the journal in `dir`, or begins one, and makes everything that counts durable.
@@ -177,7 +181,7 @@ pub(super) fn recover(
         tail = Some(rewritten);
         Ok(())
     })?;
-    let (index, recovered) = intake.finish();
+    let (index, recovered) = intake.finish()?;
     let tail = match tail {
         Some(tail) => tail,
         None => Tail::first(dir, run_id)?,

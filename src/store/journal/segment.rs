@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{self, Entry, FORMAT, FrameError, Kind};
+use super::frame::{self, Entry, FORMAT, FrameError, Kind, Record};
 use crate::store::fs::{self, FsError, NewFile};
 
 const EXTENSION: &str = ".jsonl";
@@ -84,15 +84,6 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// An entry that is to be written.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub kind: Kind,
-    pub key: Option<String>,
-    pub item: Option<String>,
-    pub body: String,
-}
-
 /// The segment that is being written.
 ///
 /// A segment gets its name only when its first bytes are durable, so that there is never one without a header. Nothing
@@ -165,27 +156,21 @@ impl Tail {
         Ok(())
     }
 
-    /// Writes one batch and makes it durable. Says where each record is.
-    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Result<Vec<Location>, FsError> {
+    /// Writes one batch and makes it durable.
+    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Result<(), FsError> {
         let batch = self.last_seq + 1;
         let mut seq = self.last_seq;
         let mut bytes = Vec::new();
-        let mut locations = Vec::new();
         for record in records {
             seq += 1;
-            let start = bytes.len();
-            let (key, item) = (record.key.as_deref().map(Into::into), record.item.as_deref().map(Into::into));
-            frame::encode(&mut bytes, &Entry { seq, batch, kind: record.kind, key, item, body: &record.body });
-            // Lines are far shorter than 4 GiB: `Journal::append` sees to it.
-            let length = u32::try_from(bytes.len() - start - 1).unwrap_or(u32::MAX);
-            locations.push(Location { segment: self.number, length, offset: self.length + start as u64 });
+            record.write(&mut bytes, seq, batch);
         }
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;
         self.hash.update(&bytes);
         self.length += bytes.len() as u64;
         self.last_seq = seq;
-        Ok(locations)
+        Ok(())
     }
 }
 

@@ -1,28 +1,42 @@
 //! The thread that owns the newest segment.
 //!
 //! It takes whatever waits, at least one entry and at most [`BATCH_ENTRIES`] or [`BATCH_BYTES`], writes it in one piece,
-//! syncs, makes the replies visible, and only then answers those who wait. There is no timer: while a sync runs the
+//! syncs, and only then answers those who wait. There is no timer: while a sync runs the
 //! next batch gathers by itself, so that batches grow with the load.
 //!
 //! The first failure poisons the journal: everyone who waits, and everyone who comes later, is given that failure.
 //! The file is left as it is, for recovery to judge.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 
+use tokio::sync::oneshot;
+
+use super::Options;
 use super::error::JournalError;
-use super::frame::Kind;
-use super::index::Index;
-use super::segment::{Record, Tail};
-use super::{Options, Space};
+use super::frame::Record;
+use super::segment::Tail;
+use super::space::Space;
 
 /// The most entries in a batch.
 const BATCH_ENTRIES: usize = 256;
 /// The size from which a batch is full.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Called with the outcome of an entry.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+/// Who waits for the outcome of an entry.
+pub(super) enum Answer {
+    Task(oneshot::Sender<Result<(), JournalError>>),
+    Thread(mpsc::SyncSender<Result<(), JournalError>>),
+}
+
+impl Answer {
+    /// Gives the outcome. Whoever stopped waiting has no use for it.
+    pub(super) fn give(self, outcome: Result<(), JournalError>) {
+        match self {
+            Self::Task(waiting) => drop(waiting.send(outcome)),
+            Self::Thread(waiting) => drop(waiting.send(outcome)),
+        }
+    }
+}
 
 /// An entry that someone waits for.
 pub(super) struct Request {
@@ -33,19 +47,11 @@ pub(super) struct Request {
 /// What the writer shares with those who use the journal.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// The replies that are durable.
-    pub index: RwLock<Index>,
     /// The first failure.
     failure: OnceLock<Arc<JournalError>>,
-    /// Whether there was too little space when it was last looked.
-    pub low_space: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(index: Index) -> Self {
-        Self { index: RwLock::new(index), ..Self::default() }
-    }
-
     /// The error for whoever comes after the first failure, if there was one.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         match self.failure.get() {
@@ -66,7 +72,7 @@ pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub requests: mpsc::Receiver<Request>,
     pub options: Options,
-    pub space: Space,
+    pub space: Arc<Space>,
 }
 
 impl Writer {
@@ -79,12 +85,12 @@ impl Writer {
                 // Set before anyone is answered: who is told of it must not be able to go on.
                 let _ = self.shared.failure.set(Arc::new(error));
                 for request in batch.into_iter().chain(self.requests.try_iter()) {
-                    (request.answer)(Err(self.shared.gone()));
+                    request.answer.give(Err(self.shared.gone()));
                 }
                 return;
             }
             for request in batch {
-                (request.answer)(Ok(()));
+                request.answer.give(Ok(()));
             }
         }
     }
@@ -92,11 +98,11 @@ impl Writer {
     /// Whatever waits, or the next that comes.
     fn gather(&self) -> Option<Vec<Request>> {
         let first = self.requests.recv().ok()?;
-        let mut bytes = first.record.body.len();
+        let mut bytes = first.record.len();
         let mut batch = vec![first];
         while batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES {
             let Ok(next) = self.requests.try_recv() else { break };
-            bytes += next.record.body.len();
+            bytes += next.record.len();
             batch.push(next);
         }
         Some(batch)
@@ -104,18 +110,11 @@ impl Writer {
 
     pub(super) fn commit(&mut self, batch: &[Request], number: u64) -> Result<(), JournalError> {
         if number.is_multiple_of(self.options.space_check_batches.max(1)) {
-            self.shared.low_space.store(self.space.is_low()?, Ordering::Relaxed);
+            self.space.look()?;
         }
         if self.tail.length() >= self.options.segment_bytes {
             self.tail.rotate()?;
         }
-        let locations = self.tail.commit(batch.iter().map(|request| &request.record))?;
-        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (request, location) in batch.iter().zip(locations) {
-            if let (Kind::Reply, Some(key)) = (request.record.kind, &request.record.key) {
-                index.insert(key, location);
-            }
-        }
-        Ok(())
+        Ok(self.tail.commit(batch.iter().map(|request| &request.record))?)
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use super::super::engine::Mind;
+use super::super::model::Memory;
 use super::*;
 
 const F32: u32 = 0;
@@ -93,7 +94,7 @@ fn load(bytes: &[u8]) -> Result<Mind, GgufError> {
 fn a_small_model_can_be_loaded_and_asked() {
     let mind = load(&tiny().bytes()).unwrap();
     assert_eq!(mind.vocabulary.encode("ab\nba"), [6, 3, 5, 4]);
-    let state = mind.llama.feed(&[1, 6], &mut Default::default()).unwrap();
+    let state = mind.llama.feed(&[1, 6], &mut Memory::default()).unwrap();
     assert_eq!(mind.llama.logits(&state).len(), 7);
 }
 
@@ -152,7 +153,7 @@ fn what_is_wrong_is_said() {
 #[test]
 fn tensors_may_not_share_their_bytes() {
     let mut file = tiny();
-    file.tensor("one", &[1 << 14], F32, &[0; 1 << 16]);
+    file.tensor("one", &[1 << 14], F32, &vec![0; 1 << 16]);
     assert!(load(&file.bytes()).is_ok());
     let again = file.tensors.last().cloned().unwrap();
     file.tensors.push([&text("two"), &again[text("one").len()..]].concat());
@@ -168,7 +169,7 @@ fn numbers_come_out_as_ggml_defines_them() {
     let low = (0_u8..16).map(|quant| f32::from(quant) * 0.5 - 2.0);
     assert_eq!(numbers, low.clone().chain(low.rev()).collect::<Vec<_>>());
     numbers.clear();
-    let quants: Vec<u8> = (-16_i8..16).map(|quant| quant.cast_unsigned()).collect();
+    let quants: Vec<u8> = (-16_i8..16).map(i8::cast_unsigned).collect();
     Format::Q8_0.decode(&[&[0x00, 0xB8][..], &quants].concat(), &mut numbers);
     assert_eq!(numbers, (-16_i8..16).map(|quant| f32::from(quant) * -0.5).collect::<Vec<_>>());
 }
@@ -177,8 +178,8 @@ fn numbers_come_out_as_ggml_defines_them() {
 fn halves_are_exact_from_the_smallest_to_the_largest() {
     let cases = [(0x0001, 2_f32.powi(-24)), (0x03FF, 1023.0 * 2_f32.powi(-24)), (0x0400, 2_f32.powi(-14))];
     for (bits, value) in cases.into_iter().chain([(0x3C00, 1.0), (0x3555, 0.333_251_95), (0x7BFF, 65504.0), (0, 0.0)]) {
-        let bits: u16 = bits;
-        assert_eq!(half(bits.to_le_bytes()), value);
-        assert_eq!(half((bits | 0x8000).to_le_bytes()), -value);
+        let (bits, value): (u16, f32) = (bits, value);
+        assert_eq!(half(bits.to_le_bytes()).to_bits(), value.to_bits());
+        assert_eq!(half((bits | 0x8000).to_le_bytes()).to_bits(), (-value).to_bits());
     }
 }

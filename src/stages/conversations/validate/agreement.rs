@@ -4,6 +4,11 @@
 //! turns). A line is one if next to nothing is left of it without words of agreement, of praise and of grammar. The word
 //! lists are for English, German and Chinese; lines in other languages are not judged.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::words::Words;
+
 /// Share of words, at most, that may be about something.
 const CONTENT: f64 = 0.12;
 
@@ -231,35 +236,62 @@ const CHINESE_ASSENT: &[&str] = &[
 const CHINESE_TURN: &[&str] =
     &["但", "不过", "可是", "然而", "不是", "不要", "不能", "不同意", "不行", "为什么", "怎么", "谁", "哪"];
 
-/// Whether `text` only agrees, thanks or flatters. `names` are the people's, which say nothing either.
-pub(super) fn only_agrees(text: &str, language: &str, names: &[&str]) -> bool {
+/// What a word is in [`Lists`], as bits.
+const ASSENT: u8 = 1;
+const GRAMMAR: u8 = 2;
+const TURN: u8 = 4;
+
+/// The lists of a language by word.
+type Kinds = HashMap<&'static str, u8>;
+
+fn kinds(lists: &Lists) -> Kinds {
+    let mut kinds = Kinds::new();
+    for (list, kind) in [(lists.assent, ASSENT), (lists.grammar, GRAMMAR), (lists.turn, TURN)] {
+        list.split_whitespace().for_each(|word| *kinds.entry(word).or_default() |= kind);
+    }
+    kinds
+}
+
+/// Whether `text`, which has these `words`, only agrees, thanks or flatters. `names` are the people's, which say nothing
+/// either.
+pub(super) fn only_agrees(text: &str, words: &Words, language: &str, names: &[&str]) -> bool {
+    static ENGLISH_KINDS: LazyLock<Kinds> = LazyLock::new(|| kinds(&ENGLISH));
+    static GERMAN_KINDS: LazyLock<Kinds> = LazyLock::new(|| kinds(&GERMAN));
     if text.contains(['?', '？']) {
         return false;
     }
     match language.split('-').next().unwrap_or_default() {
-        "en" => only_agrees_in(text, &ENGLISH, names),
-        "de" => only_agrees_in(text, &GERMAN, names),
+        "en" => only_agrees_in(text, words, &ENGLISH, &ENGLISH_KINDS, names),
+        "de" => only_agrees_in(text, words, &GERMAN, &GERMAN_KINDS, names),
         "zh" => only_agrees_in_chinese(text, names),
         _ => false,
     }
 }
 
-fn only_agrees_in(text: &str, lists: &Lists, names: &[&str]) -> bool {
+fn only_agrees_in(text: &str, words: &Words, lists: &Lists, kinds: &Kinds, names: &[&str]) -> bool {
     let mut lower = text.to_lowercase().replace('’', "'");
     let mut assents = false;
     for idiom in lists.idioms {
-        assents |= lower.contains(idiom);
-        lower = lower.replace(idiom, " ");
+        if lower.contains(idiom) {
+            assents = true;
+            lower = lower.replace(idiom, " ");
+        }
     }
-    let words = super::words(&lower);
-    let in_list = |list: &str, word: &str| list.split_whitespace().any(|entry| entry == word);
+    if !assents && text.is_ascii() {
+        return mostly_assents(words, assents, kinds, names);
+    }
+    mostly_assents(&Words::of(&lower), assents, kinds, names)
+}
+
+/// Whether next to nothing in `words` is about something, and something `assents`.
+fn mostly_assents(words: &Words, assents: bool, kinds: &Kinds, names: &[&str]) -> bool {
+    let is = |kind: u8, word: &str| kinds.get(word).is_some_and(|kinds| kinds & kind != 0);
+    if words.iter().any(|word| is(TURN, word)) || !(assents || words.iter().any(|word| is(ASSENT, word))) {
+        return false;
+    }
     let is_name = |word: &str| names.iter().any(|name| name.to_lowercase().split_whitespace().any(|part| part == word));
-    assents |= words.iter().any(|word| in_list(lists.assent, word));
-    let content =
-        words.iter().filter(|word| !in_list(lists.assent, word) && !in_list(lists.grammar, word) && !is_name(word));
-    assents
-        && !words.iter().any(|word| in_list(lists.turn, word))
-        && content.count() as f64 <= words.len() as f64 * CONTENT
+    let content = words.iter().filter(|word| !is(ASSENT | GRAMMAR, word) && !is_name(word));
+    content.count() as f64 <= words.len() as f64 * CONTENT
 }
 
 fn only_agrees_in_chinese(text: &str, names: &[&str]) -> bool {
@@ -288,7 +320,7 @@ mod tests {
             ("zh", "说得太好了，我完全同意王伟的看法。"),
             ("zh", "是的，没错，谢谢大家的分享！"),
         ] {
-            assert!(only_agrees(text, language, &["Ann", "王伟"]), "{text}");
+            assert!(only_agrees(text, &Words::of(text), language, &["Ann", "王伟"]), "{text}");
         }
         for (language, text) in [
             ("en", "Yes, at eight, behind the church."),
@@ -301,7 +333,7 @@ mod tests {
             ("zh", "同意，不过钱从哪儿来？"),
             ("fr", "Oui, tout à fait."),
         ] {
-            assert!(!only_agrees(text, language, &["Ann", "王伟"]), "{text}");
+            assert!(!only_agrees(text, &Words::of(text), language, &["Ann", "王伟"]), "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Only in the first person: people may well talk *about* language models, and some of the personas build them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
@@ -33,18 +34,40 @@ const PHRASES: &[&str] = &[
     r"(?:كنموذج لغوي|كذكاء اصطناعي|بصفتي (?:نموذج|ذكاء))|एक (?:एआई|कृत्रिम बुद्धि|भाषा मॉडल)",
 ];
 
+/// One of these is in each of [`MARKERS`].
+const MARKER_SIGNS: [char; 4] = ['<', '>', '[', '#'];
+
 /// Whether `text` holds a role token.
 pub(super) fn has_marker(text: &str) -> bool {
+    if !text.contains(MARKER_SIGNS) {
+        return false;
+    }
     let lower = text.to_lowercase();
     MARKERS.iter().any(|marker| lower.contains(marker))
 }
 
 /// Whether a model speaks as a model in `text`.
 pub(super) fn speaks_as_model(text: &str) -> bool {
-    static PATTERN: LazyLock<Option<Regex>> =
-        LazyLock::new(|| RegexBuilder::new(&PHRASES.join("|")).case_insensitive(true).build().ok());
-    let text = text.replace('’', "'");
-    PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(&text))
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(&PHRASES.join("|")));
+    static ROUGHLY: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(&roughly(&PHRASES.join("|"))));
+    let text = if text.contains('’') { Cow::Owned(text.replace('’', "'")) } else { Cow::Borrowed(text) };
+    let matches = |pattern: &Option<Regex>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(&text));
+    (text.is_ascii() || has_odd_letter(&text) || matches(&ROUGHLY)) && matches(&PATTERN)
+}
+
+fn pattern(source: &str) -> Option<Regex> {
+    RegexBuilder::new(source).case_insensitive(true).build().ok()
+}
+
+/// A pattern that matches at least where `source` does, and takes one pass over any text. Word boundaries by Unicode take many
+/// where letters are not ASCII; the ones of ASCII see more of them beside a letter of ASCII, as all are here.
+fn roughly(source: &str) -> String {
+    source.replace(r"\b", r"(?-u:\b)")
+}
+
+/// Whether there is a letter beyond ASCII that stands for one of ASCII: the Kelvin sign for a k, the long s for an s.
+fn has_odd_letter(text: &str) -> bool {
+    text.contains(['\u{212a}', '\u{17f}'])
 }
 
 #[cfg(test)]
@@ -77,6 +100,7 @@ mod tests {
             assert!(!speaks_as_model(text), "{text}");
         }
         assert!(has_marker("<|im_start|>user") && !has_marker("3 < 4 | 5"));
+        assert!(MARKERS.iter().all(|marker| marker.contains(MARKER_SIGNS)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 
-use super::words;
+use super::words::count;
 
 /// Words that may follow or precede a goodbye within its clause: "see you all at eight then".
 const FEW: usize = 4;
@@ -64,7 +64,7 @@ fn is_goodbye(clause: &str) -> bool {
 fn at_the_edge(before: &str, after: &str) -> bool {
     let glued =
         before.ends_with(char::is_alphanumeric) || after.starts_with(|c: char| c.is_alphanumeric() || c == '\'');
-    let (before, after) = (words(before).len(), words(after).len());
+    let (before, after) = (count(before), count(after));
     !glued && (before == 0 || after == 0) && before + after <= FEW
 }
 
@@ -73,7 +73,7 @@ fn only_thanks(lower: &str) -> bool {
         &["thank you", "thanks", "danke", "vielen dank", "谢谢", "多谢", "merci", "gracias", "grazie", "obrigad"];
     let bare = lower.trim_matches(|c: char| !c.is_alphanumeric());
     let asks = lower.contains(['?', '？']);
-    !asks && WORDS.iter().any(|thanks| bare.starts_with(thanks)) && words(bare).len() <= THANKS
+    !asks && WORDS.iter().any(|thanks| bare.starts_with(thanks)) && count(bare) <= THANKS
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@
 //! (clearly another one?), and what is judged foreign decides which replies are kept, so it must never change with a
 //! version of something else.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::words;
+use super::words::Words;
 
 mod lists;
 
-use lists::{LATIN, Latin};
+use lists::LATIN;
 
 /// Words a line must have to be judged by its words.
 const LEAST_WORDS: usize = 5;
@@ -74,17 +75,60 @@ impl Script {
     }
 }
 
-/// Whether `text` is clearly not in the language of the BCP 47 `tag`. `names` do not count.
-pub(super) fn is_foreign(text: &str, tag: &str, names: &[&str]) -> bool {
-    let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-    let Some(script) = Script::of_language(&tag) else { return false };
-    let parts = names.iter().flat_map(|name| [Some(*name), name.split_whitespace().next()]).flatten();
-    let text = parts.fold(text.to_owned(), |text, name| text.replace(name, " "));
-    let words = words(&text);
-    is_in_other_script(&words, script) || (script == Script::Latin && is_other_latin(&words, &tag))
+/// The language that a conversation is held in.
+#[derive(Debug)]
+pub(super) struct Home<'a> {
+    /// What it is written in; `None` where nothing is judged.
+    script: Option<Script>,
+    /// Its place among [`LATIN`].
+    latin: Option<usize>,
+    /// The people's names.
+    names: Vec<&'a str>,
 }
 
-fn is_in_other_script(words: &[String], expected: Script) -> bool {
+impl<'a> Home<'a> {
+    /// The language of the BCP 47 `tag`, among people with these `names`.
+    pub(super) fn new(tag: &str, names: Vec<&'a str>) -> Self {
+        let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
+        Self { script: Script::of_language(&tag), latin: LATIN.iter().position(|language| language.tag == tag), names }
+    }
+
+    /// Whether `text` of `speaker`, which has these `words`, is clearly in another language. Names do not count.
+    pub(super) fn is_foreign(&self, text: &str, words: &Words, speaker: usize) -> bool {
+        let Some(script) = self.script else { return false };
+        let words = self.without_names(text, words, speaker);
+        is_in_other_script(&words, script) || (script == Script::Latin && self.is_other_latin(&words))
+    }
+
+    fn without_names<'w>(&self, text: &str, words: &'w Words, speaker: usize) -> Cow<'w, Words> {
+        let parts = |name: &&'a str| [Some(*name), name.split_whitespace().next()].into_iter().flatten();
+        if !self.names.iter().flat_map(parts).any(|part| text.contains(part)) {
+            return Cow::Borrowed(words);
+        }
+        // The speaker's own name last: one name may be part of another.
+        let (before, rest) = self.names.split_at(speaker.min(self.names.len()));
+        let (own, after) = rest.split_at(rest.len().min(1));
+        let names = before.iter().chain(after).chain(own).flat_map(parts);
+        Cow::Owned(Words::of(&names.fold(text.to_owned(), |text, part| text.replace(part, " "))))
+    }
+
+    /// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for
+    /// neither.
+    fn is_other_latin(&self, words: &Words) -> bool {
+        let Some(own) = self.latin.filter(|_| words.len() >= LEAST_WORDS) else { return false };
+        let words: Vec<Signs> = words.iter().map(Signs::of).collect();
+        let clearly = |other: usize| {
+            let theirs = hits(&words, other, own);
+            theirs >= LEAST_FOREIGN && {
+                let mine = hits(&words, own, other);
+                theirs >= mine + 2 && theirs * 2 >= mine * 3
+            }
+        };
+        (0..LATIN.len()).filter(|language| *language != own).any(clearly)
+    }
+}
+
+fn is_in_other_script(words: &Words, expected: Script) -> bool {
     let scripts = words.iter().filter_map(|word| word.chars().map(Script::of).find(|script| *script != Script::Other));
     let scripts: Vec<Script> = scripts.collect();
     let count = |script: Script| scripts.iter().filter(|found| **found == script).count();
@@ -98,38 +142,61 @@ fn is_in_other_script(words: &[String], expected: Script) -> bool {
     }
 }
 
-/// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for neither.
-fn is_other_latin(words: &[String], tag: &str) -> bool {
-    let Some(own) = LATIN.iter().find(|language| language.tag == tag) else { return false };
-    let clearly = |other: &Latin| {
-        let (mine, theirs) = (own.hits(words, other), other.hits(words, own));
-        theirs >= LEAST_FOREIGN && theirs >= mine + 2 && theirs * 2 >= mine * 3
-    };
-    words.len() >= LEAST_WORDS && LATIN.iter().filter(|language| language.tag != tag).any(clearly)
+/// Languages as bits, by their places among [`LATIN`].
+type Languages = u32;
+
+/// What a word says of its language.
+#[derive(Debug)]
+struct Signs {
+    /// The languages that it is a function word of.
+    function: Languages,
+    /// For each of its letters that few languages use, which those are.
+    letters: Vec<Languages>,
 }
 
-impl Latin {
-    /// Words that are function words of this language, or hold one of its letters, and nothing of `other`.
-    fn hits(&self, words: &[String], other: &Self) -> usize {
-        let own_letter = |c: char| self.letters.contains(c) && !other.letters.contains(c);
-        let is_hit = |word: &&String| !other.has(word) && (self.has(word) || word.contains(own_letter));
-        words.iter().filter(is_hit).count()
+impl Signs {
+    fn of(word: &str) -> Self {
+        static WORDS: LazyLock<HashMap<&str, Languages>> =
+            LazyLock::new(|| by_sign(LATIN.iter().map(|language| language.words.split_whitespace())));
+        static LETTERS: LazyLock<HashMap<char, Languages>> =
+            LazyLock::new(|| by_sign(LATIN.iter().map(|language| language.letters.chars())));
+        // No letter of ASCII tells languages apart.
+        let rare = word.chars().filter(|c| !c.is_ascii());
+        Self {
+            function: WORDS.get(word).copied().unwrap_or_default(),
+            letters: rare.filter_map(|c| LETTERS.get(&c).copied()).collect(),
+        }
     }
 
-    fn has(&self, word: &str) -> bool {
-        static WORDS: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
-            LATIN
-                .iter()
-                .flat_map(|language| language.words.split_whitespace().map(|word| (language.tag, word)))
-                .collect()
-        });
-        WORDS.contains(&(self.tag, word))
+    /// Whether the word speaks for `language` and is none of `other`.
+    fn hits(&self, language: usize, other: usize) -> bool {
+        let has = |languages: Languages, language: usize| languages & (1 << language) != 0;
+        let own_letter = |letter: &Languages| has(*letter, language) && !has(*letter, other);
+        !has(self.function, other) && (has(self.function, language) || self.letters.iter().any(own_letter))
     }
+}
+
+/// Which languages have each of the signs they are listed with.
+fn by_sign<T: Eq + std::hash::Hash>(languages: impl Iterator<Item = impl Iterator<Item = T>>) -> HashMap<T, Languages> {
+    let mut all = HashMap::new();
+    for (place, signs) in languages.enumerate() {
+        signs.for_each(|sign| *all.entry(sign).or_default() |= 1 << place);
+    }
+    all
+}
+
+/// Words that speak for `language` and are none of `other`.
+fn hits(words: &[Signs], language: usize, other: usize) -> usize {
+    words.iter().filter(|word| word.hits(language, other)).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_foreign(text: &str, tag: &str, names: &[&str]) -> bool {
+        Home::new(tag, names.to_vec()).is_foreign(text, &Words::of(text), 0)
+    }
 
     #[test]
     fn lines_of_every_language_are_at_home_in_their_own_and_in_no_other() {
@@ -169,5 +236,11 @@ mod tests {
         ] {
             assert!(!is_foreign(text, tag, &["Xochitl Guðmundsdóttir", "Þórarinn"]), "{text}");
         }
+    }
+
+    #[test]
+    fn languages_are_told_apart_by_letters_beyond_ascii_and_fit_their_bits() {
+        assert!(LATIN.iter().all(|language| !language.letters.chars().any(|c| c.is_ascii())));
+        assert!(LATIN.len() <= Languages::BITS as usize);
     }
 }

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::RunError;
-use super::inputs::Inputs;
-use crate::config::Config;
-use crate::store::checkpoint::SealedStage;
-use crate::store::run::RunPaths;
+use super::coverage::Coverage;
+use crate::stages::sealed::Sealed;
+use crate::store::checkpoint::{CheckpointError, SealedStage};
 
 /// One value of an attribute of the grid.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,13 +29,14 @@ struct Celled {
     attributes: String,
 }
 
-/// Every value of the grid of a run, as its accepted situations fill it; none without a grid.
-pub(super) fn fill(dir: &RunPaths, config: &Config, situations: &SealedStage) -> Result<Vec<Fill>, RunError> {
-    let Some(grid) = Inputs::read(&dir.inputs())?.coverage()? else { return Ok(Vec::new()) };
-    let grid = grid.for_groups(config.situations.personas.min, config.situations.personas.max);
+/// Every value of `grid`, as the accepted situations of a run fill it.
+///
+/// # Errors
+/// If a sealed row cannot be read.
+pub fn fill(grid: &Coverage, situations: SealedStage) -> Result<Vec<Fill>, CheckpointError> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut all = 0;
-    for row in situations.rows::<Celled>("part-00000.jsonl")? {
+    for row in Sealed::<Celled>::of(situations).rows()? {
         all += 1;
         let cell: BTreeMap<String, String> = serde_json::from_str(&row?.attributes).unwrap_or_default();
         for pair in cell {

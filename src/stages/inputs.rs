@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::course::Texts;
+use serde_json::json;
+
+use super::error::StageError;
+use super::sealed::Sealed;
 use crate::config::assets;
 use crate::config::load::{ConfigError, Loaded, read_text};
 use crate::config::prompts;
@@ -15,6 +18,8 @@ use crate::config::{BUILT_IN_GRID, Config, PromptConfig, SituationMode};
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::{PromptError, Template};
+use crate::record::Persona;
+use crate::stages::compile::PromptUse;
 use crate::stages::conversations::agents::{PromptFile, Prompts};
 use crate::stages::safety::words::{Words, WordsError};
 use crate::stages::situations::Prompt;
@@ -22,6 +27,19 @@ use crate::stages::situations::coverage::{Coverage, CoverageError};
 use crate::stages::situations::seeds::{self, Seed, SeedsError};
 use crate::stages::{judge, safety};
 use crate::store::fs::{self, FsError};
+use crate::store::part::JsonlWriter;
+
+impl InputsError {
+    /// The exit code of the contract.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::File(_) => 7,
+            Self::Missing { .. } => 11,
+            Self::Seeds(error) => error.exit_code(),
+            _ => 2,
+        }
+    }
+}
 
 /// The texts by their name below `inputs/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +101,7 @@ const WORDS: &str = "words/";
 /// The word lists that ship.
 const SHIPPED_WORDS: &str = "prompts/safety/words";
 /// The personas used: kept for people to read, not a text that prompts are made of.
-pub(super) const PERSONAS: &str = "personas.jsonl";
+const PERSONAS: &str = "personas.jsonl";
 
 impl Inputs {
     /// Reads what the configuration names, or what ships with convogen where it names nothing.
@@ -233,6 +251,23 @@ impl Inputs {
         Ok(())
     }
 
+    /// Keeps the people used beside the texts.
+    ///
+    /// # Errors
+    /// If a sealed row or the disk fails.
+    pub fn keep_people(folder: &Path, people: &Sealed<Persona>) -> Result<(), StageError> {
+        if people.tally().accepted == 0 || folder.join(PERSONAS).exists() {
+            return Ok(());
+        }
+        let mut rows = JsonlWriter::create(folder, PERSONAS)?;
+        for person in people.rows()? {
+            let Persona { id, persona, source, .. } = person?;
+            rows.push(&json!({"id": id, "persona": persona, "source": source}))?;
+        }
+        rows.finish()?;
+        Ok(())
+    }
+
     /// Parses everything, so that a mistake is told before anything is made.
     pub fn check(&self, config: &Config) -> Result<(), InputsError> {
         if config.situations.mode != SituationMode::File {
@@ -240,13 +275,24 @@ impl Inputs {
             self.shots()?;
             seeds::check_used(&prompt.template, &self.seeds()?)?;
         }
-        Texts::parse(self)?;
+        self.conversation_prompts()?;
+        self.words()?;
+        self.safety_prompt()?;
+        self.judge_prompt()?;
         self.coverage().map(drop)
     }
 
     /// Content hashes by name: what fingerprints are made of.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         self.texts.iter().map(|(name, text)| (name.clone(), crate::record::content_hash([text.as_str()]))).collect()
+    }
+
+    /// The prompts by role, as the dataset's card names them.
+    pub fn uses(&self) -> Vec<PromptUse> {
+        let prompts = self.hashes().into_iter();
+        prompts
+            .filter_map(|(name, hash)| Some(PromptUse { role: name.strip_suffix(".md")?.to_owned(), name, hash }))
+            .collect()
     }
 
     /// The situations prompt, parsed.
@@ -316,6 +362,14 @@ impl Inputs {
     pub fn seeds(&self) -> Result<Vec<Seed>, InputsError> {
         let Some(text) = self.texts.get(SEEDS) else { return Ok(Vec::new()) };
         Ok(seeds::parse(Path::new(&self.shown(SEEDS)), text)?)
+    }
+
+    /// Situations that one call asks for.
+    ///
+    /// # Errors
+    /// If there is no prompt configuration, or it cannot be read.
+    pub fn situations_per_call(&self) -> Result<usize, InputsError> {
+        Ok(self.prompt_config()?.situations_per_call)
     }
 
     fn prompt_config(&self) -> Result<PromptConfig, InputsError> {

@@ -1,0 +1,30 @@
+"""The sections of scripts/bench.sh, in order."""
+
+import os
+import platform
+import sys
+import time
+
+import basics
+import engine
+import upload
+from measure import RUNS
+
+SECTIONS = {
+    "basics": basics.basics,
+    "report": basics.report,
+    "endpoint": basics.endpoint,
+    "engine": engine.engine,
+    "scale": engine.scale,
+    "embedded": basics.embedded,
+    "upload": upload.upload,
+}
+
+wanted = sys.argv[1:] or list(SECTIONS)
+unknown = [name for name in wanted if name not in SECTIONS]
+if unknown:
+    sys.exit(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+print(f"{platform.machine()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}, medians and ranges of {RUNS} runs")
+for name in wanted:
+    print(f"\n{name}", flush=True)
+    SECTIONS[name]()

@@ -1,0 +1,215 @@
+//! Where the records of a table come from, and how they come in the order of their ids.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::CompileError;
+use crate::stages::writer::PART;
+use crate::store::checkpoint::{CheckpointError, SealedStage};
+use crate::store::lines::{Lines, LinesError, LinesFile};
+use crate::store::sort::{Sorted, Sorter};
+
+/// The records of a table: files of one JSON object a line, each as convogen writes it, to be read as often as it takes.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    files: Vec<LinesFile>,
+    sealed: bool,
+}
+
+impl Source {
+    /// The accepted records of a stage.
+    ///
+    /// # Errors
+    /// If it has none that are listed.
+    pub fn sealed(stage: &SealedStage) -> Result<Self, CheckpointError> {
+        Ok(Self { files: vec![stage.lines_file(PART)?], sealed: true })
+    }
+
+    /// Records that were written on the way here, one file after the other.
+    pub fn spooled(files: Vec<LinesFile>) -> Self {
+        Self { files, sealed: false }
+    }
+
+    /// How many there are.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(LinesFile::rows).sum()
+    }
+
+    /// The records, one by one; after an error there are no more. At the end of each file its hash is compared.
+    pub fn records<R: DeserializeOwned>(&self) -> Records<'_, R> {
+        Records { reading: self.read(), done: false, row: PhantomData }
+    }
+
+    pub(super) fn read(&self) -> Reading<'_> {
+        self.reading(LinesFile::lines)
+    }
+
+    fn reading(&self, open: fn(&LinesFile) -> Result<Lines, crate::store::fs::FsError>) -> Reading<'_> {
+        Reading { source: self, open, ahead: self.files.iter(), lines: None, number: 0 }
+    }
+
+    fn changed(&self, error: LinesError) -> CompileError {
+        match error {
+            LinesError::Io(error) => error.into(),
+            error @ LinesError::Changed { .. } if self.sealed => CheckpointError::from(error).into(),
+            error @ LinesError::Changed { .. } => CompileError::Changed(error),
+        }
+    }
+
+    /// The error of a line that is no record. `number` counts from 1 over all files.
+    fn misread(&self, number: u64, source: serde_json::Error) -> CompileError {
+        let (mut path, mut line) = (PathBuf::new(), number);
+        for file in &self.files {
+            file.path().clone_into(&mut path);
+            if line <= file.rows() {
+                break;
+            }
+            line -= file.rows();
+        }
+        CheckpointError::Row { path, line, source }.into()
+    }
+
+    /// Whether ids only grow, as far as a look at the lines tells.
+    fn is_in_order(&self) -> Result<bool, CompileError> {
+        let (mut reading, mut last) = (self.reading(LinesFile::skim), String::new());
+        while reading.advance()? {
+            let id = reading.id()?;
+            if *id < *last {
+                return Ok(false);
+            }
+            last.clear();
+            last.push_str(&id);
+        }
+        Ok(true)
+    }
+}
+
+/// The lines of a source, one at a time.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    source: &'a Source,
+    open: fn(&LinesFile) -> Result<Lines, crate::store::fs::FsError>,
+    ahead: std::slice::Iter<'a, LinesFile>,
+    lines: Option<Lines>,
+    number: u64,
+}
+
+impl Reading<'_> {
+    /// Goes to the next line; `false` at the end.
+    fn advance(&mut self) -> Result<bool, CompileError> {
+        loop {
+            if let Some(lines) = &mut self.lines
+                && lines.advance().map_err(|error| self.source.changed(error))?
+            {
+                self.number += 1;
+                return Ok(true);
+            }
+            let Some(next) = self.ahead.next() else { return Ok(false) };
+            self.lines = Some((self.open)(next)?);
+        }
+    }
+
+    fn line(&self) -> &[u8] {
+        self.lines.as_ref().map_or(&[], Lines::line)
+    }
+
+    fn id(&self) -> Result<Cow<'_, str>, CompileError> {
+        id_of(self.line()).map_err(|source| self.source.misread(self.number, source))
+    }
+}
+
+/// The id of a line. Records begin with it, so most of the line need not be looked at.
+fn id_of(line: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Id<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    let plain = line.strip_prefix(br#"{"id":""#).and_then(|rest| {
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        rest.get(..end).filter(|_| rest.get(end) == Some(&b'"'))
+    });
+    match plain.and_then(|id| std::str::from_utf8(id).ok()) {
+        Some(id) => Ok(Cow::Borrowed(id)),
+        None => serde_json::from_slice::<Id<'_>>(line).map(|row| row.id),
+    }
+}
+
+/// The records of a source.
+#[derive(Debug)]
+pub struct Records<'a, R> {
+    reading: Reading<'a>,
+    done: bool,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: DeserializeOwned> Iterator for Records<'_, R> {
+    type Item = Result<R, CompileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let read = self.reading.advance().and_then(|more| {
+            let Reading { source, number, .. } = self.reading;
+            let parse = || serde_json::from_slice(self.reading.line()).map_err(|error| source.misread(number, error));
+            more.then(parse).transpose()
+        });
+        self.done = !matches!(read, Ok(Some(_)));
+        read.transpose()
+    }
+}
+
+/// The lines of a source in the order of their ids.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub(super) enum Ordered<'a> {
+    AsTheyCome(Reading<'a>),
+    Sorted { source: &'a Source, sorted: Sorted },
+}
+
+impl<'a> Ordered<'a> {
+    /// Passes lines through that are in order already; others are sorted, with about `memory` bytes and files in `folder`.
+    pub(super) fn of(source: &'a Source, folder: &Path, memory: usize) -> Result<Self, CompileError> {
+        if source.is_in_order()? {
+            return Ok(Self::AsTheyCome(source.read()));
+        }
+        let (mut reading, mut sorter) = (source.read(), Sorter::new(folder, memory));
+        while reading.advance()? {
+            let number = reading.number.to_le_bytes();
+            sorter.push(reading.id()?.as_bytes(), &[&number, reading.line()].concat())?;
+        }
+        Ok(Self::Sorted { source, sorted: sorter.finish()? })
+    }
+
+    /// Goes to the next line; `false` at the end.
+    pub(super) fn advance(&mut self) -> Result<bool, CompileError> {
+        match self {
+            Self::AsTheyCome(reading) => reading.advance(),
+            Self::Sorted { sorted, .. } => Ok(sorted.advance()?),
+        }
+    }
+
+    /// The line, its newline included.
+    pub(super) fn line(&self) -> &[u8] {
+        match self {
+            Self::AsTheyCome(reading) => reading.line(),
+            Self::Sorted { sorted, .. } => sorted.record().1.get(size_of::<u64>()..).unwrap_or_default(),
+        }
+    }
+
+    /// The record on it.
+    pub(super) fn record<R: DeserializeOwned>(&self) -> Result<R, CompileError> {
+        serde_json::from_slice(self.line()).map_err(|error| match self {
+            Self::AsTheyCome(reading) => reading.source.misread(reading.number, error),
+            Self::Sorted { source, sorted } => {
+                let number = sorted.record().1.first_chunk().copied().unwrap_or_default();
+                source.misread(u64::from_le_bytes(number), error)
+            }
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! What every conversation goes through: it is held, screened, and scored where that was asked for, all under one item, so
+//! that it is resumed as one.
+
+use std::sync::Arc;
+
+use super::agents::Prompts;
+use super::ledger::Ledger;
+use super::{Stage, UNFINISHED};
+use crate::config::{Config, Conversations, Judge, Safety};
+use crate::llm::recorded::{Calls, Halt};
+use crate::prompt::template::Template;
+use crate::record::{Conversation, Fate, Situation};
+use crate::stages::Progress;
+use crate::stages::inputs::{Inputs, InputsError};
+use crate::stages::safety::words::Words;
+use crate::stages::{judge, safety};
+
+/// What every conversation of a run goes through, with all it takes: shared by the tasks that hold them.
+#[derive(Debug)]
+pub struct ConversationFlow {
+    settings: Conversations,
+    screens: Safety,
+    judging: Judge,
+    prompts: Prompts,
+    words: Words,
+    safety: Option<Template>,
+    judge: Option<Template>,
+    calls: Arc<Calls>,
+    progress: Arc<Progress>,
+    seed: u64,
+}
+
+/// What came of a conversation, and what had to be handled on the way.
+pub type Held = (Fate<Conversation>, Ledger);
+
+impl ConversationFlow {
+    /// The flow that `config` asks for, with the texts of a run.
+    ///
+    /// # Errors
+    /// If a text cannot be used.
+    pub fn new(
+        config: &Config,
+        inputs: &Inputs,
+        calls: Arc<Calls>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, InputsError> {
+        Ok(Self {
+            settings: config.conversations.clone(),
+            screens: config.safety.clone(),
+            judging: config.judge.clone(),
+            prompts: inputs.conversation_prompts()?,
+            words: inputs.words()?,
+            safety: inputs.safety_prompt()?,
+            judge: inputs.judge_prompt()?,
+            calls,
+            progress,
+            seed: config.seed,
+        })
+    }
+
+    /// Whether there is a word list for a language.
+    pub fn has_words_for(&self, language: &str) -> bool {
+        self.words.speaks(language)
+    }
+
+    /// Whether anything screens conversations.
+    pub fn screens(&self) -> bool {
+        self.screens.screen || self.screens.service.is_some()
+    }
+
+    /// Takes the `replicate`-th conversation on `situation` from its first line to its scores.
+    ///
+    /// # Errors
+    /// Only what stops the whole run.
+    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+        let held = self.screen(situation, self.talk().hold(situation, replicate).await?).await?;
+        self.progress.end_one_of(held.1.turns());
+        Ok(held)
+    }
+
+    /// As [`hold`](Self::hold), as far as recorded replies go. What is not over yet, and what a service or a judge was not
+    /// asked about yet, has passed the local screen alone.
+    ///
+    /// # Errors
+    /// What [`hold`](Self::hold) fails for, except that a reply is not there.
+    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+        let held = self.talk().hold_so_far(situation, replicate).await?;
+        if matches!(&held.0, Fate::Accepted(talk) if talk.stop_reason == UNFINISHED) {
+            return Ok(self.screen_locally(held));
+        }
+        match self.hold(situation, replicate).await {
+            Err(Halt::NotRecorded { .. }) => Ok(self.screen_locally(held)),
+            screened => screened,
+        }
+    }
+
+    fn talk(&self) -> Stage<'_> {
+        Stage {
+            settings: &self.settings,
+            prompts: &self.prompts,
+            calls: &self.calls,
+            progress: &self.progress,
+            seed: self.seed,
+        }
+    }
+
+    fn screening(&self) -> Option<safety::Stage<'_>> {
+        let stage = safety::Stage {
+            settings: &self.screens,
+            words: &self.words,
+            prompt: self.safety.as_ref(),
+            calls: &self.calls,
+        };
+        self.screens().then_some(stage)
+    }
+
+    fn scoring(&self) -> Option<judge::Stage<'_>> {
+        let prompt = self.judge.as_ref().filter(|_| self.judging.enabled)?;
+        Some(judge::Stage { settings: &self.judging, prompt, calls: &self.calls, seed: self.seed })
+    }
+
+    fn screen_locally(&self, held: Held) -> Held {
+        match (held, self.screening()) {
+            ((Fate::Accepted(mut conversation), ledger), Some(safety)) => {
+                let dropped = safety.screen_locally(&mut conversation);
+                (dropped.map_or(Fate::Accepted(conversation), Fate::Dropped), ledger)
+            }
+            (held, _) => held,
+        }
+    }
+
+    /// Screens and scores what was held.
+    async fn screen(&self, situation: &Situation, held: Held) -> Result<Held, Halt> {
+        let (mut fate, ledger) = held;
+        if let Some(safety) = self.screening() {
+            fate = match fate {
+                Fate::Accepted(conversation) => safety.screen(conversation).await?,
+                fate => fate,
+            };
+        }
+        if let (Fate::Accepted(conversation), Some(judge)) = (&mut fate, self.scoring()) {
+            judge.judge(situation, conversation).await?;
+        }
+        Ok((fate, ledger))
+    }
+}

@@ -1,0 +1,248 @@
+//! The stage: a conversation on every situation, as many at once as the endpoint takes, their fates in item order.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::ledger::Figures;
+use super::{ConversationFlow, Held, STAGE, item_id};
+use crate::config::Config;
+use crate::llm::Role;
+use crate::llm::recorded::Halt;
+use crate::record::{Conversation, Dropped, Fate, Situation};
+use crate::stages::context::Context;
+use crate::stages::dedup::{self, Deduplicator, Hasher, Prepared, Shingling};
+use crate::stages::error::StageError;
+use crate::stages::sealed::Sealed;
+use crate::stages::window::Window;
+use crate::stages::writer::{Fates, Made};
+use crate::stages::{judge, safety};
+use crate::store::checkpoint::{CheckpointError, Rows};
+
+/// Holds the conversations on `situations` and puts what became of each into `fates`.
+///
+/// # Errors
+/// Whatever stops the run. What is in flight then ends first, and is on record.
+pub async fn run(
+    context: &Context<'_>,
+    situations: &Sealed<Situation>,
+    fates: &mut dyn Fates<Conversation>,
+) -> Result<Made, StageError> {
+    let (calls, progress) = (Arc::clone(&context.calls), Arc::clone(&context.progress));
+    let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, calls, progress)?);
+    warn(context, &flow);
+    let per_situation = context.config.conversations.per_situation;
+    let inputs = situations.tally().accepted * per_situation;
+    context.progress.start(STAGE, inputs);
+    let turns = context.config.conversations.turns;
+    context.progress.expect_each(u64::from(turns.min + turns.max) * 500);
+    let items = Items { situations: situations.rows()?, per_situation, at: None };
+    let mut stage = Stage::new(context, flow, items, fates);
+    let held = stage.hold().await;
+    if held.is_err() {
+        // What is in flight ends, and buys nothing more.
+        context.calls.control.stop(Halt::Stopping);
+    }
+    let stopped = stage.drain().await;
+    held?;
+    if stopped {
+        context.settle_for_less()?;
+        stage.give_up_rest()?;
+    }
+    Ok(Made { inputs, notes: stage.sums.notes(context), ..Made::default() })
+}
+
+/// What the settings of the screens and the judge make worth knowing before anything is spent.
+fn warn(context: &Context<'_>, flow: &ConversationFlow) {
+    let Config { safety, judge, language, .. } = context.config;
+    if safety.screen && !flow.has_words_for(language) && safety.words.as_ref().is_none_or(|own| !own.is_empty()) {
+        context.tell(format!(
+            "safety: there is no word list for {language}; only personal data is looked for without a call (name a list in safety.words)"
+        ));
+    }
+    let model = |role: Role| &context.calls.profile(role).model;
+    if judge.enabled && model(Role::Judge) == model(Role::Speaker) {
+        context.tell(format!(
+            "judge: {} scores what it wrote itself, which models do too kindly; give models.judge another model",
+            model(Role::Judge)
+        ));
+    }
+}
+
+/// An item and what came of it; with what an accepted conversation is compared by, if it is to be compared.
+type Ended = (String, Result<(Held, Option<Prepared>), Halt>);
+
+/// The stage at work.
+struct Stage<'a> {
+    context: &'a Context<'a>,
+    flow: Arc<ConversationFlow>,
+    items: Items,
+    window: Window<Ended>,
+    dedup: Option<Deduplicator<Conversation>>,
+    sums: Sums,
+    fates: &'a mut dyn Fates<Conversation>,
+    /// Items that have no result since the run stopped first, in item order: the first of them and all behind it.
+    lost: Vec<String>,
+    /// Whether every item was begun.
+    exhausted: bool,
+}
+
+impl<'a> Stage<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        flow: Arc<ConversationFlow>,
+        items: Items,
+        fates: &'a mut dyn Fates<Conversation>,
+    ) -> Self {
+        let Config { models, dedup, language, conversations, .. } = context.config;
+        let places = models.speaker.as_ref().unwrap_or(&models.default).concurrency;
+        let threshold = context.threshold(dedup.conversations);
+        let shingling = Shingling::for_conversations(language, conversations.turns, conversations.words_per_turn);
+        let (folder, text) = (fates.folder(), dedup::conversation_text);
+        let dedup = threshold.map(|at| Deduplicator::new(at, shingling, &folder, text));
+        let (window, sums, lost) = (Window::new(places), Sums::default(), Vec::new());
+        Self { context, flow, items, window, dedup, sums, fates, lost, exhausted: false }
+    }
+
+    /// Whether another item is to be begun. A run that spent its budget and may be sealed as it is goes on as far as recorded
+    /// replies carry it.
+    fn goes_on(&self) -> bool {
+        let control = &self.context.calls.control;
+        let replays = || self.context.accept_partial && control.is_spent() && self.lost.is_empty();
+        self.window.has_room() && !self.exhausted && (!control.is_stopped() || replays())
+    }
+
+    /// Works on items until there are no more, or the run stops.
+    async fn hold(&mut self) -> Result<(), StageError> {
+        loop {
+            while self.goes_on() {
+                let Some(item) = self.items.next() else {
+                    self.exhausted = true;
+                    break;
+                };
+                let (situation, replicate) = item?;
+                let (flow, hasher) = (Arc::clone(&self.flow), self.dedup.as_ref().map(Deduplicator::hasher));
+                self.window.begin(async move {
+                    let held = flow.hold(&situation, replicate).await;
+                    let held = held.map(|held| {
+                        let prepared = hasher.and_then(|hasher| prepare(&hasher, &held));
+                        (held, prepared)
+                    });
+                    (item_id(&situation.id, replicate), held)
+                });
+            }
+            if !self.window.settle().await {
+                return Ok(());
+            }
+            while let Some(ended) = self.window.take() {
+                self.put(ended)?;
+            }
+        }
+    }
+
+    /// Puts what became of the next item.
+    fn put(&mut self, (id, held): Ended) -> Result<(), StageError> {
+        let held = held.map_err(|halt| self.context.calls.control.stop(halt));
+        let (Ok(((fate, ledger), prepared)), true) = (held, self.lost.is_empty()) else {
+            self.lost.push(id);
+            return Ok(());
+        };
+        self.sums.gates.add(&ledger);
+        let fate = match (fate, &mut self.dedup, prepared) {
+            (Fate::Accepted(conversation), Some(dedup), Some(prepared)) => {
+                dedup.judge_prepared(conversation, &prepared, self.fates)?
+            }
+            (fate, ..) => fate,
+        };
+        self.sums.add(&fate);
+        self.fates.put(fate)?;
+        self.context.progress.accept(self.fates.tally().accepted);
+        Ok(())
+    }
+
+    /// Lets what is in flight end: it is paid for. Whether the stage is to be given up before its end.
+    async fn drain(&mut self) -> bool {
+        while self.window.settle().await {}
+        while let Some((id, _)) = self.window.take() {
+            self.lost.push(id);
+        }
+        !self.lost.is_empty() || !self.exhausted
+    }
+
+    /// Behind the first item without a result everything is over budget.
+    fn give_up_rest(&mut self) -> Result<(), StageError> {
+        for id in std::mem::take(&mut self.lost) {
+            self.fates.put(Fate::Dropped(Dropped::over_budget(id)))?;
+        }
+        for item in self.items.by_ref() {
+            let (situation, replicate) = item?;
+            self.fates.put(Fate::Dropped(Dropped::over_budget(item_id(&situation.id, replicate))))?;
+        }
+        Ok(())
+    }
+}
+
+/// What an accepted conversation is compared by: made in the item's own task, so on any core.
+fn prepare(hasher: &Hasher, held: &Held) -> Option<Prepared> {
+    match &held.0 {
+        Fate::Accepted(conversation) => Some(hasher.prepare(&dedup::conversation_text(conversation))),
+        Fate::Duplicate(_) | Fate::Dropped(_) => None,
+    }
+}
+
+/// The items of the stage, in order: a situation and the number of the conversation on it.
+struct Items {
+    situations: Rows<Situation>,
+    per_situation: u64,
+    at: Option<(Arc<Situation>, u64)>,
+}
+
+impl Iterator for Items {
+    type Item = Result<(Arc<Situation>, u64), CheckpointError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match &mut self.at {
+                Some((situation, next)) if *next < self.per_situation => {
+                    *next += 1;
+                    return Some(Ok((Arc::clone(situation), *next - 1)));
+                }
+                _ => match self.situations.next()? {
+                    Ok(situation) => self.at = Some((Arc::new(situation), 0)),
+                    Err(error) => return Some(Err(error)),
+                },
+            }
+        }
+    }
+}
+
+/// What the stage's conversations came to.
+#[derive(Default)]
+struct Sums {
+    gates: Figures,
+    safety: safety::Figures,
+    judge: judge::Figures,
+}
+
+impl Sums {
+    fn add(&mut self, fate: &Fate<Conversation>) {
+        match fate {
+            Fate::Accepted(conversation) => {
+                self.safety.add(conversation);
+                self.judge.add(conversation);
+            }
+            Fate::Dropped(dropped) => self.safety.add_dropped(dropped),
+            Fate::Duplicate(_) => {}
+        }
+    }
+
+    /// The sums for the manifest, told as well where there is something to tell.
+    fn notes(&self, context: &Context<'_>) -> Value {
+        let Config { safety, judge, .. } = context.config;
+        let safety = Some(&self.safety).filter(|_| safety.screen || safety.service.is_some());
+        let judge = Some(&self.judge).filter(|_| judge.enabled);
+        let told = [safety.and_then(safety::Figures::told), judge.and_then(judge::Figures::told)];
+        told.into_iter().flatten().for_each(|told| context.tell(told));
+        json!({"gates": self.gates, "safety": safety, "judge": judge})
+    }
+}

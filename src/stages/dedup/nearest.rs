@@ -1,0 +1,113 @@
+//! The kept record that a text is most like, by the texts themselves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::prepared::{Known, Prepared};
+use super::{DuplicateKind, Match};
+
+/// Bytes of recently compared records that are held at most, in two generations.
+const CACHE: usize = 1 << 20;
+
+/// The candidate that is the same text, else the one with the largest Jaccard index; of equals the one that comes first.
+pub(super) fn nearest<C, E>(
+    prepared: &Prepared,
+    candidates: impl IntoIterator<Item = C>,
+    mut known: impl FnMut(C) -> Result<Arc<Known>, E>,
+) -> Result<Option<Match>, E> {
+    let mut own: Option<Vec<u64>> = None;
+    let mut best: Option<(f64, Arc<Known>)> = None;
+    for candidate in candidates {
+        let other = known(candidate)?;
+        if other.exact == prepared.exact {
+            return Ok(Some(Match { id: other.id.clone(), jaccard: 1.0, kind: DuplicateKind::Exact }));
+        }
+        let jaccard = jaccard(own.get_or_insert_with(|| prepared.shingles()), &other.shingles);
+        if best.as_ref().is_none_or(|(so_far, _)| jaccard > *so_far) {
+            best = Some((jaccard, other));
+        }
+    }
+    Ok(best.map(|(jaccard, other)| Match { id: other.id.clone(), jaccard, kind: DuplicateKind::Near }))
+}
+
+/// The Jaccard index of two sorted sets: the share of their union that is in both; 0 when both are empty.
+pub(crate) fn jaccard(left: &[u64], right: &[u64]) -> f64 {
+    let (mut left_rest, mut right_rest) = (left, right);
+    let mut shared = 0_usize;
+    while let ([l, left_tail @ ..], [r, right_tail @ ..]) = (left_rest, right_rest) {
+        shared += usize::from(l == r);
+        if l <= r {
+            left_rest = left_tail;
+        }
+        if r <= l {
+            right_rest = right_tail;
+        }
+    }
+    let union = left.len() + right.len() - shared;
+    if union == 0 { 0.0 } else { shared as f64 / union as f64 }
+}
+
+/// Records that were compared not long ago. What is similar to one text is often similar to the next.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    young: HashMap<u32, Arc<Known>>,
+    young_bytes: usize,
+    old: HashMap<u32, Arc<Known>>,
+}
+
+impl Cache {
+    /// The record with a number, made if it is not held.
+    pub(super) fn get<E>(&mut self, record: u32, make: impl FnOnce() -> Result<Known, E>) -> Result<Arc<Known>, E> {
+        if let Some(known) = self.young.get(&record) {
+            return Ok(Arc::clone(known));
+        }
+        let known = match self.old.remove(&record) {
+            Some(known) => known,
+            None => Arc::new(make()?),
+        };
+        self.put(record, Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn put(&mut self, record: u32, known: Arc<Known>) {
+        // What a map and a shared value cost beside what they hold.
+        self.young_bytes += known.shingles.len() * 8 + known.id.len() + 128;
+        self.young.insert(record, known);
+        if self.young_bytes > CACHE / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn jaccard_counts_what_is_shared() {
+        let close = |left: &[u64], right: &[u64], expected: f64| (jaccard(left, right) - expected).abs() < 1e-12;
+        assert!(close(&[1, 2, 3], &[2, 3, 4], 0.5));
+        assert!(close(&[1], &[2], 0.0) && close(&[], &[], 0.0) && close(&[5], &[5], 1.0));
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let mut cache = Cache::default();
+        let (mut made, mut made_first) = (0_usize, 0);
+        for round in 0..2_000_u32 {
+            for record in [0, round] {
+                let known = cache.get(record, || {
+                    made += 1;
+                    made_first += usize::from(record == 0);
+                    Ok::<_, Infallible>(Known { id: record.to_string(), exact: 0, shingles: vec![0; 250] })
+                });
+                assert_eq!(known.unwrap().id, record.to_string());
+            }
+            assert!((cache.young.len() + cache.old.len()) * 2_000 < CACHE);
+        }
+        assert_eq!((made, made_first), (2_000, 1));
+    }
+}

@@ -1,0 +1,89 @@
+//! A text as the index looks at it: made of the text alone, so on any thread.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::minhash::{MinHasher, Sketch};
+use super::normalize::normalize;
+use super::runs;
+use super::shingles::{Shingling, as_set};
+
+/// Prepares texts for one index, and knows what it looks for. Cheap to share.
+#[derive(Debug)]
+pub struct Hasher {
+    pub(super) threshold: f64,
+    shingling: Shingling,
+    pub(super) signer: MinHasher,
+}
+
+/// A text ready to be judged.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// xxh3-128 of the normalised text: equal texts are exact duplicates.
+    pub(super) exact: u128,
+    /// Keys of the bands, and of the text as a whole.
+    keys: Vec<u32>,
+    pub(super) sketch: Sketch,
+    /// The hashed shingles as they come. They become a set only where two texts are compared.
+    pieces: Vec<u64>,
+}
+
+/// What two texts are compared by.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) exact: u128,
+    /// The sorted set of shingles.
+    pub(super) shingles: Vec<u64>,
+}
+
+impl Hasher {
+    /// For an index with this threshold and these shingles; see [`Dedup::new`](super::Dedup::new).
+    pub fn new(threshold: f64, shingling: Shingling) -> Arc<Self> {
+        Arc::new(Self { threshold, shingling, signer: MinHasher::new(threshold) })
+    }
+
+    /// Hashes a text. Takes microseconds, and nothing but the text.
+    pub fn prepare(&self, text: &str) -> Prepared {
+        let normalized = normalize(text);
+        let exact = xxh3_128(normalized.as_bytes());
+        let pieces = self.shingling.pieces(&normalized);
+        let (mut keys, sketch) = self.signer.keys_and_sketch(&pieces);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a key is some bits of the hash; what has it is compared whole"
+        )]
+        keys.push(exact as u32);
+        Prepared { exact, keys, sketch, pieces }
+    }
+
+    /// What a kept text is compared by.
+    pub(super) fn known(&self, id: String, text: &str) -> Known {
+        let normalized = normalize(text);
+        Known { id, exact: xxh3_128(normalized.as_bytes()), shingles: self.shingling.shingles(&normalized) }
+    }
+}
+
+impl Prepared {
+    /// The entries of the keys for a record, sorted.
+    pub(super) fn entries(&self, record: u32) -> Vec<u64> {
+        let mut entries: Vec<u64> = self.keys.iter().map(|key| runs::entry(*key, record)).collect();
+        entries.sort_unstable();
+        entries
+    }
+
+    /// The entry of the text as a whole, for a record.
+    pub(super) fn exact_entry(&self, record: u32) -> Option<u64> {
+        self.keys.last().map(|key| runs::entry(*key, record))
+    }
+
+    /// The sorted set of shingles.
+    pub(super) fn shingles(&self) -> Vec<u64> {
+        as_set(self.pieces.clone())
+    }
+
+    pub(super) fn known(&self, id: &str) -> Known {
+        Known { id: id.to_owned(), exact: self.exact, shingles: self.shingles() }
+    }
+}

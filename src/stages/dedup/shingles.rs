@@ -1,0 +1,196 @@
+//! The pieces that similarity is measured on.
+//!
+//! How long a piece is follows from the language and the configured length alone, never from the texts themselves: it must
+//! be known before the first text, and must not change with the last.
+//!
+//! | texts | pieces |
+//! | --- | --- |
+//! | in a language written without spaces between words | 5 characters |
+//! | situations | 3 words |
+//! | conversations expected to have fewer than 50 words | 3 words |
+//! | other conversations | 5 words |
+//!
+//! The words to expect of a conversation are the middle of the fewest and the most turns times the median of the target for a
+//! turn, 20 where the model decides. Where nothing is configured, as for a file of whatever origin, a bounded look at the
+//! first texts stands in for language and length ([`Shingling::for_sample`]).
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::normalize::normalize;
+use crate::config::{Turns, WordsPerTurn};
+
+/// Texts expected to have fewer words than this are cut into word 3-grams.
+const SHORT_TEXT_WORDS: f64 = 50.0;
+/// Words in a shingle of short texts.
+const SHORT_WORDS: usize = 3;
+/// Words in a shingle otherwise.
+const LONG_WORDS: usize = 5;
+/// Characters in a shingle where words are not set apart by spaces.
+const CHARS: usize = 5;
+/// Words of a turn whose length the model decides.
+const FREE_TURN_WORDS: f64 = 20.0;
+/// Texts that are looked at where nothing is configured.
+const SAMPLE: usize = 1_000;
+
+/// The pieces a text is cut into; the similarity of two texts is the Jaccard index of their sets of pieces.
+///
+/// There is one for a whole corpus: with a length chosen per text, two texts could not be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shingling {
+    /// Runs of so many words.
+    Words(usize),
+    /// Runs of so many characters, spaces and punctuation left out.
+    Chars(usize),
+}
+
+impl Shingling {
+    /// For situations in the language with this BCP 47 tag.
+    pub fn for_situations(language: &str) -> Self {
+        Self::for_length(language, 0.0)
+    }
+
+    /// For conversations in a language, of so many turns, with so many words each.
+    pub fn for_conversations(language: &str, turns: Turns, words_per_turn: Option<WordsPerTurn>) -> Self {
+        let mean = f64::midpoint(f64::from(turns.min), f64::from(turns.max));
+        Self::for_length(language, mean * words_per_turn.map_or(FREE_TURN_WORDS, |words| words.median))
+    }
+
+    fn for_length(language: &str, words: f64) -> Self {
+        let primary = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+        match primary.as_str() {
+            "zh" | "yue" | "ja" | "th" | "lo" | "km" | "my" | "bo" => Self::Chars(CHARS),
+            _ if words < SHORT_TEXT_WORDS => Self::Words(SHORT_WORDS),
+            _ => Self::Words(LONG_WORDS),
+        }
+    }
+
+    /// For texts of which nothing is known: characters when most letters of the first 1,000 belong to scripts written
+    /// without spaces, else words by their median length. No more than those are taken.
+    pub fn for_sample<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut unspaced, mut letters) = (0_usize, 0_usize);
+        let mut lengths = Vec::new();
+        for text in texts.into_iter().take(SAMPLE) {
+            let text = normalize(text);
+            lengths.push(text.split(' ').count());
+            letters += text.chars().filter(|c| *c != ' ').count();
+            unspaced += text.chars().filter(|c| is_unspaced(*c)).count();
+        }
+        lengths.sort_unstable();
+        let median = lengths.get(lengths.len() / 2).map_or(0.0, |median| *median as f64);
+        Self::for_length(if unspaced * 2 > letters { "zh" } else { "" }, median)
+    }
+
+    /// The hashed shingles of a normalised text, as they come; none when it is shorter than one.
+    pub(super) fn pieces(self, normalized: &str) -> Vec<u64> {
+        match self {
+            Self::Words(n) => word_shingles(normalized, n),
+            Self::Chars(n) => char_shingles(normalized, n),
+        }
+    }
+
+    /// The sorted set of hashed shingles of a normalised text.
+    pub(super) fn shingles(self, normalized: &str) -> Vec<u64> {
+        as_set(self.pieces(normalized))
+    }
+}
+
+/// Sorted, every one once.
+pub(super) fn as_set(mut pieces: Vec<u64>) -> Vec<u64> {
+    pieces.sort_unstable();
+    pieces.dedup();
+    pieces
+}
+
+/// Thai, Lao, Tibetan, Burmese, Khmer, Kana and Han.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{0e00}'..='\u{0fff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Each word is hashed once, each run of words from the hashes of its words.
+fn word_shingles(text: &str, n: usize) -> Vec<u64> {
+    let words: Vec<u64> = text.as_bytes().split(|byte| *byte == b' ').map(xxh3_64).collect();
+    words.windows(n.max(1)).map(run_hash).collect()
+}
+
+fn char_shingles(text: &str, n: usize) -> Vec<u64> {
+    let solid: String = text.chars().filter(|c| *c != ' ').collect();
+    let starts = solid.char_indices().map(|(at, _)| at);
+    let ends = solid.char_indices().map(|(at, c)| at + c.len_utf8()).skip(n.saturating_sub(1));
+    starts.zip(ends).filter_map(|(start, end)| solid.get(start..end)).map(|piece| xxh3_64(piece.as_bytes())).collect()
+}
+
+/// Folds the hashes of words into one that depends on their order. Multiplication carries every bit upwards, the rotation
+/// brings what is up there down again, as in Firefox' `FxHash`; the last step is the finaliser of splitmix64.
+fn run_hash(words: &[u64]) -> u64 {
+    let folded =
+        words.iter().fold(0_u64, |hash, word| (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mixed = (folded ^ (folded >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 27)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(piece: &str) -> u64 {
+        xxh3_64(piece.as_bytes())
+    }
+
+    #[test]
+    fn shingles_are_windows() {
+        let words = |text: &str| {
+            as_set(text.split('|').map(|run| run_hash(&run.split(' ').map(hash).collect::<Vec<_>>())).collect())
+        };
+        let chars = |text: &str| as_set(text.split('|').map(hash).collect());
+        assert_eq!(Shingling::Words(3).shingles("a b c d"), words("a b c|b c d"));
+        assert_eq!(Shingling::Words(3).shingles("a b a b a b"), words("a b a|b a b"));
+        assert_eq!(Shingling::Chars(2).shingles("ä bc"), chars("äb|bc"));
+        assert!(Shingling::Words(3).shingles("a b").is_empty());
+        assert!(Shingling::Chars(5).shingles("").is_empty());
+    }
+
+    #[test]
+    fn runs_differ_by_words_and_order() {
+        let mut runs: Vec<Vec<u64>> = Vec::new();
+        for at in 0..4_096_usize {
+            runs.push([at & 15, (at >> 4) & 15, at >> 8].map(|word| hash(&word.to_string())).to_vec());
+        }
+        let mut hashes: Vec<u64> = runs.iter().map(|run| run_hash(run)).collect();
+        // Halves of the bits tell them apart nearly as well: signatures are made of them.
+        let mut halves: Vec<u64> = hashes.iter().map(|hash| ((hash >> 32) ^ hash) & 0xffff_ffff).collect();
+        hashes = as_set(hashes);
+        halves.sort_unstable();
+        halves.dedup();
+        assert!(hashes.len() == 4_096 && halves.len() > 4_090, "{} {}", hashes.len(), halves.len());
+    }
+
+    #[test]
+    fn language_and_configured_length_decide() {
+        let of = |language, min, max, median: Option<f64>| {
+            let words = median.map(|median| WordsPerTurn { median, ..WordsPerTurn::default() });
+            Shingling::for_conversations(language, Turns { min, max }, words)
+        };
+        assert_eq!(of("en", 6, 10, Some(9.0)), Shingling::Words(5));
+        assert_eq!(of("en", 4, 6, Some(9.0)), Shingling::Words(3));
+        assert_eq!(of("de", 2, 2, None), Shingling::Words(3));
+        assert_eq!(of("de", 2, 3, None), Shingling::Words(5));
+        assert_eq!(of("ja-JP", 6, 10, Some(9.0)), Shingling::Chars(5));
+        assert_eq!(Shingling::for_situations("zh-Hant"), Shingling::Chars(5));
+        assert_eq!(Shingling::for_situations("en-GB"), Shingling::Words(3));
+    }
+
+    #[test]
+    fn a_bounded_look_decides_where_nothing_is_configured() {
+        let long = "word ".repeat(60);
+        let short = "word ".repeat(10);
+        assert_eq!(Shingling::for_sample([long.as_str(), &long, &short]), Shingling::Words(5));
+        assert_eq!(Shingling::for_sample([short.as_str(), &long, &short]), Shingling::Words(3));
+        assert_eq!(Shingling::for_sample(["今天天气很好 OK", "ok"]), Shingling::Chars(5));
+        assert_eq!(Shingling::for_sample([]), Shingling::Words(3));
+        let mut taken = 0;
+        Shingling::for_sample(std::iter::repeat(short.as_str()).inspect(|_| taken += 1));
+        assert_eq!(taken, SAMPLE);
+    }
+}

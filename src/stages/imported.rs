@@ -1,0 +1,306 @@
+//! The lines of a file that is imported: whatever its compression, whatever the length of a line, in flat memory, and hashed on
+//! the way, so that what was read is what is named.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Progress;
+use crate::store::fs::{self, FsError};
+
+/// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
+pub const MAX_LINE: usize = 1 << 20;
+const BUFFER: usize = 1 << 17;
+
+/// Identifies an input by content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputDigest {
+    /// Length of the file as it lies on disk.
+    pub bytes: u64,
+    /// SHA-256 of those bytes, in hex.
+    pub sha256: String,
+}
+
+impl InputDigest {
+    /// The digest of bytes at hand.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: hex(Sha256::new_with_prefix(bytes)) }
+    }
+}
+
+/// Why a file cannot be read to its end. `key` is the setting that names it.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing is there.
+    #[error("no file at {path}: check `{key}`, which is relative to the configuration file", path = path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+        /// The setting.
+        key: &'static str,
+    },
+    /// It is something else than a file.
+    #[error("{path} is {kind}, not a file: point `{key}` at a JSONL file", path = path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, such as `a directory`.
+        kind: &'static str,
+        /// The setting.
+        key: &'static str,
+    },
+    /// It is another kind of file.
+    #[error("{path} is {kind}: {advice}", path = path.display())]
+    OtherFormat {
+        /// The path.
+        path: PathBuf,
+        /// What it is, such as `a Parquet file`.
+        kind: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The compressed data stops before its end.
+    #[error("{path} is cut short: its {compression} data has no end; fetch or compress it again", path = path.display())]
+    CutShort {
+        /// The path.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        compression: &'static str,
+    },
+    /// The compressed data fails its own check.
+    #[error("{path} is damaged: {detail} in its {compression} data; fetch or compress it again", path = path.display())]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        compression: &'static str,
+        /// What the decoder says.
+        detail: String,
+    },
+    /// It was written to while it was read.
+    #[error("{path} changed while it was read: run again once it is complete", path = path.display())]
+    Changed {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It can't be opened.
+    #[error("{0}; check its permissions")]
+    Unreadable(FsError),
+    /// Reading it failed.
+    #[error(transparent)]
+    Io(FsError),
+}
+
+impl SourceError {
+    /// The exit code: 3, input data, unless the disk is to blame.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Io(_) => 7,
+            _ => 3,
+        }
+    }
+}
+
+/// One line without its end.
+#[derive(Debug, Clone, Copy)]
+pub enum Line<'a> {
+    /// A whole one.
+    Whole(&'a [u8]),
+    /// The start of a line over [`MAX_LINE`].
+    TooLong(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    /// Its bytes, as far as they were kept.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Whole(bytes) | Self::TooLong(bytes) => bytes,
+        }
+    }
+
+    /// Whether there is nothing on it.
+    pub fn is_blank(self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.trim_ascii().is_empty())
+    }
+}
+
+/// The lines of an input, numbered from 1. A byte order mark and either line end are taken off.
+struct Lines<R> {
+    input: R,
+    buffer: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), number: 0 }
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
+        self.buffer.clear();
+        let limit = MAX_LINE as u64 + 1;
+        if (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer)? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.buffer.last() != Some(&b'\n') && self.buffer.len() > MAX_LINE {
+            self.input.skip_until(b'\n')?;
+            return Ok(Some((self.number, Line::TooLong(&self.buffer))));
+        }
+        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mark: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };
+        Ok(Some((self.number, Line::Whole(line.strip_prefix(mark).unwrap_or(line)))))
+    }
+}
+
+/// What a file is, by its first bytes.
+enum Format {
+    Plain,
+    Gzip,
+    Zstd,
+    Other(&'static str, &'static str),
+}
+
+impl Format {
+    fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // The second: a skippable frame, which parallel compressors put first.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'P', b'A', b'R', b'1', ..] => Self::Other("a Parquet file", "export it as JSONL"),
+            [b'P', b'K', 3, 4, ..] => Self::Other("a zip archive", "unpack it"),
+            [b'B', b'Z', b'h', ..] => Self::Other("a bzip2 file", "unpack it, or compress it with gzip or zstd"),
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+                Self::Other("an xz file", "unpack it, or compress it with gzip or zstd")
+            }
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                Self::Other("UTF-16 text", "convert it, as with `iconv -f UTF-16 -t UTF-8`")
+            }
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// Shows every line of a file to `visit`, with its number, and says what was read.
+///
+/// # Errors
+/// If it is no file of lines, cannot be read, or changed meanwhile.
+pub fn read(
+    path: &Path,
+    key: &'static str,
+    progress: &Progress,
+    visit: &mut Visit<'_>,
+) -> Result<InputDigest, SourceError> {
+    let (file, before) = open_regular(path, key)?;
+    progress.expect(before.len());
+    let mut file = Digesting { file, hasher: Sha256::new(), bytes: 0, progress };
+    decode(path, BufReader::with_capacity(BUFFER, &mut file), visit)?;
+    let after = file.file.metadata().map_err(|source| failed("read", path, source))?;
+    if file.bytes != before.len() || !same(&before, &after) {
+        return Err(SourceError::Changed { path: path.to_owned() });
+    }
+    Ok(InputDigest { bytes: file.bytes, sha256: hex(file.hasher) })
+}
+
+/// Looks at a line and its number.
+pub type Visit<'a> = dyn FnMut(u64, Line<'_>) + 'a;
+
+fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+    let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);
+    match format {
+        Format::Plain => each(reader, visit).map_err(|source| failed("read", path, source)),
+        Format::Gzip => {
+            let reader = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader));
+            each(reader, visit).map_err(|error| undecodable(path, "gzip", error))
+        }
+        Format::Zstd => zstd::stream::read::Decoder::with_buffer(reader)
+            .and_then(|decoder| each(BufReader::with_capacity(BUFFER, decoder), visit))
+            .map_err(|error| undecodable(path, "zstd", error)),
+        Format::Other(kind, advice) => Err(SourceError::OtherFormat { path: path.to_owned(), kind, advice }),
+    }
+}
+
+/// Shows every line of `input` to `visit`, with its number.
+///
+/// # Errors
+/// Those of `input`.
+pub fn each(input: impl BufRead, visit: &mut Visit<'_>) -> io::Result<()> {
+    let mut lines = Lines::new(input);
+    while let Some((number, line)) = lines.next()? {
+        visit(number, line);
+    }
+    Ok(())
+}
+
+/// Opens what is a regular file: opening a pipe would wait for its writer, reading a device would never end.
+fn open_regular(path: &Path, key: &'static str) -> Result<(File, Metadata), SourceError> {
+    let named = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceError::Missing { path: path.to_owned(), key },
+        _ => SourceError::Unreadable(FsError { action: "open", path: path.to_owned(), source }),
+    };
+    refuse_special(path, key, &std::fs::metadata(path).map_err(named)?)?;
+    let file = fs::open(path).map_err(SourceError::Unreadable)?;
+    let metadata = file.metadata().map_err(named)?;
+    refuse_special(path, key, &metadata)?;
+    Ok((file, metadata))
+}
+
+fn refuse_special(path: &Path, key: &'static str, metadata: &Metadata) -> Result<(), SourceError> {
+    let kind = metadata.file_type();
+    let kind = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(SourceError::NotAFile { path: path.to_owned(), kind, key })
+}
+
+fn same(before: &Metadata, after: &Metadata) -> bool {
+    before.len() == after.len() && before.modified().ok() == after.modified().ok()
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> SourceError {
+    SourceError::Io(FsError { action, path: path.to_owned(), source })
+}
+
+/// Tells a bad disk from bad data: only the first comes with a code of the operating system.
+fn undecodable(path: &Path, compression: &'static str, error: io::Error) -> SourceError {
+    if error.raw_os_error().is_some() {
+        return failed("read", path, error);
+    }
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => SourceError::CutShort { path, compression },
+        _ => SourceError::Damaged { path, compression, detail: error.to_string() },
+    }
+}
+
+/// A file that is hashed as it is read.
+struct Digesting<'a> {
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+    progress: &'a Progress,
+}
+
+impl Read for Digesting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        self.bytes += count as u64;
+        self.progress.work(count as u64);
+        Ok(count)
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
+    format!("{:x}", hasher.finalize())
+}
