@@ -5,8 +5,10 @@
 #
 # RUNS=5 by default; prints medians and ranges. The section engine measures SECONDS=60 at a time. LARGE=1 adds 100,000
 # conversations to the section scale. Needs Python; makes a release build.
+# `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ "${1:-}" = build ]; then exec scripts/bench-build.sh; fi
 cargo build --locked --release --quiet --bin convogen --example scripted-endpoint --example fast-endpoint --example replay --example null-blob
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 export CONVOGEN="$target/release/convogen" EXAMPLES="$target/release/examples" READER="$target/readers/bin/python"

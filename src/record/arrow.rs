@@ -6,13 +6,13 @@
 //! `int32`, token counts `int64`; only what a record may leave open is nullable.
 
 mod columns;
+mod convert;
 mod read;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use parquet::errors::ParquetError;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -182,8 +182,8 @@ pub fn batch<R: Row>(rows: &[R]) -> Result<RecordBatch, TableError> {
     Ok(RecordBatch::try_new(schema::<R>(), R::arrays(&rows)?)?)
 }
 
-/// The records of a batch. Columns are found by name; strings and lists of other widths, as other tools write them, are
-/// converted, and columns unknown to the record are passed over.
+/// The records of a batch as Parquet gives it. Columns are found by name; text and whole numbers in the forms that other
+/// tools write are converted, and columns unknown to the record are passed over.
 pub fn records<R: Row>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
     read::records(&StructArray::from(batch))
 }

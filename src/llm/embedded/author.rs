@@ -1,7 +1,6 @@
 //! The model as the one who fills in a schema's values.
 
 use super::engine::EngineError;
-use super::model::ModelError;
 use super::sampling::Sampling;
 use super::schema::Plan;
 use super::session::{End, Session};
@@ -43,12 +42,6 @@ pub(super) enum Halt {
 impl From<EngineError> for Halt {
     fn from(error: EngineError) -> Self {
         Self::Failed(error)
-    }
-}
-
-impl From<ModelError> for Halt {
-    fn from(error: ModelError) -> Self {
-        Self::Failed(error.into())
     }
 }
 
@@ -99,7 +92,7 @@ impl Pen for Author<'_> {
     type Error = Halt;
 
     fn print(&mut self, text: &str) -> Result<(), Halt> {
-        let tokens = self.session.vocabulary().encode(text)?;
+        let tokens = self.session.vocabulary().encode(text);
         self.write(&tokens)
     }
 
@@ -109,8 +102,7 @@ impl Pen for Author<'_> {
         let vocabulary = self.session.vocabulary();
         let line = vocabulary.line();
         let encoded = options.iter().map(|option| vocabulary.encode(option));
-        let mut left: Vec<(usize, Vec<u32>)> =
-            encoded.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate().collect();
+        let mut left: Vec<(usize, Vec<u32>)> = encoded.enumerate().collect();
         if let Some(free) = options.iter().position(String::is_empty) {
             left.remove(free);
             let token = self.session.next(&self.sampling, true, &mut self.draw);
@@ -152,7 +144,7 @@ impl Pen for Author<'_> {
         // The model is to go on from what is kept, not from what was cut off.
         let kept = rounded(&written.text, max_chars).to_owned();
         self.session.rewind(begin)?;
-        self.session.read(&self.session.vocabulary().encode(&kept)?)?;
+        self.session.read(&self.session.vocabulary().encode(&kept))?;
         Ok(kept)
     }
 }
@@ -178,14 +170,13 @@ impl Pen for Skeleton<'_> {
     type Error = EngineError;
 
     fn print(&mut self, text: &str) -> Result<(), EngineError> {
-        self.tokens += self.vocabulary.encode(text)?.len();
+        self.tokens += self.vocabulary.encode(text).len();
         Ok(())
     }
 
     fn pick(&mut self, options: &[String]) -> Result<usize, EngineError> {
-        let lengths = options.iter().map(|option| Ok(self.vocabulary.encode(option)?.len()));
-        let lengths = lengths.collect::<Result<Vec<_>, EngineError>>()?;
-        let longest = lengths.into_iter().enumerate().max_by_key(|(_, length)| *length).unwrap_or_default();
+        let lengths = options.iter().map(|option| self.vocabulary.encode(option).len());
+        let longest = lengths.enumerate().max_by_key(|(_, length)| *length).unwrap_or_default();
         self.tokens += longest.1;
         Ok(longest.0)
     }

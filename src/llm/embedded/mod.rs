@@ -17,9 +17,11 @@
 //!   one request after the other, and nothing waits at barriers when a core is busy elsewhere.
 
 mod author;
+mod bpe;
 mod echo;
 mod engine;
 mod fetch;
+mod gguf;
 mod kernel;
 mod model;
 mod sampling;
@@ -29,8 +31,9 @@ mod slots;
 mod structured;
 mod vocabulary;
 pub mod weights;
+mod wheel;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,7 +46,7 @@ use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::store::fs::FsError;
 
 pub use self::fetch::{Attempt, Trouble};
-pub use self::model::ModelError;
+pub use self::gguf::GgufError;
 
 /// Threads at most: each holds the memory of a conversation while it works.
 const MAX_THREADS: usize = 4;
@@ -54,9 +57,18 @@ pub enum LoadError {
     /// The weights could not be opened.
     #[error(transparent)]
     File(#[from] FsError),
-    /// They could not be used.
-    #[error(transparent)]
-    Model(#[from] ModelError),
+    /// They are not what this program reads.
+    #[error(
+        "failed to load the embedded model's weights from {path}: {reason}; put {name} there, which `convogen model pull` fetches, or configure an endpoint under `models`",
+        path = path.display(),
+        name = weights::SMOLLM2.name
+    )]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: GgufError,
+    },
     /// The system gave no thread to run on.
     #[error("failed to start a thread for the embedded model: {0}")]
     Thread(std::io::Error),
@@ -132,7 +144,7 @@ impl From<EngineError> for AttemptError {
             EngineError::TooLong { .. } | EngineError::Overflow | EngineError::Schema(_) => {
                 Self::BadRequest { status: 400, message }
             }
-            EngineError::Model(_) | EngineError::Abandoned => Self::Fatal { message },
+            EngineError::Abandoned => Self::Fatal { message },
         }
     }
 }

@@ -7,9 +7,7 @@
 
 use std::io::{Read, Seek};
 
-use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::{Device, Tensor};
-
+use super::gguf::{Gguf, GgufError};
 use super::kernel::{self, BLOCK, Heads, Quantized};
 
 /// The longest text the model is given, prompt and reply together. It was trained for 8,192; half of that
@@ -19,32 +17,11 @@ pub(super) const CONTEXT: usize = 4096;
 /// Tokens that go through the layers together: enough to reuse each weight, few enough to stay in cache.
 const BATCH: usize = 64;
 
-/// Rows of a tensor that are plain numbers at one time while loading.
-const LOAD_ROWS: usize = 1024;
+/// Layers, heads or numbers in a row at most: far more than a model of this size has.
+const MOST: u64 = 0xFFFF;
 
-/// Why a GGUF file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// It is cut short or not GGUF at all.
-    #[error("failed to read the model file: {0}")]
-    Unreadable(#[from] candle_core::Error),
-    /// A piece of metadata is missing or out of range.
-    #[error("the model file has no usable {0}")]
-    Metadata(String),
-    /// A tensor has another shape than its metadata promises.
-    #[error("tensor {name} of the model file has the shape {found:?} instead of {expected:?}")]
-    Shape {
-        /// The tensor.
-        name: String,
-        /// Its shape.
-        found: Vec<usize>,
-        /// What it should be.
-        expected: Vec<usize>,
-    },
-    /// The vocabulary and its merges do not make a tokenizer.
-    #[error("failed to build the tokenizer of the model file: {0}")]
-    Tokenizer(tokenizers::Error),
-}
+/// Numbers a head at most. The table of rotations grows with it.
+const HEAD: usize = 512;
 
 /// The network.
 #[derive(Debug)]
@@ -106,28 +83,27 @@ impl Memory {
 }
 
 impl Llama {
-    /// Reads the network that `content` describes from `file`. Weights are re-quantized to 8 bits,
-    /// a slab of rows at a time, so that memory never holds a second copy.
-    pub(super) fn load<F: Read + Seek>(content: &Content, file: &mut F) -> Result<Self, ModelError> {
-        let mut source = Source { content, file };
-        let width = source.size("llama.embedding_length")?;
-        let inner = source.size("llama.feed_forward_length")?;
-        let queries = source.size("llama.attention.head_count")?;
-        let groups = source.size("llama.attention.head_count_kv")?;
+    /// Reads the network of a `vocabulary` of so many tokens. Weights are re-quantized to 8 bits, a slab of rows at a
+    /// time, so that memory never holds a second copy.
+    pub(super) fn load<F: Read + Seek>(gguf: &mut Gguf<F>, vocabulary: usize) -> Result<Self, GgufError> {
+        let width = size(gguf, "llama.embedding_length")?;
+        let inner = size(gguf, "llama.feed_forward_length")?;
+        let queries = size(gguf, "llama.attention.head_count")?;
+        let groups = size(gguf, "llama.attention.head_count_kv")?;
         let heads = Heads { queries, groups, width: width / queries };
         let sound = heads.width * queries == width && queries.is_multiple_of(groups);
         // The vectors of the widest processors hold 16 numbers; a head that is no multiple would lose its rest.
-        if !sound || !heads.width.is_multiple_of(16) || !width.is_multiple_of(BLOCK) || !inner.is_multiple_of(BLOCK) {
-            return Err(ModelError::Metadata("layer sizes".to_owned()));
+        let whole = heads.width.is_multiple_of(16) && width.is_multiple_of(BLOCK) && inner.is_multiple_of(BLOCK);
+        if !sound || !whole || !(1..=HEAD).contains(&heads.width) {
+            return Err(GgufError::Missing("layer sizes".to_owned()));
         }
-        let vocabulary = source.rows("token_embd.weight")?;
-        let embedding = source.matrix("token_embd.weight", width, vocabulary)?;
-        let count = source.size("llama.block_count")?;
-        let layers = (0..count).map(|index| Layer::load(&mut source, index, width, inner, heads));
+        let embedding = matrix(gguf, "token_embd.weight", width, vocabulary)?;
+        let count = size(gguf, "llama.block_count")?;
+        let layers = (0..count).map(|index| Layer::load(gguf, index, width, inner, heads));
         let layers = layers.collect::<Result<_, _>>()?;
-        let norm = source.vector("output_norm.weight", width)?;
-        let epsilon = source.number("llama.attention.layer_norm_rms_epsilon")?;
-        let rotation = rotation(source.number("llama.rope.freq_base")?, heads.width);
+        let norm = vector(gguf, "output_norm.weight", width)?;
+        let epsilon = gguf.float("llama.attention.layer_norm_rms_epsilon")?;
+        let rotation = rotation(gguf.float("llama.rope.freq_base")?, heads.width);
         Ok(Self { embedding, layers, norm, epsilon, heads, rotation })
     }
 
@@ -209,24 +185,24 @@ impl Llama {
 
 impl Layer {
     fn load<F: Read + Seek>(
-        source: &mut Source<'_, F>,
+        gguf: &mut Gguf<F>,
         index: usize,
         width: usize,
         inner: usize,
         heads: Heads,
-    ) -> Result<Self, ModelError> {
+    ) -> Result<Self, GgufError> {
         let name = |part: &str| format!("blk.{index}.{part}.weight");
         let kept = heads.groups * heads.width;
         Ok(Self {
-            attention_norm: source.vector(&name("attn_norm"), width)?,
-            query: source.matrix(&name("attn_q"), width, width)?,
-            key: source.matrix(&name("attn_k"), width, kept)?,
-            value: source.matrix(&name("attn_v"), width, kept)?,
-            output: source.matrix(&name("attn_output"), width, width)?,
-            feed_forward_norm: source.vector(&name("ffn_norm"), width)?,
-            gate: source.matrix(&name("ffn_gate"), width, inner)?,
-            up: source.matrix(&name("ffn_up"), width, inner)?,
-            down: source.matrix(&name("ffn_down"), inner, width)?,
+            attention_norm: vector(gguf, &name("attn_norm"), width)?,
+            query: matrix(gguf, &name("attn_q"), width, width)?,
+            key: matrix(gguf, &name("attn_k"), width, kept)?,
+            value: matrix(gguf, &name("attn_v"), width, kept)?,
+            output: matrix(gguf, &name("attn_output"), width, width)?,
+            feed_forward_norm: vector(gguf, &name("ffn_norm"), width)?,
+            gate: matrix(gguf, &name("ffn_gate"), width, inner)?,
+            up: matrix(gguf, &name("ffn_up"), width, inner)?,
+            down: matrix(gguf, &name("ffn_down"), inner, width)?,
         })
     }
 }
@@ -241,56 +217,24 @@ fn rotation(base: f32, width: usize) -> Vec<(f32, f32)> {
     positions.map(|(position, pair)| angle(position, pair)).map(|a| (a.cos() as f32, a.sin() as f32)).collect()
 }
 
-/// A GGUF file and what its head says.
-struct Source<'a, F> {
-    content: &'a Content,
-    file: &'a mut F,
+fn size<F: Read + Seek>(gguf: &Gguf<F>, key: &str) -> Result<usize, GgufError> {
+    match gguf.unsigned(key)? {
+        size @ 1..=MOST => usize::try_from(size).map_err(|_| GgufError::Missing(key.to_owned())),
+        _ => Err(GgufError::Missing(key.to_owned())),
+    }
 }
 
-impl<F: Read + Seek> Source<'_, F> {
-    fn metadata(&self, key: &str) -> Result<&Value, ModelError> {
-        self.content.metadata.get(key).ok_or_else(|| ModelError::Metadata(key.to_owned()))
-    }
+fn vector<F: Read + Seek>(gguf: &mut Gguf<F>, name: &str, width: usize) -> Result<Vec<f32>, GgufError> {
+    let tensor = gguf.tensor(name, width, 1)?;
+    let mut vector = Vec::new();
+    gguf.numbers(tensor, |numbers| vector.extend_from_slice(numbers))?;
+    Ok(vector)
+}
 
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        match self.metadata(key)?.to_u32() {
-            Ok(size @ 1..=0xF_FFFF) => Ok(size as usize),
-            _ => Err(ModelError::Metadata(key.to_owned())),
-        }
-    }
-
-    fn number(&self, key: &str) -> Result<f32, ModelError> {
-        Ok(self.metadata(key)?.to_f32()?)
-    }
-
-    fn rows(&self, name: &str) -> Result<usize, ModelError> {
-        let info = self.content.tensor_infos.get(name).ok_or_else(|| ModelError::Metadata(name.to_owned()))?;
-        info.shape.dims().first().copied().ok_or_else(|| ModelError::Metadata(name.to_owned()))
-    }
-
-    fn tensor(&mut self, name: &str, expected: &[usize]) -> Result<candle_core::quantized::QTensor, ModelError> {
-        let tensor = self.content.tensor(self.file, name, &Device::Cpu)?;
-        if tensor.shape().dims() == expected {
-            return Ok(tensor);
-        }
-        let found = tensor.shape().dims().to_vec();
-        Err(ModelError::Shape { name: name.to_owned(), found, expected: expected.to_vec() })
-    }
-
-    fn vector(&mut self, name: &str, width: usize) -> Result<Vec<f32>, ModelError> {
-        Ok(self.tensor(name, &[width])?.dequantize(&Device::Cpu)?.to_vec1()?)
-    }
-
-    fn matrix(&mut self, name: &str, width: usize, rows: usize) -> Result<Quantized, ModelError> {
-        let tensor = self.tensor(name, &[rows, width])?;
-        let mut matrix = Quantized::new(width);
-        matrix.reserve(rows);
-        for first in (0..rows).step_by(LOAD_ROWS) {
-            let slab: Vec<u32> =
-                (first..rows.min(first + LOAD_ROWS)).filter_map(|row| u32::try_from(row).ok()).collect();
-            let slab = tensor.embedding(&Tensor::new(slab, &Device::Cpu)?)?;
-            matrix.extend(&slab.flatten_all()?.to_vec1::<f32>()?);
-        }
-        Ok(matrix)
-    }
+fn matrix<F: Read + Seek>(gguf: &mut Gguf<F>, name: &str, width: usize, rows: usize) -> Result<Quantized, GgufError> {
+    let tensor = gguf.tensor(name, width, rows)?;
+    let mut matrix = Quantized::new(width);
+    matrix.reserve(rows);
+    gguf.numbers(tensor, |numbers| matrix.extend(numbers))?;
+    Ok(matrix)
 }

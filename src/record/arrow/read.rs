@@ -1,9 +1,10 @@
 //! From arrays back to records.
 
-use arrow::array::{Array, ArrayRef, AsArray, StructArray};
-use arrow::compute::cast;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, StructArray};
 
+use super::convert::convert;
 use super::{Column, Record, TableError};
 
 /// One row of a [`StructArray`] whose columns are those of a record, in their order.
@@ -16,20 +17,16 @@ pub struct Cells<'a> {
 
 /// The records of an array of objects.
 pub(super) fn records<R: Record>(array: &StructArray) -> Result<Vec<R>, TableError> {
-    let arrays = R::COLUMNS.iter().map(|column| convert::<R>(array, column)).collect::<Result<Vec<_>, _>>()?;
+    let arrays = R::COLUMNS.iter().map(|column| find::<R>(array, column)).collect::<Result<Vec<_>, _>>()?;
     (0..array.len()).map(|row| R::from_cells(Cells { columns: R::COLUMNS, arrays: &arrays, row })).collect()
 }
 
 /// A column by its name, in the type it should have. Lists are converted item by item as they are read, so that their
 /// fields too are found by name.
-fn convert<R: Record>(array: &StructArray, column: &Column) -> Result<ArrayRef, TableError> {
+fn find<R: Record>(array: &StructArray, column: &Column) -> Result<ArrayRef, TableError> {
     let expected = column.kind.data_type();
     let missing = || TableError::Column { column: column.name, expected: expected.to_string(), table: R::NAME };
-    let found = array.column_by_name(column.name).ok_or_else(missing)?;
-    match column.kind {
-        super::Kind::List(_) if found.as_list_opt::<i32>().is_some() => Ok(found.clone()),
-        _ => cast(found, &expected).map_err(|_| missing()),
-    }
+    array.column_by_name(column.name).and_then(|found| convert(found, column.kind)).ok_or_else(missing)
 }
 
 impl<'a> Cells<'a> {
