@@ -11,6 +11,8 @@ mod ai_talk;
 mod closing;
 mod copies;
 mod flaw;
+#[cfg(test)]
+mod labelled;
 mod labels;
 mod language;
 mod length;

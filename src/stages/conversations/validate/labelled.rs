@@ -1,0 +1,57 @@
+//! What the gates that go by word lists make of the clean talk of `tests/fixtures/talk`, pinned: which replies are kept, and
+//! with them the conversations of earlier versions, depends on it.
+
+use super::{agreement, ai_talk, closing, language, secret, words};
+
+const TALKS: [(&str, &str); 3] = [
+    ("en", include_str!("../../../../tests/fixtures/talk/en.txt")),
+    ("de", include_str!("../../../../tests/fixtures/talk/de.txt")),
+    ("zh", include_str!("../../../../tests/fixtures/talk/zh.txt")),
+];
+
+/// What is said, without the names in front.
+fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once([':', '：']).map_or(line, |(_, said)| said.trim()))
+}
+
+/// Every line whole, and its first words, which agree or take leave more often than whole lines.
+fn openings(text: &'static str) -> impl Iterator<Item = String> {
+    let cut =
+        |line: &'static str| (1..=6).map(move |count| line.split_inclusive([' ', '，', '。']).take(count).collect());
+    lines(text).flat_map(move |line| cut(line).chain([line.to_owned()]))
+}
+
+fn judged(tag: &str, line: &str, before: &str) -> String {
+    let names = ["Ingrid", "Volker Haas", "Joan", "王伟"];
+    format!(
+        "{} {} {} {} {}",
+        agreement::only_agrees(line, tag, &names),
+        closing::is_closing(line),
+        language::is_foreign(line, tag, &names),
+        ai_talk::speaks_as_model(line) || ai_talk::has_marker(line),
+        secret::tells(line, &[before], &["They wait. Sie warten. 他们在等。"]),
+    )
+}
+
+fn hash(tag: &str) -> String {
+    let judged: Vec<String> = TALKS
+        .into_iter()
+        .flat_map(|(_, text)| {
+            let lines: Vec<String> = openings(text).collect();
+            let pairs = lines.iter().zip(lines.iter().skip(1));
+            pairs.map(|(before, line)| judged(tag, line, before)).collect::<Vec<_>>()
+        })
+        .collect();
+    crate::record::content_hash(judged.iter().map(String::as_str))
+}
+
+#[test]
+fn what_is_made_of_clean_talk_stays_what_it_was() {
+    assert!(TALKS.iter().all(|(_, text)| lines(text).all(|line| !words(line).is_empty())));
+    insta::assert_snapshot!(hash("en"), @"2e953832f0442ce8dba6d0d32e91ebc3");
+    insta::assert_snapshot!(hash("de"), @"3a85a017b3b26c2f7a1b48b89cdfa14b");
+    insta::assert_snapshot!(hash("zh"), @"0ae00ee67fe61b3fefb8da23ab4eeb13");
+    insta::assert_snapshot!(hash("fr"), @"a16a2ed39941519bcf818df02487e781");
+}
