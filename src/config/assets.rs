@@ -50,6 +50,7 @@ pub const ALL: &[Asset] = &[
     ("prompts/lexicons/people/not-a-person.txt", include_str!("../../prompts/lexicons/people/not-a-person.txt")),
     ("prompts/lexicons/people/origins.txt", include_str!("../../prompts/lexicons/people/origins.txt")),
     ("prompts/lexicons/people/places.txt", include_str!("../../prompts/lexicons/people/places.txt")),
+    ("prompts/lexicons/relations/en.txt", include_str!("../../prompts/lexicons/relations/en.txt")),
     ("prompts/names/arabic.txt", include_str!("../../prompts/names/arabic.txt")),
     ("prompts/names/central-european.txt", include_str!("../../prompts/names/central-european.txt")),
     ("prompts/names/chinese-han.txt", include_str!("../../prompts/names/chinese-han.txt")),
