@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::format::Malformed;
 use super::*;
 use crate::config::assets;
@@ -93,5 +95,20 @@ fn every_file_that_ships_can_be_read() {
                 assert!(Regex::new(pattern).is_ok(), "{path}: /{pattern}/");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_looked_for_in_talk_is_what_the_page_beside_says() {
+    let page = assets::builtin("prompts/lexicons/README.md").unwrap();
+    let (_, table) = page.split_once("\n## talk\n").unwrap();
+    let said: BTreeSet<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect();
+    let there: BTreeSet<&str> = Lexicon::folder("talk").headings().iter().copied().collect();
+    assert_eq!(said, there);
+    for path in files().filter(|path| path.starts_with("talk/")) {
+        let index = Index::read(Source::File(path)).unwrap();
+        let has = ["agrees", "carries", "turns"].map(|heading| index.headings.contains(&heading));
+        assert!(has.iter().all(|one| *one == has[0]), "{path}: to judge agreement takes three lists");
     }
 }

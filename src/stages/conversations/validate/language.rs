@@ -7,14 +7,30 @@
 //! (clearly another one?), and what is judged foreign decides which replies are kept, so it must never change with a
 //! version of something else.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::words;
+use crate::lexicon::{Lexicon, List, Marks};
 
-mod lists;
+/// The most frequent words in talk. Some stand in several lists; what counts is which list has most of a line.
+static FUNCTION_WORDS: Lexicon = Lexicon::by_language("talk", "function words");
+/// Letters that few others use.
+static LETTERS: Lexicon = Lexicon::by_language("talk", "letters");
+/// The languages that are told apart.
+static LATIN: LazyLock<Vec<Latin>> =
+    LazyLock::new(|| FUNCTION_WORDS.headings().iter().map(|tag| Latin::of(tag)).collect());
 
-use lists::{LATIN, Latin};
+/// A language written in Latin letters.
+#[derive(Debug)]
+struct Latin {
+    /// Primary subtag of BCP 47.
+    tag: &'static str,
+    words: List,
+    letters: String,
+}
+
+/// A word of a line, and the languages that have it among their function words.
+type Word<'a> = (&'a str, Marks);
 
 /// Words a line must have to be judged by its words.
 const LEAST_WORDS: usize = 5;
@@ -101,29 +117,25 @@ fn is_in_other_script(words: &[String], expected: Script) -> bool {
 /// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for neither.
 fn is_other_latin(words: &[String], tag: &str) -> bool {
     let Some(own) = LATIN.iter().find(|language| language.tag == tag) else { return false };
+    let words: Vec<Word<'_>> = words.iter().map(|word| (word.as_str(), FUNCTION_WORDS.marks(word))).collect();
     let clearly = |other: &Latin| {
-        let (mine, theirs) = (own.hits(words, other), other.hits(words, own));
+        let (mine, theirs) = (own.hits(&words, other), other.hits(&words, own));
         theirs >= LEAST_FOREIGN && theirs >= mine + 2 && theirs * 2 >= mine * 3
     };
     words.len() >= LEAST_WORDS && LATIN.iter().filter(|language| language.tag != tag).any(clearly)
 }
 
 impl Latin {
-    /// Words that are function words of this language, or hold one of its letters, and nothing of `other`.
-    fn hits(&self, words: &[String], other: &Self) -> usize {
-        let own_letter = |c: char| self.letters.contains(c) && !other.letters.contains(c);
-        let is_hit = |word: &&String| !other.has(word) && (self.has(word) || word.contains(own_letter));
-        words.iter().filter(is_hit).count()
+    fn of(tag: &'static str) -> Self {
+        let letters = LETTERS.find(tag).iter().flat_map(List::texts).collect();
+        Self { tag, words: FUNCTION_WORDS.list(tag), letters }
     }
 
-    fn has(&self, word: &str) -> bool {
-        static WORDS: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
-            LATIN
-                .iter()
-                .flat_map(|language| language.words.split_whitespace().map(|word| (language.tag, word)))
-                .collect()
-        });
-        WORDS.contains(&(self.tag, word))
+    /// Words that are function words of this language, or hold one of its letters, and nothing of `other`.
+    fn hits(&self, words: &[Word<'_>], other: &Self) -> usize {
+        let own_letter = |c: char| self.letters.contains(c) && !other.letters.contains(c);
+        let is_own = |(word, marks): &&Word<'_>| marks.has(&self.words) || word.contains(own_letter);
+        words.iter().filter(is_own).filter(|(_, marks)| !marks.has(&other.words)).count()
     }
 }
 

@@ -24,6 +24,7 @@ pub use self::closing::is_closing;
 pub use self::flaw::Flaw;
 use self::length::Room;
 use crate::config::{Gate, Gates};
+use crate::lexicon;
 
 /// Everything a reply is judged against.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ pub fn words(text: &str) -> Vec<String> {
 
 /// Whether a word is a character of a script that sets no spaces.
 fn is_unspaced(word: &str) -> bool {
-    word.chars().all(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}'))
+    word.chars().all(lexicon::is_unspaced)
 }
 
 /// Takes away what surrounds a line: code fences, one pair of quotes around the whole.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{is_unspaced, words};
+use crate::lexicon::{Lexicon, List};
 
 /// Unknown words of a secret that give it away together.
 const TELLING_WORDS: usize = 3;
@@ -19,21 +20,9 @@ const SHORTEST: usize = 4;
 /// Digits of a number that nobody guesses.
 const UNGUESSED_DIGITS: usize = 4;
 
+static TALK: Lexicon = Lexicon::folder("talk");
 /// Words that say little by themselves, so that they give nothing away.
-const COMMON: &str = "about after again against already also always another because been before being between both came come \
-    could does doing done down during each even ever every everyone everything find first from gave give given goes going \
-    gone good have having here himself herself into itself just keep kept knew know known knows last late later like little \
-    long made make many maybe mean might more most much must need never next nobody nothing only other others over people \
-    really right said same says secret secretly seen should since some somebody someone something soon still such take \
-    taken tell than that their them themselves then there these they thing things think this those thought three through \
-    time today together told tomorrow took truth under until upon very want wanted wants well went were what when where \
-    which while whole whose will with without would year years yesterday your four five seven eight nine \
-    aber alle allein alles auch beim bereits damit dann dass dein deine denn diese diesem diesen dieser dieses doch dort \
-    durch eigentlich eine einem einen einer eines einmal erst etwas euch euer für ganz gegen gehen gemacht gesagt gestern \
-    gibt habe haben hast hatte hatten heimlich heute hier hinter ihre ihrem ihren ihrer immer jemand jetzt kann kein keine \
-    keinen können könnte lange machen mehr mein meine muss nach nicht nichts niemand noch oder ohne schon sehr sein seine \
-    seinem seinen seiner seit selbst sich sind über unser unter viel vielleicht wahrheit wann warum weil weiß wenn werden \
-    wieder wird wirklich wissen worden wurde wurden zwei zwischen drei vier fünf sechs sieben acht neun zehn";
+static COMMON: List = TALK.list("common words");
 
 /// Whether `said` tells one of `secrets`. `known` is everything its speaker can know.
 pub(super) fn tells(said: &str, secrets: &[&str], known: &[&str]) -> bool {
@@ -57,7 +46,7 @@ pub(super) fn tells(said: &str, secrets: &[&str], known: &[&str]) -> bool {
 }
 
 fn is_telling(word: &str) -> bool {
-    (word.chars().count() >= SHORTEST && !COMMON.split_whitespace().any(|common| common == word)) || is_number(word)
+    (word.chars().count() >= SHORTEST && !COMMON.has(word)) || is_number(word)
 }
 
 /// A number of several digits that is no year.
