@@ -44,6 +44,9 @@ mod tests {
             "作为一个人工智能，我没有味觉。",
             "我只是一个语言模型。",
             "En tant qu'IA, je ne mange pas.",
+            "Como modelo de lenguaje, no como sopa.",
+            "Solo soy una inteligencia artificial.",
+            "No tengo opiniones personales sobre la sopa.",
         ] {
             assert!(speaks_as_model(text), "{text}");
         }
@@ -54,6 +57,8 @@ mod tests {
             "My instructions were clear: no soup.",
             "Als Kind habe ich Suppe gehasst.",
             "他们说语言模型可以写诗。",
+            "Yo no soy un chatbot, soy tu tía.",
+            "No puedo ayudarte con esa maleta.",
         ] {
             assert!(!speaks_as_model(text), "{text}");
         }

@@ -76,6 +76,13 @@ mod tests {
             "好吧，再见！",
             "那我先走了，大家保重。",
             "À demain, Paul.",
+            "Bueno, hasta el lunes.",
+            "Nos vemos mañana a las ocho.",
+            "Cuídate mucho, Ann.",
+            "Que tengas un buen viaje, Ann.",
+            "Ya me voy.",
+            "Ha sido un placer hablar con todos.",
+            "Muchas gracias, Paul.",
         ] {
             assert!(is_closing(closing), "{closing:?}");
         }
@@ -90,6 +97,10 @@ mod tests {
             "Bis morgen muss das Dach dicht sein, sonst regnet es rein.",
             "他走的时候连再见都没有跟我们说一声。",
             "I have to go to the bank before it closes.",
+            "Me tengo que ir al banco antes de que cierre.",
+            "No le dije adiós a nadie en el entierro de mi tío.",
+            "Hasta el jueves no vuelvo a cantar si no abrís esa ventana.",
+            "Gracias por la sopa, aunque le falta una pizca de sal.",
         ] {
             assert!(!is_closing(open), "{open:?}");
         }

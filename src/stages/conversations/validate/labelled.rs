@@ -48,6 +48,16 @@ fn hash(tag: &str) -> String {
 }
 
 #[test]
+fn clean_talk_in_spanish_is_left_alone() {
+    let talk = include_str!("../../../../tests/fixtures/talk/es.txt");
+    for line in lines(talk) {
+        assert!(!agreement::only_agrees(line, "es", &["Iker", "Rosario", "Lucía"]), "{line}");
+        assert!(!closing::is_closing(line) && !language::is_foreign(line, "es", &[]), "{line}");
+        assert!(!ai_talk::speaks_as_model(line), "{line}");
+    }
+}
+
+#[test]
 fn what_is_made_of_clean_talk_stays_what_it_was() {
     assert!(TALKS.iter().all(|(_, text)| lines(text).all(|line| !words(line).is_empty())));
     insta::assert_snapshot!(hash("en"), @"2e953832f0442ce8dba6d0d32e91ebc3");

@@ -93,6 +93,13 @@ mod tests {
     }
 
     #[test]
+    fn words_that_everyone_uses_tell_nothing_in_any_language_that_lists_them() {
+        let secret = ["Nunca dicen nada todavía de la herencia de Desmond."];
+        assert!(!tells("Todavía no sé nada, nunca dicen cuándo.", &secret, PUBLIC));
+        assert!(tells("Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."]));
+    }
+
+    #[test]
     fn a_secret_without_spaces_is_told_by_a_run() {
         let secret = ["她把备用钥匙借给了王伟，到现在还没拿回来。"];
         assert!(tells("听说备用钥匙借给了王伟？", &secret, &["钥匙不见了。"]));
