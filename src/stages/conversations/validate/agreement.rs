@@ -27,15 +27,15 @@ pub(super) fn only_agrees(text: &str, language: &str, names: &[&str]) -> bool {
     match tag {
         _ if text.contains(['?', '？']) => false,
         "zh" => only_agrees_unspaced(text, lists, names),
-        _ => only_agrees_in_words(text, lists, IDIOMS.find(tag), names),
+        _ => only_agrees_in_words(text, lists, IDIOMS.find(tag).as_ref(), names),
     }
 }
 
-fn only_agrees_in_words(text: &str, lists: [&List; 3], idioms: Option<List>, names: &[&str]) -> bool {
+fn only_agrees_in_words(text: &str, lists: [&List; 3], idioms: Option<&List>, names: &[&str]) -> bool {
     let [agrees, carries, turns] = lists;
     let mut lower = text.to_lowercase().replace('’', "'");
     let mut assents = false;
-    for idiom in idioms.iter().flat_map(List::texts) {
+    for idiom in idioms.into_iter().flat_map(List::texts) {
         assents |= lower.contains(idiom);
         lower = lower.replace(idiom, " ");
     }
