@@ -76,6 +76,8 @@ mod tests {
             "好吧，再见！",
             "那我先走了，大家保重。",
             "À demain, Paul.",
+            "Adeus, Paulo!",
+            "Na dann, ade!",
             "Bueno, hasta el lunes.",
             "Nos vemos mañana a las ocho.",
             "Cuídate mucho, Ann.",
