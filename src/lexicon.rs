@@ -192,7 +192,12 @@ impl List {
 impl Marks {
     /// Whether `list` is one of them.
     pub(crate) fn has(self, list: &List) -> bool {
-        self.0 & list.mark().0 != 0
+        self.meets(list.mark())
+    }
+
+    /// Whether any of these is one of those.
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// These and those.

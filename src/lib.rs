@@ -13,12 +13,12 @@
 //!
 //! # Data flow
 //!
-//! Nothing holds a stage whole. Records pass one by one from a sealed part through the stage to the part it writes; an arrow is
-//! one record at a time, a folder's name stands where its code is.
+//! Records pass one by one from a sealed part through the stage to the part it writes: an arrow is one record at a time, a
+//! folder's name stands where its code is. What is held whole are the people who can be cast, since a group may be of any of them.
 //!
 //! ```text
 //!   source file                sealed part               sealed part               sealed part
-//!       │ stages/lines             │ stages/sealed           │                         │
+//!       │ stages/imported          │ stages/sealed           │                         │
 //!       ▼                          ▼                         ▼                         ▼
 //!   stages/personas ──────►  stages/situations ────►  stages/conversations ───►  stages/compile ──► dataset/
 //!   reads, samples,          rounds of calls, hub;    a task each, through       passes over the        │

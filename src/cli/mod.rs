@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, setrlimit, umask};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 
 use args::{Cli, Command, Pipeline, PublishCommand};
 use failure::{Exit, Failure};
@@ -35,6 +35,7 @@ use telemetry::Telemetry;
 /// Runs the program and says how it ended.
 pub fn run() -> ExitCode {
     harden();
+    allow_open_files();
     report_panics();
     // A panic has been reported by the hook when it arrives here.
     let code = panic::catch_unwind(AssertUnwindSafe(run_command)).unwrap_or(Exit::Bug as u8);
@@ -81,6 +82,13 @@ fn harden() {
     // Lowering a limit is always allowed; there is nothing to do where it is not.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// A call in flight takes a connection, and the usual soft limit of 1,024 open files is there for programs that use `select`.
+fn allow_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Up to the hard limit it is always allowed; a run says what it needs where that is too low.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// A panic is a bug: say so in a line, and leave the backtrace to those who ask for it by `RUST_BACKTRACE`.

@@ -63,7 +63,9 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         }
         Err(error) => {
             // Scripts get the same object however a run ends, as long as there is a run.
-            if let (true, Ok(found)) = (args.json, status::status(&run_dir)) {
+            if args.json
+                && let Ok(found) = status::status(&run_dir)
+            {
                 printer.json(&json!(found.summary))?;
             }
             Err(advised(error, &run_dir))

@@ -78,6 +78,18 @@ fn a_malformed_file_names_its_line() {
     let many: String = (0..65).map(|n| format!("[{n}]\nword\n")).collect();
     let error = lexicon(many.leak()).unwrap_err();
     insta::assert_snapshot!(error, @"test.txt, line 130: more lists than fit into one lexicon");
+    let error = bad_pattern("test.txt", "[a]\n/see (you|ya)/\n/see (you/\n").unwrap();
+    assert!(error.starts_with("test.txt, line 3: ") && error.contains("unclosed group"), "{error}");
+}
+
+/// What is wrong with the first pattern of a file that is none.
+fn bad_pattern(file: &str, text: &'static str) -> Option<String> {
+    let entries = sections(file, text).unwrap().into_iter().flat_map(|section| section.entries);
+    let mut patterns = entries.filter_map(|(line, entry)| match Entry::parse(entry) {
+        Ok(Entry::Pattern(pattern)) => Some((line, pattern)),
+        _ => None,
+    });
+    patterns.find_map(|(line, pattern)| Some(format!("{file}, line {line}: {}", Regex::new(pattern).err()?)))
 }
 
 fn files() -> impl Iterator<Item = &'static str> {
@@ -90,11 +102,8 @@ fn every_file_that_ships_can_be_read() {
     for path in files() {
         let index = Index::read(Source::File(path)).unwrap_or_else(|error| panic!("{error}"));
         assert!(!index.headings.is_empty() && index.entries.iter().all(|entries| !entries.is_empty()), "{path}");
-        for entry in index.entries.iter().flatten() {
-            if let Entry::Pattern(pattern) = entry {
-                assert!(Regex::new(pattern).is_ok(), "{path}: /{pattern}/");
-            }
-        }
+        let text = assets::builtin(&format!("prompts/lexicons/{path}")).unwrap();
+        assert_eq!(bad_pattern(path, text), None);
     }
 }
 

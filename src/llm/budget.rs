@@ -32,10 +32,10 @@ const MESSAGE_OVERHEAD: u64 = 16;
 /// The most prompt tokens `request` can have: its bytes, since a byte-level BPE never makes more tokens than bytes,
 /// and what goes around them.
 pub fn upper_bound(request: &ChatRequest) -> u64 {
-    let messages: u64 = request.messages.iter().map(|m| m.content.len() as u64 + MESSAGE_OVERHEAD).sum();
+    let messages = request.messages.content_bytes() as u64 + MESSAGE_OVERHEAD * request.messages.count() as u64;
     let schema = match &request.format {
         ReplyFormat::Text { .. } => 0,
-        ReplyFormat::Json { name, schema } => (name.len() + schema.to_string().len()) as u64,
+        ReplyFormat::Json { name, schema } => (name.len() + schema.text().len()) as u64,
     };
     messages + schema + REQUEST_OVERHEAD
 }
@@ -525,7 +525,7 @@ mod tests {
     fn the_bound_holds_messages_and_schema() {
         let mut request = ChatRequest {
             model: "m".into(),
-            messages: vec![Message::system("é".repeat(50)), Message::user("x")],
+            messages: vec![Message::system("é".repeat(50)), Message::user("x")].into(),
             temperature: None,
             top_p: None,
             max_tokens: 7,
@@ -536,7 +536,7 @@ mod tests {
         let text = upper_bound(&request);
         assert!(text >= 101);
         let schema = serde_json::json!({"type": "object"});
-        request.format = ReplyFormat::Json { name: "n".into(), schema: schema.clone() };
+        request.format = ReplyFormat::json("n", schema.clone());
         assert_eq!(upper_bound(&request), text + 1 + schema.to_string().len() as u64);
         assert_eq!(Estimate::of(&request).completion_tokens, 7);
     }

@@ -1,18 +1,20 @@
 //! Stops a run once, for one reason, everywhere.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::recorded::Halt;
 
 /// Shared by all calls of a run: the first reason to stop wins, and nobody starts anything new after it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Control {
-    stopped: watch::Sender<bool>,
+    is_stopped: AtomicBool,
+    /// Wakes whoever waits when the run stops.
+    stopped: Notify,
     reason: Mutex<Option<Halt>>,
     replies: AtomicU64,
     refused: AtomicU64,
@@ -22,20 +24,6 @@ pub struct Control {
     pub(super) wait_for_room: tokio::sync::Mutex<()>,
 }
 
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            stopped: watch::Sender::new(false),
-            reason: Mutex::new(None),
-            replies: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            shielded: AtomicU64::new(0),
-            told: Mutex::default(),
-            wait_for_room: tokio::sync::Mutex::default(),
-        }
-    }
-}
-
 impl Control {
     /// Stops the run for `reason`, unless it stops already. Returns what the caller hands up.
     pub fn stop(&self, reason: Halt) -> Halt {
@@ -43,7 +31,8 @@ impl Control {
         if first.is_none() && !matches!(reason, Halt::Stopping) {
             *first = Some(reason);
         }
-        self.stopped.send_replace(true);
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.stopped.notify_waiters();
         Halt::Stopping
     }
 
@@ -59,7 +48,7 @@ impl Control {
 
     /// Whether nothing new may start.
     pub fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
+        self.is_stopped.load(Ordering::SeqCst)
     }
 
     /// Tells the user something while the run is at work.
@@ -74,11 +63,16 @@ impl Control {
 
     /// Waits for `work`, which has no effect of its own yet, unless the run stops first.
     pub async fn unless_stopped<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Halt> {
-        let mut stopped = self.stopped.subscribe();
+        // Made before looking: it is woken by whatever stops the run from here on, though not polled yet.
+        let stopped = self.stopped.notified();
+        if self.is_stopped() {
+            return Err(Halt::Stopping);
+        }
+        // Most work is done at once: only what has to wait also waits for the end.
         tokio::select! {
             biased;
-            _ = stopped.wait_for(|stopped| *stopped) => Err(Halt::Stopping),
             done = work => Ok(done),
+            () = stopped => Err(Halt::Stopping),
         }
     }
 

@@ -14,16 +14,20 @@ pub mod embedded;
 pub mod entries;
 pub mod http;
 pub mod limiter;
+mod messages;
 pub mod openai;
 pub mod recorded;
 pub mod retry;
+mod schema;
 
 use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use messages::Messages;
+pub use schema::Schema;
 
 /// What a model is used for. A role may have a model of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,7 +68,7 @@ pub struct ChatRequest {
     /// The logical model name.
     pub model: String,
     /// The messages, oldest first; the last one is from the user.
-    pub messages: Vec<Message>,
+    pub messages: Messages,
     /// Sampling temperature; `None` leaves it to the endpoint (reasoning models refuse the field).
     pub temperature: Option<f64>,
     /// Nucleus sampling mass; `None` leaves it to the endpoint.
@@ -133,8 +137,15 @@ pub enum ReplyFormat {
         name: String,
         /// A JSON schema within the subset that strict structured output takes: every object closed and all its keys
         /// required, `enum`, `minItems`/`maxItems`; `null` by `"type": ["string", "null"]`.
-        schema: Value,
+        schema: Schema,
     },
+}
+
+impl ReplyFormat {
+    /// A JSON value that fits `schema`, which is called `name`.
+    pub fn json(name: &str, schema: impl Into<Schema>) -> Self {
+        Self::Json { name: name.to_owned(), schema: schema.into() }
+    }
 }
 
 /// What a model answered.

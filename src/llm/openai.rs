@@ -14,12 +14,13 @@ use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use url::{Host, Url};
 
 use self::reply::Asked;
 use super::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
-use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Structured, Transient};
+use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
 
 /// Where OpenAI itself is.
@@ -139,7 +140,7 @@ impl Route {
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: &'a Messages,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,30 +152,33 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<Value>,
+    response_format: Option<ResponseFormat<'a>>,
 }
 
-fn response_format(format: &ReplyFormat, wire: Structured) -> Option<Value> {
+/// How JSON is asked for on the wire.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonSchema { json_schema: NamedSchema<'a> },
+    JsonObject,
+}
+
+#[derive(Debug, Serialize)]
+struct NamedSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+fn response_format(format: &ReplyFormat, wire: Structured) -> Option<ResponseFormat<'_>> {
     let ReplyFormat::Json { name, schema } = format else { return None };
     match wire {
         Structured::JsonSchema => {
-            let schema = json!({"name": name, "strict": true, "schema": strict(schema)});
-            Some(json!({"type": "json_schema", "json_schema": schema}))
+            let json_schema = NamedSchema { name, strict: true, schema: schema.strict() };
+            Some(ResponseFormat::JsonSchema { json_schema })
         }
-        Structured::JsonObject => Some(json!({"type": "json_object"})),
+        Structured::JsonObject => Some(ResponseFormat::JsonObject),
         Structured::None => None,
-    }
-}
-
-/// `schema` without what strict mode refuses: the longest lengths, which the reader of the reply checks anyway.
-fn strict(schema: &Value) -> Value {
-    match schema {
-        Value::Object(keys) => {
-            let keys = keys.iter().filter(|(key, value)| *key != "maxLength" || !value.is_u64());
-            Value::Object(keys.map(|(key, value)| (key.clone(), strict(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(strict).collect()),
-        other => other.clone(),
     }
 }
 
@@ -283,7 +287,10 @@ fn headers(credential: Option<&Credential>, var: &dyn Fn(&str) -> Option<String>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::llm::Message;
 
     fn config() -> Model {
         Model { base_url: Some("http://127.0.0.1:9/v1/".into()), model: Some("demo".into()), ..Model::default() }
@@ -296,7 +303,7 @@ mod tests {
     fn request(format: ReplyFormat) -> ChatRequest {
         ChatRequest {
             model: "logical".into(),
-            messages: vec![Message::system("s"), Message::user("u")],
+            messages: vec![Message::system("s"), Message::user("u")].into(),
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,
@@ -321,7 +328,7 @@ mod tests {
                    "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"]})
         );
         let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 9}}});
-        let form = ReplyFormat::Json { name: "turn".into(), schema };
+        let form = ReplyFormat::json("turn", schema);
         assert_eq!(
             wire(&model.route, form.clone(), Structured::JsonSchema)["response_format"],
             json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true,

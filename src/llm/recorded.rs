@@ -252,7 +252,7 @@ impl Calls {
         let path = [site.stage, site.item, &site.turn.to_string(), &site.role.to_string(), &site.attempt.to_string()];
         ChatRequest {
             model: line.profile.model.clone(),
-            messages,
+            messages: messages.into(),
             temperature: line.profile.temperature,
             top_p: line.profile.top_p,
             max_tokens,
@@ -490,5 +490,5 @@ fn log_call(site: &Site<'_>, request: &ChatRequest, recorded: &RecordedReply) {
             tracing::debug!(stage, item, turn, %role, attempt, requests, ms, reason, message, "call failed");
         }
     }
-    tracing::trace!(stage, item, turn, %role, messages = ?request.messages, ?answer, "call in full");
+    tracing::trace!(stage, item, turn, %role, messages = ?request.messages.list(), ?answer, "call in full");
 }

@@ -65,6 +65,16 @@ pub enum RunError {
         /// Where calls would go.
         target: String,
     },
+    /// More calls in flight than the process may have connections.
+    #[error(
+        "models.*.concurrency adds up to {calls} calls in flight, and this process may open {allowed} files; raise the limit (`ulimit -Hn`), or lower the concurrency"
+    )]
+    OpenFiles {
+        /// Calls that may be in flight.
+        calls: usize,
+        /// Files that may be open.
+        allowed: u64,
+    },
     /// A run that is still to be gone on with.
     #[error(
         "{path} is not finished; go on with it by `convogen pipeline run -c FILE --run-dir {path}`, then use what it made",
@@ -122,7 +132,7 @@ impl RunError {
             Self::Stage(error) => error.exit_code(),
             Self::Inputs(error) => error.exit_code(),
             Self::File(_) => 7,
-            Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } => 2,
+            Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } | Self::OpenFiles { .. } => 2,
             Self::Unfinished { .. } | Self::OtherRecords { .. } => 3,
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => 5,

@@ -160,7 +160,7 @@ fn watch_item(id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Tap {
                 role: site.role.to_string(),
                 attempt: site.attempt,
                 model: request.model.clone(),
-                messages: request.messages.clone(),
+                messages: request.messages.list(),
                 answer: answer.clone(),
             };
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);

@@ -5,10 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use super::error::RunError;
-use super::identity::Details;
+use super::identity::{Details, folder};
 use super::ledger::Status;
 use super::models;
-use super::stages::folder;
 use crate::config::fingerprint::Stage;
 use crate::config::{Config, load};
 use crate::record::Tally;

@@ -4,13 +4,12 @@
 use std::path::Path;
 
 use super::error::RunError;
-use super::identity::Details;
-use super::run::has_failures;
-use super::stages::folder;
+use super::identity::{Details, folder};
 use crate::config::fingerprint::Stage;
-use crate::stages::lines::InputDigest;
+use crate::stages::imported::InputDigest;
 use crate::stages::personas::Source;
-use crate::store::checkpoint::SealedStage;
+use crate::stages::{judge, safety, sealed};
+use crate::store::checkpoint::{Manifest, SealedStage};
 use crate::store::journal::Archive;
 use crate::store::run::RunPaths;
 
@@ -21,6 +20,9 @@ pub(super) struct Fork {
     details: Details,
     retry_failed: bool,
 }
+
+/// The reasons of calls that came to no answer, as [`llm::recorded`](crate::llm::recorded) gives them.
+const ENDPOINT_FAILURES: [&str; 2] = ["no_answer", "bad_request"];
 
 /// Runs looked through for recorded replies: a run, the one it was forked from, and so on.
 const MOST_ANCESTORS: usize = 16;
@@ -81,4 +83,14 @@ pub(super) fn replies(paths: &RunPaths) -> Result<Vec<Archive>, RunError> {
         next = details(&RunPaths::of_run(&path)?)?.fork;
     }
     Ok(archives)
+}
+
+/// Whether something failed that may succeed when it is asked for again: an item, or the screening or scoring of one that
+/// was accepted all the same. A refusal, or a reply that could not be used, is an answer.
+pub(super) fn has_failures(manifest: &Manifest) -> bool {
+    let notes = |name: &str| manifest.notes.get(name).cloned().unwrap_or_default();
+    let safety = serde_json::from_value::<safety::Figures>(notes("safety")).unwrap_or_default();
+    let judge = serde_json::from_value::<judge::Figures>(notes("judge")).unwrap_or_default();
+    let mut reasons = safety.unscreened.keys().chain(judge.failures.keys());
+    sealed::tally(&manifest.counts).failed > 0 || reasons.any(|reason| ENDPOINT_FAILURES.contains(&reason.as_str()))
 }

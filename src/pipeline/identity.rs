@@ -271,3 +271,13 @@ impl ImportedFile {
         Ok(Self { bytes: metadata.len(), modified, sha256: part::hash_file(path)?.1 })
     }
 }
+
+/// Where a stage is sealed.
+pub(super) fn folder(paths: &RunPaths, stage: Stage) -> PathBuf {
+    match stage {
+        Stage::Personas => paths.personas(),
+        Stage::Situations => paths.situations(),
+        Stage::Conversations => paths.conversations(),
+        Stage::Compile => paths.dataset(),
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::OnceCell;
 
 use super::error::RunError;
@@ -34,6 +35,9 @@ pub enum Source<'a> {
 
 /// A line for every role the configuration uses; roles that share a model share the line.
 pub fn lines(config: &Config, source: Source<'_>) -> Result<BTreeMap<Role, Arc<Line>>, RunError> {
+    if let Source::Live { .. } = source {
+        check_open_files(config)?;
+    }
     let mut by_key: BTreeMap<&str, Arc<Line>> = BTreeMap::new();
     for (key, model) in config.used_models() {
         let service = config.safety.service.filter(|_| key == "safety");
@@ -41,6 +45,19 @@ pub fn lines(config: &Config, source: Source<'_>) -> Result<BTreeMap<Role, Arc<L
     }
     let roles = config.roles().into_iter();
     Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
+}
+
+/// Files that are open beside the connections: the journal, parts, spools, the runtime's own.
+const OTHER_FILES: u64 = 64;
+
+/// Refuses more calls in flight than there can be connections: each that cannot be opened would count as a failed attempt.
+fn check_open_files(config: &Config) -> Result<(), RunError> {
+    let models = config.used_models().into_values().filter(|model| model.provider != Provider::Embedded);
+    let calls: usize = models.map(|model| model.concurrency).sum();
+    match getrlimit(Resource::Nofile).current {
+        Some(allowed) if calls as u64 + OTHER_FILES > allowed => Err(RunError::OpenFiles { calls, allowed }),
+        _ => Ok(()),
+    }
 }
 
 fn line(model: &Model, service: Option<Service>, source: Source<'_>) -> Result<Line, RunError> {

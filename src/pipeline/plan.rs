@@ -216,20 +216,19 @@ struct FirstTurn {
 impl FirstTurn {
     fn render(config: &Config, prompts: &Prompts, situation: &Situation) -> Result<Self, RunError> {
         let settings = &config.conversations;
-        let script = Script::new(prompts, settings.layout, situation).map_err(InputsError::from)?;
+        let mut script = Script::new(prompts, settings.layout, situation).map_err(InputsError::from)?;
         let everyone: Vec<usize> = (0..situation.personas.len()).collect();
         let others = everyone.get(1..).unwrap_or_default();
         let fused = settings.speaker_selection == SpeakerSelection::Fused;
         let turn = TurnPrompt {
             speaker: 0,
-            turns: &[],
             words: settings.words_per_turn.map(|_| 12),
             hand_over: fused.then_some(others),
             may_end: false,
             flaw: None,
         };
         let selector = match settings.speaker_selection {
-            SpeakerSelection::Auto => script.select(&[], &everyone, false, None),
+            SpeakerSelection::Auto => script.select(&everyone, false, None),
             _ => Ok(Vec::new()),
         };
         Ok(Self {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::error::RunError;
-use super::fork::Fork;
+use super::fork::{Fork, has_failures};
 use super::gc;
 use super::identity;
 use super::ledger::{Spend, Summary};
@@ -22,11 +22,11 @@ use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
 use crate::llm::recorded::Calls;
+use crate::stages::Progress;
 use crate::stages::context::Context;
 use crate::stages::inputs::Inputs;
 use crate::stages::personas::Source;
-use crate::stages::{Progress, judge, safety, sealed};
-use crate::store::checkpoint::{Manifest, SealedStage};
+use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::journal::{self, Journal};
 use crate::store::run::{RunDir, RunPaths};
@@ -251,9 +251,6 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<(Journal
     Ok((journal, spent.shielded))
 }
 
-/// The reasons of calls that came to no answer, as [`llm::recorded`](crate::llm::recorded) gives them.
-const ENDPOINT_FAILURES: [&str; 2] = ["no_answer", "bad_request"];
-
 /// Unseals the first stage with failed items and every stage behind it.
 ///
 /// What was recorded stays, so making them again asks only for what had failed and for what follows from it. The last
@@ -273,14 +270,4 @@ fn reopen_failed(dir: &RunDir) -> Result<(), RunError> {
     identity::record_reopened(dir)?;
     folders.iter().skip(first).rev().try_for_each(|folder| fs::discard_dir(folder))?;
     Ok(())
-}
-
-/// Whether something failed that may succeed when it is asked for again: an item, or the screening or scoring of one that
-/// was accepted all the same. A refusal, or a reply that could not be used, is an answer.
-pub(super) fn has_failures(manifest: &Manifest) -> bool {
-    let notes = |name: &str| manifest.notes.get(name).cloned().unwrap_or_default();
-    let safety = serde_json::from_value::<safety::Figures>(notes("safety")).unwrap_or_default();
-    let judge = serde_json::from_value::<judge::Figures>(notes("judge")).unwrap_or_default();
-    let mut reasons = safety.unscreened.keys().chain(judge.failures.keys());
-    sealed::tally(&manifest.counts).failed > 0 || reasons.any(|reason| ENDPOINT_FAILURES.contains(&reason.as_str()))
 }

@@ -1,11 +1,10 @@
 //! The stages of a run in order, each read back where it is sealed and made where it is not.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::error::RunError;
 use super::fork::Fork;
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, folder};
 use super::ledger::Status;
 use super::models;
 use crate::config::fingerprint::{self, Stage};
@@ -20,7 +19,7 @@ use crate::stages::personas::Source;
 use crate::stages::sealed::Sealed;
 use crate::stages::writer::{Fates, Made, StageWriter};
 use crate::stages::{compile, conversations, personas, situations};
-use crate::store::run::{RunDir, RunPaths};
+use crate::store::run::RunDir;
 use crate::store::{fs, part};
 
 /// A run at work.
@@ -238,15 +237,5 @@ impl Stages<'_> {
             (Some(made), true) if part::hash_file(&path)?.1 == made => Ok(Some(made)),
             _ => Ok(None),
         }
-    }
-}
-
-/// Where a stage is sealed.
-pub(super) fn folder(paths: &RunPaths, stage: Stage) -> PathBuf {
-    match stage {
-        Stage::Personas => paths.personas(),
-        Stage::Situations => paths.situations(),
-        Stage::Conversations => paths.conversations(),
-        Stage::Compile => paths.dataset(),
     }
 }

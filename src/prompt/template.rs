@@ -11,12 +11,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::ops::Range;
+use std::sync::Arc;
 
+pub use minijinja::Value;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
+use minijinja::value::{Object, Serde};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
+
+use self::tags::{line_of, outside_tags};
+
+mod tags;
 
 /// Largest prompt file, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 256 * 1024;
@@ -161,6 +166,8 @@ fn hint(name: &str, known: &[&str]) -> Hint {
 pub struct Template {
     file: String,
     engine: Environment<'static>,
+    /// The variables that each section mentions, whether it prints or asks for them.
+    mentioned: BTreeMap<String, Vec<Mentioned>>,
     literal: String,
     hash: String,
 }
@@ -174,28 +181,55 @@ impl Template {
             return Err(PromptError::TooLarge { file: file.to_owned(), bytes });
         }
         let mut engine = engine().map_err(|error| syntax_error(file, &error))?;
-        let mut literal = String::new();
+        let (mut literal, mut mentioned) = (String::new(), BTreeMap::new());
         for (name, text) in split(file, source, sections)? {
             engine.add_template_owned(name.clone(), text.clone()).map_err(|error| syntax_error(file, &error))?;
             check_variables(file, &engine, &name, &text, variables)?;
             literal.push_str(&outside_tags(&text));
             literal.push('\n');
+            mentioned.insert(name, tags::mentioned(&text, variables));
         }
         let hash = blake3::hash(source.as_bytes()).to_hex().to_string();
-        Ok(Self { file: file.to_owned(), engine, literal, hash })
+        Ok(Self { file: file.to_owned(), engine, mentioned, literal, hash })
     }
 
     /// Renders one section with the keys of `values` as variables. Ends are trimmed, and three or more blank lines become one.
     pub fn render(&self, section: &str, values: &impl Serialize) -> Result<String, PromptError> {
+        self.render_value(section, Serde(values).into())
+    }
+
+    /// The same with the variables that `value` gives; it is asked for those alone that the section mentions.
+    pub fn render_with(&self, section: &str, value: impl Fn(&str) -> Value) -> Result<String, PromptError> {
+        let mentioned = self.mentioned.get(section).into_iter().flatten();
+        let values = mentioned.map(|Mentioned { name, .. }| (Arc::clone(name), value(name)));
+        self.render_value(section, Value::from_object(Given(values.collect())))
+    }
+
+    fn render_value(&self, section: &str, values: Value) -> Result<String, PromptError> {
         let failed = |error: minijinja::Error| render_error(&self.file, &error);
         let template = self.engine.get_template(section).map_err(failed)?;
         let mut output = Capped::default();
-        let result = template.render_captured_to(Serde(values), &mut output).map(drop);
+        let result = template.render_captured_to(values, &mut output).map(drop);
         if output.full {
             return Err(PromptError::OutputTooLarge { file: self.file.clone(), section: section.to_owned() });
         }
         result.map_err(failed)?;
-        Ok(tidy(&String::from_utf8_lossy(&output.bytes)))
+        let text = String::from_utf8(output.bytes);
+        Ok(tidy(&text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())))
+    }
+
+    /// Whether what a section renders to can depend on `variable`.
+    pub fn mentions(&self, section: &str, variable: &str) -> bool {
+        self.find(section, variable).is_some()
+    }
+
+    /// Whether a section does no more with `variable` than to print it, so that another value changes just these places.
+    pub fn only_prints(&self, section: &str, variable: &str) -> bool {
+        self.find(section, variable).is_none_or(|mentioned| mentioned.is_printed)
+    }
+
+    fn find(&self, section: &str, variable: &str) -> Option<&Mentioned> {
+        self.mentioned.get(section)?.iter().find(|mentioned| *mentioned.name == *variable)
     }
 
     /// BLAKE3 of the source, in hex: two prompts with the same hash are the same file.
@@ -217,6 +251,28 @@ impl Template {
     /// The words of all sections that stand there whatever the values: what a reply must not repeat.
     pub fn literal(&self) -> &str {
         &self.literal
+    }
+}
+
+/// A variable in the tags of a section.
+#[derive(Debug)]
+struct Mentioned {
+    name: Arc<str>,
+    /// Whether it is printed as it is, and nothing else.
+    is_printed: bool,
+}
+
+/// Values by the names of their variables.
+#[derive(Debug)]
+struct Given(Vec<(Arc<str>, Value)>);
+
+impl Object for Given {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.iter().find(|(name, _)| **name == *key).map(|(_, value)| value.clone())
     }
 }
 
@@ -310,54 +366,6 @@ fn check_variables(
     }
 }
 
-/// The line of the first use of variable `name`, from 1; 1 if it cannot be found.
-fn line_of(text: &str, name: &str) -> usize {
-    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | '\'');
-    let is_use = |at: usize| {
-        let (before, rest) = text.split_at(at);
-        let after = rest.get(name.len()..).unwrap_or_default();
-        !before.ends_with(part_of_name) && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
-    };
-    let comment = |tag: &Range<usize>| text.get(tag.clone()).is_some_and(|tag| tag.starts_with("{#"));
-    let tags: Vec<Range<usize>> = tags(text).into_iter().filter(|tag| !comment(tag)).collect();
-    let mut uses = text.match_indices(name).map(|(at, _)| at).filter(|at| tags.iter().any(|tag| tag.contains(at)));
-    let at = uses.find(|at| is_use(*at)).unwrap_or(0);
-    text.get(..at).unwrap_or_default().matches('\n').count() + 1
-}
-
-/// Where `{{ … }}`, `{% … %}` and `{# … #}` stand. The text has passed the parser, so every tag ends.
-fn tags(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(offset) = text.get(from..).and_then(|rest| rest.find('{')) {
-        let start = from + offset;
-        let rest = text.get(start..).unwrap_or_default();
-        let close = ["}}", "%}", "#}"].into_iter().zip(["{{", "{%", "{#"]).find(|(_, open)| rest.starts_with(open));
-        let end = close.and_then(|(close, _)| rest.find(close));
-        from = match end {
-            Some(end) => {
-                found.push(start..start + end + 2);
-                start + end + 2
-            }
-            None => start + 1,
-        };
-    }
-    found
-}
-
-fn outside_tags(text: &str) -> String {
-    let mut kept = String::new();
-    let mut from = 0;
-    for tag in tags(text) {
-        kept.push_str(text.get(from..tag.start).unwrap_or_default());
-        // A value stands here: words on both sides of it are no phrase of the template.
-        kept.push('\n');
-        from = tag.end;
-    }
-    kept.push_str(text.get(from..).unwrap_or_default());
-    kept
-}
-
 fn message(error: &minijinja::Error) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -397,17 +405,20 @@ impl io::Write for Capped {
 
 /// Trims the ends and turns three or more blank lines into one.
 fn tidy(text: &str) -> String {
-    let lines: Vec<&str> = text.trim().lines().collect();
     let mut kept = String::with_capacity(text.len());
-    for run in lines.chunk_by(|a, b| a.trim().is_empty() == b.trim().is_empty()) {
-        let blank = run.first().is_some_and(|line| line.trim().is_empty());
-        let shown = if blank && run.len() >= 3 { 1 } else { run.len() };
-        for line in run.iter().take(shown) {
-            kept.push_str(line.trim_end());
-            kept.push('\n');
+    let mut blank = 0;
+    for line in text.trim().lines().map(str::trim_end) {
+        if line.is_empty() {
+            blank += 1;
+            continue;
         }
+        let newlines = if blank >= 3 { 2 } else { blank + 1 };
+        if !kept.is_empty() {
+            kept.extend(std::iter::repeat_n('\n', newlines));
+        }
+        kept.push_str(line);
+        blank = 0;
     }
-    kept.truncate(kept.trim_end().len());
     kept
 }
 

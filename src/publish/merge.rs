@@ -20,6 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use self::earlier::{Earlier, Key, key};
@@ -151,45 +152,44 @@ impl<'a, 'f> Sift<'a, 'f> {
 
     /// What of `batch` can stand beside the runs before it.
     fn run(mut self, batch: &Batch) -> Result<Kept, PublishError> {
-        let marked = !batch.mark.is_empty();
-        let mut people = JsonlWriter::create(self.folder, "personas.jsonl")?;
-        for persona in batch.personas.records::<Persona>() {
-            let mut persona = persona?;
-            if marked {
-                rename::mark_persona(&mut persona, &batch.mark);
+        let mark = Some(batch.mark.as_str()).filter(|mark| !mark.is_empty());
+        let personas = self.table(&batch.personas, "personas.jsonl", |sift, persona| {
+            if let Some(mark) = mark {
+                rename::mark_persona(persona, mark);
             }
-            if self.stays(&persona)? {
-                people.push(&persona)?;
+            sift.stays(persona)
+        })?;
+        let situations = self.table(&batch.situations, "situations.jsonl", |sift, situation| {
+            if let Some(mark) = mark {
+                rename::mark_situation(situation, mark);
             }
-        }
-        let mut situations = JsonlWriter::create(self.folder, "situations.jsonl")?;
-        for situation in batch.situations.records::<Situation>() {
-            let mut situation = situation?;
-            if marked {
-                rename::mark_situation(&mut situation, &batch.mark);
+            sift.meets(situation)
+        })?;
+        let conversations = self.table(&batch.conversations, "conversations.jsonl", |sift, talk| {
+            if let Some(mark) = mark {
+                rename::mark_conversation(talk, mark);
             }
-            if self.meets(&mut situation)? {
-                situations.push(&situation)?;
-            }
-        }
-        let mut talks = JsonlWriter::create(self.folder, "conversations.jsonl")?;
-        for talk in batch.conversations.records::<Conversation>() {
-            let mut talk = talk?;
-            if marked {
-                rename::mark_conversation(&mut talk, &batch.mark);
-            }
-            if self.talks(&mut talk)? {
-                talks.push(&talk)?;
-            }
-        }
+            sift.talks(talk)
+        })?;
         self.aliases.discard()?;
-        let file = |rows: JsonlWriter| rows.finish().map(|entry| LinesFile::new(self.folder, entry));
-        Ok(Kept {
-            mark: batch.mark.clone(),
-            personas: file(people)?,
-            situations: file(situations)?,
-            conversations: file(talks)?,
-        })
+        Ok(Kept { mark: batch.mark.clone(), personas, situations, conversations })
+    }
+
+    /// Writes the records of a table that stay, as `stays` leaves them.
+    fn table<R: DeserializeOwned + Serialize>(
+        &mut self,
+        source: &Source,
+        name: &str,
+        mut stays: impl FnMut(&mut Self, &mut R) -> Result<bool, PublishError>,
+    ) -> Result<LinesFile, PublishError> {
+        let mut rows = JsonlWriter::create(self.folder, name)?;
+        for record in source.records() {
+            let mut record = record?;
+            if stays(self, &mut record)? {
+                rows.push(&record)?;
+            }
+        }
+        Ok(LinesFile::new(self.folder, rows.finish()?))
     }
 
     /// Whether someone stays.

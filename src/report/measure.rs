@@ -20,7 +20,7 @@ use super::floor::floor;
 use super::sample::Sample;
 use super::source::{Kind, Source};
 use crate::stages::conversations::validate::is_closing;
-use crate::stages::dedup::{Dedup, Shingling, SpooledTexts, Verdict};
+use crate::stages::dedup::{Shingling, TextIndex, Verdict};
 
 /// Conversations handed over together.
 const BATCH: usize = 256;
@@ -164,18 +164,19 @@ fn compare(batches: &Receiver<Batch>) -> Result<Whole, ReportError> {
     let failed = |_: io::Error| ReportError::Unfinished;
     let (mut corpus, mut near) = (Corpus::new().map_err(failed)?, 0);
     let folder = std::env::temp_dir();
-    let (mut kept, mut dedup) = (SpooledTexts::create(&folder)?, None);
+    let mut index = None;
     for batch in batches {
         let texts: Vec<String> = batch.iter().map(Dialogue::text).collect();
         // The first conversations stand for the rest: a shingle has one length throughout.
-        let start = || Dedup::new(NEAR, Shingling::for_sample(texts.iter().map(String::as_str)), &folder);
-        let dedup = dedup.get_or_insert_with(start);
+        let index = match &mut index {
+            Some(index) => index,
+            none => {
+                none.insert(TextIndex::create(NEAR, Shingling::for_sample(texts.iter().map(String::as_str)), &folder)?)
+            }
+        };
         for text in &texts {
             corpus.add(text).map_err(failed)?;
-            match dedup.judge(&dedup.hasher().prepare(text), |record| kept.read(record))? {
-                Verdict::New => kept.push("", text)?,
-                Verdict::Duplicate(_) => near += 1,
-            }
+            near += u64::from(index.insert("", text)? != Verdict::New);
         }
     }
     Ok(Whole { near, compression: corpus.finish().map_err(failed)? })

@@ -154,7 +154,7 @@ fn format() -> ReplyFormat {
     let contradiction = closed(json!({"quote": {"type": "string"}, "found": {"type": "boolean"}}), &["quote", "found"]);
     properties.insert("contradiction".to_owned(), contradiction);
     let required: Vec<&str> = SCALES.into_iter().chain(["contradiction"]).collect();
-    ReplyFormat::Json { name: "judgement".to_owned(), schema: closed(Value::Object(properties), &required) }
+    ReplyFormat::json("judgement", closed(Value::Object(properties), &required))
 }
 
 type Scores = BTreeMap<String, Score>;

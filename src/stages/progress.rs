@@ -15,8 +15,9 @@ pub struct Progress {
     work: AtomicU64,
     /// Work of the inputs that have ended; what they took on average tells what the others will take.
     ended_work: AtomicU64,
-    /// All work where that is known, else what one input is expected to take, times 1,000.
+    /// All work, where that is known; else 0.
     all_work: AtomicU64,
+    /// What one input is expected to take, in thousandths of a unit, where all work is not known.
     each_work: AtomicU64,
     past: Mutex<Vec<Look>>,
 }

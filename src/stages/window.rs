@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::resume_unwind;
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 /// Items begun beyond the first without a result, at most, for each place. Four leaves room for one conversation in a few
@@ -43,7 +44,8 @@ impl<T: Send + 'static> Window<T> {
     pub(super) fn begin(&mut self, work: impl Future<Output = T> + Send + 'static) {
         let number = self.begun;
         self.begun += 1;
-        self.tasks.spawn(async move { (number, work.await) });
+        // An async block would hold the work twice: as it came, and as it is awaited.
+        self.tasks.spawn(work.map(move |result| (number, result)));
     }
 
     /// Waits until one more item has ended. Whether one was at work.

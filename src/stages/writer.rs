@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::dedup::{ClusterSizes, DuplicateRow, Summary};
+use super::dedup::{ClusterSizes, Summary};
 use super::error::StageError;
 use super::sealed::Sealed;
 use crate::record::arrow::Row;
@@ -174,9 +174,7 @@ impl<R: Row> StageWriter<R> {
     fn write_duplicates(&mut self) -> Result<Summary, StageError> {
         let mut out = self.dir.jsonl_writer(DUPLICATES)?;
         for duplicate in self.spool.read_all()? {
-            let Duplicate { id, kept, jaccard, kind } = duplicate?;
-            let cluster_size = self.clusters.size(&kept);
-            out.push(&DuplicateRow { id, kept, jaccard, kind, cluster_size })?;
+            out.push(&self.clusters.row(duplicate?))?;
         }
         self.dir.add(out.finish()?);
         Ok(self.clusters.summary())
@@ -285,6 +283,7 @@ fn counts(tally: &Tally, inputs: u64, not_sampled: u64) -> BTreeMap<String, u64>
 mod tests {
     use super::*;
     use crate::record::{DuplicateKind, Outcome, Persona};
+    use crate::stages::dedup::DuplicateRow;
     use crate::store::fs::{self, faults};
 
     fn persona(number: usize) -> Persona {

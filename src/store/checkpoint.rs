@@ -146,37 +146,10 @@ impl StageDir {
         &self.folder
     }
 
-    /// Writes a file of one JSON object a line.
-    pub fn jsonl<T: Serialize>(
-        &mut self,
-        name: &str,
-        rows: impl IntoIterator<Item = T>,
-    ) -> Result<(), CheckpointError> {
-        let mut writer = self.jsonl_writer(name)?;
-        for row in rows {
-            writer.push(&row)?;
-        }
-        self.add(writer.finish()?);
-        Ok(())
-    }
-
     /// Begins a file of one JSON object a line, for rows that come one by one. To be given to [`add`](Self::add) when
     /// it is finished.
     pub fn jsonl_writer(&self, name: &str) -> Result<JsonlWriter, CheckpointError> {
         Ok(JsonlWriter::create(&self.folder, name)?)
-    }
-
-    /// Writes a file of any form, of `rows` rows.
-    pub fn file(
-        &mut self,
-        name: &str,
-        rows: u64,
-        write: impl FnOnce(&mut PartFile) -> io::Result<()>,
-    ) -> Result<(), CheckpointError> {
-        let mut part = PartFile::create(&self.folder, name)?;
-        write(&mut part).map_err(|source| part.failed(source))?;
-        self.add(part.finish(Some(rows))?);
-        Ok(())
     }
 
     /// Begins a file of any form. To be given to [`add`](Self::add) when it is finished.
@@ -364,8 +337,6 @@ impl<T: DeserializeOwned> Iterator for Rows<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
     use crate::draw::Draw;
     use crate::store::fs::faults;
@@ -373,11 +344,17 @@ mod tests {
 
     fn seal(folder: &Path, rows: &[u32]) -> Result<SealedStage, CheckpointError> {
         let mut stage = StageDir::create(folder)?;
-        stage.jsonl("part-00000.jsonl", rows)?;
+        let mut part = stage.jsonl_writer("part-00000.jsonl")?;
+        for row in rows {
+            part.push(row)?;
+        }
+        stage.add(part.finish()?);
         let mut rejected = stage.jsonl_writer("rejected.jsonl")?;
         rejected.push("bad")?;
         stage.add(rejected.finish()?);
-        stage.file("part-00000.parquet", rows.len() as u64, |sink| sink.write_all(b"PAR1"))?;
+        let mut table = stage.part("part-00000.parquet")?;
+        table.append(b"PAR1")?;
+        stage.add(table.finish(Some(rows.len() as u64))?);
         let counts = BTreeMap::from([("accepted".to_owned(), rows.len() as u64)]);
         stage.seal(Manifest { stage: "situations".to_owned(), counts, ..Manifest::default() })
     }

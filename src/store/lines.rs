@@ -148,3 +148,44 @@ impl Lines {
 pub(super) fn content_differs(written: &str, found: &str) -> String {
     format!("its SHA-256 is {found}, {written} was written")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::part::JsonlWriter;
+
+    fn read(lines: Result<Lines, FsError>) -> Result<Vec<String>, LinesError> {
+        let (mut lines, mut read) = (lines?, Vec::new());
+        while lines.advance()? {
+            assert_eq!(lines.number(), read.len() as u64 + 1);
+            read.push(String::from_utf8_lossy(lines.line()).into_owned());
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn a_file_is_read_as_often_as_it_takes_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rows = JsonlWriter::create(folder.path(), "rows.jsonl").unwrap();
+        let places = [1, 22, 333].map(|row| rows.push(&row).unwrap());
+        let file = LinesFile::new(folder.path(), rows.finish().unwrap());
+        for _ in 0..2 {
+            assert_eq!(read(file.lines()).unwrap(), ["1\n", "22\n", "333\n"]);
+        }
+        assert_eq!((file.rows(), file.read(places[1]).unwrap()), (3, b"22\n".to_vec()));
+        let mut lines = file.lines().unwrap();
+        for place in places {
+            assert!(lines.advance().unwrap() && lines.place() == place);
+        }
+        for changed in ["1\n22\n", "1\n22\n334\n", "", "1\n22\n333"] {
+            fs::write_atomic(file.path(), changed.as_bytes()).unwrap();
+            let error = read(file.lines()).unwrap_err().to_string();
+            assert!(error.contains("rows.jsonl changed since it was written: its SHA-256 is "), "{error}");
+            // A look that decides nothing minds nothing.
+            assert_eq!(read(file.skim()).unwrap().concat(), changed);
+        }
+        let entry = FileEntry::of(folder.path(), "rows.jsonl", Some(4)).unwrap();
+        let error = read(LinesFile::new(folder.path(), entry).lines()).unwrap_err().to_string();
+        assert!(error.contains("it has 3 rows, 4 were written"), "{error}");
+    }
+}

@@ -7,6 +7,9 @@
 //! | [`run`] | the run directory and what it was made from | replaced as a whole |
 //! | [`lock`] | that one process writes at a time | as long as the process lives |
 //!
+//! [`part`] writes a file that counts once it is whole, [`lines`] reads one back as often as it takes. What does not fit into
+//! memory lies in [`spool`], to be read by number, and [`sort`], to be read in order; both are gone with the process.
+//!
 //! All of it goes through [`fs`], the only module that touches files.
 
 pub mod checkpoint;

@@ -13,6 +13,8 @@ use super::fs::{FsError, ScratchFile};
 
 /// Runs that are merged together.
 const FAN_IN: usize = 64;
+/// Bytes of records that memory is reserved for at most.
+const RESERVE: usize = 32 << 20;
 /// Bytes of a run that are read together.
 const READ: usize = 1 << 16;
 /// Bytes in front of a record in a run: the lengths of key and value.
@@ -63,6 +65,10 @@ impl Sorter {
             self.put_aside()?;
         }
         let Gathered { bytes, records } = &mut self.gathered;
+        if bytes.capacity() == 0 {
+            // At once, since to grow is to hold all of it twice; memory that is not written to is not taken.
+            bytes.reserve_exact(self.limit.min(RESERVE));
+        }
         records.push(Record { start: bytes.len(), key: key_length, value: value_length });
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(value);

@@ -39,7 +39,7 @@ fn model(endpoint: &Endpoint) -> OpenAi {
 fn request(text: &str, format: ReplyFormat) -> ChatRequest {
     ChatRequest {
         model: "demo".into(),
-        messages: vec![Message::system("You are one of several people."), Message::user(text)],
+        messages: vec![Message::system("You are one of several people."), Message::user(text)].into(),
         temperature: Some(0.8),
         top_p: None,
         max_tokens: 300,
@@ -389,7 +389,7 @@ fn turn() -> ReplyFormat {
         "type": "object", "additionalProperties": false, "required": ["end", "next", "text"],
         "properties": {"text": {"type": "string"}, "next": {"type": "string", "enum": ["p1", "p2", "p3"]}, "end": {"type": "boolean"}},
     });
-    ReplyFormat::Json { name: "turn".into(), schema }
+    ReplyFormat::json("turn", schema)
 }
 
 #[tokio::test]
@@ -397,7 +397,7 @@ async fn json_fits_in_each_way_of_asking() {
     let endpoint = Endpoint::start(Script::default());
     let model = model(&endpoint);
     let ReplyFormat::Json { schema, .. } = turn() else { unreachable!("it is JSON") };
-    let in_words = format!("Answer with JSON that fits {schema} and nothing else.");
+    let in_words = format!("Answer with JSON that fits {} and nothing else.", schema.text());
     for wire in [Structured::JsonSchema, Structured::JsonObject, Structured::None] {
         let reply = model.attempt(&request(&in_words, turn()), wire).await.unwrap();
         let value: Value = serde_json::from_str(&reply.text).unwrap();
@@ -425,7 +425,7 @@ async fn situations_and_utterances_are_as_varied_as_tests_need() {
         "situation": {"type": "string"}}});
     let mut situations = Vec::new();
     for n in 0..200 {
-        let form = ReplyFormat::Json { name: "situation".into(), schema: schema.clone() };
+        let form = ReplyFormat::json("situation", schema.clone());
         let reply = model.attempt(&request(&format!("Number {n}"), form), Structured::JsonSchema).await.unwrap();
         let value: Value = serde_json::from_str(&reply.text).unwrap();
         let names: BTreeSet<&str> =

@@ -174,6 +174,11 @@ fn two_runs_become_one_dataset_whose_references_hold() {
     let leakage = &manifest["leakage"];
     assert_eq!((number(&leakage["persona_ids"]), number(&leakage["persona_texts"])), (0, 0), "{leakage}");
     assert_eq!((number(&leakage["situations"]), number(&leakage["conversations"])), (0, 0), "{leakage}");
+    // Each run had removed its duplicates, and so did this across them: all was compared with all.
+    assert_eq!(leakage["compared"], "when_made");
+    let kept = upload(&project, &[&both[..], &["--set", "dedup.enabled=false"]].concat()).ended(0).json();
+    let kept = project.json(&format!("out/team/demo/versions/{}/manifest.json", text(&kept, "version")));
+    assert_eq!(kept["leakage"]["compared"], "when_compiled", "what nobody compared is compared at last");
 
     let rows = |table: &str| -> Vec<Value> {
         let files = project.files(&format!("{folder}/jsonl"));

@@ -63,9 +63,9 @@ fn peak(project: &Project) -> u64 {
 #[test]
 fn memory_does_not_grow_with_the_number_of_conversations() {
     let endpoint = Endpoint::start(Script::default());
-    let [small, large] = [150, 1_500].map(|count| peak(&imported(count, &endpoint.base_url())));
-    println!("peak memory of 150 and 1,500 conversations: {small} and {large} KiB");
-    assert!(large * 5 < small * 6, "{small} KiB became {large} KiB over ten times as many conversations");
+    let [small, large] = [2_000, 8_000].map(|count| peak(&imported(count, &endpoint.base_url())));
+    println!("peak memory of 2,000 and 8,000 conversations: {small} and {large} KiB");
+    assert!(large * 5 < small * 6, "{small} KiB became {large} KiB over four times as many conversations");
 }
 
 #[test]
@@ -81,6 +81,34 @@ fn two_thousand_in_flight_make_the_same_bytes_as_one() {
     for concurrency in ["64", "2000"] {
         assert_eq!(differing(&one, &run(concurrency)), Vec::<String>::new(), "{concurrency}");
     }
+}
+
+#[test]
+fn more_calls_than_the_soft_limit_of_open_files_are_in_flight() {
+    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(200), ..Script::default() });
+    let project = imported(400, &endpoint.base_url());
+    let run = |limit: &str| {
+        let command = project.convogen(&[]);
+        let shell = format!("{limit}; exec \"$0\" \"$@\"");
+        let convogen = command.get_program().to_owned();
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", &shell]).arg(convogen).args(["pipeline", "run", "-c", "demo.yaml", "--json"]).args(SHORT);
+        limited.args(["--set", "models.default.concurrency=300"]).current_dir(project.path());
+        command.get_envs().filter_map(|(name, value)| Some((name, value?))).for_each(|(name, value)| {
+            limited.env(name, value);
+        });
+        Ran::from(limited.output().unwrap())
+    };
+    let refused = run("ulimit -n 256").ended(2);
+    assert!(
+        refused.stderr.contains("300 calls in flight") && refused.stderr.contains("256 files"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(endpoint.calls().len(), 0);
+    let summary = run("ulimit -Sn 128").ended(0).json();
+    assert_eq!(summary["stages"]["conversations"]["accepted"], 400);
+    assert!(endpoint.peak() > 256, "{}", endpoint.peak());
 }
 
 /// Others go on as far as the window reaches, then wait; the item's deadline ends it.
@@ -123,22 +151,27 @@ fn situation_text(number: usize) -> String {
     row["situation"].as_str().unwrap().to_owned()
 }
 
+/// Recorded replies need no call, so only pulling no more items can keep the run from going through all of them.
 #[test]
 fn an_interrupted_run_pulls_nothing_more() {
-    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(40), ..Script::default() });
-    let project = imported(400, &endpoint.base_url());
+    let endpoint = Endpoint::start(Script::default());
+    let project = imported(3_000, &endpoint.base_url());
+    project.pipeline(&SHORT).ended(0);
+    let (calls, wanted) = (endpoint.calls().len(), project.data("runs/demo"));
+    let stage = project.path().join("runs/demo/stages/3-conversations");
+    std::fs::remove_dir_all(&stage).unwrap();
     let started = project.start(&SHORT);
     let late = Instant::now() + Duration::from_secs(60);
-    while endpoint.calls().len() < 20 {
+    while !stage.is_dir() {
         assert!(Instant::now() < late, "the run does not get going");
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(1));
     }
     started.signal("INT");
     started.end().ended(130);
-    let after = endpoint.calls().len();
-    // Eight in flight: what was asked before the signal arrived, and no more than that.
-    assert!(after < 100, "{after} calls for a run that was stopped after 20");
+    assert!(!stage.join("manifest.json").exists(), "all of it was replayed after the interrupt");
     project.pipeline(&SHORT).ended(0);
+    assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new());
+    assert_eq!(endpoint.calls().len(), calls, "what is on record is not asked for again");
 }
 
 fn demo() -> (Endpoint, Project) {
@@ -243,4 +276,23 @@ fn a_stage_whose_part_was_cut_short_is_damage_with_its_name() {
 fn cut(part: &Path) {
     let file = std::fs::File::options().write(true).open(part).unwrap();
     file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+}
+
+#[test]
+fn a_stage_that_cannot_go_on_buys_nothing_more() {
+    let endpoint = Endpoint::start(Script { latency: Duration::from_millis(100), ..Script::default() });
+    let project = imported(40, &endpoint.base_url());
+    let spent = [&SHORT[..], &["--set", "budget.max_calls=1"]].concat();
+    project.pipeline(&spent).ended(8);
+    let calls = endpoint.calls().len();
+    // The same size, so that only reading it tells.
+    let part = "runs/demo/stages/2-situations/part-00000.jsonl";
+    let rows: Vec<String> = project.read(part).lines().map(str::to_owned).collect();
+    let broken = rows.iter().enumerate().map(|(at, row)| if at == 10 { "?".repeat(row.len()) } else { row.clone() });
+    project.write(part, broken.map(|row| row + "\n").collect::<String>());
+    let damaged = project.pipeline(&[&SHORT[..], &["--set", "models.default.concurrency=16"]].concat()).ended(11);
+    assert!(damaged.stderr.contains("part-00000.jsonl, line 11"), "{}", damaged.stderr);
+    // Ten conversations were begun, of four turns each.
+    let bought = endpoint.calls().len() - calls;
+    assert!(bought <= 20, "{bought} calls for a run that could not go on");
 }

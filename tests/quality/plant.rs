@@ -77,7 +77,7 @@ fn pick<'p>(draw: &mut Draw, items: &[&'p str]) -> &'p str {
 }
 
 /// Puts a defect in; `false` where this place does not lend itself to it.
-fn spoil(kind: &str, planted: &mut Planted<'_>, plays: &[&Play], draw: &mut Draw) -> bool {
+pub(crate) fn spoil(kind: &str, planted: &mut Planted<'_>, plays: &[&Play], draw: &mut Draw) -> bool {
     let words = phrases::of(planted.play.language);
     match kind {
         "empty" => planted.reply = pick(draw, &["", "...", "…", "***", "\"\"", "—", "```\n```", " \n "]).to_owned(),

@@ -50,7 +50,7 @@ impl ContentSafety {
         let credential = self.sign_in.credential().await?;
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
-        let lines: Vec<&str> = request.messages.iter().map(|message| message.content.as_str()).collect();
+        let lines: Vec<String> = request.messages.list().into_iter().map(|message| message.content).collect();
         let body = json!({"text": lines.join("\n"), "outputType": "EightSeverityLevels"});
         let answer = self.route.consult(request, &body, headers, Some(&credential)).await?;
         match answer.get("categoriesAnalysis").filter(|list| list.is_array()) {

@@ -102,7 +102,8 @@ impl Mind {
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
-        let shunned = prefix.map(|prefix| self.shunned(prefix, &request.messages)).transpose()?.unwrap_or_default();
+        let shunned =
+            prefix.map(|prefix| self.shunned(prefix, &request.messages.list())).transpose()?.unwrap_or_default();
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
@@ -117,7 +118,7 @@ impl Mind {
             let shunned = shunned.clone();
             let sampling = Sampling { asides: prefix.is_none(), shunned, ..sampling(request, penalty) };
             let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
-            let overlap = echo::overlap(&written.text, &request.messages);
+            let overlap = echo::overlap(&written.text, &request.messages.list());
             if faintest.as_ref().is_none_or(|(least, _)| overlap < *least) {
                 faintest = Some((overlap, written));
             }

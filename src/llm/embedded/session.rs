@@ -62,7 +62,7 @@ impl<'a> Session<'a> {
         slots: &Slots,
         abandoned: &'a dyn Fn() -> bool,
     ) -> Result<Self, EngineError> {
-        let prompt = mind.vocabulary.chat(&request.messages, prefix)?;
+        let prompt = mind.vocabulary.chat(&request.messages.list(), prefix)?;
         let reply = request.max_tokens as usize;
         if prompt.len().saturating_add(reply) > CONTEXT {
             return Err(EngineError::TooLong { prompt: prompt.len(), reply });

@@ -9,7 +9,7 @@ use crate::llm::{Finish, Message, ReplyFormat, Usage};
 fn request(format: ReplyFormat, max_tokens: u32, messages: Vec<Message>) -> ChatRequest {
     ChatRequest {
         model: "embedded".to_owned(),
-        messages,
+        messages: messages.into(),
         temperature: Some(0.8),
         top_p: None,
         max_tokens,
@@ -25,7 +25,7 @@ fn plain(max_tokens: u32, question: &str) -> ChatRequest {
 
 fn filled(schema: Value, max_tokens: u32) -> ChatRequest {
     let messages = vec![Message::user("Ann and Bob quarrel about a fence. Describe it.")];
-    request(ReplyFormat::Json { name: "fence".to_owned(), schema }, max_tokens, messages)
+    request(ReplyFormat::json("fence", schema), max_tokens, messages)
 }
 
 fn answer(mind: &Mind, request: &ChatRequest, slots: &Slots) -> Reply {
@@ -51,7 +51,7 @@ fn situation_schema() -> Value {
 fn situation() -> ChatRequest {
     let system = "You write situations for group conversations. A situation says who is there, how they know each other, what is going on and what they disagree about.";
     let user = "The people:\n- Ann: a retired school librarian who grows vegetables and worries about the town's water supply.\n- Bob: a young electrician who has just started his own company and is short of money.\n- Carla: a nurse who works night shifts and chairs the tenants' association.\n\nWrite one situation in which these people meet and talk.";
-    let format = ReplyFormat::Json { name: "situation".to_owned(), schema: situation_schema() };
+    let format = ReplyFormat::json("situation", situation_schema());
     request(format, 700, vec![Message::system(system), Message::user(user)])
 }
 
@@ -116,7 +116,7 @@ fn what_is_remembered_shows_in_nothing() {
     assert_eq!(warm, fresh);
     let again: Vec<Reply> = requests.iter().rev().map(|request| answer(&mind, request, &shared)).collect();
     assert_eq!(again.into_iter().rev().collect::<Vec<_>>(), fresh, "in another order");
-    let tokens = mind.vocabulary.chat(&requests[2].messages, "Carla:").unwrap();
+    let tokens = mind.vocabulary.chat(&requests[2].messages.list(), "Carla:").unwrap();
     assert!(shared.take(&tokens).tokens().len() > tokens.len() / 2, "something is reused at all");
 }
 
@@ -221,7 +221,7 @@ fn choices_follow_what_the_model_finds_likely() {
     let Some(mind) = testing::mind() else { return };
     let messages = vec![Message::user("Which city is the capital of France?")];
     let schema = json!({"type": "object", "required": ["capital"], "properties": {"capital": {"enum": ["Oslo", "Paris", "Lima"]}}});
-    let format = ReplyFormat::Json { name: "capital".to_owned(), schema };
+    let format = ReplyFormat::json("capital", schema);
     let reply =
         answer(&mind, &ChatRequest { temperature: Some(0.0), ..request(format, 20, messages) }, &Slots::default());
     assert_eq!(reply.text, r#"{"capital": "Paris"}"#);

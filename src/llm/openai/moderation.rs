@@ -23,7 +23,7 @@ impl Moderation {
 
     async fn send(&self, request: &ChatRequest) -> Result<Reply, AttemptError> {
         let Self(OpenAi { route, credential, headers }) = self;
-        let texts: Vec<&str> = request.messages.iter().map(|message| message.content.as_str()).collect();
+        let texts: Vec<String> = request.messages.list().into_iter().map(|message| message.content).collect();
         let body = json!({"model": route.model, "input": texts});
         let answer = route.consult(request, &body, headers.clone(), credential.as_ref()).await?;
         match answer.get("results").and_then(Value::as_array) {

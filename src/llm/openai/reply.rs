@@ -5,9 +5,12 @@
 //! is a reply when the endpoint finished it, since it is paid for and decides what is asked next; it is worth another
 //! attempt when the answer itself broke.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::Advice;
@@ -65,44 +68,60 @@ pub(super) fn read_value(answer: &HttpReply, asked: &Asked<'_>) -> Result<Value,
     serde_json::from_slice(&answer.body).map_err(|error| asked.broken(&format!("no JSON: {error}")))
 }
 
-/// The body of a completion. Every field may be missing: what is needed is checked where it is read.
+/// The body of a completion. Every field may be missing: what is needed is checked where it is read, and what is not is
+/// never taken apart.
 #[derive(Deserialize)]
-struct Completion {
-    choices: Option<Vec<Choice>>,
-    usage: Option<Value>,
-    error: Option<Value>,
-    prompt_filter_results: Option<Value>,
+struct Completion<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_filter_results: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    message: Option<Said>,
-    finish_reason: Option<String>,
-    content_filter_results: Option<Value>,
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: Option<Said<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    content_filter_results: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Said {
-    content: Option<Value>,
+struct Said<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
     refusal: Option<String>,
     tool_calls: Option<Vec<IgnoredAny>>,
     function_call: Option<IgnoredAny>,
 }
 
+/// A part of an answer, taken apart.
+fn value(raw: &RawValue) -> Option<Value> {
+    serde_json::from_str(raw.get()).ok()
+}
+
 fn read_completion(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unserved> {
-    let completion: Completion = serde_json::from_slice(&answer.body).map_err(|e| asked.no_completion(answer, &e))?;
-    if let Some(error) = completion.error.as_ref().filter(|e| !e.is_null()) {
-        let complaint = Complaint::from_error(error);
+    let completion: Completion<'_> =
+        serde_json::from_slice(&answer.body).map_err(|e| asked.no_completion(answer, &e))?;
+    if let Some(error) = completion.error.and_then(value) {
+        let complaint = Complaint::from_error(&error);
         return Err(asked.refused(complaint.status.unwrap_or(200), answer, &complaint));
     }
     let choice = completion.choices.unwrap_or_default().into_iter().next();
     let Some(Choice { message: Some(said), finish_reason, content_filter_results }) = choice else {
         return Err(asked.broken("an answer without a choice").into());
     };
-    let usage = usage(completion.usage.as_ref(), asked.request);
+    let usage = usage(completion.usage, asked.request);
     let finish = finish_reason.unwrap_or_default().to_ascii_lowercase();
     if finish == "content_filter" {
-        let category = [content_filter_results, completion.prompt_filter_results].iter().flatten().find_map(category);
+        let verdicts = [content_filter_results, completion.prompt_filter_results].into_iter().flatten();
+        let category = verdicts.filter_map(value).find_map(|verdict| category(&verdict));
         let message = "a content filter stopped the reply".to_owned();
         return Err(AttemptError::Refused { category: category.unwrap_or_else(content_filter), message }.into());
     }
@@ -124,16 +143,19 @@ fn read_completion(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unser
 
 impl Asked<'_> {
     /// The text of a choice, without reasoning and without what follows a stop text.
-    fn text(&self, said: &Said, finish: Finish) -> Result<String, Unserved> {
-        let text = match &said.content {
-            Some(Value::String(text)) => Some(text.clone()),
+    fn text(&self, said: &Said<'_>, finish: Finish) -> Result<String, Unserved> {
+        let text = match said.content.and_then(value) {
+            Some(Value::String(text)) => Some(text),
             Some(Value::Array(parts)) => {
                 Some(parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect())
             }
             _ => None,
         };
         match text {
-            Some(text) => Ok(self.until_stop(without_reasoning(&text)).to_owned()),
+            Some(text) => {
+                let kept = self.until_stop(without_reasoning(&text));
+                Ok(if kept.len() == text.len() { text } else { kept.to_owned() })
+            }
             // All of the tokens went into reasoning.
             None if finish == Finish::Length => Ok(String::new()),
             None if said.function_call.is_some() || said.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) => {
@@ -314,16 +336,35 @@ fn without_reasoning(text: &str) -> &str {
     }
 }
 
+/// What an endpoint says of the tokens of a call.
+#[derive(Deserialize, Default)]
+struct Counted<'a> {
+    #[serde(borrow)]
+    prompt_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_tokens_details: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+struct Details<'a> {
+    #[serde(borrow)]
+    cached_tokens: Option<&'a RawValue>,
+}
+
 /// Tokens as the endpoint counted them; its word is taken where it can be true, and the bound otherwise.
-fn usage(said: Option<&Value>, request: &ChatRequest) -> Usage {
-    let count = |value: Option<&Value>| value.and_then(Value::as_u64).filter(|tokens| *tokens <= MOST_TOKENS);
-    let field = |name: &str| said.and_then(|usage| usage.get(name));
-    let prompt_tokens = count(field("prompt_tokens")).unwrap_or_else(|| budget::upper_bound(request));
-    let cached = field("prompt_tokens_details").and_then(|details| details.get("cached_tokens"));
+fn usage(said: Option<&RawValue>, request: &ChatRequest) -> Usage {
+    let count = |said: Option<&RawValue>| said?.get().parse().ok().filter(|tokens: &u64| *tokens <= MOST_TOKENS);
+    let counted: Counted<'_> =
+        said.map(RawValue::get).map(serde_json::from_str).and_then(Result::ok).unwrap_or_default();
+    let prompt_tokens = count(counted.prompt_tokens).unwrap_or_else(|| budget::upper_bound(request));
+    let details = counted.prompt_tokens_details.map(RawValue::get).map(serde_json::from_str::<Details<'_>>);
+    let cached = details.and_then(Result::ok).and_then(|details| count(details.cached_tokens));
     Usage {
         prompt_tokens,
-        cached_prompt_tokens: count(cached).unwrap_or(0).min(prompt_tokens),
-        completion_tokens: count(field("completion_tokens")).unwrap_or_else(|| u64::from(request.max_tokens)),
+        cached_prompt_tokens: cached.unwrap_or(0).min(prompt_tokens),
+        completion_tokens: count(counted.completion_tokens).unwrap_or_else(|| u64::from(request.max_tokens)),
     }
 }
 
@@ -340,7 +381,7 @@ mod tests {
     fn request() -> ChatRequest {
         ChatRequest {
             model: "m".into(),
-            messages: vec![Message::user("x".repeat(100))],
+            messages: vec![Message::user("x".repeat(100))].into(),
             temperature: None,
             top_p: None,
             max_tokens: 50,

@@ -41,7 +41,8 @@ mod tests {
                 Message::system("Be \"brief\".\n"),
                 Message::user("Grüße, 你好 \u{1}"),
                 Message::assistant(""),
-            ],
+            ]
+            .into(),
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,
@@ -58,7 +59,7 @@ mod tests {
         let site = Site { stage: "conversations", item: "c-s-0001-000", turn: 12, role: Role::Selector, attempt: 1 };
         let text = request(ReplyFormat::Text { prefix: None });
         let prefixed = request(ReplyFormat::Text { prefix: Some("Ann:".into()) });
-        let json = request(ReplyFormat::Json { name: "turn".into(), schema });
+        let json = request(ReplyFormat::json("turn", schema));
         let bare =
             ChatRequest { temperature: None, top_p: Some(0.25), stop: vec!["\n".into()], seed: 0, ..text.clone() };
         let keys = [&text, &prefixed, &json, &bare].map(|request| key(&site, request));

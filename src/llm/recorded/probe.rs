@@ -34,12 +34,15 @@ impl Calls {
     /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
     /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
     async fn probe(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
-        let schema = json!({
-            "type": "object",
-            "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
-            "required": ["verdict"],
-            "additionalProperties": false,
-        });
+        let format = ReplyFormat::json(
+            "verdict",
+            json!({
+                "type": "object",
+                "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
+                "required": ["verdict"],
+                "additionalProperties": false,
+            }),
+        );
         let name = line.profile.model.clone();
         for (attempt, wire) in [(0, Structured::JsonSchema), (1, Structured::JsonObject)] {
             let words = match wire {
@@ -47,8 +50,7 @@ impl Calls {
                 _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
             };
             let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
-            let format = ReplyFormat::Json { name: "verdict".to_owned(), schema: schema.clone() };
-            let request = self.request(line, &site, vec![Message::user(words)], format, 64);
+            let request = self.request(line, &site, vec![Message::user(words)], format.clone(), 64);
             let answer = match self.recorded(key(&site, &request), &site).await? {
                 Recorded::Answer(answer) => answer,
                 Recorded::Nothing { key } => match line.model.as_deref() {

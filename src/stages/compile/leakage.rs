@@ -18,8 +18,8 @@ use crate::store::fs::FsError;
 use crate::store::lines::LinesFile;
 use crate::store::sort::Sorter;
 
-/// Appearances of people that are remembered, so that who appears again and again is looked at once.
-const REMEMBERED: usize = 1 << 17;
+/// Appearances of people that are remembered, so that who appears again and again is looked at once: 1 MiB of them.
+const REMEMBERED: usize = 1 << 15;
 /// Texts that are looked at to choose the pieces that are compared.
 const SAMPLE: usize = 1_000;
 

@@ -39,7 +39,7 @@ pub use self::source::{Records, Source};
 
 use self::leakage::People;
 use self::seen::Seen;
-use self::table::{Place, Table};
+use self::table::{Draft, Table};
 use crate::config;
 use crate::record::arrow::{Record as _, TableError};
 use crate::record::{Conversation, Persona, Situation, Tally};
@@ -122,11 +122,11 @@ struct Limits {
     file: u64,
     /// Bytes of records that are sorted in memory.
     sort: usize,
-    /// People that are counted in memory: 4 MiB by their ids, and as much by their texts.
+    /// People that are counted in memory: 1 MiB by their ids, and as much by their texts.
     people: usize,
 }
 
-const LIMITS: Limits = Limits { file: 384 << 20, sort: 32 << 20, people: 1 << 16 };
+const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14 };
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
@@ -223,11 +223,11 @@ fn compile_within(
         let source = std::io::ErrorKind::DirectoryNotEmpty.into();
         return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
     }
-    let mut seen = Seen::new(People::new(folder, limits.people, limits.sort));
-    let place = Place { folder, limits, written, rows: Cell::new(0) };
-    let talks = place.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
-    let situations = place.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
-    let people = place.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
+    let mut seen = Seen::new(People::new(folder, limits.people, limits.sort / 8));
+    let draft = Draft { folder, limits, written, rows: Cell::new(0) };
+    let talks = draft.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
+    let situations = draft.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
+    let people = draft.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
     let leakage = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
     let tables: Vec<Table> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {

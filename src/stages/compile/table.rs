@@ -56,7 +56,7 @@ impl Table {
 }
 
 /// Where tables are written.
-pub(super) struct Place<'a> {
+pub(super) struct Draft<'a> {
     pub(super) folder: &'a Path,
     pub(super) limits: Limits,
     /// Told after each row how many have been written so far.
@@ -64,7 +64,7 @@ pub(super) struct Place<'a> {
     pub(super) rows: Cell<u64>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Draft<'a> {
     /// Writes the table of `source` with its Parquet files in `home`, and shows every record to `look`; `None` when there is
     /// no record.
     pub(super) fn write<R: Row>(
@@ -77,18 +77,18 @@ impl<'a> Place<'a> {
             return Ok(None);
         }
         let mut lines = Ordered::of(source, self.folder, self.limits.sort)?;
-        let mut parting =
-            Parting { folder: self.folder, splits: BTreeMap::new(), last: None, own_form: None, line: Vec::new() };
+        let mut written =
+            JsonLines { folder: self.folder, splits: BTreeMap::new(), last: None, own_form: None, line: Vec::new() };
         let mut train = self.shards(home, TRAIN);
         while lines.advance()? {
             let record: R = lines.record()?;
-            parting.add(&record, lines.line())?;
+            written.add(&record, lines.line())?;
             look(&record)?;
             if record.split() == TRAIN {
                 self.push(&mut train, record)?;
             }
         }
-        self.finish(home, parting.splits, train).map(Some)
+        self.finish(home, written.splits, train).map(Some)
     }
 
     fn shards<R: Row>(&self, home: &str, split: &str) -> Shards<'a, R> {
@@ -106,15 +106,15 @@ impl<'a> Place<'a> {
     fn finish<R: Row>(
         &self,
         home: &'static str,
-        parted: BTreeMap<String, Parted>,
+        parted: BTreeMap<String, SplitLines>,
         train: Shards<'_, R>,
     ) -> Result<Table, CompileError> {
         let mut table =
             Table { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
-        let mut parted: Vec<(String, Parted)> = parted.into_iter().collect();
+        let mut parted: Vec<(String, SplitLines)> = parted.into_iter().collect();
         parted.sort_by_key(|(name, _)| name != TRAIN);
         let mut train = Some(train);
-        for (name, Parted { file, rows }) in parted {
+        for (name, SplitLines { file, rows }) in parted {
             let entry = file.finish(Some(rows))?;
             let jsonl = LinesFile::new(self.folder, entry.clone());
             let shards = match train.take_if(|_| name == TRAIN) {
@@ -144,7 +144,7 @@ impl<'a> Place<'a> {
 
 /// A split of which the JSON Lines are being written.
 #[derive(Debug)]
-struct Parted {
+struct SplitLines {
     file: PartFile,
     rows: u64,
 }
@@ -152,9 +152,9 @@ struct Parted {
 /// Writes the JSON Lines of a table: `jsonl/<table>-<split>.jsonl`, one object a line, the keys of every object the same and
 /// in the same order, absent values `null`.
 #[derive(Debug)]
-struct Parting<'a> {
+struct JsonLines<'a> {
     folder: &'a Path,
-    splits: BTreeMap<String, Parted>,
+    splits: BTreeMap<String, SplitLines>,
     last: Option<String>,
     /// Whether lines are what their records are written as, and can be passed through. The first tells, since all lines of a
     /// source were written by one writer.
@@ -162,7 +162,7 @@ struct Parting<'a> {
     line: Vec<u8>,
 }
 
-impl Parting<'_> {
+impl JsonLines<'_> {
     /// Adds a record that comes behind all others by its id, and was read from `line`.
     fn add<R: Row>(&mut self, record: &R, line: &[u8]) -> Result<(), CompileError> {
         if self.last.as_deref() == Some(record.id()) {
@@ -176,7 +176,7 @@ impl Parting<'_> {
         let line = if self.own_form == Some(true) { line } else { &self.line };
         let parted = match self.splits.get_mut(record.split()) {
             Some(parted) => parted,
-            None => self.splits.entry(record.split().to_owned()).or_insert(Parted::create(self.folder, record)?),
+            None => self.splits.entry(record.split().to_owned()).or_insert(SplitLines::create(self.folder, record)?),
         };
         parted.rows += 1;
         Ok(parted.file.append(line)?)
@@ -193,7 +193,7 @@ impl Parting<'_> {
     }
 }
 
-impl Parted {
+impl SplitLines {
     /// Begins the split that `record` is in.
     fn create<R: Row>(folder: &Path, record: &R) -> Result<Self, CompileError> {
         let split = record.split();

@@ -5,13 +5,16 @@
 //! part last: an endpoint's prefix cache then serves nearly the whole prompt, and the persona is fresh in every turn
 //! (the known remedy for drift, arXiv 2402.10962).
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::sections::{Candidates, File, Sections, Values};
+use super::validate::{Instructions, NAME};
 use crate::config::Layout;
-use crate::llm::{Message, MessageRole};
+use crate::llm::Message;
 use crate::prompt::language;
 use crate::prompt::template::{PromptError, Template};
-use crate::record::{Participant, Situation, Turn};
+use crate::record::Situation;
 
 /// The prompts of the conversations stage.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct Prompts {
     speaker: Template,
     fused: Template,
     selector: Template,
+    /// What speakers are told, by the name of the language.
+    told: Mutex<BTreeMap<String, Arc<Instructions>>>,
 }
 
 const VARIABLES: &[&str] = &[
@@ -41,8 +46,14 @@ const VARIABLES: &[&str] = &[
 ];
 const SPEAKER_SECTIONS: &[&str] =
     &["agent_first_system", "shared_prefix_system", "opener", "agent_first_turn", "shared_prefix_turn", "repair"];
+/// Those that a leak may come from.
+const TOLD_SECTIONS: &[&str] =
+    &["agent_first_system", "shared_prefix_system", "agent_first_turn", "shared_prefix_turn", "repair"];
 const FUSED_SECTIONS: &[&str] = &["agent_first_turn", "shared_prefix_turn"];
 const SELECTOR_SECTIONS: &[&str] = &["agent_first_system", "turn", "repair"];
+
+/// The most languages of which is kept what speakers are told.
+const MOST_LANGUAGES: usize = 64;
 
 /// A prompt file: its name for messages, and its text.
 #[derive(Debug, Clone, Copy)]
@@ -64,48 +75,48 @@ impl Prompts {
             speaker: Template::parse(speaker.name, speaker.text, SPEAKER_SECTIONS, VARIABLES)?,
             fused: Template::parse(fused.name, fused.text, FUSED_SECTIONS, VARIABLES)?,
             selector: Template::parse(selector.name, selector.text, SELECTOR_SECTIONS, VARIABLES)?,
+            told: Mutex::default(),
         })
     }
-}
 
-/// The values prompts are filled with. Everything that varies by turn is optional.
-#[derive(Debug, Clone, Default, Serialize)]
-struct Values<'a> {
-    name: &'a str,
-    persona: &'a str,
-    stance: Option<&'a str>,
-    goal: Option<&'a str>,
-    knowledge: Option<&'a str>,
-    cast: Vec<Member<'a>>,
-    relations: Vec<&'a str>,
-    situation: &'a str,
-    topic: &'a str,
-    starter: &'a str,
-    language_name: &'a str,
-    last_name: Option<&'a str>,
-    words: Option<u32>,
-    candidates: Candidates<'a>,
-    may_end: bool,
-    flaw: Option<&'a str>,
-}
+    pub(super) fn file(&self, file: File) -> &Template {
+        match file {
+            File::Speaker => &self.speaker,
+            File::Fused => &self.fused,
+            File::Selector => &self.selector,
+        }
+    }
 
-#[derive(Debug, Clone, Serialize)]
-struct Member<'a> {
-    name: &'a str,
-    description: &'a str,
-}
+    /// What a speaker called `name` is told whatever they are like: every section, filled with the two values alone.
+    fn bare(&self, name: &str, language_name: &str) -> Result<String, PromptError> {
+        let values = Values { name, language_name, ..Values::default() };
+        let texts = self.told_sections().map(|(template, section)| values.render(template, section));
+        Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+    }
 
-/// A speaker who hands on the floor sees names, the selector sees descriptions too.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum Candidates<'a> {
-    Names(Vec<&'a str>),
-    Members(Vec<Member<'a>>),
-}
+    fn told_sections(&self) -> impl Iterator<Item = (&Template, &'static str)> {
+        let speaker = TOLD_SECTIONS.iter().map(|section| (&self.speaker, *section));
+        speaker.chain(FUSED_SECTIONS.iter().map(|section| (&self.fused, *section)))
+    }
 
-impl Default for Candidates<'_> {
-    fn default() -> Self {
-        Self::Names(Vec::new())
+    /// What speakers are told in a language, with [`NAME`] for their names; `None` where a prompt does more with a name
+    /// than to print it, so that each has to be looked at by itself.
+    fn told(&self, language_name: &str) -> Result<Option<Arc<Instructions>>, PromptError> {
+        let leaves_gaps = |(template, section): (&Template, &str)| {
+            template.only_prints(section, "name") && !template.literal().contains(NAME)
+        };
+        if !self.told_sections().all(leaves_gaps) {
+            return Ok(None);
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = told.get(language_name) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let read = Arc::new(Instructions::with_gaps(&self.bare(NAME.encode_utf8(&mut [0; 4]), language_name)?));
+        if told.len() < MOST_LANGUAGES {
+            told.insert(language_name.to_owned(), Arc::clone(&read));
+        }
+        Ok(Some(read))
     }
 }
 
@@ -114,8 +125,6 @@ impl Default for Candidates<'_> {
 pub struct TurnPrompt<'a> {
     /// Index of the speaker in the group.
     pub speaker: usize,
-    /// What was said so far.
-    pub turns: &'a [Turn],
     /// Word target.
     pub words: Option<u32>,
     /// With `fused`: who may be handed the floor.
@@ -133,137 +142,148 @@ pub struct Script<'a> {
     layout: Layout,
     situation: &'a Situation,
     language_name: String,
-    opener: String,
+    /// The opener, and each turn on a line of its own.
+    transcript: String,
+    /// Bytes of the opener.
+    opener: usize,
+    lines: Vec<SpokenLine>,
+    /// Sections that stay the same from turn to turn.
+    kept: Sections,
+}
+
+/// Where a turn stands in the transcript.
+#[derive(Debug, Clone, Copy)]
+struct SpokenLine {
+    speaker: usize,
+    /// Where the name begins.
+    start: usize,
+    /// Where the words begin.
+    words: usize,
+    end: usize,
 }
 
 impl<'a> Script<'a> {
     /// The script for `situation`.
     pub fn new(prompts: &'a Prompts, layout: Layout, situation: &'a Situation) -> Result<Self, PromptError> {
         let language_name = language::name(&situation.language);
-        let mut script = Self { prompts, layout, situation, language_name, opener: String::new() };
-        script.opener = prompts.speaker.render("opener", &script.values())?;
-        Ok(script)
+        let values = Values { situation: Some(situation), language_name: &language_name, ..Values::default() };
+        let transcript = values.render(&prompts.speaker, "opener")?;
+        let (opener, lines, kept) = (transcript.len(), Vec::new(), Sections::default());
+        Ok(Self { prompts, layout, situation, language_name, transcript, opener, lines, kept })
+    }
+
+    /// Takes what `speaker` said into the transcript.
+    pub fn hear(&mut self, speaker: usize, text: &str) {
+        let Some(person) = self.situation.personas.get(speaker) else { return };
+        self.transcript.push_str(if self.lines.is_empty() { "\n\n" } else { "\n" });
+        let start = self.transcript.len();
+        self.transcript.push_str(&person.name);
+        self.transcript.push_str(": ");
+        let words = self.transcript.len();
+        self.transcript.push_str(text);
+        self.lines.push(SpokenLine { speaker, start, words, end: self.transcript.len() });
     }
 
     /// The messages that make `turn.speaker` speak.
-    pub fn speak(&self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
+    pub fn speak(&mut self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
         let Some(person) = self.situation.personas.get(turn.speaker) else { return Ok(Vec::new()) };
-        let values = self.turn_values(person, turn);
-        let speaker = &self.prompts.speaker;
-        let ending = if turn.hand_over.is_some() { &self.prompts.fused } else { speaker };
-        let repair = match turn.flaw {
-            Some(_) => Some(speaker.render("repair", &values)?),
-            None => None,
+        let last = self.lines.last().and_then(|line| self.situation.personas.get(line.speaker));
+        let values = Values {
+            name: &person.name,
+            person: Some(person),
+            situation: Some(self.situation),
+            language_name: &self.language_name,
+            last_name: last.map(|person| person.name.as_str()),
+            words: turn.words,
+            candidates: Candidates::Names(turn.hand_over.unwrap_or_default()),
+            may_end: turn.may_end,
+            flaw: turn.flaw,
         };
+        let mut section = |file, section| self.kept.render(self.prompts, file, section, Some(turn.speaker), &values);
+        let ending = if turn.hand_over.is_some() { File::Fused } else { File::Speaker };
+        let repair = turn.flaw.map(|_| section(File::Speaker, "repair")).transpose()?;
         let (system, last) = match self.layout {
             Layout::AgentFirst => ("agent_first_system", "agent_first_turn"),
             Layout::SharedPrefix => ("shared_prefix_system", "shared_prefix_turn"),
         };
-        let system = speaker.render(system, &values)?;
-        let last = ending.render(last, &values)?;
-        let own = (self.layout == Layout::AgentFirst).then_some(turn.speaker);
-        Ok(self.arrange(system, turn.turns, own, [Some(last), repair]))
+        let (system, last) = (section(File::Speaker, system)?, section(ending, last)?);
+        let own = (self.layout == Layout::AgentFirst).then_some(person.id.as_str());
+        Ok(self.arrange(system, own, [Some(last), repair]))
     }
 
     /// The messages that make the selector choose among `candidates`.
     pub fn select(
-        &self,
-        turns: &[Turn],
+        &mut self,
         candidates: &[usize],
         may_end: bool,
         flaw: Option<&str>,
     ) -> Result<Vec<Message>, PromptError> {
-        let members = candidates.iter().filter_map(|at| self.situation.personas.get(*at)).map(member).collect();
-        let values = Values { candidates: Candidates::Members(members), may_end, flaw, ..self.values() };
-        let selector = &self.prompts.selector;
-        let system = match self.layout {
-            Layout::AgentFirst => selector.render("agent_first_system", &values)?,
-            Layout::SharedPrefix => self.prompts.speaker.render("shared_prefix_system", &values)?,
-        };
-        let repair = match flaw {
-            Some(_) => Some(selector.render("repair", &values)?),
-            None => None,
-        };
-        Ok(self.arrange(system, turns, None, [Some(selector.render("turn", &values)?), repair]))
-    }
-
-    /// What the speaker is told, against which leaks are looked for: the instructions, and the situation as it is described.
-    pub fn instructions(&self, speaker: usize) -> Result<String, PromptError> {
-        let Some(person) = self.situation.personas.get(speaker) else { return Ok(String::new()) };
-        // Without the persona: quoting one's own life is a recital at worst, not a leak.
-        let bare = Values { name: &person.name, language_name: &self.language_name, ..Values::default() };
-        let sections =
-            ["agent_first_system", "shared_prefix_system", "agent_first_turn", "shared_prefix_turn", "repair"];
-        let speaker = sections.iter().map(|section| self.prompts.speaker.render(section, &bare));
-        let texts = speaker.chain(FUSED_SECTIONS.iter().map(|section| self.prompts.fused.render(section, &bare)));
-        let mut texts = texts.collect::<Result<Vec<_>, _>>()?;
-        texts.push(self.situation.situation.clone());
-        Ok(texts.join("\n"))
-    }
-
-    fn values(&self) -> Values<'_> {
-        let situation = self.situation;
-        Values {
-            cast: situation.personas.iter().map(member).collect(),
-            relations: situation.relations.iter().map(|relation| relation.text.as_str()).collect(),
-            situation: &situation.situation,
-            topic: &situation.topic,
-            starter: &situation.conversation_starter,
+        let values = Values {
+            situation: Some(self.situation),
             language_name: &self.language_name,
+            candidates: Candidates::Members(candidates),
+            may_end,
+            flaw,
             ..Values::default()
+        };
+        let mut section = |file, section| self.kept.render(self.prompts, file, section, None, &values);
+        let system = match self.layout {
+            Layout::AgentFirst => section(File::Selector, "agent_first_system")?,
+            Layout::SharedPrefix => section(File::Speaker, "shared_prefix_system")?,
+        };
+        let repair = flaw.map(|_| section(File::Selector, "repair")).transpose()?;
+        let turn = section(File::Selector, "turn")?;
+        Ok(self.arrange(system, None, [Some(turn), repair]))
+    }
+
+    /// What `speaker` is told, against which leaks are looked for, besides the situation.
+    pub fn instructions(&self, speaker: usize) -> Result<Arc<Instructions>, PromptError> {
+        // Without the persona: quoting one's own life is a recital at worst, not a leak.
+        let name = self.situation.personas.get(speaker).map_or("", |person| &person.name);
+        match self.prompts.told(&self.language_name)? {
+            Some(told) if name.trim() == name => Ok(told),
+            _ => Ok(Arc::new(Instructions::read(&self.prompts.bare(name, &self.language_name)?))),
         }
     }
 
-    fn turn_values<'b>(&'b self, person: &'b Participant, turn: &TurnPrompt<'b>) -> Values<'b> {
-        let name_of = |at: &usize| self.situation.personas.get(*at).map(|person| person.name.as_str());
-        Values {
-            name: &person.name,
-            persona: &person.persona,
-            stance: person.stance.as_deref(),
-            goal: person.goal.as_deref(),
-            knowledge: person.knowledge.as_deref(),
-            last_name: turn.turns.last().map(|turn| turn.speaker.as_str()),
-            words: turn.words,
-            candidates: Candidates::Names(turn.hand_over.unwrap_or_default().iter().filter_map(name_of).collect()),
-            may_end: turn.may_end,
-            flaw: turn.flaw,
-            ..self.values()
-        }
-    }
-
-    /// System message, then opener and transcript, then what is asked for. `own` turns are the assistant's.
+    /// System message, then opener and transcript, then what is asked for. The turns of the one with the id `own` are the
+    /// assistant's.
     ///
     /// Neighbours of one role are merged, because strict chat templates want roles to alternate, and the last message
     /// is the user's, because some servers continue a trailing assistant message instead of answering it.
-    fn arrange(&self, system: String, turns: &[Turn], own: Option<usize>, last: [Option<String>; 2]) -> Vec<Message> {
-        let own = own.and_then(|at| self.situation.personas.get(at)).map(|person| person.id.as_str());
-        let mut messages = vec![Message::system(system)];
-        append(&mut messages, Message::user(self.opener.clone()), "\n\n");
-        for (at, turn) in turns.iter().enumerate() {
-            let separator = if at == 0 { "\n\n" } else { "\n" };
-            if own == Some(turn.speaker_id.as_str()) {
-                append(&mut messages, Message::assistant(turn.text.clone()), "\n");
+    #[expect(clippy::needless_pass_by_value, reason = "the parts become the messages")]
+    fn arrange(&self, system: String, own: Option<&str>, last: [Option<String>; 2]) -> Vec<Message> {
+        let is_own = |line: &SpokenLine| {
+            own.is_some() && self.situation.personas.get(line.speaker).map(|person| person.id.as_str()) == own
+        };
+        let copied = |start: usize, end: usize| self.transcript.get(start..end).unwrap_or_default();
+        let mut messages = Vec::with_capacity(self.lines.len() + 2);
+        messages.push(Message::system(system));
+        let mut from = Some(0);
+        let mut to = self.opener;
+        for run in self.lines.chunk_by(|a, b| is_own(a) == is_own(b)) {
+            let (Some(first), Some(end)) = (run.first(), run.last()) else { continue };
+            if is_own(first) {
+                messages.extend(from.take().map(|start| Message::user(copied(start, to))));
+                let texts = run.iter().map(|line| copied(line.words, line.end));
+                messages.push(Message::assistant(joined(texts, "\n")));
             } else {
-                append(&mut messages, Message::user(format!("{}: {}", turn.speaker, turn.text)), separator);
+                from.get_or_insert(first.start);
+                to = end.end;
             }
         }
-        for part in last.into_iter().flatten() {
-            append(&mut messages, Message::user(part), "\n\n");
-        }
+        let heard = from.map(|start| copied(start, to));
+        let request = heard.into_iter().chain(last.iter().flatten().map(String::as_str));
+        messages.push(Message::user(joined(request, "\n\n")));
         messages
     }
 }
 
-fn member(person: &Participant) -> Member<'_> {
-    Member { name: &person.name, description: &person.description }
-}
-
-fn append(messages: &mut Vec<Message>, message: Message, separator: &str) {
-    match messages.last_mut() {
-        Some(last) if last.role == message.role && last.role != MessageRole::System => {
-            last.content.push_str(separator);
-            last.content.push_str(&message.content);
-        }
-        _ => messages.push(message),
+fn joined<'t>(texts: impl Iterator<Item = &'t str> + Clone, separator: &str) -> String {
+    let mut all = String::with_capacity(texts.clone().map(|text| text.len() + separator.len()).sum());
+    for (at, text) in texts.enumerate() {
+        all.push_str(if at == 0 { "" } else { separator });
+        all.push_str(text);
     }
+    all
 }

@@ -14,6 +14,7 @@ mod flow;
 pub mod ledger;
 mod length;
 mod run;
+mod sections;
 pub mod selection;
 mod turn;
 pub mod validate;
@@ -27,7 +28,7 @@ use self::agents::{Prompts, Script};
 use self::ledger::Ledger;
 use self::selection::{Floor, Named, by};
 use self::turn::{Line, Spoken};
-use self::validate::Flaw;
+use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Calls, Halt, Site};
@@ -41,6 +42,9 @@ pub const STAGE: &str = "conversations";
 pub const UNFINISHED: &str = "unfinished";
 /// Answers asked of a selector before the code decides, as AutoGen does.
 const SELECTOR_TRIES: u32 = 3;
+
+/// The most forms of replies that are kept of a conversation.
+const MOST_FORMATS: usize = 16;
 
 /// What every conversation of a run shares.
 #[derive(Debug, Clone, Copy)]
@@ -91,20 +95,8 @@ impl Stage<'_> {
     }
 
     fn talk<'a>(&'a self, situation: &'a Situation, replicate: u64) -> Result<Talk<'a>, Halt> {
-        Ok(Talk {
-            id: item_id(&situation.id, replicate),
-            settings: self.settings,
-            calls: self.calls,
-            progress: self.progress,
-            situation,
-            script: Script::new(self.prompts, self.settings.layout, situation)?,
-            seed: self.seed,
-            turns: Vec::new(),
-            votes: Vec::new(),
-            handed_to: None,
-            instructions: Vec::new(),
-            ledger: Ledger::default(),
-        })
+        let script = Script::new(self.prompts, self.settings.layout, situation)?;
+        Ok(Talk::new(*self, situation, item_id(&situation.id, replicate), script))
     }
 }
 
@@ -117,14 +109,19 @@ struct Talk<'a> {
     progress: &'a Progress,
     situation: &'a Situation,
     script: Script<'a>,
+    /// What judges replies, from the first one on.
+    examiner: Option<Box<Examiner<'a>>>,
     seed: u64,
     turns: Vec<Turn>,
+    floor: Floor,
     /// (turn index, person) of every vote to end.
     votes: Vec<(u32, usize)>,
     /// With `fused`: who was handed the floor.
     handed_to: Option<usize>,
-    /// Instructions by speaker, rendered once.
-    instructions: Vec<String>,
+    /// How talkative each person is, once it was drawn.
+    talkativeness: Vec<Option<f64>>,
+    /// The forms of replies that were asked for, by the names they may choose from.
+    formats: Vec<(Vec<usize>, ReplyFormat)>,
     ledger: Ledger,
 }
 
@@ -135,7 +132,36 @@ enum End {
     Dropped { outcome: Outcome, reason: String, detail: String },
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
+    fn new(stage: Stage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
+        let Stage { settings, calls, progress, seed, .. } = stage;
+        let people = situation.personas.len();
+        let floor = Floor {
+            taken: vec![0; people],
+            last: None,
+            left: settings.turns.max,
+            max: settings.turns.max,
+            allow_repeat: settings.allow_repeat_speaker,
+        };
+        Self {
+            id,
+            settings,
+            calls,
+            progress,
+            situation,
+            script,
+            examiner: None,
+            seed,
+            turns: Vec::new(),
+            floor,
+            votes: Vec::new(),
+            handed_to: None,
+            talkativeness: vec![None; people],
+            formats: Vec::new(),
+            ledger: Ledger::default(),
+        }
+    }
+
     async fn run(&mut self) -> Result<End, Halt> {
         while self.index() < self.settings.turns.max {
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
@@ -181,46 +207,27 @@ impl Talk<'_> {
         self.situation.personas.iter().map(|person| person.name.as_str()).collect()
     }
 
-    fn person_of(&self, turn: &Turn) -> Option<usize> {
-        self.situation.personas.iter().position(|person| person.id == turn.speaker_id)
-    }
-
-    fn floor(&self) -> Floor {
-        let taken = self.situation.personas.iter().map(|person| {
-            let turns = self.turns.iter().filter(|turn| turn.speaker_id == person.id).count();
-            u32::try_from(turns).unwrap_or(u32::MAX)
-        });
-        Floor {
-            taken: taken.collect(),
-            last: self.turns.last().and_then(|turn| self.person_of(turn)),
-            left: self.settings.turns.max.saturating_sub(self.index()),
-            max: self.settings.turns.max,
-            allow_repeat: self.settings.allow_repeat_speaker,
-        }
-    }
-
     /// Who speaks next and why, or nobody when the selector's word was the second vote to end.
     async fn next_speaker(&mut self) -> Result<Option<(usize, &'static str)>, Halt> {
-        let floor = self.floor();
-        let candidates = selection::candidates(&floor);
+        let candidates = selection::candidates(&self.floor);
         if let [only] = candidates.as_slice() {
             return Ok(Some((*only, by::ONLY_CANDIDATE)));
         }
         if self.settings.speaker_selection == SpeakerSelection::Auto {
-            return self.ask_selector(&floor, &candidates).await;
+            return self.ask_selector(&candidates).await;
         }
         let mut draw = self.draw(self.index(), "select");
         let chosen = match self.settings.speaker_selection {
-            SpeakerSelection::RoundRobin => selection::in_order(&floor, &candidates).map(|p| (p, by::ORDER)),
-            SpeakerSelection::Fused => self.handed_over(&floor, &candidates, &mut draw),
-            SpeakerSelection::Rules => self.by_rules(&floor, &candidates, &mut draw),
+            SpeakerSelection::RoundRobin => selection::in_order(&self.floor, &candidates).map(|p| (p, by::ORDER)),
+            SpeakerSelection::Fused => self.handed_over(&candidates, &mut draw),
+            SpeakerSelection::Rules => self.by_rules(&candidates, &mut draw),
             SpeakerSelection::Random | SpeakerSelection::Auto => None,
         };
-        let chosen = chosen.or_else(|| selection::drawn(&floor, &candidates, &mut draw).map(|p| (p, by::DRAW)));
+        let chosen = chosen.or_else(|| selection::drawn(&self.floor, &candidates, &mut draw).map(|p| (p, by::DRAW)));
         Ok(Some(chosen.unwrap_or((0, by::DRAW))))
     }
 
-    fn handed_over(&mut self, floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
+    fn handed_over(&mut self, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
         let handed_to = self.handed_to.take();
         if self.turns.is_empty() {
             return None;
@@ -229,30 +236,26 @@ impl Talk<'_> {
             return Some((person, by::HANDED_OVER));
         }
         self.ledger.fall_back();
-        selection::drawn(floor, candidates, draw).map(|person| (person, by::FALLBACK))
+        selection::drawn(&self.floor, candidates, draw).map(|person| (person, by::FALLBACK))
     }
 
-    fn by_rules(&self, floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
+    fn by_rules(&self, candidates: &[usize], draw: &mut Draw) -> Option<(usize, &'static str)> {
         let addressed = self.turns.last().and_then(|turn| turn.addressee_id.as_deref());
         let addressed = addressed.and_then(|id| self.situation.personas.iter().position(|person| person.id == id));
         if let Some(person) = addressed.filter(|person| candidates.contains(person)) {
             return Some((person, by::ADDRESSED));
         }
-        selection::least_heard(floor, candidates, draw).map(|person| (person, by::QUOTA))
+        selection::least_heard(&self.floor, candidates, draw).map(|person| (person, by::QUOTA))
     }
 
-    async fn ask_selector(
-        &mut self,
-        floor: &Floor,
-        candidates: &[usize],
-    ) -> Result<Option<(usize, &'static str)>, Halt> {
+    async fn ask_selector(&mut self, candidates: &[usize]) -> Result<Option<(usize, &'static str)>, Halt> {
         let index = self.index();
         // The vote is about the talk so far, so it needs the minimum to have been spoken already.
         let may_end = self.settings.ending == Ending::Agreed && index >= self.settings.turns.min;
         let mut flaw: Option<String> = None;
         for attempt in 0..SELECTOR_TRIES {
-            let messages = self.script.select(&self.turns, candidates, may_end, flaw.as_deref())?;
-            let format = selector_format(&self.names(candidates));
+            let messages = self.script.select(candidates, may_end, flaw.as_deref())?;
+            let format = self.format(candidates, selector_format);
             let site = Site { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
             self.ledger.ask_selector();
             // A selector that refuses or fails costs the choice, not the conversation.
@@ -273,7 +276,7 @@ impl Talk<'_> {
         }
         self.ledger.fall_back();
         let mut draw = self.draw(index, "fallback");
-        let person = selection::drawn(floor, candidates, &mut draw);
+        let person = selection::drawn(&self.floor, candidates, &mut draw);
         Ok(Some((person.unwrap_or(0), by::FALLBACK)))
     }
 
@@ -290,45 +293,69 @@ impl Talk<'_> {
         }
     }
 
+    /// The form of a reply that names one of `people`, which `make` gives it.
+    fn format(&mut self, people: &[usize], make: fn(&[&str]) -> ReplyFormat) -> ReplyFormat {
+        if let Some((_, format)) = self.formats.iter().find(|(named, _)| named == people) {
+            return format.clone();
+        }
+        let format = make(&self.names(people));
+        if self.formats.len() < MOST_FORMATS {
+            self.formats.push((people.to_vec(), format.clone()));
+        }
+        format
+    }
+
     /// The selector's word counts as a vote of the one who spoke last. Whether it settles the matter.
     fn vote_of_selector(&mut self) -> bool {
-        if let Some(last) = self.turns.last().and_then(|turn| Some((turn.index, self.person_of(turn)?))) {
-            self.votes.push(last);
-        }
+        self.votes.extend(self.floor.last.map(|person| (self.index() - 1, person)));
         self.agreed_to_end()
     }
 
     fn take(&mut self, speaker: usize, selected_by: &'static str, line: Line) {
+        let Line { sound, attempts, next, end } = line;
         let index = self.index();
-        let vote = self.may_end() && (line.end || validate::is_closing(&line.text));
-        if vote {
+        let is_closing = self.examiner.as_mut().is_some_and(|examiner| examiner.hear(&sound));
+        if self.may_end() && (end || is_closing) {
             self.votes.push((index, speaker));
         }
-        let addressee = selection::addressed(&line.text, &self.everyone(), speaker);
-        let addressee = addressee.or(line.next.filter(|_| line.text.trim_end().ends_with(['?', '？'])));
+        let text = sound.text;
+        let addressee = selection::addressed(&text, &self.everyone(), speaker);
+        let addressee = addressee.or(next.filter(|_| text.trim_end().ends_with(['?', '？'])));
         let people = &self.situation.personas;
         if let Some(person) = people.get(speaker) {
+            self.script.hear(speaker, &text);
             self.turns.push(Turn {
                 index,
                 speaker_id: person.id.clone(),
                 speaker: person.name.clone(),
                 addressee_id: addressee.and_then(|at| people.get(at)).map(|person| person.id.clone()),
-                text: line.text,
+                text,
                 selected_by: selected_by.to_owned(),
-                attempts: line.attempts,
+                attempts,
             });
+            self.keep_floor(&person.id);
         }
-        self.handed_to = line.next;
+        self.handed_to = next;
+    }
+
+    /// Counts a turn of the one with this id.
+    fn keep_floor(&mut self, id: &str) {
+        let people = &self.situation.personas;
+        for (taken, _) in self.floor.taken.iter_mut().zip(people).filter(|(_, person)| person.id == id) {
+            *taken += 1;
+        }
+        self.floor.last = people.iter().position(|person| person.id == id);
+        self.floor.left = self.floor.left.saturating_sub(1);
     }
 
     /// Two votes by different people within one round of the group, once everybody has been heard.
     fn agreed_to_end(&self) -> bool {
-        let floor = self.floor();
-        let people = u32::try_from(floor.taken.len()).unwrap_or(u32::MAX);
-        let recent: Vec<usize> =
-            self.votes.iter().filter(|(turn, _)| turn + people >= self.index()).map(|(_, person)| *person).collect();
-        let different = recent.iter().any(|person| Some(person) != recent.first());
-        self.settings.ending == Ending::Agreed && different && floor.taken.iter().all(|taken| *taken > 0)
+        let people = u32::try_from(self.floor.taken.len()).unwrap_or(u32::MAX);
+        let is_recent = |(turn, _): &&(u32, usize)| turn + people >= self.index();
+        let mut recent = self.votes.iter().filter(is_recent).map(|(_, person)| person);
+        let first = recent.next();
+        let different = recent.any(|person| Some(person) != first);
+        self.settings.ending == Ending::Agreed && different && self.floor.taken.iter().all(|taken| *taken > 0)
     }
 
     /// A turn that cannot be had ends the conversation with its last sound one, if that is enough.
@@ -364,7 +391,7 @@ impl Talk<'_> {
     }
 
     fn record(self, stop: StopReason) -> Conversation {
-        let silent = self.floor().taken.iter().filter(|taken| **taken == 0).count();
+        let silent = self.floor.taken.iter().filter(|taken| **taken == 0).count();
         let provenance = json!({
             "situation_hash": self.situation.hash,
             "speaker_selection": self.settings.speaker_selection.as_str(),
@@ -420,5 +447,5 @@ fn selector_format(names: &[&str]) -> ReplyFormat {
         "required": ["next", "end"],
         "additionalProperties": false,
     });
-    ReplyFormat::Json { name: "next_speaker".to_owned(), schema }
+    ReplyFormat::json("next_speaker", schema)
 }

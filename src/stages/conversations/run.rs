@@ -39,6 +39,10 @@ pub async fn run(
     let items = Items { situations: situations.rows()?, per_situation, at: None };
     let mut stage = Stage::new(context, flow, items, fates);
     let held = stage.hold().await;
+    if held.is_err() {
+        // What is in flight ends, and buys nothing more.
+        context.calls.control.stop(Halt::Stopping);
+    }
     let stopped = stage.drain().await;
     held?;
     if stopped {

@@ -152,20 +152,18 @@ struct Mention {
 /// Every name in `text`, left to right, the longest at each place.
 fn mentions(text: &str, names: &[&str]) -> Vec<Mention> {
     let forms = spoken_forms(names);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(rest) = text.get(at..) {
-        let Some(next) = rest.chars().next() else { break };
-        let begins_word = !text.get(..at).and_then(|t| t.chars().next_back()).is_some_and(continues_word);
-        let hit = begins_word.then(|| {
-            let hits = forms.iter().filter_map(|(form, person)| Some((name_length(rest, form)?, *person)));
-            hits.max_by_key(|(length, _)| *length)
-        });
-        if let Some(Some((length, person))) = hit {
-            found.push(Mention { person, start: at, end: at + length });
-            at += length;
-        } else {
-            at += next.len_utf8();
+    let mut found: Vec<Mention> = Vec::new();
+    let mut before = None;
+    for (start, next) in text.char_indices() {
+        let begins_word = !before.is_some_and(continues_word);
+        before = Some(next);
+        if !begins_word || found.last().is_some_and(|mention| start < mention.end) {
+            continue;
+        }
+        let rest = text.get(start..).unwrap_or_default();
+        let hits = forms.iter().filter_map(|(form, person)| Some((name_length(rest, form)?, *person)));
+        if let Some((length, person)) = hits.max_by_key(|(length, _)| *length) {
+            found.push(Mention { person, start, end: start + length });
         }
     }
     found
@@ -174,7 +172,8 @@ fn mentions(text: &str, names: &[&str]) -> Vec<Mention> {
 /// Full names, and first names that only one person has.
 fn spoken_forms<'a>(names: &[&'a str]) -> Vec<(&'a str, usize)> {
     let first = |name: &'a str| name.split([' ', '_']).next().unwrap_or(name);
-    let mut forms: Vec<(&str, usize)> = names.iter().copied().zip(0..).collect();
+    let mut forms = Vec::with_capacity(2 * names.len());
+    forms.extend(names.iter().copied().zip(0..));
     for (person, name) in names.iter().enumerate() {
         let short = first(name);
         let unique = names.iter().filter(|other| first(other).eq_ignore_ascii_case(short)).count() == 1;
@@ -202,9 +201,8 @@ fn name_length(text: &str, name: &str) -> Option<usize> {
         if got == '\\' && text.get(at + 1..)?.starts_with('_') {
             got = rest.next()?.1;
         }
-        let same = got == wanted
-            || (matches!(wanted, ' ' | '_') && matches!(got, ' ' | '_'))
-            || got.to_lowercase().eq(wanted.to_lowercase());
+        let same =
+            got == wanted || (matches!(wanted, ' ' | '_') && matches!(got, ' ' | '_')) || is_same_letter(got, wanted);
         if !same {
             return None;
         }
@@ -220,6 +218,12 @@ fn name_length(text: &str, name: &str) -> Option<usize> {
         None => false,
     };
     (!glued).then_some(end)
+}
+
+/// Whether two characters are the same but for case.
+fn is_same_letter(one: char, other: char) -> bool {
+    let is_ascii = one.is_ascii() && other.is_ascii();
+    if is_ascii { one.eq_ignore_ascii_case(&other) } else { one.to_lowercase().eq(other.to_lowercase()) }
 }
 
 #[cfg(test)]

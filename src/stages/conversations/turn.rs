@@ -1,11 +1,14 @@
 //! One turn: ask the speaker, judge the reply, ask again with the reason, give up after a fixed number of tries.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::agents::TurnPrompt;
-use super::validate::{self, Flaw, Scene};
+use super::validate::{Examiner, Flaw, Ground, Instructions, Part, Place, Sound};
 use super::{Talk, length};
-use crate::config::SpeakerSelection;
+use crate::config::{Gates, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{Answer, Halt, Site};
 use crate::llm::{Finish, ReplyFormat, Role};
@@ -25,7 +28,7 @@ pub(super) enum Spoken {
 /// A line that stands.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) text: String,
+    pub(super) sound: Sound,
     pub(super) attempts: u32,
     /// With `fused`: who was handed the floor.
     pub(super) next: Option<usize>,
@@ -34,13 +37,13 @@ pub(super) struct Line {
 }
 
 /// A reply taken apart.
-struct Parts {
-    text: String,
+struct Parts<'r> {
+    text: Cow<'r, str>,
     next: Option<usize>,
     end: bool,
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
     /// Lets `speaker` say the next line.
     pub(super) async fn speak(&mut self, speaker: usize) -> Result<Spoken, Halt> {
         let index = self.index();
@@ -51,14 +54,13 @@ impl Talk<'_> {
         for attempt in 0..=self.settings.max_repairs {
             let prompt = TurnPrompt {
                 speaker,
-                turns: &self.turns,
                 words,
                 hand_over: fused.then_some(hand_over.as_slice()),
                 may_end: self.may_end(),
                 flaw: flaw.map(Flaw::reason),
             };
             let messages = self.script.speak(&prompt)?;
-            let format = if fused { fused_format(&self.names(&hand_over)) } else { self.text_format(speaker) };
+            let format = if fused { self.format(&hand_over, fused_format) } else { self.text_format(speaker) };
             let site = Site { stage: super::STAGE, item: &self.id, turn: index, role: Role::Speaker, attempt };
             self.ledger.ask_speaker(attempt);
             let reply = match self.calls.ask(&site, messages, format).await? {
@@ -73,16 +75,18 @@ impl Talk<'_> {
             self.ledger.hear_speaker(attempt, reply.usage);
             let judged = match self.take_apart(&reply.text, fused, &hand_over) {
                 Ok(parts) => {
-                    let scene = self.scene(speaker, words, reply.finish == Finish::Length)?;
-                    validate::examine(&parts.text, &scene).map(|sound| (sound, parts))
+                    let torn = reply.finish == Finish::Length;
+                    let must_go_on = !self.may_end() && !self.is_last();
+                    let examiner = self.examiner()?;
+                    let sound = examiner.examine(&parts.text, Place { speaker, words, torn, must_go_on });
+                    sound.map(|sound| (sound, parts))
                 }
                 Err(flaw) => Err(flaw),
             };
             match judged {
-                Ok((sound, parts)) => {
-                    sound.mended.into_iter().for_each(|what| self.ledger.mend(what));
-                    let line = Line { text: sound.text, attempts: attempt + 1, next: parts.next, end: parts.end };
-                    return Ok(Spoken::Line(line));
+                Ok((sound, Parts { next, end, .. })) => {
+                    sound.mended.iter().for_each(|what| self.ledger.mend(what));
+                    return Ok(Spoken::Line(Line { sound, attempts: attempt + 1, next, end }));
                 }
                 Err(found) => {
                     self.ledger.flaw(found);
@@ -98,9 +102,9 @@ impl Talk<'_> {
         ReplyFormat::Text { prefix: name }
     }
 
-    fn take_apart(&self, reply: &str, fused: bool, hand_over: &[usize]) -> Result<Parts, Flaw> {
+    fn take_apart<'r>(&self, reply: &'r str, fused: bool, hand_over: &[usize]) -> Result<Parts<'r>, Flaw> {
         if !fused {
-            return Ok(Parts { text: reply.to_owned(), next: None, end: false });
+            return Ok(Parts { text: Cow::Borrowed(reply), next: None, end: false });
         }
         let value = crate::prompt::reply::read_json(reply).map_err(|_| Flaw::NotJson)?;
         let text = value.get("text").and_then(Value::as_str).ok_or(Flaw::NotJson)?;
@@ -110,50 +114,59 @@ impl Talk<'_> {
             _ => None,
         });
         let end = value.get("end").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Parts { text: text.to_owned(), next, end })
+        Ok(Parts { text: Cow::Owned(text.to_owned()), next, end })
     }
 
-    fn scene(&mut self, speaker: usize, words: Option<u32>, torn: bool) -> Result<Scene<'_>, Halt> {
-        if self.instructions.len() <= speaker {
-            self.instructions = (0..self.situation.personas.len())
-                .map(|person| self.script.instructions(person))
-                .collect::<Result<_, _>>()?;
-        }
-        let people = &self.situation.personas;
-        let person = people.get(speaker);
-        let others = || people.iter().enumerate().filter(|(at, _)| *at != speaker).map(|(_, person)| person);
-        let starter = ("", self.situation.conversation_starter.as_str());
-        let spoken = self.turns.iter().map(|turn| (turn.speaker.as_str(), turn.text.as_str()));
-        Ok(Scene {
-            speaker: person.map_or("", |person| &person.name),
-            persona: person.map_or("", |person| &person.persona),
-            others: others().map(|person| person.name.as_str()).collect(),
-            secrets: others().filter_map(|person| person.knowledge.as_deref()).collect(),
-            known: person.map(|person| known_to(person, self.situation)).unwrap_or_default(),
-            language: &self.situation.language,
-            said: [starter].into_iter().chain(spoken).collect(),
-            instructions: self.instructions.get(speaker).map_or("", String::as_str),
-            words,
-            torn,
-            must_go_on: !self.may_end() && !self.is_last(),
-            gates: &self.settings.gates,
-        })
+    /// What judges replies. What it holds them against is taken apart when the first one has come.
+    fn examiner(&mut self) -> Result<&Examiner<'a>, Halt> {
+        let examiner = if let Some(examiner) = self.examiner.take() {
+            examiner
+        } else {
+            let told = (0..self.situation.personas.len()).map(|person| self.script.instructions(person));
+            let told = told.collect::<Result<Vec<_>, _>>()?;
+            Box::new(Examiner::new(ground(self.situation, told, &self.settings.gates)))
+        };
+        Ok(self.examiner.insert(examiner))
     }
 
-    fn word_target(&self, index: u32, speaker: usize) -> Option<u32> {
+    fn word_target(&mut self, index: u32, speaker: usize) -> Option<u32> {
         let distribution = self.settings.words_per_turn?;
-        let mut person = Draw::new(self.seed, &[super::STAGE, &self.id, "talkativeness", &speaker.to_string()]);
-        Some(length::target(distribution, length::talkativeness(&mut person), &mut self.draw(index, "words")))
+        let drawn = || {
+            let path = [super::STAGE, &self.id, "talkativeness", &speaker.to_string()];
+            length::talkativeness(&mut Draw::new(self.seed, &path))
+        };
+        let talkativeness = self.talkativeness.get(speaker).copied().flatten().unwrap_or_else(drawn);
+        if let Some(kept) = self.talkativeness.get_mut(speaker) {
+            *kept = Some(talkativeness);
+        }
+        Some(length::target(distribution, talkativeness, &mut self.draw(index, "words")))
     }
 }
 
-/// What a person can know before anybody has spoken: all that is public, and their own part.
-fn known_to<'a>(person: &'a Participant, situation: &'a Situation) -> Vec<&'a str> {
-    let public = [&situation.situation, &situation.topic, &situation.conversation_starter];
-    let cast = situation.personas.iter().flat_map(|other| [&other.name, &other.description]);
+/// What replies in a situation are judged against.
+fn ground<'a>(situation: &'a Situation, instructions: Vec<Arc<Instructions>>, gates: &'a Gates) -> Ground<'a> {
+    let people = situation.personas.iter().zip(instructions);
+    let texts = [&situation.situation, &situation.topic, &situation.conversation_starter];
+    let cast = situation.personas.iter().flat_map(|person| [&person.name, &person.description]);
     let ties = situation.relations.iter().map(|relation| &relation.text);
-    let own = [Some(&person.persona), person.stance.as_ref(), person.goal.as_ref(), person.knowledge.as_ref()];
-    public.into_iter().chain(cast).chain(ties).chain(own.into_iter().flatten()).map(String::as_str).collect()
+    Ground {
+        people: people.map(|(person, instructions)| part(person, instructions)).collect(),
+        public: texts.into_iter().chain(cast).chain(ties).map(String::as_str).collect(),
+        situation: &situation.situation,
+        starter: &situation.conversation_starter,
+        language: &situation.language,
+        gates,
+    }
+}
+
+fn part(person: &Participant, instructions: Arc<Instructions>) -> Part<'_> {
+    Part {
+        name: &person.name,
+        persona: &person.persona,
+        own: person.stance.iter().chain(&person.goal).map(String::as_str).collect(),
+        secret: person.knowledge.as_deref(),
+        instructions,
+    }
 }
 
 /// What a speaker who hands on the floor answers: text first, so that what is said decides who is next.
@@ -168,5 +181,5 @@ fn fused_format(names: &[&str]) -> ReplyFormat {
         "required": ["text", "next", "end"],
         "additionalProperties": false,
     });
-    ReplyFormat::Json { name: "turn".to_owned(), schema }
+    ReplyFormat::json("turn", schema)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::held::Held;
 use super::nearest::nearest;
 use super::prepared::{Hasher, Known, Prepared};
-use super::{DuplicateKind, Match, Shingling, Verdict};
+use super::{DuplicateKind, Match, Shingling};
 
 /// Texts kept in memory, kilobytes each: for thousands, not millions. See [`Dedup`](super::Dedup) for those.
 #[derive(Debug)]
@@ -23,28 +23,9 @@ impl Collection {
     }
 
     /// How many texts are kept.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         self.known.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
-    /// The kept record that `text` duplicates: the one with the same text, else the most similar, else none.
-    pub fn check(&self, text: &str) -> Option<Match> {
-        self.duplicate_of(&self.hasher.prepare(text))
-    }
-
-    /// Keeps `text` unless it duplicates a kept one.
-    pub fn insert(&mut self, id: &str, text: &str) -> Verdict {
-        let prepared = self.hasher.prepare(text);
-        if let Some(found) = self.duplicate_of(&prepared) {
-            return Verdict::Duplicate(found);
-        }
-        self.keep(id, &prepared);
-        Verdict::New
     }
 
     /// Keeps `text` even if it is near a kept one, for asking what is near a given collection rather than thinning it.
@@ -64,10 +45,6 @@ impl Collection {
     pub fn max_similarity(&self, text: &str) -> f64 {
         let prepared = self.hasher.prepare(text);
         self.nearest(&prepared, &prepared.entries(0)).map_or(0.0, |found| found.jaccard)
-    }
-
-    fn duplicate_of(&self, prepared: &Prepared) -> Option<Match> {
-        self.nearest(prepared, &prepared.entries(0)).filter(|found| found.jaccard >= self.hasher.threshold)
     }
 
     fn nearest(&self, prepared: &Prepared, queries: &[u64]) -> Option<Match> {

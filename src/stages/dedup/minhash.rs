@@ -161,10 +161,6 @@ impl MinHasher {
         Self { layout, least_agreement, permutations: permutations.collect() }
     }
 
-    pub(super) fn bands(&self) -> usize {
-        self.layout.bands
-    }
-
     /// A key for each band, and the sketch; sets that agree in a band have its key in common. No key for the empty set.
     pub(super) fn keys_and_sketch(&self, pieces: &[u64]) -> (Vec<u32>, Sketch) {
         if pieces.is_empty() {

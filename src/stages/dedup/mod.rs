@@ -16,7 +16,6 @@
 //! the folder it was given, whatever comes takes no more memory, and the verdicts are the same.
 
 mod adaptor;
-mod batch;
 mod collection;
 mod held;
 mod minhash;
@@ -35,15 +34,16 @@ mod texts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::texts::SpooledTexts;
 pub use adaptor::Deduplicator;
 pub use collection::Collection;
 pub(crate) use nearest::jaccard;
 pub use normalize::normalize;
 pub use prepared::{Hasher, Prepared};
-pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary, report};
+pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary};
 pub use shingles::Shingling;
 pub use text_index::TextIndex;
-pub use texts::{SpooledTexts, Text};
+pub use texts::Text;
 
 use self::held::Held;
 use self::minhash::Sketch;

@@ -63,19 +63,9 @@ impl Hasher {
         let normalized = normalize(text);
         Known { id, exact: xxh3_128(normalized.as_bytes()), shingles: self.shingling.shingles(&normalized) }
     }
-
-    /// Keys that a text has at most.
-    pub(super) fn keys(&self) -> usize {
-        self.signer.bands() + 1
-    }
 }
 
 impl Prepared {
-    /// The entries of the keys, which count from `first`.
-    pub(super) fn slots(&self, first: u32) -> impl Iterator<Item = u64> {
-        self.keys.iter().zip(first..).map(|(key, slot)| runs::entry(*key, slot))
-    }
-
     /// The entries of the keys for a record, sorted.
     pub(super) fn entries(&self, record: u32) -> Vec<u64> {
         let mut entries: Vec<u64> = self.keys.iter().map(|key| runs::entry(*key, record)).collect();

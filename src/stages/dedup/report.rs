@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{DuplicateKind, Match};
+use crate::record::{Duplicate, DuplicateKind};
 
 /// Clusters listed in a [`Summary`].
 const LARGEST: usize = 10;
@@ -76,9 +76,9 @@ impl ClusterSizes {
         self.removed.get(&key(kept)).map_or(1, |removed| u64::from(*removed) + 1)
     }
 
-    /// A row for a removed record, once every one is noted.
-    pub fn row(&self, id: String, found: Match) -> DuplicateRow {
-        let Match { id: kept, jaccard, kind } = found;
+    /// The row of a removed record, once every one is noted.
+    pub fn row(&self, removed: Duplicate) -> DuplicateRow {
+        let Duplicate { id, kept, jaccard, kind } = removed;
         let cluster_size = self.size(&kept);
         DuplicateRow { id, kept, jaccard, kind, cluster_size }
     }
@@ -109,16 +109,6 @@ fn key(id: &str) -> [u32; 3] {
     [hash as u32, (hash >> 32) as u32, (hash >> 64) as u32]
 }
 
-/// The removed records, with the size of their clusters, in the order given; and the figures.
-pub fn report(removed: impl IntoIterator<Item = (String, Match)>) -> (Vec<DuplicateRow>, Summary) {
-    let removed: Vec<(String, Match)> = removed.into_iter().collect();
-    let mut sizes = ClusterSizes::default();
-    for (_, found) in &removed {
-        sizes.note(&found.id, found.kind);
-    }
-    (removed.into_iter().map(|(id, found)| sizes.row(id, found)).collect(), sizes.summary())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -128,13 +118,18 @@ mod tests {
 
     #[test]
     fn the_report_adds_up() {
-        let found = |kept: &str, kind| Match { id: kept.to_owned(), jaccard: 1.0, kind };
-        let removed = (0..15).flat_map(|cluster| {
+        let removed = |id: String, kept: &str, kind| Duplicate { id, kept: kept.to_owned(), jaccard: 1.0, kind };
+        let copies = (0..15).flat_map(|cluster| {
             let kept = format!("k{cluster:02}");
-            (0..=cluster % 3).map(move |copy| (format!("{kept}-{copy}"), found(&kept, DuplicateKind::Exact)))
+            (0..=cluster % 3).map(move |copy| removed(format!("{kept}-{copy}"), &kept, DuplicateKind::Exact))
         });
-        let removed = removed.chain([("x".to_owned(), found("k02", DuplicateKind::Near))]);
-        let (rows, summary) = report(removed);
+        let all: Vec<Duplicate> = copies.chain([removed("x".to_owned(), "k02", DuplicateKind::Near)]).collect();
+        let mut sizes = ClusterSizes::default();
+        for one in &all {
+            sizes.note(&one.kept, one.kind);
+        }
+        let summary = sizes.summary();
+        let rows: Vec<DuplicateRow> = all.into_iter().map(|one| sizes.row(one)).collect();
         assert_eq!((summary.exact, summary.near, summary.clusters), (30, 1, 15));
         assert_eq!(rows.len(), 31);
         let largest: Vec<_> = summary.largest.iter().map(|c| (c.kept.as_str(), c.size)).collect();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Dedup, Match, Shingling, SpooledTexts};
+use super::{Dedup, Match, Shingling, SpooledTexts, Verdict};
 use crate::store::fs::FsError;
 
 /// Texts of which only hashes are in memory, to ask what is like one of them: for millions. See [`Dedup`] for what it takes,
@@ -29,6 +29,19 @@ impl TextIndex {
     pub fn check(&mut self, text: &str) -> Result<Option<Match>, FsError> {
         let prepared = self.index.hasher().prepare(text);
         self.index.check(&prepared, |number| self.texts.read(number))
+    }
+
+    /// Adds a text unless it duplicates one.
+    ///
+    /// # Errors
+    /// If a text cannot be written or read back.
+    pub fn insert(&mut self, id: &str, text: &str) -> Result<Verdict, FsError> {
+        let prepared = self.index.hasher().prepare(text);
+        let verdict = self.index.judge(&prepared, |number| self.texts.read(number))?;
+        if verdict == Verdict::New {
+            self.texts.push(id, text)?;
+        }
+        Ok(verdict)
     }
 
     /// Adds a text, even if it is near another. Exact copies are kept once: they could answer nothing the first does not.

@@ -16,22 +16,22 @@ pub struct Text {
 
 /// Kept texts on disk, for callers that have no other way to read one back. No memory a text.
 #[derive(Debug)]
-pub struct SpooledTexts(Spool);
+pub(super) struct SpooledTexts(Spool);
 
 impl SpooledTexts {
     /// An empty spool in `folder`; its files are gone when it is.
-    pub fn create(folder: &Path) -> Result<Self, FsError> {
+    pub(super) fn create(folder: &Path) -> Result<Self, FsError> {
         Spool::create(folder, "dedup-texts").map(Self)
     }
 
     /// Adds the text of the next record.
-    pub fn push(&mut self, id: &str, text: &str) -> Result<(), FsError> {
+    pub(super) fn push(&mut self, id: &str, text: &str) -> Result<(), FsError> {
         let length = (id.len() as u64).to_le_bytes();
         self.0.push(&[&length, id.as_bytes(), text.as_bytes()].concat())
     }
 
     /// The text of a record.
-    pub fn read(&self, record: u32) -> Result<Text, FsError> {
+    pub(super) fn read(&self, record: u32) -> Result<Text, FsError> {
         let row = self.0.read(u64::from(record))?;
         let (length, rest) = row.split_first_chunk().unwrap_or((&[0; 8], &[]));
         let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);

@@ -5,7 +5,7 @@
 //! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows.
 //! Memory does not grow with the file when a sample is asked for, nor with the length of a line.
 //!
-//! `lines` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
+//! `imported` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
 //! what stays. Without a sample everyone is taken, and a row's fate is known, and put, when it is read.
 
 mod person;
@@ -20,7 +20,7 @@ use serde_json::json;
 use super::Progress;
 use super::context::Context;
 use super::error::StageError;
-use super::lines::{self, InputDigest, Line, SourceError};
+use super::imported::{self, InputDigest, Line, SourceError};
 use super::writer::{Fates, Made};
 use crate::config::{Config, SituationMode};
 use crate::record::{Dropped, Fate, Outcome, Persona};
@@ -131,13 +131,13 @@ pub fn read(
     let digest = match source {
         Source::BuiltIn(text) => {
             // Reading from memory can't fail.
-            lines::each(text.as_bytes(), &mut |number, line| scan.row(number, line))
+            imported::each(text.as_bytes(), &mut |number, line| scan.row(number, line))
                 .map_err(|source| SourceError::Io(FsError { action: "read", path: PathBuf::from(BUILT_IN), source }))
                 .map_err(PersonasError::from)?;
             InputDigest::of(text.as_bytes())
         }
         Source::File(path) => {
-            lines::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
+            imported::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
                 .map_err(PersonasError::from)?
         }
     };

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::stages::lines::{Line, MAX_LINE};
+use crate::stages::imported::{Line, MAX_LINE};
 
 /// Where a description is looked for: PersonaHub's `persona.jsonl` and elite files use the first, its samples the second.
 const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];

@@ -145,15 +145,9 @@ impl<'a> Sampler<'a> {
         let mut copies: Vec<(u64, u64)> =
             entries.iter().flat_map(|entry| entry.copy_lines.iter().map(|line| (*line, entry.line))).collect();
         copies.sort_unstable();
-        let source = self.source.to_owned();
-        let splits: Vec<String> = self.splits.iter().map(|split| (*split).to_owned()).collect();
-        let copies = copies.into_iter().map({
-            let source = source.clone();
-            move |(line, first)| Fate::Duplicate(copy_of(first, &source, line))
-        });
-        let taken = entries.into_iter().map(move |entry| {
-            Fate::Accepted(entry.persona(&source, &splits.iter().map(String::as_str).collect::<Vec<_>>()))
-        });
+        let (source, splits) = (self.source, self.splits);
+        let taken = entries.into_iter().map(move |entry| Fate::Accepted(entry.persona(source, &splits)));
+        let copies = copies.into_iter().map(move |(line, first)| Fate::Duplicate(copy_of(first, source, line)));
         (taken.chain(copies), unlisted)
     }
 }

@@ -144,7 +144,7 @@ fn each_bad_row_is_named_and_the_rest_is_kept() {
 fn a_line_beyond_the_cap_is_one_rejected_row() {
     let row = |filling: &str| format!(r#"{{"persona":"A miller of old grains","x":"{filling}"}}"#);
     let long = |length: usize| row(&"x".repeat(length - row("").len()));
-    let text = [long(lines::MAX_LINE + 1), long(lines::MAX_LINE), long(3 << 20), rows(1)].join("\n");
+    let text = [long(imported::MAX_LINE + 1), long(imported::MAX_LINE), long(3 << 20), rows(1)].join("\n");
     let people = read_bytes(text.as_bytes(), &options()).unwrap();
     assert_eq!(
         people.fates.dropped.iter().map(|r| (r.id.as_str(), r.reason.as_str())).collect::<Vec<_>>(),

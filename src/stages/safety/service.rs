@@ -165,7 +165,7 @@ fn judge_format() -> ReplyFormat {
     let properties: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), severity.clone())).collect();
     let schema = json!({"type": "object", "properties": properties, "required": names, "additionalProperties": false});
-    ReplyFormat::Json { name: "severities".to_owned(), schema }
+    ReplyFormat::json("severities", schema)
 }
 
 fn read_judge(value: &Value) -> Result<Vec<Score>, Unusable> {

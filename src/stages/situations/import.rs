@@ -17,7 +17,7 @@ use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
 use crate::stages::dedup::{self, Deduplicator, Shingling};
 use crate::stages::error::StageError;
-use crate::stages::lines::{self, Line, SourceError};
+use crate::stages::imported::{self, Line, SourceError};
 use crate::stages::writer::{Fates, Made};
 
 /// What an import depends on.
@@ -95,8 +95,9 @@ pub(super) fn import(
     let text = dedup::situation_text;
     let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, &fates.folder(), text));
     let mut scan = Scan { import, progress, fates, dedup, ids: HashSet::new(), inputs: 0, first: None, failed: Ok(()) };
-    let digest = lines::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
-        .map_err(ImportError::from)?;
+    let digest =
+        imported::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
+            .map_err(ImportError::from)?;
     let Scan { inputs, first, failed, fates, .. } = scan;
     failed?;
     if fates.tally().accepted == 0 {

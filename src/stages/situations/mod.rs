@@ -175,6 +175,7 @@ impl Stage<'_> {
             let Some(flight) = flights.pop_front() else { break true };
             let taken = self.take_in(&mut state, flight, progress).await;
             if !matches!(taken, Ok(true)) {
+                self.calls.control.stop(Halt::Stopping);
                 // Calls in flight are paid for: they end before the stage does, and are on record for the next time.
                 for flight in flights {
                     self.lose(&mut state, flight).await?;

@@ -122,7 +122,7 @@ impl Prompt {
         let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
         let max_tokens = calls.profile(Role::Situations).max_tokens.saturating_mul(wanted).max(LEAST_TOKENS);
-        let format = ReplyFormat::Json { name: "situations".to_owned(), schema };
+        let format = ReplyFormat::json("situations", schema);
         calls.ask_at_length(&site, messages, format, max_tokens).await
     }
 

@@ -19,6 +19,8 @@ use serde_json::value::RawValue;
 pub(super) const FORMAT: u64 = 1;
 /// What separates what is checked from the check.
 const CRC_KEY: &[u8] = b",\"crc\":\"";
+/// Bytes that most intents and replies fit in.
+const USUAL_LENGTH: usize = 768;
 /// `,"crc":"9a0b1c2d"}`
 const SUFFIX: usize = CRC_KEY.len() + 8 + 2;
 
@@ -113,29 +115,85 @@ pub enum FrameError {
     Format(u64),
 }
 
+/// An entry that is to be written: its line from `,"kind":` to the end of the body, all but its place in the journal.
+#[derive(Debug)]
+pub(super) struct Record(Vec<u8>);
+
+impl Record {
+    /// An entry with the JSON form of `body`.
+    pub(super) fn new<B: Serialize + ?Sized>(
+        kind: Kind,
+        key: Option<&str>,
+        item: Option<&str>,
+        body: &B,
+    ) -> serde_json::Result<Self> {
+        let mut record = Self::head(kind, key, item);
+        let start = record.0.len();
+        serde_json::to_writer(&mut record.0, body)?;
+        record.unbreak(start);
+        Ok(record)
+    }
+
+    /// An entry as it was read.
+    pub(super) fn of(entry: &Entry<'_>) -> Self {
+        let mut record = Self::head(entry.kind, entry.key.as_deref(), entry.item.as_deref());
+        let start = record.0.len();
+        record.0.extend_from_slice(entry.body.as_bytes());
+        record.unbreak(start);
+        record
+    }
+
+    fn head(kind: Kind, key: Option<&str>, item: Option<&str>) -> Self {
+        let mut head = Vec::with_capacity(USUAL_LENGTH);
+        head.extend_from_slice(b",\"kind\":\"");
+        head.extend_from_slice(kind.as_str().as_bytes());
+        head.extend_from_slice(b"\",\"key\":");
+        push_text(&mut head, key);
+        head.extend_from_slice(b",\"item\":");
+        push_text(&mut head, item);
+        head.extend_from_slice(b",\"body\":");
+        Self(head)
+    }
+
+    /// Puts what begins at `start` in one line. Outside strings a line break is white space, inside it is always escaped: a
+    /// space says the same.
+    fn unbreak(&mut self, start: usize) {
+        self.0.iter_mut().skip(start).filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Appends the line, newline included.
+    pub(super) fn write(&self, line: &mut Vec<u8>, seq: u64, batch: u64) {
+        let start = line.len();
+        line.extend_from_slice(format!("{{\"v\":{FORMAT},\"seq\":{seq},\"batch\":{batch}").as_bytes());
+        line.extend_from_slice(&self.0);
+        let crc = checksum(line.get(start..).unwrap_or_default());
+        line.extend_from_slice(CRC_KEY);
+        line.extend_from_slice(&crc);
+        line.extend_from_slice(b"\"}\n");
+    }
+}
+
 /// Appends the line of an entry, newline included.
 pub(super) fn encode(line: &mut Vec<u8>, entry: &Entry<'_>) {
-    let start = line.len();
-    line.extend_from_slice(format!("{{\"v\":{FORMAT},\"seq\":{},\"batch\":{}", entry.seq, entry.batch).as_bytes());
-    line.extend_from_slice(b",\"kind\":\"");
-    line.extend_from_slice(entry.kind.as_str().as_bytes());
-    line.extend_from_slice(b"\",\"key\":");
-    push_text(line, entry.key.as_deref());
-    line.extend_from_slice(b",\"item\":");
-    push_text(line, entry.item.as_deref());
-    line.extend_from_slice(b",\"body\":");
-    // Outside strings a line break is white space, inside it is always escaped: a space says the same in one line.
-    line.extend(entry.body.bytes().map(|byte| if byte == b'\n' { b' ' } else { byte }));
-    let crc = checksum(line.get(start..).unwrap_or_default());
-    line.extend_from_slice(CRC_KEY);
-    line.extend_from_slice(&crc);
-    line.extend_from_slice(b"\"}\n");
+    Record::of(entry).write(line, entry.seq, entry.batch);
 }
 
 fn push_text(line: &mut Vec<u8>, text: Option<&str>) {
+    let escapes = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
     match text {
         // The display form of a JSON string is its encoding, escapes included.
-        Some(text) => line.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes()),
+        Some(text) if text.bytes().any(escapes) => {
+            line.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        }
+        Some(text) => {
+            line.push(b'"');
+            line.extend_from_slice(text.as_bytes());
+            line.push(b'"');
+        }
         None => line.extend_from_slice(b"null"),
     }
 }

@@ -98,6 +98,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 pub use error::{Damage, JournalError, Problem};
+use frame::Record;
 pub use frame::{Entry, FrameError, Kind};
 pub use index::Archive;
 pub use recovery::{Conflict, Intent, Recovered, Torn};
@@ -106,14 +107,13 @@ pub use space::LowSpace;
 
 use index::{Index, Segments};
 use recovery::Intents;
-use segment::Record;
 use space::Space;
 use writer::{Answer, Request, Shared, Writer};
 
 use super::fs::{self, FsError};
 
-/// The longest body, key or item. A reply is at most 8 MiB as it comes from an endpoint.
-const MAX_TEXT: usize = 64 << 20;
+/// The longest entry. A reply is at most 8 MiB as it comes from an endpoint.
+const LONGEST: usize = 64 << 20;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,8 +182,7 @@ impl Journal {
         body: &B,
     ) -> Acknowledgement {
         let (sender, outcome) = oneshot::channel();
-        // Whoever stopped waiting has no use for the answer.
-        self.hand_over(kind, key, item, body, Box::new(|result| drop(sender.send(result))));
+        self.hand_over(kind, key, item, body, Answer::Task(sender));
         Acknowledgement { outcome, shared: Arc::clone(&self.shared) }
     }
 
@@ -196,7 +195,7 @@ impl Journal {
         body: &B,
     ) -> Result<(), JournalError> {
         let (sender, outcome) = mpsc::sync_channel(1);
-        self.hand_over(kind, key, item, body, Box::new(move |result| drop(sender.send(result))));
+        self.hand_over(kind, key, item, body, Answer::Thread(sender));
         outcome.recv().unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
@@ -213,11 +212,11 @@ impl Journal {
         match (record, &self.requests) {
             (Ok(record), Some(requests)) => {
                 if let Err(mpsc::SendError(refused)) = requests.send(Request { record, answer }) {
-                    (refused.answer)(Err(self.shared.gone()));
+                    refused.answer.give(Err(self.shared.gone()));
                 }
             }
-            (Ok(_), None) => answer(Err(self.shared.gone())),
-            (Err(error), _) => answer(Err(error)),
+            (Ok(_), None) => answer.give(Err(self.shared.gone())),
+            (Err(error), _) => answer.give(Err(error)),
         }
     }
 
@@ -264,17 +263,17 @@ fn record<B: Serialize + ?Sized>(
     body: &B,
 ) -> Result<Record, JournalError> {
     let unfit = |problem: &str| JournalError::Unfit { kind, problem: problem.to_owned() };
-    let body = serde_json::to_string(body).map_err(|error| unfit(&error.to_string()))?;
     if kind == Kind::Segment {
         return Err(unfit("the journal writes headers itself"));
     }
     if kind.needs_key() && key.is_none() {
         return Err(unfit("it has no key"));
     }
-    if [body.len(), key.map_or(0, str::len), item.map_or(0, str::len)].into_iter().any(|length| length > MAX_TEXT) {
+    let record = Record::new(kind, key, item, body).map_err(|error| unfit(&error.to_string()))?;
+    if record.len() > LONGEST {
         return Err(unfit("it is longer than 64 MiB"));
     }
-    Ok(Record { kind, key: key.map(str::to_owned), item: item.map(str::to_owned), body })
+    Ok(record)
 }
 
 /// Resolves when an entry is durable, or cannot be made so.

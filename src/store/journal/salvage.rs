@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::error::{Damage, JournalError, Problem};
 use super::examine::{self, Examined};
-use super::frame::{Entry, Kind};
+use super::frame::{Entry, Kind, Record};
 use super::recovery::{Conflict, Intake, Intent, Torn};
-use super::segment::{self, Record, Tail};
+use super::segment::{self, Tail};
 use crate::store::fs;
 
 /// What a journal holds, and what is wrong with it.
@@ -103,20 +103,11 @@ pub fn salvage(dir: &Path, new_dir: &Path, run_id: &str) -> Result<Salvaged, Jou
             } else if entry.kind != Kind::Reply || seen.insert(entry.key.as_deref().unwrap_or_default().to_owned()) {
                 salvaged.entries += 1;
                 salvaged.replies += u64::from(entry.kind == Kind::Reply);
-                wanted.push(record(entry));
+                wanted.push(Record::of(entry));
             }
         }
         tail.commit(wanted.iter())?;
         Ok(tail.rotate()?)
     })?;
     Ok(salvaged)
-}
-
-fn record(entry: &Entry<'_>) -> Record {
-    Record {
-        kind: entry.kind,
-        key: entry.key.as_deref().map(str::to_owned),
-        item: entry.item.as_deref().map(str::to_owned),
-        body: entry.body.to_owned(),
-    }
 }

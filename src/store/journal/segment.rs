@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{self, Entry, FORMAT, FrameError, Kind};
+use super::frame::{self, Entry, FORMAT, FrameError, Kind, Record};
 use crate::store::fs::{self, FsError, NewFile};
 
 const EXTENSION: &str = ".jsonl";
@@ -82,15 +82,6 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
         offset += length as u64;
         Some(Line { offset: at, bytes: line, entry: frame::decode(line) })
     })
-}
-
-/// An entry that is to be written.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub kind: Kind,
-    pub key: Option<String>,
-    pub item: Option<String>,
-    pub body: String,
 }
 
 /// The segment that is being written.
@@ -172,8 +163,7 @@ impl Tail {
         let mut bytes = Vec::new();
         for record in records {
             seq += 1;
-            let (key, item) = (record.key.as_deref().map(Into::into), record.item.as_deref().map(Into::into));
-            frame::encode(&mut bytes, &Entry { seq, batch, kind: record.kind, key, item, body: &record.body });
+            record.write(&mut bytes, seq, batch);
         }
         self.file.write_all(&bytes)?;
         self.file.sync_data()?;

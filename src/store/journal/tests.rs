@@ -182,12 +182,8 @@ fn what_survives_of_a_torn_batch_is_kept_and_renumbered() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let options = Options { segment_bytes: 1 << 20, ..SMALL };
-    let record = |key: &str| Record {
-        kind: Kind::Reply,
-        key: Some(key.to_owned()),
-        item: None,
-        body: json!({"text": format!("the answer to {key}")}).to_string(),
-    };
+    let body = |key: &str| json!({"text": format!("the answer to {key}")});
+    let record = |key: &str| Record::new(Kind::Reply, Some(key), None, &body(key)).unwrap();
     let mut tail = segment::Tail::first(dir, "run").unwrap();
     tail.commit([record("key-000")].iter()).unwrap();
     tail.commit(["key-001", "key-002", "key-003"].map(record).iter()).unwrap();

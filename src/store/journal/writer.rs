@@ -9,9 +9,12 @@
 
 use std::sync::{Arc, OnceLock, mpsc};
 
+use tokio::sync::oneshot;
+
 use super::Options;
 use super::error::JournalError;
-use super::segment::{Record, Tail};
+use super::frame::Record;
+use super::segment::Tail;
 use super::space::Space;
 
 /// The most entries in a batch.
@@ -19,8 +22,21 @@ const BATCH_ENTRIES: usize = 256;
 /// The size from which a batch is full.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Called with the outcome of an entry.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+/// Who waits for the outcome of an entry.
+pub(super) enum Answer {
+    Task(oneshot::Sender<Result<(), JournalError>>),
+    Thread(mpsc::SyncSender<Result<(), JournalError>>),
+}
+
+impl Answer {
+    /// Gives the outcome. Whoever stopped waiting has no use for it.
+    pub(super) fn give(self, outcome: Result<(), JournalError>) {
+        match self {
+            Self::Task(waiting) => drop(waiting.send(outcome)),
+            Self::Thread(waiting) => drop(waiting.send(outcome)),
+        }
+    }
+}
 
 /// An entry that someone waits for.
 pub(super) struct Request {
@@ -69,12 +85,12 @@ impl Writer {
                 // Set before anyone is answered: who is told of it must not be able to go on.
                 let _ = self.shared.failure.set(Arc::new(error));
                 for request in batch.into_iter().chain(self.requests.try_iter()) {
-                    (request.answer)(Err(self.shared.gone()));
+                    request.answer.give(Err(self.shared.gone()));
                 }
                 return;
             }
             for request in batch {
-                (request.answer)(Ok(()));
+                request.answer.give(Ok(()));
             }
         }
     }
@@ -82,11 +98,11 @@ impl Writer {
     /// Whatever waits, or the next that comes.
     fn gather(&self) -> Option<Vec<Request>> {
         let first = self.requests.recv().ok()?;
-        let mut bytes = first.record.body.len();
+        let mut bytes = first.record.len();
         let mut batch = vec![first];
         while batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES {
             let Ok(next) = self.requests.try_recv() else { break };
-            bytes += next.record.body.len();
+            bytes += next.record.len();
             batch.push(next);
         }
         Some(batch)

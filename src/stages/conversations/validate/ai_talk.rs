@@ -2,30 +2,46 @@
 //!
 //! Only in the first person: people may well talk *about* language models, and some of the personas build them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::lexicon::{Lexicon, List};
+use super::TALK;
+use crate::lexicon::List;
 
 /// Pieces of chat formats that stand in no talk.
 const MARKERS: &[&str] =
     &["<|", "|>", "[inst]", "[/inst]", "<<sys>>", "<s>", "</s>", "### instruction", "### response"];
 
-static TALK: Lexicon = Lexicon::folder("talk");
 /// How a model says that it is one.
 static A_MODEL_SPEAKS: List = TALK.list("a model speaks");
 
+/// One of these is in each of [`MARKERS`].
+const MARKER_SIGNS: [char; 4] = ['<', '>', '[', '#'];
+
 /// Whether `text` holds a role token.
 pub(super) fn has_marker(text: &str) -> bool {
+    if !text.contains(MARKER_SIGNS) {
+        return false;
+    }
     let lower = text.to_lowercase();
     MARKERS.iter().any(|marker| lower.contains(marker))
 }
 
 /// Whether a model speaks as a model in `text`.
 pub(super) fn speaks_as_model(text: &str) -> bool {
-    static PATTERN: LazyLock<Regex> = LazyLock::new(|| A_MODEL_SPEAKS.pattern("{}"));
-    PATTERN.is_match(&text.replace('’', "'"))
+    static EXACTLY: LazyLock<Regex> = LazyLock::new(|| A_MODEL_SPEAKS.pattern("{}"));
+    static ROUGHLY: LazyLock<Option<Regex>> = LazyLock::new(|| without_edges(&EXACTLY));
+    let text = if text.contains('’') { Cow::Owned(text.replace('’', "'")) } else { Cow::Borrowed(text) };
+    let may_match = || ROUGHLY.as_ref().is_none_or(|pattern| pattern.is_match(&text));
+    (text.is_ascii() || may_match()) && EXACTLY.is_match(&text)
+}
+
+/// A pattern that matches wherever `pattern` does, and takes one pass over any text. The edges of words take many where
+/// letters are not ASCII.
+fn without_edges(pattern: &Regex) -> Option<Regex> {
+    Regex::new(&pattern.as_str().replace(r"\b", "")).ok()
 }
 
 #[cfg(test)]
@@ -63,5 +79,6 @@ mod tests {
             assert!(!speaks_as_model(text), "{text}");
         }
         assert!(has_marker("<|im_start|>user") && !has_marker("3 < 4 | 5"));
+        assert!(MARKERS.iter().all(|marker| marker.contains(MARKER_SIGNS)));
     }
 }

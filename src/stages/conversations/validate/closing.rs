@@ -7,15 +7,15 @@ use std::sync::LazyLock;
 
 use regex::{Match, Regex};
 
-use super::words;
-use crate::lexicon::{Lexicon, List};
+use super::TALK;
+use super::words::count;
+use crate::lexicon::List;
 
 /// Words that may follow or precede a goodbye within its clause: "see you all at eight then".
 const FEW: usize = 4;
 /// Longest line that is nothing but thanks, in words.
 const THANKS_WORDS: usize = 6;
 
-static TALK: Lexicon = Lexicon::folder("talk");
 /// How people take their leave, in a clause in lower case.
 static GOODBYES: List = TALK.list("goodbyes");
 /// The same where words are not set apart: anywhere in the clause that ends the line.
@@ -45,14 +45,14 @@ fn is_goodbye(clause: &str) -> bool {
 fn at_the_edge(before: &str, after: &str) -> bool {
     let glued =
         before.ends_with(char::is_alphanumeric) || after.starts_with(|c: char| c.is_alphanumeric() || c == '\'');
-    let (before, after) = (words(before).len(), words(after).len());
+    let (before, after) = (count(before), count(after));
     !glued && (before == 0 || after == 0) && before + after <= FEW
 }
 
 fn only_thanks(lower: &str) -> bool {
     let bare = lower.trim_matches(|c: char| !c.is_alphanumeric());
     let asks = lower.contains(['?', '？']);
-    !asks && THANKS.start_of(bare).is_some() && words(bare).len() <= THANKS_WORDS
+    !asks && THANKS.start_of(bare).is_some() && count(bare) <= THANKS_WORDS
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{is_unspaced, words};
+use super::instructions::Told;
+use super::words::{Key, Words};
 
 /// Times a run of four words may recur within a turn before it counts as a loop.
 const LOOP_REPEATS: usize = 3;
@@ -32,47 +33,84 @@ struct Run {
 }
 
 impl Run {
-    fn length(self, words: &[String]) -> usize {
-        let characters = words.iter().filter(|word| is_unspaced(word)).count();
-        if characters * 2 > words.len() { self.characters } else { self.words }
+    fn length(self, words: &Words) -> usize {
+        if words.are_unspaced() { self.characters } else { self.words }
     }
 }
 
 /// Whether four words recur often, one word is said on and on, or a sentence is said twice.
-pub(super) fn loops(text: &str, words: &[String]) -> bool {
-    let mut runs: Vec<&[String]> =
-        words.windows(4).filter(|run| run.iter().any(|word| Some(word) != run.first())).collect();
-    runs.sort_unstable();
-    let often = runs.chunk_by(|a, b| a == b).any(|run| run.len() >= LOOP_REPEATS);
+pub(super) fn loops(text: &str, words: &Words) -> bool {
+    let words = words.keys();
     let stutters = words.chunk_by(|a, b| a == b).any(|run| run.len() >= STUTTER);
+    // Whatever recurs, three words in a row do. Of five words of a sentence, too: only its ends may be cut off within a word.
+    stutters || (most_frequent(words.windows(3)) >= 2 && says_much_again(text, words))
+}
+
+fn says_much_again(text: &str, words: &[Key]) -> bool {
+    let varied = words.windows(4).filter(|run| run.iter().any(|word| Some(word) != run.first()));
     let (left, right) = words.split_at(words.len() / 2);
     let doubled = words.len() >= 6 && words.len().is_multiple_of(2) && left == right && words.first() != words.get(1);
-    often || stutters || doubled || says_a_sentence_twice(text)
+    most_frequent(varied) >= LOOP_REPEATS || doubled || says_a_sentence_twice(text)
+}
+
+/// How often the most frequent one of `runs` stands there.
+fn most_frequent<'a>(runs: impl Iterator<Item = &'a [Key]>) -> usize {
+    let mut runs: Vec<&[Key]> = runs.collect();
+    runs.sort_unstable();
+    runs.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or(0)
 }
 
 fn says_a_sentence_twice(text: &str) -> bool {
     let mut said = BTreeSet::new();
-    let sentences = text.split_sentence_bounds().map(words).filter(|sentence| sentence.len() >= ECHO_WORDS);
-    sentences.into_iter().any(|sentence| !said.insert(sentence))
+    let sentences = text.split_sentence_bounds().map(|sentence| Words::of(sentence).into_keys());
+    sentences.filter(|sentence| sentence.len() >= ECHO_WORDS).any(|sentence| !said.insert(sentence))
+}
+
+/// A line that was said, as later ones are held against it.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    words: Vec<Key>,
+    /// A bit for each of its words, by their keys.
+    bits: u128,
+}
+
+impl Earlier {
+    pub(super) fn new(words: Vec<Key>) -> Self {
+        let bits = words.iter().fold(0, |bits, word| bits | bit(*word));
+        Self { words, bits }
+    }
+
+    pub(super) fn words(&self) -> &[Key] {
+        &self.words
+    }
+
+    /// No fewer of `words` than are common to both, in order.
+    fn may_share(&self, words: &[Key]) -> usize {
+        words.iter().filter(|word| self.bits & bit(**word) != 0).count()
+    }
+}
+
+fn bit(word: Key) -> u128 {
+    1 << (word % 128)
 }
 
 /// Whether `words` say again what one of the `earlier` lines said.
-pub(super) fn echoes<'a>(words: &[String], earlier: impl IntoIterator<Item = &'a str>) -> bool {
-    words.len() >= ECHO_WORDS && earlier.into_iter().any(|line| repeats(words, &self::words(line)))
+pub(super) fn echoes<'a>(words: &[Key], earlier: impl IntoIterator<Item = &'a Earlier>) -> bool {
+    words.len() >= ECHO_WORDS && earlier.into_iter().any(|line| repeats(words, line))
 }
 
-fn repeats(words: &[String], earlier: &[String]) -> bool {
-    if earlier.len() < ECHO_WORDS {
+fn repeats(words: &[Key], earlier: &Earlier) -> bool {
+    let share = |common: usize| 2.0 * common as f64 / (words.len() + earlier.words.len()) as f64;
+    if earlier.words.len() < ECHO_WORDS || share(earlier.may_share(words)) < ECHO_ADDED {
         return false;
     }
-    let common = longest_common(words, earlier);
-    let share = 2.0 * common as f64 / (words.len() + earlier.len()) as f64;
-    let only_added = common == words.len().min(earlier.len());
-    share >= if only_added { ECHO_ADDED } else { ECHO_CHANGED }
+    let common = longest_common(words, &earlier.words);
+    let only_added = common == words.len().min(earlier.words.len());
+    share(common) >= if only_added { ECHO_ADDED } else { ECHO_CHANGED }
 }
 
 /// Length of the longest common subsequence, by one row of the classic table.
-fn longest_common(a: &[String], b: &[String]) -> usize {
+fn longest_common(a: &[Key], b: &[Key]) -> usize {
     let mut row = vec![0_usize; b.len()];
     for word in a {
         let (mut diagonal, mut left) = (0, 0);
@@ -85,20 +123,36 @@ fn longest_common(a: &[String], b: &[String]) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-/// Whether `words` copy a passage of the instructions.
-pub(super) fn leaks(words: &[String], instructions: &str) -> bool {
-    shares_run(words, &self::words(instructions), LEAK_RUN)
+/// Whether `words` copy a passage of what the speaker was told, or of the `situation` that was told last.
+pub(super) fn leaks(words: &Words, told: &Told, situation: &[Key]) -> bool {
+    let length = LEAK_RUN.length(words);
+    let familiar = |word: &Key| told.has(*word) || situation.contains(word);
+    // Few replies have so many words in a row that stand there at all, in whatever order.
+    let mut runs = words.keys().split(|word| !familiar(word));
+    runs.any(|run| run.len() >= length) && shares_run(words.keys(), &told.words(situation), length)
 }
 
 /// Whether `words` copy a passage of the persona.
-pub(super) fn recites(words: &[String], persona: &str) -> bool {
-    shares_run(words, &self::words(persona), RECITAL_RUN)
+pub(super) fn recites(words: &Words, persona: &[Key]) -> bool {
+    shares_run(words.keys(), persona, RECITAL_RUN.length(words))
 }
 
-fn shares_run(words: &[String], source: &[String], run: Run) -> bool {
-    let length = run.length(words);
-    let runs: BTreeSet<&[String]> = source.windows(length).collect();
-    !runs.is_empty() && words.windows(length).any(|run| runs.contains(run))
+/// Whether `length` words in a row are alike in both.
+fn shares_run(words: &[Key], source: &[Key], length: usize) -> bool {
+    // Every run of that length holds one of these places.
+    (length - 1..words.len()).step_by(length).any(|at| {
+        let (before, after) = words.split_at(at);
+        let places = source.iter().enumerate().filter(|(_, word)| Some(*word) == after.first());
+        places.map(|(place, _)| source.split_at(place)).any(|(source_before, source_after)| {
+            let backwards = alike(before.iter().rev(), source_before.iter().rev());
+            backwards + alike(after.iter(), source_after.iter()) >= length
+        })
+    })
+}
+
+/// How many are alike from the start.
+fn alike<'a>(one: impl Iterator<Item = &'a Key>, other: impl Iterator<Item = &'a Key>) -> usize {
+    one.zip(other).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -106,7 +160,7 @@ mod tests {
     use super::*;
 
     fn echo(line: &str, earlier: &str) -> bool {
-        echoes(&words(line), [earlier])
+        echoes(Words::of(line).keys(), [&Earlier::new(Words::of(earlier).into_keys())])
     }
 
     #[test]
@@ -139,21 +193,22 @@ mod tests {
             "and so on and so forth and so on and so forth and so on and so forth",
             "very very very very very very very very very long",
         ] {
-            assert!(loops(text, &words(text)), "{text}");
+            assert!(loops(text, &Words::of(text)), "{text}");
         }
         for text in ["No, no, no, no, no, no!", "哈哈哈哈哈哈！", "Ha ha ha ha, you and you and you."] {
-            assert!(!loops(text, &words(text)), "{text}");
+            assert!(!loops(text, &Words::of(text)), "{text}");
         }
     }
 
     #[test]
     fn a_recital_is_a_passage_and_no_single_fact() {
         let persona = "a retired postman who breeds racing pigeons on the roof of a tower block";
-        let recital = |text: &str| recites(&words(text), persona);
+        let recites = |text: &str, persona: &str| recites(&Words::of(text), Words::of(persona).keys());
+        let recital = |text: &str| recites(text, persona);
         assert!(recital("Well, I am a retired postman who breeds racing pigeons."));
         assert!(!recital("My racing pigeons would not sit still on the roof for that."));
         let chinese = "一位退休的邮递员，在高楼的屋顶上养信鸽，每天清晨六点喂食。";
-        assert!(recites(&words("我在高楼的屋顶上养信鸽，每天清晨六点喂食。"), chinese));
-        assert!(!recites(&words("我的信鸽都在屋顶上等着呢。"), chinese));
+        assert!(recites("我在高楼的屋顶上养信鸽，每天清晨六点喂食。", chinese));
+        assert!(!recites("我的信鸽都在屋顶上等着呢。", chinese));
     }
 }

@@ -17,7 +17,7 @@ const SPOKEN_WORDS: usize = 3;
 /// is one.
 fn after_label<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let bare = line.trim_start_matches(['*', '_', '#', '>', '[', '-', ' ']);
-    let head = bare.get(..name.len()).filter(|head| head.to_lowercase() == name.to_lowercase())?;
+    let head = bare.get(..name.len()).filter(|head| is_alike(head, name))?;
     let mut rest = bare.get(head.len()..)?.trim_start_matches(['*', '_', ']', ' ']);
     if let Some(aside) = rest.strip_prefix(['(', '（']) {
         rest = aside.split_once([')', '）']).filter(|(inside, _)| inside.len() < LONGEST_ASIDE)?.1.trim_start();
@@ -25,6 +25,17 @@ fn after_label<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     rest = VERBS.iter().find_map(|verb| rest.strip_prefix(verb)).unwrap_or(rest).trim_start();
     let rest = rest.strip_prefix([':', '：'])?;
     Some(rest.trim_start_matches(['*', '_', ' ']))
+}
+
+/// Whether two texts are the same but for case.
+fn is_alike(one: &str, other: &str) -> bool {
+    let is_ascii = one.is_ascii() && other.is_ascii();
+    if is_ascii { one.eq_ignore_ascii_case(other) } else { one.to_lowercase() == other.to_lowercase() }
+}
+
+/// Whether there can be a label in `text` at all.
+fn has_colon(text: &str) -> bool {
+    text.contains(':') || text.contains('：')
 }
 
 /// How a narrator introduces a line. In the present tense only: "Bob said: never again" is somebody telling what Bob said.
@@ -39,6 +50,9 @@ fn label_forms(name: &str) -> impl Iterator<Item = &str> {
 /// Takes the speaker's own name away from the front.
 pub(super) fn drop_own_name(text: &str, name: &str, mended: &mut Vec<&'static str>) -> String {
     let mut rest = text;
+    if !has_colon(text) {
+        return rest.to_owned();
+    }
     while let Some(after) = label_forms(name).find_map(|form| after_label(rest, form)) {
         if mended.last() != Some(&"own_name") {
             mended.push("own_name");
@@ -67,6 +81,9 @@ pub(super) fn drop_stage_direction(text: &str, mended: &mut Vec<&'static str>) -
 
 /// Whether `text` begins as a line of one of `others`, or of a role that nobody in a conversation has.
 pub(super) fn starts_as_other(text: &str, others: &[&str]) -> bool {
+    if !has_colon(text) {
+        return false;
+    }
     let named = others.iter().any(|name| label_forms(name).any(|form| after_label(text, form).is_some()));
     named || ROLES.iter().any(|role| after_label(text, role).is_some())
 }
@@ -98,14 +115,17 @@ fn starts_as_stranger(line: &str) -> bool {
 
 /// Where in a line, after the end of a sentence, somebody of `everyone` begins to speak.
 fn label_within(line: &str, everyone: &[&str]) -> Option<usize> {
+    if !has_colon(line) {
+        return None;
+    }
     let ends =
         line.char_indices().filter(|(_, c)| matches!(c, '.' | '!' | '?' | '…' | '。' | '！' | '？' | '"' | '”' | '」'));
     ends.map(|(at, end)| at + end.len_utf8()).find(|at| {
         let rest = line.get(*at..).unwrap_or_default().trim_start();
         let said = everyone.iter().flat_map(|name| label_forms(name)).find_map(|form| after_label(rest, form));
         // Up to the next label, if there is one: the entries of a list are short.
-        let words = said.and_then(|said| said.split([':', '：']).next()).map(super::words);
-        words.is_some_and(|words| words.len() >= SPOKEN_WORDS)
+        let words = said.and_then(|said| said.split([':', '：']).next()).map(super::words::count);
+        words.is_some_and(|words| words >= SPOKEN_WORDS)
     })
 }
 

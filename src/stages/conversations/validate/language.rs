@@ -7,30 +7,19 @@
 //! (clearly another one?), and what is judged foreign decides which replies are kept, so it must never change with a
 //! version of something else.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use super::words;
+use super::words::Words;
 use crate::lexicon::{Lexicon, List, Marks};
 
 /// The most frequent words in talk. Some stand in several lists; what counts is which list has most of a line.
 static FUNCTION_WORDS: Lexicon = Lexicon::by_language("talk", "function words");
 /// Letters that few others use.
 static LETTERS: Lexicon = Lexicon::by_language("talk", "letters");
-/// The languages that are told apart.
+/// The languages in Latin letters, which are told apart by their words.
 static LATIN: LazyLock<Vec<Latin>> =
-    LazyLock::new(|| FUNCTION_WORDS.headings().iter().map(|tag| Latin::of(tag)).collect());
-
-/// A language written in Latin letters.
-#[derive(Debug)]
-struct Latin {
-    /// Primary subtag of BCP 47.
-    tag: &'static str,
-    words: List,
-    letters: String,
-}
-
-/// A word of a line, and the languages that have it among their function words.
-type Word<'a> = (&'a str, Marks);
+    LazyLock::new(|| FUNCTION_WORDS.headings().iter().map(|tag| Latin::of_language(tag)).collect());
 
 /// Words a line must have to be judged by its words.
 const LEAST_WORDS: usize = 5;
@@ -90,17 +79,61 @@ impl Script {
     }
 }
 
-/// Whether `text` is clearly not in the language of the BCP 47 `tag`. `names` do not count.
-pub(super) fn is_foreign(text: &str, tag: &str, names: &[&str]) -> bool {
-    let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-    let Some(script) = Script::of_language(&tag) else { return false };
-    let parts = names.iter().flat_map(|name| [Some(*name), name.split_whitespace().next()]).flatten();
-    let text = parts.fold(text.to_owned(), |text, name| text.replace(name, " "));
-    let words = words(&text);
-    is_in_other_script(&words, script) || (script == Script::Latin && is_other_latin(&words, &tag))
+/// The language that a conversation is held in.
+#[derive(Debug)]
+pub(super) struct Home<'a> {
+    /// What it is written in; `None` where nothing is judged.
+    script: Option<Script>,
+    /// What tells it from others; `None` where that is not known.
+    latin: Option<Latin>,
+    /// The people's names.
+    names: Vec<&'a str>,
 }
 
-fn is_in_other_script(words: &[String], expected: Script) -> bool {
+impl<'a> Home<'a> {
+    /// The language of the BCP 47 `tag`, among people with these `names`.
+    pub(super) fn new(tag: &str, names: Vec<&'a str>) -> Self {
+        let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
+        let latin = FUNCTION_WORDS.find(&tag).map(|_| Latin::of_language(&tag));
+        Self { script: Script::of_language(&tag), latin, names }
+    }
+
+    /// Whether `text` of `speaker`, which has these `words`, is clearly in another language. Names do not count.
+    pub(super) fn is_foreign(&self, text: &str, words: &Words, speaker: usize) -> bool {
+        let Some(script) = self.script else { return false };
+        let words = self.without_names(text, words, speaker);
+        is_in_other_script(&words, script) || (script == Script::Latin && self.is_other_latin(&words))
+    }
+
+    fn without_names<'w>(&self, text: &str, words: &'w Words, speaker: usize) -> Cow<'w, Words> {
+        let parts = |name: &&'a str| [Some(*name), name.split_whitespace().next()].into_iter().flatten();
+        if !self.names.iter().flat_map(parts).any(|part| text.contains(part)) {
+            return Cow::Borrowed(words);
+        }
+        // The speaker's own name last: one name may be part of another.
+        let (before, rest) = self.names.split_at(speaker.min(self.names.len()));
+        let (own, after) = rest.split_at(rest.len().min(1));
+        let names = before.iter().chain(after).chain(own).flat_map(parts);
+        Cow::Owned(Words::of(&names.fold(text.to_owned(), |text, part| text.replace(part, " "))))
+    }
+
+    /// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for
+    /// neither.
+    fn is_other_latin(&self, words: &Words) -> bool {
+        let Some(own) = self.latin.filter(|_| words.len() >= LEAST_WORDS) else { return false };
+        let words: Vec<Signs> = words.iter().map(Signs::of).collect();
+        let clearly = |other: Latin| {
+            let theirs = hits(&words, other, own);
+            theirs >= LEAST_FOREIGN && {
+                let mine = hits(&words, own, other);
+                theirs >= mine + 2 && theirs * 2 >= mine * 3
+            }
+        };
+        LATIN.iter().copied().filter(|language| *language != own).any(clearly)
+    }
+}
+
+fn is_in_other_script(words: &Words, expected: Script) -> bool {
     let scripts = words.iter().filter_map(|word| word.chars().map(Script::of).find(|script| *script != Script::Other));
     let scripts: Vec<Script> = scripts.collect();
     let count = |script: Script| scripts.iter().filter(|found| **found == script).count();
@@ -114,34 +147,59 @@ fn is_in_other_script(words: &[String], expected: Script) -> bool {
     }
 }
 
-/// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for neither.
-fn is_other_latin(words: &[String], tag: &str) -> bool {
-    let Some(own) = LATIN.iter().find(|language| language.tag == tag) else { return false };
-    let words: Vec<Word<'_>> = words.iter().map(|word| (word.as_str(), FUNCTION_WORDS.marks(word))).collect();
-    let clearly = |other: &Latin| {
-        let (mine, theirs) = (own.hits(&words, other), other.hits(&words, own));
-        theirs >= LEAST_FOREIGN && theirs >= mine + 2 && theirs * 2 >= mine * 3
-    };
-    words.len() >= LEAST_WORDS && LATIN.iter().filter(|language| language.tag != tag).any(clearly)
+/// A language written in Latin letters, as it stands among the marks of words and of letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Latin {
+    words: Marks,
+    letters: Marks,
 }
 
 impl Latin {
-    fn of(tag: &'static str) -> Self {
-        let letters = LETTERS.find(tag).iter().flat_map(List::texts).collect();
-        Self { tag, words: FUNCTION_WORDS.list(tag), letters }
+    fn of_language(tag: &str) -> Self {
+        let marks = |lexicon: &'static Lexicon| lexicon.find(tag).as_ref().map(List::mark).unwrap_or_default();
+        Self { words: marks(&FUNCTION_WORDS), letters: marks(&LETTERS) }
+    }
+}
+
+/// What a word says of its language.
+#[derive(Debug)]
+struct Signs {
+    /// The languages that it is a function word of.
+    function: Marks,
+    /// For each of its letters that few languages use, which those are.
+    letters: Vec<Marks>,
+}
+
+impl Signs {
+    fn of(word: &str) -> Self {
+        // No letter of ASCII tells languages apart.
+        let rare = word.chars().filter(|c| !c.is_ascii()).map(|c| LETTERS.marks(c.encode_utf8(&mut [0; 4])));
+        Self {
+            function: FUNCTION_WORDS.marks(word),
+            letters: rare.filter(|languages| *languages != Marks::default()).collect(),
+        }
     }
 
-    /// Words that are function words of this language, or hold one of its letters, and nothing of `other`.
-    fn hits(&self, words: &[Word<'_>], other: &Self) -> usize {
-        let own_letter = |c: char| self.letters.contains(c) && !other.letters.contains(c);
-        let is_own = |(word, marks): &&Word<'_>| marks.has(&self.words) || word.contains(own_letter);
-        words.iter().filter(is_own).filter(|(_, marks)| !marks.has(&other.words)).count()
+    /// Whether the word speaks for `language` and is none of `other`.
+    fn hits(&self, language: Latin, other: Latin) -> bool {
+        let own_letter = |letter: &Marks| letter.meets(language.letters) && !letter.meets(other.letters);
+        !self.function.meets(other.words)
+            && (self.function.meets(language.words) || self.letters.iter().any(own_letter))
     }
+}
+
+/// Words that speak for `language` and are none of `other`.
+fn hits(words: &[Signs], language: Latin, other: Latin) -> usize {
+    words.iter().filter(|word| word.hits(language, other)).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_foreign(text: &str, tag: &str, names: &[&str]) -> bool {
+        Home::new(tag, names.to_vec()).is_foreign(text, &Words::of(text), 0)
+    }
 
     #[test]
     fn lines_of_every_language_are_at_home_in_their_own_and_in_no_other() {
@@ -181,5 +239,10 @@ mod tests {
         ] {
             assert!(!is_foreign(text, tag, &["Xochitl Guðmundsdóttir", "Þórarinn"]), "{text}");
         }
+    }
+
+    #[test]
+    fn languages_are_told_apart_by_single_letters_beyond_ascii() {
+        assert!(LETTERS.pairs().all(|(_, letter)| letter.chars().count() == 1 && !letter.is_ascii()));
     }
 }

@@ -2,7 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Flaw, words};
+use super::Flaw;
+use super::words::{Words, count};
 
 /// How long a reply may be, and whether it was cut off.
 #[derive(Debug, Clone, Copy)]
@@ -27,20 +28,21 @@ impl Room {
 
 /// Cuts a torn or overlong reply at its last sentence end within the limit. What is over it and cannot be cut stays, unless
 /// it is a speech.
-pub(super) fn cut(text: String, room: Room, mended: &mut Vec<&'static str>) -> Result<String, Flaw> {
-    let length = words(&text).len();
-    if !room.torn && room.limit().is_none_or(|limit| length <= limit) {
-        return Ok(text);
+pub(super) fn cut(text: String, room: Room, mended: &mut Vec<&'static str>) -> Result<(String, Words), Flaw> {
+    let words = Words::of(&text);
+    if !room.torn && room.limit().is_none_or(|limit| words.len() <= limit) {
+        return Ok((text, words));
     }
     let kept = whole_sentences(&text, room.limit());
     if !kept.is_empty() {
         mended.push(if room.torn { "torn" } else { "too_long" });
-        return Ok(kept);
+        let words = Words::of(&kept);
+        return Ok((kept, words));
     }
     if room.torn {
         return Err(Flaw::Torn);
     }
-    if room.speech().is_some_and(|speech| length > speech) { Err(Flaw::TooLong) } else { Ok(text) }
+    if room.speech().is_some_and(|speech| words.len() > speech) { Err(Flaw::TooLong) } else { Ok((text, words)) }
 }
 
 /// The sentences at the start of `text` that end as sentences do and fit within `limit` words.
@@ -48,7 +50,7 @@ fn whole_sentences(text: &str, limit: Option<usize>) -> String {
     let mut kept = String::new();
     let mut length = 0;
     for sentence in text.split_sentence_bounds() {
-        length += words(sentence).len();
+        length += count(sentence);
         if !ends_sentence(sentence) || limit.is_some_and(|limit| length > limit) {
             break;
         }
@@ -68,11 +70,11 @@ mod tests {
     use super::*;
 
     fn torn(text: &str) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: None, torn: true }, &mut Vec::new())
+        cut(text.to_owned(), Room { target: None, torn: true }, &mut Vec::new()).map(|(text, _)| text)
     }
 
     fn aimed(text: &str, target: u32) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: Some(target), torn: false }, &mut Vec::new())
+        cut(text.to_owned(), Room { target: Some(target), torn: false }, &mut Vec::new()).map(|(text, _)| text)
     }
 
     #[test]
@@ -89,6 +91,6 @@ mod tests {
         assert_eq!(aimed(&format!("We wait. Then {}", numbered(40)), 2).unwrap(), "We wait.");
         assert_eq!(aimed(&numbered(50), 2), Err(Flaw::TooLong));
         assert_eq!(aimed(&numbered(16), 2).unwrap(), numbered(16));
-        assert_eq!(cut(numbered(500), Room { target: None, torn: false }, &mut Vec::new()).unwrap(), numbered(500));
+        assert_eq!(cut(numbered(500), Room { target: None, torn: false }, &mut Vec::new()).unwrap().0, numbered(500));
     }
 }

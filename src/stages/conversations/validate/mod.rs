@@ -11,54 +11,110 @@ mod ai_talk;
 mod closing;
 mod copies;
 mod flaw;
+mod instructions;
 #[cfg(test)]
 mod labelled;
 mod labels;
 mod language;
 mod length;
 mod secret;
+mod words;
 
-use unicode_segmentation::UnicodeSegmentation;
+use std::cell::OnceCell;
+use std::sync::Arc;
 
+use self::agreement::Agreement;
 pub use self::closing::is_closing;
+use self::copies::Earlier;
 pub use self::flaw::Flaw;
+use self::instructions::Told;
+pub use self::instructions::{Instructions, NAME};
+use self::language::Home;
 use self::length::Room;
+use self::secret::{Known, Secrets};
+use self::words::{Key, Words};
 use crate::config::{Gate, Gates};
-use crate::lexicon;
+use crate::lexicon::Lexicon;
 
-/// Everything a reply is judged against.
+/// What is looked for in talk, in every language.
+static TALK: Lexicon = Lexicon::folder("talk");
+
+/// What replies of one conversation are judged against. Each text is taken apart once, so what a reply costs does not grow
+/// with what was said before it.
 #[derive(Debug)]
-pub struct Scene<'a> {
-    /// Name of the one who speaks.
-    pub speaker: &'a str,
+pub struct Examiner<'a> {
+    gates: &'a Gates,
+    public: Vec<&'a str>,
+    people: Vec<Person<'a>>,
+    names: Vec<&'a str>,
+    agreement: Option<Agreement>,
+    home: Home<'a>,
+    /// The words of the situation, which the instructions end with.
+    situation: Vec<Key>,
+    secrets: Secrets,
+    /// What was said so far, the starter first.
+    heard: Vec<Heard>,
+}
+
+/// The ground of a conversation.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// Everyone, in the order of the group.
+    pub people: Vec<Part<'a>>,
+    /// What everyone can know before anybody has spoken, besides the starter.
+    pub public: Vec<&'a str>,
+    /// What is going on; it was told together with the instructions.
+    pub situation: &'a str,
+    /// The line that opens.
+    pub starter: &'a str,
+    /// BCP 47 tag of the language.
+    pub language: &'a str,
+    /// Which gates judge, and how strictly.
+    pub gates: &'a Gates,
+}
+
+/// One person's part in a conversation.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// Their name.
+    pub name: &'a str,
     /// Their persona.
     pub persona: &'a str,
-    /// Names of the others.
-    pub others: Vec<&'a str>,
-    /// What was said before: (name, text), the starter first with an empty name.
-    pub said: Vec<(&'a str, &'a str)>,
-    /// The instructions the speaker got; copied passages are leaks.
-    pub instructions: &'a str,
-    /// What each of the others alone knows.
-    pub secrets: Vec<&'a str>,
-    /// What the speaker can know besides what was said: all public text and their own part.
-    pub known: Vec<&'a str>,
-    /// BCP 47 tag of the conversation's language.
-    pub language: &'a str,
+    /// What they know of themselves besides the persona.
+    pub own: Vec<&'a str>,
+    /// What they alone know.
+    pub secret: Option<&'a str>,
+    /// The instructions they get; copied passages are leaks.
+    pub instructions: Arc<Instructions>,
+}
+
+#[derive(Debug)]
+struct Person<'a> {
+    part: Part<'a>,
+    told: OnceCell<Told>,
+    persona: OnceCell<Vec<Key>>,
+    known: OnceCell<Known>,
+}
+
+/// A line that was said.
+#[derive(Debug)]
+struct Heard {
+    line: Earlier,
+    is_closing: bool,
+    only_agrees: bool,
+}
+
+/// A turn that a reply is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Who speaks.
+    pub speaker: usize,
     /// The word target of this turn.
     pub words: Option<u32>,
     /// Whether the reply was cut off by its token limit.
     pub torn: bool,
     /// Whether the conversation may not end yet.
     pub must_go_on: bool,
-    /// Which gates judge, and how strictly.
-    pub gates: &'a Gates,
-}
-
-impl Scene<'_> {
-    fn everyone(&self) -> Vec<&str> {
-        self.others.iter().copied().chain([self.speaker]).collect()
-    }
 }
 
 /// A reply that can stand.
@@ -68,86 +124,145 @@ pub struct Sound {
     pub text: String,
     /// What was mended on the way, for the ledger.
     pub mended: Vec<&'static str>,
+    words: Words,
 }
 
-/// Judges and mends `reply`.
-///
-/// # Errors
-/// The first flaw found of a reply that cannot be kept, in the order of how much of it the flaw spoils.
-pub fn examine(reply: &str, scene: &Scene<'_>) -> Result<Sound, Flaw> {
-    let mut mended = Vec::new();
-    let text = clean(reply, scene, &mut mended)?;
-    let words = words(&text);
-    if words.is_empty() {
-        return Err(Flaw::Empty);
+impl Sound {
+    /// A line that stands as it is, such as the one that opens.
+    pub fn plain(text: &str) -> Self {
+        Self { text: text.to_owned(), mended: Vec::new(), words: Words::of(text) }
     }
-    let names = scene.everyone();
-    // Where two fit, the one that tells the model more comes first: a goodbye that was said before is a goodbye.
-    let checks: [(Flaw, &dyn Fn() -> bool); 9] = [
-        (Flaw::AiTalk, &|| ai_talk::speaks_as_model(&text)),
-        (Flaw::Leak, &|| copies::leaks(&words, scene.instructions)),
-        (Flaw::WrongLanguage, &|| language::is_foreign(&text, scene.language, &names)),
-        (Flaw::Loop, &|| copies::loops(&text, &words)),
-        (Flaw::Recital, &|| copies::recites(&words, scene.persona)),
-        (Flaw::LeakedKnowledge, &|| tells_secret(&text, scene)),
-        (Flaw::ClosingLoop, &|| goes_on_closing(&text, scene)),
-        (Flaw::AgreementRun, &|| goes_on_agreeing(&text, scene, &names)),
-        (Flaw::Echo, &|| copies::echoes(&words, scene.said.iter().map(|(_, text)| *text))),
-    ];
-    let found = checks.into_iter().find(|(flaw, fails)| is_judged(*flaw, scene) && fails());
-    found.map_or(Ok(()), |(flaw, _)| Err(flaw))?;
-    Ok(Sound { text, mended })
 }
 
-fn is_judged(flaw: Flaw, scene: &Scene<'_>) -> bool {
-    flaw.gate().is_none_or(|gate| scene.gates.has(gate))
-}
-
-/// The words of the reply alone: without wrapping, labels, lines of others, and what is too much.
-fn clean(reply: &str, scene: &Scene<'_>, mended: &mut Vec<&'static str>) -> Result<String, Flaw> {
-    if scene.gates.has(Gate::Leak) && ai_talk::has_marker(reply) {
-        return Err(Flaw::Leak);
+impl<'a> Examiner<'a> {
+    /// For a conversation in which nothing but the starter was said.
+    pub fn new(ground: Ground<'a>) -> Self {
+        let Ground { people, public, situation, starter, language, gates } = ground;
+        let names: Vec<&str> = people.iter().map(|part| part.name).collect();
+        let secrets = people.iter().enumerate().filter_map(|(at, part)| Some((at, part.secret?)));
+        let mut examiner = Self {
+            gates,
+            public,
+            home: Home::new(language, names.clone()),
+            names,
+            agreement: Agreement::of_language(language),
+            situation: Words::of(situation).into_keys(),
+            secrets: Secrets::new(secrets),
+            heard: Vec::new(),
+            people: people.into_iter().map(Person::new).collect(),
+        };
+        examiner.hear(&Sound::plain(starter));
+        examiner
     }
-    let mut text = labels::drop_own_name(&unwrap(reply), scene.speaker, mended);
-    text = labels::drop_stage_direction(&unwrap(&text), mended);
-    if scene.gates.has(Gate::SpeaksForOthers) {
-        if labels::starts_as_other(&text, &scene.others) {
-            return Err(Flaw::SpeaksForOthers);
+
+    /// Takes a line among those that were said. Whether it says goodbye, or is nothing but thanks.
+    pub fn hear(&mut self, line: &Sound) -> bool {
+        let Sound { text, words, .. } = line;
+        let is_closing = is_closing(text);
+        self.secrets.hear(words);
+        self.heard.push(Heard {
+            is_closing,
+            only_agrees: self.gates.has(Gate::AgreementRun) && self.only_agrees(text, words),
+            line: Earlier::new(words.keys().to_vec()),
+        });
+        is_closing
+    }
+
+    /// Judges and mends `reply`.
+    ///
+    /// # Errors
+    /// The first flaw found of a reply that cannot be kept, in the order of how much of it the flaw spoils.
+    pub fn examine(&self, reply: &str, place: Place) -> Result<Sound, Flaw> {
+        let mut mended = Vec::new();
+        let (text, words) = self.clean(reply, place, &mut mended)?;
+        let Some(person) = self.people.get(place.speaker).filter(|_| !words.is_empty()) else {
+            return Err(Flaw::Empty);
+        };
+        // Where two fit, the one that tells the model more comes first: a goodbye that was said before is a goodbye.
+        let checks: [(Flaw, &dyn Fn() -> bool); 9] = [
+            (Flaw::AiTalk, &|| ai_talk::speaks_as_model(&text)),
+            (Flaw::Leak, &|| copies::leaks(&words, person.told(), &self.situation)),
+            (Flaw::WrongLanguage, &|| self.home.is_foreign(&text, &words, place.speaker)),
+            (Flaw::Loop, &|| copies::loops(&text, &words)),
+            (Flaw::Recital, &|| copies::recites(&words, person.persona())),
+            (Flaw::LeakedKnowledge, &|| self.tells_secret(&words, place.speaker, person)),
+            (Flaw::ClosingLoop, &|| place.must_go_on && self.goes_on_closing(&text)),
+            (Flaw::AgreementRun, &|| self.goes_on_agreeing(&text, &words)),
+            (Flaw::Echo, &|| copies::echoes(words.keys(), self.heard.iter().map(|heard| &heard.line))),
+        ];
+        let found = checks.into_iter().find(|(flaw, fails)| self.judges(*flaw) && fails());
+        found.map_or(Ok(()), |(flaw, _)| Err(flaw))?;
+        Ok(Sound { text, mended, words })
+    }
+
+    fn judges(&self, flaw: Flaw) -> bool {
+        flaw.gate().is_none_or(|gate| self.gates.has(gate))
+    }
+
+    /// The words of the reply alone: without wrapping, labels, lines of others, and what is too much.
+    fn clean(&self, reply: &str, place: Place, mended: &mut Vec<&'static str>) -> Result<(String, Words), Flaw> {
+        if self.gates.has(Gate::Leak) && ai_talk::has_marker(reply) {
+            return Err(Flaw::Leak);
         }
-        text = labels::cut_at_speaker_line(&text, &scene.everyone(), mended);
+        let speaker = self.names.get(place.speaker).copied().unwrap_or_default();
+        let mut text = labels::drop_own_name(&unwrap(reply), speaker, mended);
+        text = labels::drop_stage_direction(&unwrap(&text), mended);
+        if self.gates.has(Gate::SpeaksForOthers) {
+            let others = self.names.iter().enumerate().filter(|(at, _)| *at != place.speaker).map(|(_, name)| *name);
+            let mut names: Vec<&str> = others.collect();
+            if labels::starts_as_other(&text, &names) {
+                return Err(Flaw::SpeaksForOthers);
+            }
+            names.push(speaker);
+            text = labels::cut_at_speaker_line(&text, &names, mended);
+        }
+        text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let target = place.words.filter(|_| self.gates.has(Gate::TooLong));
+        length::cut(text, Room { target, torn: place.torn }, mended)
     }
-    text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let target = scene.words.filter(|_| scene.gates.has(Gate::TooLong));
-    length::cut(text, Room { target, torn: scene.torn }, mended)
+
+    fn tells_secret(&self, words: &Words, speaker: usize, person: &Person<'_>) -> bool {
+        let said = self.heard.iter().map(|heard| &heard.line);
+        self.secrets.told_by(speaker, words, &|| self.known_to(person), &said)
+    }
+
+    /// What a person can know before anybody has spoken: all that is public, and their own part.
+    fn known_to<'p>(&self, person: &'p Person<'_>) -> &'p Known {
+        person.known.get_or_init(|| {
+            let own = [person.part.persona].into_iter().chain(person.part.own.iter().copied());
+            Known::read(self.public.iter().copied().chain(own).chain(person.part.secret))
+        })
+    }
+
+    fn goes_on_closing(&self, text: &str) -> bool {
+        self.heard.last().is_some_and(|line| line.is_closing) && is_closing(text)
+    }
+
+    /// Whether this line and those before it make a run of lines that only agree. The starter is no such line.
+    fn goes_on_agreeing(&self, text: &str, words: &Words) -> bool {
+        let before = (self.gates.agreement_run as usize).saturating_sub(1);
+        let lines = self.heard.get(1..).unwrap_or_default();
+        let run = lines.iter().rev().take(before).filter(|line| line.only_agrees).count();
+        run >= before && self.only_agrees(text, words)
+    }
+
+    fn only_agrees(&self, text: &str, words: &Words) -> bool {
+        self.agreement.as_ref().is_some_and(|agreement| agreement.is_all_of(text, words, &self.names))
+    }
 }
 
-fn tells_secret(text: &str, scene: &Scene<'_>) -> bool {
-    let said = scene.said.iter().map(|(_, text)| *text);
-    let known: Vec<&str> = scene.known.iter().copied().chain(said).collect();
-    secret::tells(text, &scene.secrets, &known)
-}
+impl<'a> Person<'a> {
+    fn new(part: Part<'a>) -> Self {
+        Self { part, told: OnceCell::new(), persona: OnceCell::new(), known: OnceCell::new() }
+    }
 
-fn goes_on_closing(text: &str, scene: &Scene<'_>) -> bool {
-    let previous = scene.said.last().map_or("", |(_, text)| *text);
-    scene.must_go_on && is_closing(text) && is_closing(previous)
-}
+    fn told(&self) -> &Told {
+        self.told.get_or_init(|| Told::new(Arc::clone(&self.part.instructions), self.part.name))
+    }
 
-/// Whether this line and those before it make a run of lines that only agree.
-fn goes_on_agreeing(text: &str, scene: &Scene<'_>, names: &[&str]) -> bool {
-    let before = (scene.gates.agreement_run as usize).saturating_sub(1);
-    let turns = scene.said.iter().rev().filter(|(name, _)| !name.is_empty()).take(before);
-    let lines: Vec<&str> = turns.map(|(_, text)| *text).chain([text]).collect();
-    lines.len() > before && lines.iter().all(|line| agreement::only_agrees(line, scene.language, names))
-}
-
-/// Lower-cased words by Unicode's rules (UAX 29), so that scripts without spaces have words too: a word is a character there.
-pub fn words(text: &str) -> Vec<String> {
-    text.unicode_words().map(|word| word.to_lowercase().replace('’', "'")).collect()
-}
-
-/// Whether a word is a character of a script that sets no spaces.
-fn is_unspaced(word: &str) -> bool {
-    word.chars().all(lexicon::is_unspaced)
+    fn persona(&self) -> &[Key] {
+        self.persona.get_or_init(|| Words::of(self.part.persona).into_keys())
+    }
 }
 
 /// Takes away what surrounds a line: code fences, one pair of quotes around the whole.
@@ -168,24 +283,43 @@ mod tests {
 
     static GATES: Gates = Gates { agreement_run: 3, without: Vec::new() };
 
-    fn scene<'a>() -> Scene<'a> {
-        Scene {
-            speaker: "Ann Lee",
-            persona: "a retired postman who breeds racing pigeons on the roof of a tower block",
-            others: vec!["Bob", "Carla Díaz"],
-            said: vec![
-                ("", "The lift has stopped between two floors."),
-                ("Bob", "I knew we should have taken the stairs today."),
+    /// Lines said after the starter, and whether the conversation must go on.
+    #[derive(Clone)]
+    struct Scene<'a> {
+        said: Vec<&'a str>,
+        must_go_on: bool,
+        gates: &'a Gates,
+    }
+
+    fn scene() -> Scene<'static> {
+        Scene { said: vec!["I knew we should have taken the stairs today."], must_go_on: false, gates: &GATES }
+    }
+
+    /// What is made of `reply` as Ann Lee's.
+    fn examine(reply: &str, scene: &Scene<'_>) -> Result<Sound, Flaw> {
+        let text = "Speak as \u{e000} would in real life. Say one thing at a time, in your own words.";
+        let instructions = Arc::new(Instructions::with_gaps(text));
+        let part = |name, persona, secret| {
+            let instructions = Arc::clone(&instructions);
+            Part { name, persona, own: Vec::new(), secret, instructions }
+        };
+        let secret = "Bob pressed the emergency button himself to win a wager with Carla.";
+        let mut examiner = Examiner::new(Ground {
+            people: vec![
+                part("Ann Lee", "a retired postman who breeds racing pigeons on the roof of a tower block", None),
+                part("Bob", "a baker", Some(secret)),
+                part("Carla Díaz", "a cook", None),
             ],
-            instructions: "Speak as Ann Lee would in real life. Say one thing at a time, in your own words.",
-            secrets: vec!["Bob pressed the emergency button himself to win a wager with Carla."],
-            known: vec!["They are stuck in the lift of the town hall."],
+            public: vec!["They are stuck in the lift of the town hall."],
+            situation: "They are stuck in the lift of the town hall.",
+            starter: "The lift has stopped between two floors.",
             language: "en",
-            words: None,
-            torn: false,
-            must_go_on: false,
-            gates: &GATES,
+            gates: scene.gates,
+        });
+        for line in &scene.said {
+            examiner.hear(&Sound::plain(line));
         }
+        examiner.examine(reply, Place { speaker: 0, words: None, torn: false, must_go_on: scene.must_go_on })
     }
 
     #[test]
@@ -213,10 +347,13 @@ mod tests {
             ("Bob: I told you.", Flaw::SpeaksForOthers),
             ("Carla: I told you.", Flaw::SpeaksForOthers),
             ("I knew we should have taken the stairs today!", Flaw::Echo),
+            ("The lift has stopped between two floors.", Flaw::Echo),
             ("We wait here now. We wait here now.", Flaw::Loop),
             ("As an AI I cannot be stuck in a lift.", Flaw::AiTalk),
             ("<|im_start|>user", Flaw::Leak),
             ("I should say one thing at a time, in your own words, right?", Flaw::Leak),
+            ("So it is: speak as Ann Lee would in real life.", Flaw::Leak),
+            ("Your own words! They are stuck in the lift.", Flaw::Leak),
             ("Well, I am a retired postman who breeds racing pigeons on the roof.", Flaw::Recital),
             ("Ich weiß nicht, wann jemand kommt und uns hier aus dem Aufzug holt.", Flaw::WrongLanguage),
             ("So it was you who pressed the emergency button, for a wager?", Flaw::LeakedKnowledge),
@@ -224,14 +361,15 @@ mod tests {
         for (reply, flaw) in table {
             assert_eq!(examine(reply, &scene()), Err(flaw), "{reply:?}");
         }
+        assert!(examine("So it is: speak as Bob Lee would in real life.", &scene()).is_ok());
     }
 
     #[test]
     fn back_channels_may_recur_and_goodbyes_may_not_loop() {
         let mut scene = scene();
-        scene.said.push(("Bob", "Yes, right."));
+        scene.said.push("Yes, right.");
         assert!(examine("Yes, right.", &scene).is_ok());
-        scene.said.push(("Bob", "Well, see you tomorrow then!"));
+        scene.said.push("Well, see you tomorrow then!");
         scene.must_go_on = true;
         assert_eq!(examine("Goodbye, Bob!", &scene), Err(Flaw::ClosingLoop));
         scene.must_go_on = false;
@@ -241,9 +379,9 @@ mod tests {
     #[test]
     fn a_third_line_in_a_row_that_only_agrees_is_one_too_many() {
         let mut scene = scene();
-        scene.said.push(("Bob", "Absolutely, good point!"));
+        scene.said.push("Absolutely, good point!");
         assert!(examine("Yes, I agree.", &scene).is_ok());
-        scene.said.push(("Carla Díaz", "Yes, exactly, thank you so much."));
+        scene.said.push("Yes, exactly, thank you so much.");
         assert_eq!(examine("I couldn't agree more, Bob.", &scene), Err(Flaw::AgreementRun));
         assert!(examine("Good, then who calls the caretaker?", &scene).is_ok());
         let patient = Gates { agreement_run: 4, without: Vec::new() };

@@ -4,10 +4,12 @@
 //! has mixed people up, or the prompt has leaked. A secret is recognised by what is in it and in nothing this speaker could
 //! know: neither public text, nor their own part, nor what has been said. One such word is a coincidence, several are not.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-use super::{is_unspaced, words};
-use crate::lexicon::{Lexicon, List};
+use super::TALK;
+use super::copies::Earlier;
+use super::words::{Key, Words, key};
+use crate::lexicon::List;
 
 /// Unknown words of a secret that give it away together.
 const TELLING_WORDS: usize = 3;
@@ -20,29 +22,122 @@ const SHORTEST: usize = 4;
 /// Digits of a number that nobody guesses.
 const UNGUESSED_DIGITS: usize = 4;
 
-static TALK: Lexicon = Lexicon::folder("talk");
 /// Words that say little by themselves, so that they give nothing away.
 static COMMON: List = TALK.list("common words");
 
-/// Whether `said` tells one of `secrets`. `known` is everything its speaker can know.
-pub(super) fn tells(said: &str, secrets: &[&str], known: &[&str]) -> bool {
-    if secrets.is_empty() {
+/// What each person alone knows, and how much of it has been said.
+#[derive(Debug, Default)]
+pub(super) struct Secrets(Vec<Secret>);
+
+#[derive(Debug)]
+struct Secret {
+    owner: usize,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The words that tell, each once.
+    Words(Vec<Telling>),
+    /// All of it, where words are characters.
+    Characters(Vec<Key>),
+}
+
+#[derive(Debug)]
+struct Telling {
+    stem: Key,
+    is_number: bool,
+    was_said: bool,
+}
+
+/// What a person can know before anybody has spoken.
+#[derive(Debug)]
+pub(super) struct Known {
+    texts: Vec<Vec<Key>>,
+    stems: HashSet<Key>,
+}
+
+impl Known {
+    pub(super) fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let texts: Vec<Words> = texts.map(Words::of).collect();
+        let stems = texts.iter().flat_map(stems).collect();
+        Self { texts: texts.into_iter().map(Words::into_keys).collect(), stems }
+    }
+}
+
+impl Secrets {
+    /// `secrets` by who alone knows them.
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = (usize, &'a str)>) -> Self {
+        Self(secrets.map(|(owner, secret)| Secret { owner, content: Content::read(secret) }).collect())
+    }
+
+    /// What was said is no secret from then on.
+    pub(super) fn hear(&mut self, words: &Words) {
+        if self.0.is_empty() {
+            return;
+        }
+        let stems: Vec<Key> = stems(words).collect();
+        for secret in &mut self.0 {
+            let Content::Words(words) = &mut secret.content else { continue };
+            for word in words {
+                word.was_said |= stems.contains(&word.stem);
+            }
+        }
+    }
+
+    /// Whether `words` tell a secret that `speaker` cannot know. `known` is what they can, besides what was `said`.
+    pub(super) fn told_by<'k>(
+        &self,
+        speaker: usize,
+        words: &Words,
+        known: &dyn Fn() -> &'k Known,
+        said: &(impl Iterator<Item = &'k Earlier> + Clone),
+    ) -> bool {
+        if self.0.iter().all(|secret| secret.owner == speaker) {
+            return false;
+        }
+        let stems: Vec<Key> = stems(words).collect();
+        self.0.iter().filter(|secret| secret.owner != speaker).any(|secret| match &secret.content {
+            Content::Words(telling) => tell(telling, &stems, known),
+            Content::Characters(secret) => shares_unknown_run(words.keys(), secret, known, said),
+        })
+    }
+}
+
+impl Content {
+    fn read(secret: &str) -> Self {
+        let words = Words::of(secret);
+        if words.are_unspaced() {
+            return Self::Characters(words.into_keys());
+        }
+        let mut telling: Vec<Telling> = Vec::new();
+        for stem in words.iter().filter(|word| is_telling(word)).map(stem) {
+            if telling.iter().all(|other| other.stem != key(stem)) {
+                telling.push(Telling { stem: key(stem), is_number: is_number(stem), was_said: false });
+            }
+        }
+        Self::Words(telling)
+    }
+}
+
+/// Whether enough of the `telling` words that are not known are among `stems`.
+fn tell<'k>(telling: &[Telling], stems: &[Key], known: &dyn Fn() -> &'k Known) -> bool {
+    let unsaid = || telling.iter().filter(|word| !word.was_said);
+    let gives_away = |word: &&Telling| stems.contains(&word.stem);
+    let (count, numbers) = counts(unsaid().filter(gives_away));
+    // What is known makes it fewer. It need not be looked at where there are too few anyway.
+    if count < LEAST_WORDS && numbers == 0 {
         return false;
     }
-    let known_words: BTreeSet<String> = known.iter().flat_map(|text| words(text)).map(|word| stem(&word)).collect();
-    let said_words: BTreeSet<String> = words(said).iter().map(|word| stem(word)).collect();
-    secrets.iter().any(|secret| {
-        let spoken = words(secret);
-        if spoken.iter().filter(|word| is_unspaced(word)).count() * 2 > spoken.len() {
-            return shares_unknown_run(said, &spoken, known);
-        }
-        let unknown: BTreeSet<String> = spoken.iter().filter(|word| is_telling(word)).map(|word| stem(word)).collect();
-        let unknown: BTreeSet<&String> = unknown.iter().filter(|word| !known_words.contains(*word)).collect();
-        let told = unknown.iter().filter(|word| said_words.contains(**word));
-        let (count, numbers) =
-            told.fold((0, 0), |(count, numbers), word| (count + 1, numbers + usize::from(is_number(word))));
-        count >= TELLING_WORDS || (count >= LEAST_WORDS && count * 2 >= unknown.len()) || numbers > 0
-    })
+    let known = known();
+    let unknown = || unsaid().filter(|word| !known.stems.contains(&word.stem));
+    let (count, numbers) = counts(unknown().filter(gives_away));
+    count >= TELLING_WORDS || (count >= LEAST_WORDS && count * 2 >= unknown().count()) || numbers > 0
+}
+
+/// How many there are, and how many of them are numbers.
+fn counts<'a>(words: impl Iterator<Item = &'a Telling>) -> (usize, usize) {
+    words.fold((0, 0), |(count, numbers), word| (count + 1, numbers + usize::from(word.is_number)))
 }
 
 fn is_telling(word: &str) -> bool {
@@ -56,20 +151,29 @@ fn is_number(word: &str) -> bool {
 }
 
 /// A word without the endings that change most in the languages written with spaces.
-fn stem(word: &str) -> String {
+fn stem(word: &str) -> &str {
     let word = word.strip_suffix("'s").unwrap_or(word);
     let ending = ["en", "es", "n", "s", "e"].into_iter().find(|ending| word.ends_with(ending));
     let stem = ending.and_then(|ending| word.strip_suffix(ending)).filter(|stem| stem.chars().count() >= SHORTEST);
-    stem.unwrap_or(word).to_owned()
+    stem.unwrap_or(word)
 }
 
-/// Whether `said` holds a run of characters of the secret that stands in nothing known.
-fn shares_unknown_run(said: &str, secret: &[String], known: &[&str]) -> bool {
-    let said = words(said);
-    let known: Vec<Vec<String>> = known.iter().map(|text| words(text)).collect();
-    let holds = |text: &[String], run: &[String]| text.windows(run.len()).any(|window| window == run);
-    let mut runs = secret.windows(TELLING_RUN);
-    runs.any(|run| holds(&said, run) && !known.iter().any(|text| holds(text, run)))
+fn stems(words: &Words) -> impl Iterator<Item = Key> {
+    words.iter().map(|word| key(stem(word)))
+}
+
+/// Whether `words` hold a run of characters of the secret that stands in nothing known and was not `said`.
+fn shares_unknown_run<'k>(
+    words: &[Key],
+    secret: &[Key],
+    known: &dyn Fn() -> &'k Known,
+    said: &(impl Iterator<Item = &'k Earlier> + Clone),
+) -> bool {
+    let holds = |text: &[Key], run: &[Key]| text.windows(run.len()).any(|window| window == run);
+    let is_known = |run: &[Key]| {
+        known().texts.iter().any(|text| holds(text, run)) || said.clone().any(|line| holds(line.words(), run))
+    };
+    secret.windows(TELLING_RUN).any(|run| holds(words, run) && !is_known(run))
 }
 
 #[cfg(test)]
@@ -79,31 +183,49 @@ mod tests {
     const SECRET: &str = "She lent the spare key to Desmond in June and has never got it back.";
     const PUBLIC: &[&str] = &["The key to the shed is missing, and Desmond waters his chillies at night."];
 
+    /// Whether one who knows `known` tells one of `secrets` after `said`.
+    fn tells(line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
+        let known = Known::read(known.iter().copied());
+        let mut secrets = Secrets::new(secrets.iter().map(|secret| (0, *secret)));
+        let said: Vec<Words> = said.iter().map(|line| Words::of(line)).collect();
+        for words in &said {
+            secrets.hear(words);
+        }
+        let said: Vec<Earlier> = said.into_iter().map(|words| Earlier::new(words.into_keys())).collect();
+        let words = Words::of(line);
+        assert!(!secrets.told_by(0, &words, &|| &known, &said.iter()), "the owner may tell it");
+        secrets.told_by(1, &words, &|| &known, &said.iter())
+    }
+
     #[test]
     fn a_secret_is_told_by_several_of_its_words() {
         for said in ["Did you not lend Desmond the spare one in June?", "The spare key was lent out in June, I hear."] {
-            assert!(tells(said, &[SECRET], PUBLIC), "{said}");
+            assert!(tells(said, &[SECRET], PUBLIC, &[]), "{said}");
         }
         for said in ["Who has the key, Desmond?", "I have no spare time in summer.", "Desmond never waters at night."] {
-            assert!(!tells(said, &[SECRET], PUBLIC), "{said}");
+            assert!(!tells(said, &[SECRET], PUBLIC, &[]), "{said}");
         }
-        let revealed = [PUBLIC, &["Fine: I lent Desmond the spare key in June."]].concat();
-        assert!(!tells("So you lent him the spare key in June!", &[SECRET], &revealed));
-        assert!(tells("Try 4711 on the lock.", &["The code is 4711."], PUBLIC));
+        let revealed = "Fine: I lent Desmond the spare key in June.";
+        let line = "So you lent him the spare key in June!";
+        assert!(!tells(line, &[SECRET], PUBLIC, &[revealed]));
+        assert!(!tells(line, &[SECRET], &[revealed], &[]));
+        assert!(tells("Try 4711 on the lock.", &["The code is 4711."], PUBLIC, &[]));
     }
 
     #[test]
     fn words_that_everyone_uses_tell_nothing_in_any_language_that_lists_them() {
         let secret = ["Nunca dicen nada todavía de la herencia de Desmond."];
-        assert!(!tells("Todavía no sé nada, nunca dicen cuándo.", &secret, PUBLIC));
-        assert!(tells("Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."]));
+        assert!(!tells("Todavía no sé nada, nunca dicen cuándo.", &secret, PUBLIC, &[]));
+        assert!(tells("Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."], &[]));
     }
 
     #[test]
     fn a_secret_without_spaces_is_told_by_a_run() {
         let secret = ["她把备用钥匙借给了王伟，到现在还没拿回来。"];
-        assert!(tells("听说备用钥匙借给了王伟？", &secret, &["钥匙不见了。"]));
-        assert!(!tells("王伟，钥匙在哪儿？", &secret, &["钥匙不见了。"]));
-        assert!(!tells("原来备用钥匙借给了王伟！", &secret, &["好吧，备用钥匙借给了王伟。"]));
+        let (public, revealed) = ("钥匙不见了。", "好吧，备用钥匙借给了王伟。");
+        assert!(tells("听说备用钥匙借给了王伟？", &secret, &[public], &[]));
+        assert!(!tells("王伟，钥匙在哪儿？", &secret, &[public], &[]));
+        assert!(!tells("原来备用钥匙借给了王伟！", &secret, &[public], &[revealed]));
+        assert!(!tells("原来备用钥匙借给了王伟！", &secret, &[revealed], &[]));
     }
 }

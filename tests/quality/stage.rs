@@ -1,0 +1,141 @@
+//! The conversations stage over situations made of the clean talk, with a model that answers at once: nothing is sent,
+//! nothing is journaled.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use convogen::config::{self, Conversations};
+use convogen::draw::Draw;
+use convogen::llm::budget::Budget;
+use convogen::llm::limiter::Limiter;
+use convogen::llm::recorded::{Calls, Line, Profile, Tap};
+use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
+use convogen::record::{Participant, Relation, Situation};
+use convogen::stages::Progress;
+use convogen::stages::conversations::agents::{PromptFile, Prompts};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::phrases;
+use crate::talk::{self, Play};
+
+/// The seed of every run here.
+const SEED: u64 = 17;
+
+/// The prompts that ship.
+pub(crate) fn prompts() -> Prompts {
+    let [speaker, fused, selector] =
+        ["speaker", "fused", "selector"].map(|name| talk::read(&format!("prompts/conversations/{name}.md")));
+    parse([&speaker, &fused, &selector])
+}
+
+/// Prompts with the texts of speaker, fused and selector.
+pub(crate) fn parse(texts: [&str; 3]) -> Prompts {
+    let file = |text| PromptFile { name: "prompt.md", text };
+    Prompts::parse(file(texts[0]), file(texts[1]), file(texts[2])).unwrap()
+}
+
+/// The scene as a situation: who stands where is taken from what they say, and every other person has a secret.
+pub(crate) fn situation(play: &Play, at: usize) -> Situation {
+    let mut draw = Draw::new(SEED, &["scene", &at.to_string()]);
+    let people: Vec<Participant> = (0..play.people.len()).map(|person| participant(play, person, &mut draw)).collect();
+    let ties = people.windows(2).map(|pair| Relation {
+        from: pair[0].id.clone(),
+        to: pair[1].id.clone(),
+        r#type: "neighbour".to_owned(),
+        text: format!("{} and {} have known each other for years.", pair[0].name, pair[1].name),
+    });
+    Situation {
+        id: format!("s-{at:04}"),
+        split: "train".to_owned(),
+        relations: ties.collect(),
+        personas: people,
+        situation: format!("{}. Nobody has time, and nobody wants to be the one who gives in.", play.situation),
+        topic: play.situation.clone(),
+        conversation_starter: play.starter.clone(),
+        language: play.language.to_owned(),
+        attributes: "{}".to_owned(),
+        provenance: "{}".to_owned(),
+        labels: "{}".to_owned(),
+        hash: String::new(),
+    }
+}
+
+fn participant(play: &Play, at: usize, draw: &mut Draw) -> Participant {
+    let person = &play.people[at];
+    let own: Vec<&str> = play.turns.iter().filter(|(who, _)| *who == at).map(|(_, text)| text.as_str()).collect();
+    let words = phrases::of(play.language);
+    let pick = |draw: &mut Draw, items: &[&'static str]| *draw.pick(items).unwrap();
+    let secret = words.secret.replace("{act}", pick(draw, words.acts)).replace("{place}", pick(draw, words.places));
+    Participant {
+        id: format!("p-{at}"),
+        name: person.name.clone(),
+        description: person.persona.chars().take(60).collect(),
+        persona: person.persona.clone(),
+        stance: own.first().map(|line| (*line).to_owned()),
+        goal: own.get(1).map(|line| (*line).to_owned()),
+        knowledge: at.is_multiple_of(2).then(|| secret.replace("{reason}", pick(draw, words.reasons))),
+    }
+}
+
+/// What a model answers to a request.
+pub(crate) type Answers = Box<dyn Fn(&ChatRequest) -> Result<Reply, AttemptError> + Send + Sync>;
+
+struct Actor(Answers);
+
+impl fmt::Debug for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Actor")
+    }
+}
+
+impl ChatModel for Actor {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, _: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        std::future::ready((self.0)(request)).boxed()
+    }
+
+    fn target(&self) -> String {
+        "here".to_owned()
+    }
+}
+
+/// A reply of so many words, whole.
+pub(crate) fn reply(text: String) -> Reply {
+    let usage = Usage { prompt_tokens: 100, cached_prompt_tokens: 10, completion_tokens: text.len() as u64 };
+    Reply { text, finish: Finish::Stop, usage }
+}
+
+/// Calls that `answers` answers.
+pub(crate) fn calls(answers: Answers, tap: Option<Tap>) -> Calls {
+    let profile =
+        Profile { model: "actor".to_owned(), tier: "endpoint", temperature: Some(0.9), top_p: None, max_tokens: 300 };
+    let line = Arc::new(Line {
+        profile,
+        model: Some(Box::new(Actor(answers))),
+        limiter: Limiter::new(64),
+        max_attempts: 1,
+        structured: StructuredSupport::Fixed(Structured::JsonSchema),
+        wire: tokio::sync::OnceCell::new(),
+    });
+    Calls {
+        journal: None,
+        inherited: Vec::new(),
+        budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
+        lines: BTreeMap::from([(Role::Speaker, Arc::clone(&line)), (Role::Selector, line)]),
+        control: Arc::default(),
+        retry_failed: false,
+        seed: SEED,
+        tap,
+    }
+}
+
+/// The stage with these settings.
+pub(crate) fn stage<'a>(
+    settings: &'a Conversations,
+    prompts: &'a Prompts,
+    calls: &'a Calls,
+) -> convogen::stages::conversations::Stage<'a> {
+    static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
+    convogen::stages::conversations::Stage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
+}
