@@ -36,9 +36,9 @@ fn is_foreign(tag: &str, line: &str, names: &[&str]) -> bool {
 }
 
 /// Whether `line` tells what someone else alone knows.
-fn tells(line: &str, secret: &str) -> bool {
+fn tells(tag: &str, line: &str, secret: &str) -> bool {
     let known = Known::read(["They wait. Sie warten. 他们在等。"].into_iter());
-    let secrets = Secrets::new([(0, secret)].into_iter());
+    let secrets = Secrets::new(tag, [(0, secret)].into_iter());
     secrets.told_by(1, &Words::of(line), &|| &known, &std::iter::empty())
 }
 
@@ -50,7 +50,7 @@ fn judged(tag: &str, line: &str, before: &str) -> String {
         closing::is_closing(line),
         is_foreign(tag, line, &names),
         ai_talk::speaks_as_model(line) || ai_talk::has_marker(line),
-        tells(line, before),
+        tells(tag, line, before),
     )
 }
 

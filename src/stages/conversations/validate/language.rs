@@ -79,6 +79,11 @@ impl Script {
     }
 }
 
+/// The primary subtag of a BCP 47 tag.
+pub(super) fn primary(tag: &str) -> String {
+    tag.split(['-', '_']).next().unwrap_or_default().to_lowercase()
+}
+
 /// The language that a conversation is held in.
 #[derive(Debug)]
 pub(super) struct Home<'a> {
@@ -93,7 +98,7 @@ pub(super) struct Home<'a> {
 impl<'a> Home<'a> {
     /// The language of the BCP 47 `tag`, among people with these `names`.
     pub(super) fn new(tag: &str, names: Vec<&'a str>) -> Self {
-        let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
+        let tag = primary(tag);
         let latin = FUNCTION_WORDS.find(&tag).map(|_| Latin::of_language(&tag));
         Self { script: Script::of_language(&tag), latin, names }
     }

@@ -147,7 +147,7 @@ impl<'a> Examiner<'a> {
             names,
             agreement: Agreement::of_language(language),
             situation: Words::of(situation).into_keys(),
-            secrets: Secrets::new(secrets),
+            secrets: Secrets::new(language, secrets),
             heard: Vec::new(),
             people: people.into_iter().map(Person::new).collect(),
         };

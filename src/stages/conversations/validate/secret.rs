@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 
-use super::TALK;
 use super::copies::Earlier;
 use super::words::{Key, Words, key};
-use crate::lexicon::List;
+use super::{TALK, language::primary};
+use crate::lexicon::{Lexicon, List};
 
 /// Unknown words of a secret that give it away together.
 const TELLING_WORDS: usize = 3;
@@ -22,8 +22,10 @@ const SHORTEST: usize = 4;
 /// Digits of a number that nobody guesses.
 const UNGUESSED_DIGITS: usize = 4;
 
-/// Words that say little by themselves, so that they give nothing away.
+/// Words that say little by themselves, so that they give nothing away, in talk of any language.
 static COMMON: List = TALK.list("common words");
+/// The same in talk of one language.
+static COMMON_HERE: Lexicon = Lexicon::by_language("talk", "common words here");
 
 /// What each person alone knows, and how much of it has been said.
 #[derive(Debug, Default)]
@@ -66,9 +68,11 @@ impl Known {
 }
 
 impl Secrets {
-    /// `secrets` by who alone knows them.
-    pub(super) fn new<'a>(secrets: impl Iterator<Item = (usize, &'a str)>) -> Self {
-        Self(secrets.map(|(owner, secret)| Secret { owner, content: Content::read(secret) }).collect())
+    /// `secrets` by who alone knows them, in talk of the language of a BCP 47 `tag`.
+    pub(super) fn new<'a>(tag: &str, secrets: impl Iterator<Item = (usize, &'a str)>) -> Self {
+        let common = COMMON_HERE.find(&primary(tag));
+        let content = |secret| Content::read(secret, common.as_ref());
+        Self(secrets.map(|(owner, secret)| Secret { owner, content: content(secret) }).collect())
     }
 
     /// What was said is no secret from then on.
@@ -105,13 +109,13 @@ impl Secrets {
 }
 
 impl Content {
-    fn read(secret: &str) -> Self {
+    fn read(secret: &str, common: Option<&List>) -> Self {
         let words = Words::of(secret);
         if words.are_unspaced() {
             return Self::Characters(words.into_keys());
         }
         let mut telling: Vec<Telling> = Vec::new();
-        for stem in words.iter().filter(|word| is_telling(word)).map(stem) {
+        for stem in words.iter().filter(|word| is_telling(word, common)).map(stem) {
             if telling.iter().all(|other| other.stem != key(stem)) {
                 telling.push(Telling { stem: key(stem), is_number: is_number(stem), was_said: false });
             }
@@ -140,8 +144,10 @@ fn counts<'a>(words: impl Iterator<Item = &'a Telling>) -> (usize, usize) {
     words.fold((0, 0), |(count, numbers), word| (count + 1, numbers + usize::from(word.is_number)))
 }
 
-fn is_telling(word: &str) -> bool {
-    (word.chars().count() >= SHORTEST && !COMMON.has(word)) || is_number(word)
+/// Whether a word can tell anything, where `common` ones besides those of every language cannot.
+fn is_telling(word: &str, common: Option<&List>) -> bool {
+    let is_common = || COMMON.has(word) || common.is_some_and(|common| common.has(word));
+    (word.chars().count() >= SHORTEST && !is_common()) || is_number(word)
 }
 
 /// A number of several digits that is no year.
@@ -185,8 +191,12 @@ mod tests {
 
     /// Whether one who knows `known` tells one of `secrets` after `said`.
     fn tells(line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
+        tells_in("en", line, secrets, known, said)
+    }
+
+    fn tells_in(tag: &str, line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
         let known = Known::read(known.iter().copied());
-        let mut secrets = Secrets::new(secrets.iter().map(|secret| (0, *secret)));
+        let mut secrets = Secrets::new(tag, secrets.iter().map(|secret| (0, *secret)));
         let said: Vec<Words> = said.iter().map(|line| Words::of(line)).collect();
         for words in &said {
             secrets.hear(words);
@@ -213,10 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn words_that_everyone_uses_tell_nothing_in_any_language_that_lists_them() {
+    fn words_that_everyone_uses_tell_nothing_in_talk_of_their_language() {
         let secret = ["Nunca dicen nada todavía de la herencia de Desmond."];
-        assert!(!tells("Todavía no sé nada, nunca dicen cuándo.", &secret, PUBLIC, &[]));
-        assert!(tells("Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."], &[]));
+        let line = "Todavía no sé nada, nunca dicen cuándo.";
+        assert!(!tells_in("es-MX", line, &secret, PUBLIC, &[]));
+        assert!(tells_in("en", line, &secret, PUBLIC, &[]), "what one language lists is nothing to another");
+        assert!(tells_in("es", "Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."], &[]));
     }
 
     #[test]
