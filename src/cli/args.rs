@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::exit::ExitCode;
+
 /// Synthetic multi-party conversation datasets, made by LLM agents.
 ///
 /// Personas are put into situations, situations become group conversations turn by turn, duplicates are removed, and
 /// what is left is compiled into JSONL and Parquet. A run that is interrupted goes on where it stopped.
 #[derive(Debug, Parser)]
-#[command(name = "convogen", version, max_term_width = 100, propagate_version = false, after_help = EXAMPLES)]
+#[command(name = "convogen", version, max_term_width = 100, propagate_version = false, after_help = after_help())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -30,16 +32,11 @@ Examples:
   convogen plan -c configs/pipeline.yaml           what it would cost
   convogen preview -c configs/pipeline.yaml -n 3   three talks, to be read first
   convogen pipeline run -c configs/pipeline.yaml   again: goes on where it was
-  convogen compile-upload -c configs/upload.yaml   publish what runs made
+  convogen compile-upload -c configs/upload.yaml   publish what runs made";
 
-Exit codes:
-  0  target reached                6  endpoint or weights can't be had
-  1  a bug                         7  disk or other I/O
-  2  usage or configuration        8  budget reached
-  3  input data                    9  fewer accepted than asked for
-  4  run directory in use         10  publish conflict
-  5  made with other settings     11  damage
-  130  interrupted: the same command goes on";
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\nExit codes:\n{}", ExitCode::list())
+}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -336,6 +333,8 @@ pub enum Kind {
     Pipeline,
     /// What `compile-upload` reads
     Upload,
+    /// What `situations.prompt_config` names
+    Prompts,
 }
 
 /// The commands about the built-in model.
@@ -408,13 +407,19 @@ mod tests {
           convogen compile-upload -c configs/upload.yaml   publish what runs made
 
         Exit codes:
-          0  target reached                6  endpoint or weights can't be had
-          1  a bug                         7  disk or other I/O
-          2  usage or configuration        8  budget reached
-          3  input data                    9  fewer accepted than asked for
-          4  run directory in use         10  publish conflict
-          5  made with other settings     11  damage
-          130  interrupted: the same command goes on
+            0  The target was reached
+            1  A bug in convogen
+            2  Wrong usage or configuration
+            3  Input data that cannot be used
+            4  The run directory is in use by another process
+            5  The run directory was made with other settings, prompts or inputs
+            6  An endpoint, the blob service or the weights of the model are not available
+            7  Disk or other I/O error
+            8  Budget reached: resumable, or sealed as it is with `--accept-partial`
+            9  Finished, but fewer accepted than asked for
+           10  Publish conflict: somebody else has published meanwhile, or something else is there
+           11  Damage: a journal, checkpoint, dataset or published file fails its check
+          130  Interrupted: the same command continues
         "#);
         insta::assert_snapshot!(help(&["pipeline", "run"]), @r#"
         Start a run, or go on with one; a finished run is left as it is

@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use super::args::{ConfigArgs, ConfigCommand, Kind};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::Printer;
 use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
-use crate::config::load::{Loaded, load};
+use crate::config::load::load;
+use crate::config::loaded::Loaded;
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
-use crate::config::{AzureAuth, Config, Ending, Model, Provider, ShotSelection, SituationMode};
+use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
+use crate::exit::ExitCode;
 use crate::pipeline::status::is_finished;
 
-pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
         ConfigCommand::Check(args) => match upload_file(args) {
             Some(file) => check_upload(file, &args.sets, printer),
@@ -25,7 +27,7 @@ pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<u8, Fail
     }
 }
 
-fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
+fn check(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut loaded = load(args.config.as_deref(), &args.sets)?;
     let environment = Environment::load()?;
     environment.complete(&mut loaded.config);
@@ -40,7 +42,7 @@ fn check(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
     for warning in missing_keys(&loaded.config, &environment) {
         printer.warning(&warning);
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// The file, if it is an upload configuration.
@@ -48,7 +50,7 @@ fn upload_file(args: &ConfigArgs) -> Option<&Path> {
     args.config.as_deref().filter(|file| upload::is_upload(file))
 }
 
-fn check_upload(file: &Path, sets: &[String], printer: &Printer) -> Result<u8, Failure> {
+fn check_upload(file: &Path, sets: &[String], printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(file, sets)?;
     let tables: Vec<&str> = upload.include.iter().map(|table| table.as_str()).collect();
     let to = match (&upload.destination.folder, &upload.destination.azure) {
@@ -60,25 +62,26 @@ fn check_upload(file: &Path, sets: &[String], printer: &Printer) -> Result<u8, F
     for run in upload.runs.iter().filter(|run| !is_finished(run)) {
         printer.warning(&format!("{} is no finished run yet", run.display()));
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
-fn show(args: &ConfigArgs, printer: &Printer) -> Result<u8, Failure> {
+fn show(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let yaml = match upload_file(args) {
         Some(file) => serde_saphyr::to_string(&upload::load(file, &args.sets)?),
         None => resolved_yaml(&load(args.config.as_deref(), &args.sets)?.config),
     };
-    printer.data(&yaml.map_err(|error| Failure::of(Exit::Bug as u8, &error))?)?;
-    Ok(Exit::Reached as u8)
+    printer.data(&yaml.map_err(|error| Failure::of(ExitCode::Bug, &error))?)?;
+    Ok(ExitCode::Success)
 }
 
-fn schema(of: Kind, printer: &Printer) -> Result<u8, Failure> {
+fn schema(of: Kind, printer: &Printer) -> Result<ExitCode, Failure> {
     let schema = match of {
         Kind::Pipeline => schemars::schema_for!(Config),
         Kind::Upload => schemars::schema_for!(Upload),
+        Kind::Prompts => schemars::schema_for!(PromptConfig),
     };
     printer.data(&format!("{:#}", schema.to_value()))?;
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// The variables with keys that a run would look for and not find.
@@ -203,7 +206,7 @@ mod tests {
         let (printer, captured) = captured(Verbosity::default(), false);
         fs::write_atomic(&folder.path().join("p.yaml"), b"prompt: gone.md\nshots: [s.json]\n").unwrap();
         let failure = run(&ConfigCommand::Check(args(folder.path(), &[])), &printer).unwrap_err();
-        assert_eq!(failure.code, 2);
+        assert_eq!(failure.code, ExitCode::Usage);
         assert!(failure.message.contains("p.yaml:1:1: prompt: there is no "), "{}", failure.message);
         assert_eq!(captured.out.text(), "");
     }
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        for of in [Kind::Pipeline, Kind::Upload] {
+        for of in [Kind::Pipeline, Kind::Upload, Kind::Prompts] {
             let (printer, captured) = captured(Verbosity::default(), false);
             run(&ConfigCommand::Schema { of }, &printer).unwrap();
             let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();

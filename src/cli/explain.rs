@@ -1,18 +1,19 @@
 //! `explain`: the exact messages of an item.
 
 use super::args::ExplainArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::block_on;
-use crate::llm::recorded::Answer;
+use crate::exit::ExitCode;
+use crate::llm::Answer;
 use crate::llm::{Message, MessageRole};
 use crate::pipeline::explain::{self, Call, Explained};
 
 /// Prints every call of an item, and where its parts came from.
-pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let explained = block_on(explain::explain(&args.run_dir, &args.id))??;
     printer.data(&page(&explained))?;
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// Everything there is to say of an item.

@@ -1,49 +1,18 @@
-//! How a command ends: the exit codes of the program, and an error as its user reads it.
+//! How a command fails: an error as its user reads it.
 
 use std::error::Error;
 
 use crate::config::environment::EnvironmentError;
+use crate::config::error::ConfigError;
 use crate::config::fingerprint::Drift;
-use crate::config::load::ConfigError;
+use crate::exit::ExitCode;
 use crate::store::fs::FsError;
-
-/// The exit codes, which scripts may rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// The target was reached.
-    Reached = 0,
-    /// A bug, a panic included.
-    Bug = 1,
-    /// Usage or configuration.
-    Usage = 2,
-    /// Input data.
-    Input = 3,
-    /// The run directory is in use by another process.
-    InUse = 4,
-    /// The run directory was made with other settings, prompts or inputs.
-    Drift = 5,
-    /// An endpoint, the blob service or the weights can't be had.
-    Unavailable = 6,
-    /// Disk or other I/O.
-    Io = 7,
-    /// Budget reached; resumable.
-    Budget = 8,
-    /// Finished, but fewer accepted than asked for.
-    Short = 9,
-    /// Publish conflict.
-    Conflict = 10,
-    /// Damage: journal, checkpoint or published files fail their check.
-    Damage = 11,
-    /// Interrupted; resumable.
-    Interrupted = 130,
-}
 
 /// Why a command failed, ready to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The exit code; see [`Exit`].
-    pub code: u8,
+    /// The exit code.
+    pub code: ExitCode,
     /// What went wrong.
     pub message: String,
     /// Why, outermost first; what the message already says is left out.
@@ -54,12 +23,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with a message of its own.
-    pub fn new(code: Exit, message: impl Into<String>) -> Self {
-        Self { code: code as u8, message: message.into(), causes: Vec::new(), hint: None }
+    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// The failure that `error` and what lies behind it describe. Layers say their own code.
-    pub fn of(code: u8, error: &dyn Error) -> Self {
+    pub fn of(code: ExitCode, error: &dyn Error) -> Self {
         let message = error.to_string();
         let mut causes: Vec<String> = Vec::new();
         let mut next = error.source();
@@ -101,7 +70,7 @@ impl From<Drift> for Failure {
 
 impl From<FsError> for Failure {
     fn from(error: FsError) -> Self {
-        Self::of(Exit::Io as u8, &error)
+        Self::of(ExitCode::Io, &error)
     }
 }
 
@@ -119,7 +88,7 @@ mod tests {
     fn a_cause_is_told_once() {
         let source = io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
         let inner = FsError { action: "open", path: "run/journal".into(), source };
-        let failure = Failure::of(7, &Outer(inner));
+        let failure = Failure::of(ExitCode::Io, &Outer(inner));
         assert_eq!(failure.message, "failed to open the journal");
         assert_eq!(failure.causes, ["failed to open run/journal: permission denied"]);
     }

@@ -4,9 +4,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::args::InitArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::Printer;
 use crate::config::assets;
+use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
 
 const ENV_EXAMPLE: &str = "\
@@ -30,7 +31,7 @@ OPENAI_API_KEY=
 
 const GIT_IGNORE: &str = "/.env\n/runs\n";
 
-pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let own = [(".env.example", ENV_EXAMPLE), (".gitignore", GIT_IGNORE)];
     let mut groups: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for (name, text) in assets::ALL.iter().copied().chain(own) {
@@ -52,7 +53,7 @@ pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<u8, Failure> {
          convogen preview -c configs/pipeline.yaml -n 3    read before you pay for more\n  \
          convogen pipeline run -c configs/pipeline.yaml"
     ));
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// A line a file; one for all of a folder of prompts with many.

@@ -1,7 +1,7 @@
 //! The command line: reads arguments, calls the library, prints what came of it.
 //!
-//! One file a command. [`args`] holds what clap reads, [`output`] everything that is printed, [`failure`] the exit codes
-//! and how errors are shown, [`telemetry`] logging. Nothing else in the crate prints.
+//! One file a command. [`args`] holds what clap reads, [`output`] everything that is printed, [`failure`] how
+//! errors are shown, [`telemetry`] logging. Nothing else in the crate prints.
 
 pub mod args;
 mod config;
@@ -21,34 +21,35 @@ mod wrap;
 
 use std::io::Write;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::process::ExitCode;
+use std::process;
 
 use clap::Parser;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 
 use args::{Cli, Command, Pipeline, PublishCommand};
-use failure::{Exit, Failure};
+use failure::Failure;
 use output::{Printer, Verbosity, clean};
 use telemetry::Telemetry;
 
+use crate::exit::ExitCode;
+
 /// Runs the program and says how it ended.
-pub fn run() -> ExitCode {
+pub fn run() -> process::ExitCode {
     harden();
     allow_open_files();
     report_panics();
     // A panic has been reported by the hook when it arrives here.
-    let code = panic::catch_unwind(AssertUnwindSafe(run_command)).unwrap_or(Exit::Bug as u8);
-    ExitCode::from(code)
+    panic::catch_unwind(AssertUnwindSafe(run_command)).unwrap_or(ExitCode::Bug).into()
 }
 
-fn run_command() -> u8 {
+fn run_command() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
             // Help and version are no errors; neither is a reader that went away.
             let _ = message.print();
-            return u8::try_from(message.exit_code()).unwrap_or(Exit::Usage as u8);
+            return if message.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         }
     };
     let printer = Printer::standard(Verbosity { quiet: cli.quiet, verbose: cli.verbose });
@@ -59,7 +60,7 @@ fn run_command() -> u8 {
     })
 }
 
-fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
     match command {
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),

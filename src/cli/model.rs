@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 
 use super::args::ModelCommand;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::Printer;
+use crate::exit::ExitCode;
 
-pub(super) fn run(command: ModelCommand, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(command: ModelCommand, printer: &Printer) -> Result<ExitCode, Failure> {
     let path = match command {
         ModelCommand::Pull => pull(printer)?,
         ModelCommand::Path => locate().ok_or_else(|| {
-            Failure::new(Exit::Unavailable, "the weights are not on this machine")
+            Failure::new(ExitCode::Unavailable, "the weights are not on this machine")
                 .with_hint("`convogen model pull` fetches them")
         })?,
     };
     printer.data(&path.display().to_string())?;
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// Makes sure that the weights are there, with a bar on a terminal.

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
+use crate::exit::ExitCode;
 
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Printer {
         });
         match result {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(Exit::Io, format!("failed to write to standard output: {error}")))
+                Err(Failure::new(ExitCode::Io, format!("failed to write to standard output: {error}")))
             }
             _ => Ok(()),
         }
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn data_and_talk_go_to_different_streams() {
         let failure =
-            Failure { causes: vec!["why\u{7}".to_owned()], ..Failure::new(Exit::Io, "what") }.with_hint("do it");
+            Failure { causes: vec!["why\u{7}".to_owned()], ..Failure::new(ExitCode::Io, "what") }.with_hint("do it");
         let (printer, captured) = captured(Verbosity::default(), false);
         printer.data("row").unwrap();
         printer.note("note");
@@ -385,7 +386,7 @@ mod tests {
         printer.data("row").unwrap();
         printer.note("note");
         printer.warning("care");
-        printer.failure(&Failure::new(Exit::Io, "what"));
+        printer.failure(&Failure::new(ExitCode::Io, "what"));
         assert_eq!(captured.out.text(), "row\n");
         assert_eq!(captured.err.text(), "\u{1b}[1;31merror:\u{1b}[0m what\n");
     }
@@ -404,7 +405,7 @@ mod tests {
         let printer = over(Broken(io::ErrorKind::BrokenPipe), io::sink(), Verbosity::default(), false);
         assert_eq!(printer.data("row"), Ok(()));
         let printer = over(Broken(io::ErrorKind::StorageFull), io::sink(), Verbosity::default(), false);
-        assert_eq!(printer.data("row").unwrap_err().code, 7);
+        assert_eq!(printer.data("row").unwrap_err().code, ExitCode::Io);
     }
 
     #[test]

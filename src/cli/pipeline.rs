@@ -8,15 +8,17 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{RunArgs, RunGcArgs, StatusArgs, VerifyArgs};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{Printer, table};
 use super::progress::{Display, duration, thousands};
 use super::telemetry::Telemetry;
 use crate::config::Provider;
 use crate::config::environment::Environment;
-use crate::config::load::{self, Loaded};
+use crate::config::load;
+use crate::config::loaded::Loaded;
+use crate::exit::ExitCode;
+use crate::llm::Halt;
 use crate::llm::control::Control;
-use crate::llm::recorded::Halt;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::{Spend, Status, Summary};
 use crate::pipeline::run::{self, Ended, Options, Watch};
@@ -36,7 +38,7 @@ impl From<RunError> for Failure {
 }
 
 /// Starts a run or goes on with one. Returns the exit code.
-pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
     let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
     let environment = environment(printer)?;
     let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
@@ -116,7 +118,7 @@ pub(super) fn environment(printer: &Printer) -> Result<Environment, Failure> {
 /// Runs `work` on a runtime of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::of(Exit::Io as u8, &error))?;
+    let runtime = runtime.map_err(|error| Failure::of(ExitCode::Io, &error))?;
     let result = runtime.block_on(work);
     // A look-up of a host name that hangs must not hold up the end.
     runtime.shutdown_background();
@@ -148,12 +150,12 @@ async fn heed_signals(control: Arc<Control>, printer: Printer) {
 /// Ends the process as a kill would: what counts is on disk already.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "the one place where nothing may be waited for")]
 pub(super) fn exit_now() -> ! {
-    std::process::exit(i32::from(Exit::Interrupted as u8))
+    std::process::exit(ExitCode::Interrupted as i32)
 }
 
 /// The failure, with a word on what is kept where the run can go on.
 pub(super) fn advised(error: RunError, run_dir: &Path) -> Failure {
-    let resumable = matches!(error.exit_code(), 6 | 7 | 130);
+    let resumable = matches!(error.exit_code(), ExitCode::Unavailable | ExitCode::Io | ExitCode::Interrupted);
     let failure = Failure::from(error);
     if resumable && failure.hint.is_none() && run_dir.join("journal").is_dir() {
         let kept = format!("what was received is kept in {}; the same command goes on with it", run_dir.display());
@@ -221,7 +223,7 @@ pub(super) fn spend(usage: &Spend) -> String {
 }
 
 /// Shows the progress of a run.
-pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let found = status::status(&args.run_dir)?;
     if args.json {
         let mut object = json!(found.summary);
@@ -248,7 +250,7 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<u8, Failure
             printer.data(notice)?;
         }
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// A line for each attribute of the coverage grid: how many situations each value has, of how many it was to have; where there
@@ -271,7 +273,7 @@ fn filled(coverage: &[Fill]) -> Vec<String> {
 }
 
 /// Checks the files of a run.
-pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let found = verify::verify(&args.run_dir, args.salvage.as_deref())?;
     if args.json {
         printer.json(&json!(found))?;
@@ -286,27 +288,29 @@ pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<u8, Failure
         }
     }
     if found.damage.is_empty() {
-        return Ok(Exit::Reached as u8);
+        return Ok(ExitCode::Success);
     }
-    let failure =
-        Failure::new(Exit::Damage, format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()));
+    let failure = Failure::new(
+        ExitCode::Damage,
+        format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()),
+    );
     Err(failure.with_hint("`convogen pipeline verify RUN_DIR --salvage NEW_DIR` saves the replies that are sound"))
 }
 
 /// Removes the journal of a finished run.
-pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let freed = gc::gc(&args.run_dir)?;
     if args.json {
         printer.json(&json!(freed))?;
-        return Ok(Exit::Reached as u8);
+        return Ok(ExitCode::Success);
     }
     let run_dir = args.run_dir.display();
     if freed.files == 0 {
         printer.data(&format!("{run_dir} has no journal any more; nothing was removed"))?;
-        return Ok(Exit::Reached as u8);
+        return Ok(ExitCode::Success);
     }
     let (bytes, replies) = (thousands(freed.bytes), thousands(freed.replies));
     printer.data(&format!("removed the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
     printer.note("explain, --fork and --retry-failed work no more; verify, status and the same run do");
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }

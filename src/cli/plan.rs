@@ -3,16 +3,17 @@
 use serde_json::json;
 
 use super::args::PlanArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{Printer, table};
 use super::pipeline::environment;
 use super::progress::thousands;
 use crate::config::load;
+use crate::exit::ExitCode;
 use crate::llm::MessageRole;
 use crate::pipeline::plan::{self, Plan, Range, Rendered};
 
 /// Prints what a run would ask for and cost. Nothing is sent.
-pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
     let plan = plan::plan(&loaded, &environment(printer)?)?;
     if args.json {
@@ -20,7 +21,7 @@ pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<u8, Failure> {
     } else {
         printer.data(&page(&plan))?;
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 fn page(plan: &Plan) -> String {

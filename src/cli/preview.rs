@@ -13,11 +13,12 @@ use super::output::{Printer, Span};
 use super::pipeline::{advised, block_on, environment, spend, uses_embedded, watched};
 use super::telemetry::Telemetry;
 use crate::config::load;
+use crate::exit::ExitCode;
 use crate::pipeline::preview::{self, Shown};
 use crate::pipeline::{explain as explained, status};
 
 /// Makes a preview, or goes on with one, and shows it. What was made before an error or Ctrl-C is shown all the same.
-pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) -> Result<u8, Failure> {
+pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
     let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
     let environment = environment(printer)?;
     let (small, options) = preview::prepare(&loaded, &environment, u64::from(args.number), args.offline)?;

@@ -7,11 +7,12 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{CompileUploadArgs, GcArgs};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{Printer, rows_style, table};
 use super::pipeline::{block_on, environment, exit_now};
 use super::progress::{bytes, duration, thousands};
 use crate::config::upload::{self, Upload};
+use crate::exit::ExitCode;
 use crate::publish::error::PublishError;
 use crate::publish::flow::{self, Options};
 use crate::publish::gc::Collected;
@@ -26,7 +27,7 @@ impl From<PublishError> for Failure {
 }
 
 /// Compiles and publishes. Returns the exit code.
-pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(&args.config, &args.sets)?;
     let environment = environment(printer)?;
     let options = Options { dry_run: args.dry_run, verify: args.verify };
@@ -46,7 +47,7 @@ pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Res
 }
 
 /// Removes old versions.
-pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(&args.config, &args.sets)?;
     let environment = environment(printer)?;
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
@@ -58,7 +59,7 @@ pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<u8, Failure> {
     if args.json {
         printer.json(&json!(collected))?;
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 /// A bar a phase, of bytes where they are known.
@@ -200,15 +201,15 @@ fn reading(published: &Published, upload: &Upload) -> String {
 }
 
 /// Exit code 11, with every difference, if what was read back is not what it should be.
-fn sound(published: &Published, printer: &Printer) -> Result<u8, Failure> {
+fn sound(published: &Published, printer: &Printer) -> Result<ExitCode, Failure> {
     let differences = published.verified.iter().flat_map(|verified| &verified.differences);
     let told = differences.inspect(|difference| printer.warning(difference)).count();
     if told == 0 {
-        return Ok(Exit::Reached as u8);
+        return Ok(ExitCode::Success);
     }
     let message = format!("{}: {told} published files are not what their manifest says", published.dataset);
     let hint = "remove them at the destination and run the same command again: what is missing is sent anew";
-    Err(Failure::new(Exit::Damage, message).with_hint(hint))
+    Err(Failure::new(ExitCode::Damage, message).with_hint(hint))
 }
 
 /// What was removed, or would be.

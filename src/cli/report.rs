@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::args::ReportArgs;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::output::{Printer, table};
 use super::progress::thousands;
+use crate::exit::ExitCode;
 use crate::report::{
     AnnotationFigures, CATALOGUE, CoverageFigures, Entry, Form, GateFigures, HubFigures, Report, ReportError,
     RunFigures, report,
@@ -24,14 +25,14 @@ impl From<ReportError> for Failure {
 }
 
 /// Measures, and prints what came of it.
-pub(super) fn run(args: &ReportArgs, printer: &Printer) -> Result<u8, Failure> {
+pub(super) fn run(args: &ReportArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let report = report(&args.run_dir, args.reference.as_deref())?;
     if args.json {
         printer.json(&json!(report))?;
     } else {
         printer.data(&page(&report))?;
     }
-    Ok(Exit::Reached as u8)
+    Ok(ExitCode::Success)
 }
 
 fn page(report: &Report) -> String {

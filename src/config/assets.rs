@@ -157,6 +157,11 @@ pub fn builtin(path: &str) -> Option<&'static str> {
     ALL.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
+/// A file that the program itself names, so that it is there.
+pub fn shipped(path: &str) -> &'static str {
+    builtin(path).unwrap_or_else(|| unreachable!("{path} is part of the program"))
+}
+
 /// `folder/relative` without `.` and `..`: a file that ships has one name.
 pub fn below(folder: &str, relative: &Path) -> String {
     let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();

@@ -3,9 +3,9 @@
 use url::Url;
 
 use super::document::Document;
-use super::load::Loaded;
+use super::error::Problem;
+use super::loaded::Loaded;
 use super::safety::Service;
-use super::shape::Problem;
 use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.

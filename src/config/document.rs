@@ -15,7 +15,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::load::ConfigError;
+use super::error::{ConfigError, Place};
 use crate::store::fs;
 
 /// Most bytes of a configuration file; 1 MiB.
@@ -23,31 +23,6 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// Levels of nesting that are read; the configuration itself has four.
 const MAX_DEPTH: usize = 32;
-
-/// Where a value was written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// In a file.
-    Line {
-        /// The file, as it was named.
-        file: String,
-        /// Line, from 1.
-        line: u64,
-        /// Column, from 1.
-        column: u64,
-    },
-    /// On the command line, as `KEY=VALUE`.
-    Flag(String),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
-            Self::Flag(flag) => write!(f, "--set {flag}"),
-        }
-    }
-}
 
 /// A parsed file with the `--set` flags laid over it.
 #[derive(Debug, Clone)]

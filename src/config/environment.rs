@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::document::read_text;
-use super::load::ConfigError;
+use super::error::ConfigError;
 use super::safety::Service;
 use super::{Config, Model, Provider};
+use crate::exit::ExitCode;
 
 /// The file that is read from the working directory.
 pub const FILE_NAME: &str = ".env";
@@ -58,8 +59,8 @@ pub enum EnvironmentError {
 
 impl EnvironmentError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        2
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
     }
 }
 

@@ -15,14 +15,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::Role;
 use super::document::entry;
-use super::load::listed;
+use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
     Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge,
     Model, Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
 };
-use crate::llm::Role;
+use crate::exit::ExitCode;
 
 /// Part of every fingerprint; raised when the meaning of sealed stages changes. 2: what is compared for duplicates is cut by
 /// language and configured length, no longer by what the corpus turned out to be.
@@ -362,8 +363,8 @@ impl Drift {
     }
 
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        5
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Drift
     }
 }
 
@@ -393,7 +394,8 @@ pub fn resolved_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::load::{QUICKSTART, parse};
+    use crate::config::load::parse;
+    use crate::config::loaded::QUICKSTART;
     use crate::config::{assets, testing};
 
     fn config(sets: &[String]) -> Config {

@@ -3,153 +3,26 @@
 //! Every step reports all it finds at once, each fault with its file, line and dotted key. Paths are relative to the
 //! configuration file, the run directory to the working directory; without a file everything is relative to the latter.
 
-use std::path::{Path, PathBuf};
-
-pub use super::document::Place;
-pub use super::shape::Problem;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::Document;
-pub(crate) use super::document::read_text;
+use super::document::{Document, read_text};
+use super::error::{ConfigError, Problem};
+use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
 use super::{Config, assets, check};
-use crate::store::fs::FsError;
-
-/// The name of the built-in configuration in messages and in [`assets`].
-pub const QUICKSTART: &str = "configs/quickstart.yaml";
 
 /// The version of the format that is read.
 pub const VERSION: u64 = 1;
-
-/// Why a configuration cannot be used. Exit code 2, whatever the reason.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    Read(#[from] FsError),
-    /// A folder, a pipe or a device.
-    #[error("{path} is not a regular file; name a text file", path = path.display())]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
-    /// Larger than any configuration.
-    #[error("{path} is larger than 1 MiB, which no configuration needs", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Not UTF-8.
-    #[error("{path} is not UTF-8 text (byte {offset})", path = path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// The first byte that does not fit.
-        offset: usize,
-    },
-    /// Not YAML, or more than the parser's budget allows.
-    #[error("{place}: {message}")]
-    Syntax {
-        /// Where.
-        place: Place,
-        /// Why.
-        message: String,
-    },
-    /// A `--set` flag that names or holds nothing sensible.
-    #[error("--set {flag}: {message}")]
-    Flag {
-        /// The flag's argument.
-        flag: String,
-        /// Why.
-        message: String,
-    },
-    /// A folder of shots without a shot.
-    #[error("{path} has no .json file; put a shot there or name another folder in `shots`", path = path.display())]
-    NoShots {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The built-in prompt configuration names a file that was not compiled in.
-    #[error("{path} is not compiled into this convogen; name a file of your own in situations.prompt_config")]
-    NotBuiltIn {
-        /// The path below the project.
-        path: String,
-    },
-    /// Everything that is wrong with a file that can be read.
-    #[error("{file} cannot be used as it is{}", listed(problems))]
-    Invalid {
-        /// The file.
-        file: String,
-        /// What is wrong; at least one.
-        problems: Vec<Problem>,
-    },
-}
-
-impl ConfigError {
-    /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
-        2
-    }
-
-    /// What to do next, where the message alone does not say it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Read(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
-                Some("`convogen init` writes configurations to start from; without -c the built-in quick start runs")
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Each item on an indented line of its own.
-pub(super) fn listed(items: &[impl std::fmt::Display]) -> String {
-    items.iter().fold(String::new(), |text, item| text + &format!("\n  {item}"))
-}
-
-/// A configuration that was read and checked, and where it came from.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// The configuration, flags laid over it.
-    pub config: Config,
-    /// The file; `None` for the built-in one.
-    pub file: Option<PathBuf>,
-    /// The folder that paths are relative to: the file's own, or the working directory.
-    pub base: PathBuf,
-    document: Document,
-}
-
-impl Loaded {
-    /// A path of the configuration (any but `run_dir`) as it can be opened.
-    pub fn path(&self, written: &Path) -> PathBuf {
-        self.base.join(written)
-    }
-
-    /// The file that ships with convogen and is meant by `written`: the built-in configuration stands among such files.
-    pub fn shipped(&self, written: &Path) -> Option<&'static str> {
-        let folder = QUICKSTART.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let (None, name) = (&self.file, assets::below(folder, written)) else { return None };
-        assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
-    }
-
-    /// The file's name in messages.
-    pub fn name(&self) -> &str {
-        &self.document.file
-    }
-
-    pub(super) fn document(&self) -> &Document {
-        &self.document
-    }
-}
 
 /// Reads and checks a configuration. `None`: the built-in quick start. `sets` are `KEY=VALUE` flags.
 pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
     let text = match path {
         Some(path) => read_text(path)?,
-        None => assets::builtin(QUICKSTART).unwrap_or_default().to_owned(),
+        None => assets::shipped(QUICKSTART).to_owned(),
     };
     let loaded = parse(path, &text, sets)?;
     accept(&loaded, check::files(&loaded))?;

@@ -4,16 +4,19 @@
 //! over it, `shape` compares it with the schema of the structs below, `check` judges what the values mean.
 //! [`fingerprint`] says which keys shape the data and which only how it is made, [`environment`] finds credentials,
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
-//! [`load::Loaded`] resolves them.
+//! [`loaded::Loaded`] resolves them.
 
 pub mod assets;
 mod check;
-mod document;
+pub(crate) mod document;
 pub mod environment;
+pub mod error;
 pub mod fingerprint;
 pub mod load;
+pub mod loaded;
 mod models;
 pub mod prompts;
+mod roles;
 pub mod safety;
 mod shape;
 #[cfg(test)]
@@ -27,9 +30,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode, Timeouts};
+pub use roles::{Role, Structured};
 pub use safety::{Judge, Safety};
-
-use crate::llm::Role;
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

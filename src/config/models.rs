@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::llm::Structured;
+use super::Structured;
 
 /// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::document::{Document, read_text};
-use super::load::{ConfigError, Loaded, Problem, invalid};
+use super::error::{ConfigError, Problem};
+use super::load::invalid;
+use super::loaded::Loaded;
 use super::shape::typed;
 use super::{PromptConfig, ShotSelection, SituationMode, assets};
 use crate::store::fs;

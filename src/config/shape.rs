@@ -4,36 +4,12 @@
 //! from the same structs, so it cannot disagree with them; this walk knows the part of JSON Schema that schemars
 //! writes for structs, options, maps, lists, unit enums, numbers and text.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{Document, Place, join, kind};
-
-/// One thing that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where it was written, or the nearest thing around it.
-    pub place: Option<Place>,
-    /// The dotted key.
-    pub key: String,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        match self.key.as_str() {
-            "" => f.write_str(&self.message),
-            key => write!(f, "{key}: {}", self.message),
-        }
-    }
-}
+use super::document::{Document, join, kind};
+use super::error::Problem;
 
 /// The document as a `T`, or everything that keeps it from being one.
 pub(super) fn typed<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<Problem>> {

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
 use super::check::{Findings, is_plain_url, is_variable_name};
 use super::document::Document;
-use super::load::{self, ConfigError, read_text};
-use super::shape::Problem;
+use super::document::read_text;
+use super::error::{ConfigError, Problem};
+use super::load;
 use super::{Card, Dedup};
+use crate::loopback::is_this_machine;
 
 /// Longest name of a dataset: with what is added to it, a blob's name stays far below the 1,024 characters that Azure takes.
 const MAX_DATASET: usize = 200;
@@ -326,15 +328,6 @@ fn is_container(name: &str) -> bool {
 /// Azure's rules for the names of storage accounts.
 fn is_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -19,10 +19,11 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::entra::Entra;
-use super::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
-use super::openai::{Advice, Route, filled, unfit_for_a_header};
+use super::openai::{Advice, Route, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
+use crate::net::filled;
+use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
 
 /// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
 const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
@@ -195,6 +196,7 @@ fn key_variable(config: &Model) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
 
     fn vars(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
         move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
@@ -229,7 +231,7 @@ mod tests {
             "a path in front stays"
         );
         let odd = endpoint_url("endpoint", "https://r.openai.azure.com").unwrap();
-        assert_eq!(completions_url(&odd, "d", Some("latest"), &|_| None).unwrap_err().exit_code(), 2);
+        assert_eq!(completions_url(&odd, "d", Some("latest"), &|_| None).unwrap_err().exit_code(), ExitCode::Usage);
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
     fn what_is_missing_is_named_with_its_exit_code() {
         let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
         let error = AzureOpenAi::new(&config, &|_| None).unwrap_err();
-        assert_eq!(error.exit_code(), 6);
+        assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("AZURE_OPENAI_API_KEY") && error.to_string().contains(".env"));
         for (config, word) in [
             (Model { endpoint: None, ..config.clone() }, "AZURE_OPENAI_ENDPOINT"),
@@ -263,7 +265,7 @@ mod tests {
             (Model { endpoint: Some("http://r.openai.azure.com.invalid".into()), ..config }, "plain http"),
         ] {
             let error = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_API_KEY", "k")])).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
+            assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::recorded::Halt;
+use super::Halt;
 
 /// Shared by all calls of a run: the first reason to stop wins, and nobody starts anything new after it.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Answer;
 use super::budget::{Budget, Estimate};
-use super::recorded::Answer;
 use super::{Role, Usage};
 use crate::store::journal::{Entry, Kind};
 

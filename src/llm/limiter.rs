@@ -114,7 +114,7 @@ impl Limiter {
         }
     }
 
-    /// Waits before another attempt, `wait` being what [`Retry`](super::retry::Retry) decided.
+    /// Waits before another attempt, `wait` being what [`Retry`](crate::net::retry::Retry) decided.
     ///
     /// Whoever was turned away makes everybody pause: for as long as the endpoint asked, or, where it did not say, the
     /// longer the more pauses did not help. Other trouble is the caller's own, and only the caller waits.

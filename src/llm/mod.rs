@@ -4,7 +4,7 @@
 //! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts
 //! ([`entries`] are what it leaves there),
 //! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
-//! [`retry`] decides what is worth another attempt.
+//! [`net::retry`](crate::net::retry) decides what is worth another attempt.
 
 pub mod azure;
 pub mod budget;
@@ -12,53 +12,24 @@ pub mod control;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod entries;
-pub mod http;
 pub mod limiter;
 mod messages;
 pub mod openai;
+mod outcome;
 pub mod recorded;
-pub mod retry;
 mod schema;
 
 use std::fmt;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 pub use messages::Messages;
+pub use outcome::{Answer, Halt};
 pub use schema::Schema;
 
-/// What a model is used for. A role may have a model of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Writes situations.
-    Situations,
-    /// Speaks in a conversation.
-    Speaker,
-    /// Chooses who speaks next.
-    Selector,
-    /// Screens finished conversations for what is unsafe.
-    Safety,
-    /// Scores finished conversations.
-    Judge,
-    /// Asks the endpoint whether it can follow a JSON schema.
-    Probe,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Situations => "situations",
-            Self::Speaker => "speaker",
-            Self::Selector => "selector",
-            Self::Safety => "safety",
-            Self::Judge => "judge",
-            Self::Probe => "probe",
-        })
-    }
-}
+pub use crate::config::{Role, Structured};
+pub use crate::net::attempt::{AttemptError, Transient};
 
 /// What is asked of a model, in terms that name no host, deployment or key.
 ///
@@ -188,18 +159,6 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// How JSON is asked for on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Structured {
-    /// `response_format: {type: json_schema, strict: true}`.
-    JsonSchema,
-    /// `response_format: {type: json_object}`.
-    JsonObject,
-    /// Nothing but the prompt.
-    None,
-}
-
 /// What a model can be relied on for when JSON is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StructuredSupport {
@@ -209,54 +168,6 @@ pub enum StructuredSupport {
     Fixed(Structured),
     /// To be found out by a call.
     Probe,
-}
-
-/// Why one attempt brought no reply.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum AttemptError {
-    /// A content filter, or the model itself, refused. An outcome of the item, not an error of the run.
-    #[error("refused ({category}): {message}")]
-    Refused {
-        /// The filter's category such as `violence`, `jailbreak`; `refusal` when the model itself declined.
-        category: String,
-        /// What the endpoint said.
-        message: String,
-    },
-    /// The endpoint will never serve this request (400, 413, 422), but may serve others: the item fails.
-    #[error("the endpoint refused the request ({status}): {message}")]
-    BadRequest {
-        /// HTTP status.
-        status: u16,
-        /// What the endpoint said.
-        message: String,
-    },
-    /// Worth another attempt: no connection, a time-out, 408, 409, 429, 5xx, a body that is no completion.
-    #[error("{message}")]
-    Transient {
-        /// What went wrong.
-        message: String,
-        /// What kind of trouble it is.
-        kind: Transient,
-        /// How long the endpoint asked to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// Every further call would fail: wrong key, no such model, quota used up. Stops the run with exit code 6.
-    #[error("{message}")]
-    Fatal {
-        /// What went wrong and what to do.
-        message: String,
-    },
-}
-
-/// Kinds of trouble that may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transient {
-    /// The request never reached the endpoint: nothing can have been billed.
-    NotSent,
-    /// 408, 409, 429, 503, 529 and the like: the endpoint turned the request away unserved. All callers should slow down.
-    TurnedAway,
-    /// The endpoint failed, hung up, or sent something that is no completion. It may have billed.
-    Unknown,
 }
 
 /// One language model behind one way of reaching it. An implementation performs a single attempt:

@@ -16,12 +16,14 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use url::{Host, Url};
+use url::Url;
 
 use self::reply::Asked;
-use super::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
 use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
+use crate::loopback::is_this_machine;
+use crate::net::filled;
+use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -205,7 +207,7 @@ impl OpenAi {
         let base = endpoint_url("base_url", base.as_deref().unwrap_or(OPENAI))?;
         let credential = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
             // Servers on this machine rarely want a key, and say so with a 401 where they do.
-            Err(SetupError::MissingCredential { .. }) if is_local(&base) => None,
+            Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => None,
             credential => credential?,
         };
         let pinned = match credential {
@@ -234,21 +236,6 @@ impl ChatModel for OpenAi {
     fn target(&self) -> String {
         self.route.origin()
     }
-}
-
-/// Whether a URL names this machine without asking anyone.
-fn is_local(base: &Url) -> bool {
-    match base.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
-/// A variable that is set to something.
-pub(crate) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    var(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
 /// The key that the variable `name` holds.
@@ -290,6 +277,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::exit::ExitCode;
     use crate::llm::Message;
 
     fn config() -> Model {
@@ -350,7 +338,7 @@ mod tests {
         for none in [None, Some(String::new()), Some("  ".to_owned())] {
             let elsewhere = Model { base_url: Some("https://models.example/v1".to_owned()), ..config() };
             let error = OpenAi::new(&elsewhere, &|_| none.clone()).unwrap_err();
-            assert_eq!(error.exit_code(), 6);
+            assert_eq!(error.exit_code(), ExitCode::Unavailable);
             assert!(error.to_string().contains("OPENAI_API_KEY") && error.to_string().contains(".env"), "{error}");
         }
         let keyless = Model { api_key_env: None, ..config() };
@@ -360,7 +348,7 @@ mod tests {
     #[test]
     fn a_key_never_goes_over_plain_http_to_others() {
         let open = Model { base_url: Some("http://10.1.2.3/v1".into()), ..config() };
-        assert_eq!(OpenAi::new(&open, &with_key).unwrap_err().exit_code(), 2);
+        assert_eq!(OpenAi::new(&open, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
         let listed = Model { allow_http_hosts: vec!["10.1.2.3".into()], ..open.clone() };
         assert!(OpenAi::new(&listed, &with_key).is_ok());
         let keyless = Model { api_key_env: None, ..open };
@@ -369,9 +357,12 @@ mod tests {
 
     #[test]
     fn a_model_needs_a_name_and_an_address_of_sense() {
-        assert_eq!(OpenAi::new(&Model { model: None, ..config() }, &with_key).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            OpenAi::new(&Model { model: None, ..config() }, &with_key).unwrap_err().exit_code(),
+            ExitCode::Usage
+        );
         let odd = Model { base_url: Some("127.0.0.1:9".into()), ..config() };
-        assert_eq!(OpenAi::new(&odd, &with_key).unwrap_err().exit_code(), 2);
+        assert_eq!(OpenAi::new(&odd, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
     }
 
     #[test]

@@ -15,21 +15,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::Transient;
-use super::budget::{Budget, Estimate, Exhausted, Reservation};
+use super::budget::{Budget, Estimate, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
 use super::limiter::Limiter;
-use super::retry::{Decision, Retry};
-use super::{AttemptError, ChatModel, ChatRequest, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
+use super::{
+    Answer, AttemptError, ChatModel, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured,
+    StructuredSupport,
+};
 use crate::config;
 use crate::draw::Draw;
-use crate::prompt::template::PromptError;
-use crate::store::journal::{Archive, Journal, JournalError, Kind};
+use crate::net::retry::{Decision, Retry};
+use crate::store::journal::{Archive, Journal, Kind};
 
 pub use key::{Site, key};
 
@@ -37,88 +39,6 @@ pub use key::{Site, key};
 const NO_ANSWER: &str = "no_answer";
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
-
-/// What a call came to. Refusals and failures are outcomes of an item, recorded like replies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// A reply.
-    Reply(Reply),
-    /// A content filter or the model turned the request down.
-    Refused {
-        /// Category of the filter.
-        category: String,
-        /// What the endpoint said.
-        message: String,
-    },
-    /// The endpoint would not or could not serve this request.
-    Failed {
-        /// In a word.
-        reason: String,
-        /// What the endpoint said.
-        message: String,
-    },
-}
-
-/// Why the run stops.
-#[derive(Debug, thiserror::Error)]
-pub enum Halt {
-    /// Another call stopped the run; that one carries the reason.
-    #[error("the run is stopping")]
-    Stopping,
-    /// The user asked for it.
-    #[error("interrupted")]
-    Interrupted,
-    /// A limit of the budget.
-    #[error(transparent)]
-    Budget(#[from] Exhausted),
-    /// The endpoint can't be had.
-    #[error("{message}")]
-    Endpoint {
-        /// What went wrong and what to do.
-        message: String,
-    },
-    /// Most of the first replies were refused.
-    #[error(
-        "{refused} of the first {seen} replies were refused (mostly {category}: {example}); change the prompts, the personas or the model, or ask for the filter to be changed, before more is spent"
-    )]
-    Refusals {
-        /// How many were.
-        refused: u64,
-        /// Of how many.
-        seen: u64,
-        /// The category met most recently.
-        category: String,
-        /// What the endpoint said then.
-        example: String,
-    },
-    /// The journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A prompt that cannot be rendered.
-    #[error(transparent)]
-    Prompt(#[from] PromptError),
-    /// Replaying, and the call was never made.
-    #[error("{item} has no recorded reply for its next call")]
-    NotRecorded {
-        /// The item.
-        item: String,
-    },
-}
-
-impl Halt {
-    /// The exit code of a run that it stops.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Interrupted | Self::Stopping => 130,
-            Self::Budget(_) => 8,
-            Self::Endpoint { .. } | Self::Refusals { .. } => 6,
-            Self::Journal(error) => error.exit_code(),
-            Self::Prompt(_) => 2,
-            Self::NotRecorded { .. } => 1,
-        }
-    }
-}
 
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::config::error::ConfigError;
 use crate::config::fingerprint::Drift;
-use crate::config::load::ConfigError;
-use crate::llm::http::SetupError;
+use crate::exit::ExitCode;
+use crate::net::http::SetupError;
 use crate::stages::error::StageError;
 use crate::stages::inputs::InputsError;
 use crate::store::checkpoint::CheckpointError;
@@ -12,7 +13,7 @@ use crate::store::fs::FsError;
 use crate::store::journal::JournalError;
 use crate::store::run::RunError as RunDirError;
 
-/// Why a run ended before its end. Each kind has an exit code, listed in the README.
+/// Why a run ended before its end. Each kind has an exit code, listed in `docs/configuration.md`.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The configuration.
@@ -126,27 +127,29 @@ pub enum RunError {
 
 impl RunError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(error) => error.exit_code(),
             Self::Stage(error) => error.exit_code(),
             Self::Inputs(error) => error.exit_code(),
-            Self::File(_) => 7,
-            Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } | Self::OpenFiles { .. } => 2,
-            Self::Unfinished { .. } | Self::OtherRecords { .. } => 3,
+            Self::File(_) => ExitCode::Io,
+            Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } | Self::OpenFiles { .. } => {
+                ExitCode::Usage
+            }
+            Self::Unfinished { .. } | Self::OtherRecords { .. } => ExitCode::Input,
             Self::RunDir(error) => error.exit_code(),
-            Self::Drift(_) => 5,
+            Self::Drift(_) => ExitCode::Drift,
             Self::Journal(error) => error.exit_code(),
             Self::Checkpoint(error) => error.exit_code(),
             Self::Setup(error) => error.exit_code(),
             #[cfg(feature = "embedded")]
             Self::Weights(error) => error.exit_code(),
             #[cfg(feature = "embedded")]
-            Self::Embedded(_) => 6,
+            Self::Embedded(_) => ExitCode::Unavailable,
             #[cfg(not(feature = "embedded"))]
-            Self::NoEmbedded => 2,
-            Self::Offline { .. } => 6,
-            Self::Unwritable(_) => 1,
+            Self::NoEmbedded => ExitCode::Usage,
+            Self::Offline { .. } => ExitCode::Unavailable,
+            Self::Unwritable(_) => ExitCode::Bug,
         }
     }
 }

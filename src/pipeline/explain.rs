@@ -11,12 +11,13 @@ use serde::Serialize;
 
 use super::error::RunError;
 use super::fork;
-use super::gc;
+use super::identity;
 use super::models;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{Answer, Calls, Halt, Site, Tap};
+use crate::llm::recorded::{Calls, Site, Tap};
+use crate::llm::{Answer, Halt};
 use crate::llm::{ChatRequest, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
@@ -81,7 +82,7 @@ pub struct Origin {
 /// Explains `id` (a conversation, or a situation) of the run in `path`.
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
-    gc::require_journal(path, "the messages of its calls cannot be shown")?;
+    identity::require_journal(path, "the messages of its calls cannot be shown")?;
     let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
     let replay = Replay::open(&dir, Some(watch_item(id, &seen)))?;
     let situations: Vec<Situation> = rows(&dir.situations())?;

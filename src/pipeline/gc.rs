@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::identity::{self, Details};
+use super::identity;
 use super::ledger::Spend;
 use crate::config::load;
 use crate::llm::budget::Budget;
@@ -45,15 +45,6 @@ pub fn gc(path: &Path) -> Result<Freed, RunError> {
     }
     fs::discard_dir(&paths.journal())?;
     Ok(freed)
-}
-
-/// Refuses what needs recorded replies of a run whose journal was removed; `what` is what cannot be done.
-pub(super) fn require_journal(path: &Path, what: &'static str) -> Result<(), RunError> {
-    let info = RunPaths::of_run(path)?.info()?;
-    if info.is_some_and(|info| Details::of(&info).collected.is_some()) {
-        return Err(RunError::Collected { path: path.to_owned(), what });
-    }
-    Ok(())
 }
 
 fn require_finished(dir: &RunDir) -> Result<(), RunError> {

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RunError;
-use super::gc;
 use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
@@ -210,7 +209,7 @@ pub fn record_collected(dir: &RunDir, spent: Spend) -> Result<(), RunError> {
 /// The run whose replies this one uses: the one named now, else the one it was begun with.
 pub fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunError> {
     if let Some(old) = named {
-        gc::require_journal(old, "--fork has no replies to take from it")?;
+        require_journal(old, "--fork has no replies to take from it")?;
         amend(dir, |details| details.fork = Some(old.to_owned()))?;
         return Ok(Some(old.to_owned()));
     }
@@ -280,4 +279,13 @@ pub(super) fn folder(paths: &RunPaths, stage: Stage) -> PathBuf {
         Stage::Conversations => paths.conversations(),
         Stage::Compile => paths.dataset(),
     }
+}
+
+/// Refuses what needs recorded replies of a run whose journal was removed; `what` is what cannot be done.
+pub(super) fn require_journal(path: &Path, what: &'static str) -> Result<(), RunError> {
+    let info = RunPaths::of_run(path)?.info()?;
+    if info.is_some_and(|info| Details::of(&info).collected.is_some()) {
+        return Err(RunError::Collected { path: path.to_owned(), what });
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exit::ExitCode;
 use crate::llm::budget::Budget;
 use crate::record::Tally;
 
@@ -76,12 +77,12 @@ impl Spend {
 
 impl Status {
     /// The exit code that goes with it.
-    pub fn exit_code(self) -> u8 {
+    pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Finished => 0,
-            Self::Short => 9,
-            Self::Partial => 8,
-            Self::Resumable => 130,
+            Self::Finished => ExitCode::Success,
+            Self::Short => ExitCode::Short,
+            Self::Partial => ExitCode::Budget,
+            Self::Resumable => ExitCode::Interrupted,
         }
     }
 }

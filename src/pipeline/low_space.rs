@@ -22,7 +22,7 @@ use super::error::RunError;
 use super::run::{Ended, Options, Watch, run};
 use crate::config::environment::Environment;
 use crate::config::load;
-use crate::llm::recorded::Halt;
+use crate::llm::Halt;
 use crate::stages::error::StageError;
 use crate::store::fs::{self, faults};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::OnceCell;
+use url::Url;
 
 use super::error::RunError;
 use crate::config::environment::Environment;
@@ -17,6 +18,7 @@ use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
 use crate::llm::recorded::{Line, Profile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
+use crate::loopback::is_this_machine;
 use crate::stages::compile::ModelUse;
 
 /// Where models come from.
@@ -117,20 +119,10 @@ fn connect(
         (Provider::AzureOpenai, _) => Box::new(AzureOpenAi::new(model, &var)?),
         (Provider::Embedded, _) => return embedded(offline),
     };
-    if offline && !is_loopback(&connected.target()) {
+    if offline && !Url::parse(&connected.target()).is_ok_and(|target| is_this_machine(&target)) {
         return Err(RunError::Offline { target: connected.target() });
     }
     Ok(connected)
-}
-
-fn is_loopback(target: &str) -> bool {
-    let host = url::Url::parse(target).ok();
-    match host.as_ref().and_then(url::Url::host) {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(feature = "embedded")]

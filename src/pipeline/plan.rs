@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::RunError;
 use super::{identity, run};
 use crate::config::environment::Environment;
-use crate::config::load::Loaded;
+use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
 use crate::llm::recorded::Calls;

@@ -18,7 +18,7 @@ use super::identity::{self, Identity};
 use super::run::Options;
 use crate::config::SituationMode;
 use crate::config::environment::Environment;
-use crate::config::load::Loaded;
+use crate::config::loaded::Loaded;
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, content_hash};
 use crate::stages::error::StageError;
 use crate::stages::inputs::Inputs;

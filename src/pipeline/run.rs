@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 use super::error::RunError;
 use super::fork::{Fork, has_failures};
-use super::gc;
 use super::identity;
 use super::ledger::{Spend, Summary};
 use super::models;
@@ -16,8 +15,9 @@ use super::stages::Stages;
 use super::status::{self, AtWork};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
-use crate::config::load::Loaded;
+use crate::config::loaded::Loaded;
 use crate::config::{Config, SituationMode, assets};
+use crate::exit::ExitCode;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
@@ -106,8 +106,8 @@ impl Watch {
 pub struct Ended {
     /// The closing summary.
     pub summary: Summary,
-    /// 0, 8 or 9.
-    pub exit_code: u8,
+    /// Success, or that it fell short or ran out of its budget.
+    pub exit_code: ExitCode,
     /// Id and split of a conversation worth looking at.
     pub example: Option<(String, String)>,
 }
@@ -220,10 +220,10 @@ fn fork(dir: &RunDir, options: &Options, watch: &Watch) -> Result<Option<Fork>, 
 /// A run without a journal can be confirmed, and nothing else.
 fn require_sealed(dir: &RunDir, options: &Options) -> Result<(), RunError> {
     if options.retry_failed {
-        gc::require_journal(dir.paths().root(), "--retry-failed would pay for all of it again")?;
+        identity::require_journal(dir.paths().root(), "--retry-failed would pay for all of it again")?;
     }
     if SealedStage::open(&dir.paths().conversations())?.is_none() {
-        gc::require_journal(dir.paths().root(), "stages that are missing cannot be made again")?;
+        identity::require_journal(dir.paths().root(), "stages that are missing cannot be made again")?;
     }
     Ok(())
 }
@@ -237,7 +237,7 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<(Journal
     for conflict in &recovered.conflicts {
         watch
             .control
-            .tell(format!("the journal holds two different replies to one call; the first counts: {conflict:?}"));
+            .tell(format!("the journal holds two different replies to one call; the first counts: {conflict}"));
     }
     spent.restore(budget);
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();

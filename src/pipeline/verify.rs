@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::RunError;
-use super::gc;
-use super::identity::Details;
+use super::identity::{self, Details};
 use crate::stages::compile::Manifest;
 use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
@@ -32,7 +31,7 @@ pub struct Verified {
 pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError> {
     let dir = RunPaths::of_run(path)?;
     if salvage.is_some() {
-        gc::require_journal(path, "there are no replies to salvage")?;
+        identity::require_journal(path, "there are no replies to salvage")?;
     }
     let mut found = Verified::default();
     let report = journal::verify(&dir.journal())?;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PersonaMode;
 use super::draft::{Draft, Flaw, Person, Tie};
+use crate::exit::ExitCode;
 use crate::record::{Situation, content_hash};
 use crate::store::fs::{self, FsError};
 
@@ -74,8 +75,8 @@ pub enum ShotError {
 
 impl ShotError {
     /// The exit code of the process: 2, usage or configuration.
-    pub fn exit_code(&self) -> u8 {
-        2
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
     }
 }
 

@@ -20,6 +20,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use self::tags::{line_of, outside_tags};
+use crate::exit::ExitCode;
 
 mod tags;
 
@@ -122,8 +123,8 @@ pub enum PromptError {
 
 impl PromptError {
     /// The exit code of the process: 2, usage or configuration.
-    pub fn exit_code(&self) -> u8 {
-        2
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
     }
 }
 

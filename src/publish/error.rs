@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::exit::ExitCode;
 use crate::pipeline::error::RunError;
 use crate::stages::compile::CompileError;
 use crate::store::fs::FsError;
@@ -104,18 +105,18 @@ impl From<RunError> for PublishError {
 
 impl PublishError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setup(_) | Self::WorkDir { .. } => 2,
-            Self::SameRun { .. } => 3,
-            Self::InUse { .. } => 4,
-            Self::SignIn(_) | Self::Denied { .. } | Self::Unreachable { .. } => 6,
-            Self::Fs(_) => 7,
+            Self::Setup(_) | Self::WorkDir { .. } => ExitCode::Usage,
+            Self::SameRun { .. } => ExitCode::Input,
+            Self::InUse { .. } => ExitCode::InUse,
+            Self::SignIn(_) | Self::Denied { .. } | Self::Unreachable { .. } => ExitCode::Unavailable,
+            Self::Fs(_) => ExitCode::Io,
             Self::Run(error) => error.exit_code(),
             Self::Compile(error) => error.exit_code(),
-            Self::Unwritable(_) => 1,
-            Self::Conflict { .. } => 10,
-            Self::Damaged { .. } => 11,
+            Self::Unwritable(_) => ExitCode::Bug,
+            Self::Conflict { .. } => ExitCode::Conflict,
+            Self::Damaged { .. } => ExitCode::Damage,
         }
     }
 }

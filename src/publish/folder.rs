@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::destination::{Blob, Created, OnBytes, Tag};
+use super::blob::{Blob, Created, OnBytes, Tag};
 use super::error::PublishError;
 use crate::store::fs::{self, FsError};
 use crate::store::lock::{LockError, RunLock};

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::destination::{Blob, Destination, Tag};
+use super::blob::{Blob, Tag};
+use super::destination::Destination;
 use super::error::PublishError;
 use super::pointer::Pointer;
 use super::receipts::{Receipt, Receipts};

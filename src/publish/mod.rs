@@ -16,6 +16,7 @@
 //! again. No step depends on anything that an earlier process remembered.
 
 pub mod azure;
+pub mod blob;
 pub mod collect;
 pub mod destination;
 pub mod error;

@@ -9,7 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::destination::{Destination, Tag};
+use super::blob::Tag;
+use super::destination::Destination;
 use super::error::PublishError;
 use super::version;
 
@@ -53,8 +54,8 @@ impl Pointer {
 
     /// Its text, the same for the same pointer.
     pub fn text(&self) -> Vec<u8> {
-        // A struct of strings always has a JSON form.
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let text = serde_json::to_vec_pretty(self);
+        let mut text = text.unwrap_or_else(|error| unreachable!("a struct of strings has a JSON form: {error}"));
         text.push(b'\n');
         text
     }
@@ -99,6 +100,7 @@ fn parse(path: &str, bytes: &[u8]) -> Result<Pointer, PublishError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
 
     fn sha256(digit: char) -> String {
         digit.to_string().repeat(64)
@@ -118,12 +120,12 @@ mod tests {
     fn what_is_no_pointer_is_told_apart_from_what_is_newer() {
         let good = String::from_utf8(Pointer::to(&sha256('a'), None).text()).unwrap();
         for (text, code) in [
-            (good.replace("\"format\": 1", "\"format\": 2"), 10),
-            ("{\"format\":2,\"new\":true}".to_owned(), 10),
-            (String::new(), 11),
-            ("{}".to_owned(), 11),
-            (good.replace("aaaaaaaaaaaaaaaa\"\n", "../../../../../a\"\n"), 11),
-            (good.replacen("\"aaaaaaaaaaaaaaaa\"", "\"bbbbbbbbbbbbbbbb\"", 1), 11),
+            (good.replace("\"format\": 1", "\"format\": 2"), ExitCode::Conflict),
+            ("{\"format\":2,\"new\":true}".to_owned(), ExitCode::Conflict),
+            (String::new(), ExitCode::Damage),
+            ("{}".to_owned(), ExitCode::Damage),
+            (good.replace("aaaaaaaaaaaaaaaa\"\n", "../../../../../a\"\n"), ExitCode::Damage),
+            (good.replacen("\"aaaaaaaaaaaaaaaa\"", "\"bbbbbbbbbbbbbbbb\"", 1), ExitCode::Damage),
         ] {
             let error = parse("d/latest.json", text.as_bytes()).unwrap_err();
             assert_eq!(error.exit_code(), code, "{text}: {error}");

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::destination::{Created, Destination, OnBytes, Tag};
+use super::blob::{Created, OnBytes, Tag};
+use super::destination::Destination;
 use super::error::PublishError;
 use super::pointer::Pointer;
 use super::receipts::{Receipt, Receipts};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::destination::{Blob, Destination, OnBytes};
+use super::blob::{Blob, OnBytes};
+use super::destination::Destination;
 use super::error::PublishError;
 use super::version::MANIFEST;
 use crate::store::part::FileEntry;

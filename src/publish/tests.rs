@@ -11,6 +11,7 @@ use super::receipts::Receipts;
 use super::send::Sending;
 use super::version::{self, MANIFEST};
 use super::watch::Watch;
+use crate::exit::ExitCode;
 use crate::stages::compile::{Compiled, FORMAT, Leakage, Manifest};
 use crate::store::fs::{self, faults};
 use crate::store::part::{FileEntry, PartFile};
@@ -150,7 +151,7 @@ fn who_is_overtaken_is_told_by_whom_and_changes_nothing_that_is_seen() {
         fs::write_atomic(&root.join("out/demo/latest.json"), &other.text()).unwrap();
     })
     .unwrap_err();
-    assert_eq!(error.exit_code(), 10);
+    assert_eq!(error.exit_code(), ExitCode::Conflict);
     insta::assert_snapshot!(error.to_string().replace(&root.display().to_string(), "ROOT"), @r#"demo/latest.json: another publisher changed it meanwhile: it points at versions/bbbbbbbbbbbbbbbb now, and what readers see was left as it is; this dataset lies whole in versions/ab51ef6ca014cef5, run the same command again to make it the latest"#);
     assert_eq!(pointer(root).unwrap(), other);
     // The same command again makes it the latest, and has only the pointer to write.
@@ -169,7 +170,7 @@ fn a_file_that_vanishes_while_the_rest_is_sent_keeps_the_manifest_back() {
     fs::create_dir_all(&folder).unwrap();
     fs::write_atomic(&folder.join("README.md"), b"new of README.md").unwrap();
     let error = publish(root, "new", |_| fs::remove_if_there(&folder.join("README.md")).unwrap()).unwrap_err();
-    assert_eq!(error.exit_code(), 10, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Conflict, "{error}");
     assert!(!folder.join(MANIFEST).exists() && pointer(root).is_none());
     publish(root, "new", |_| {}).unwrap();
     assert_whole(root, "again");
@@ -200,22 +201,21 @@ fn a_folder_keeps_what_is_there_and_follows_no_link() {
     let (folder, compiled) = dataset(root, "new");
     let out = Folder::new(&root.join("out"));
     out.prepare().unwrap();
-    let (entry, bytes): (_, super::destination::OnBytes) =
-        (&compiled.manifest.files[0], std::sync::Arc::new(|_, _| {}));
+    let (entry, bytes): (_, super::blob::OnBytes) = (&compiled.manifest.files[0], std::sync::Arc::new(|_, _| {}));
     let create = |path: &str| out.create(path, &folder.join(&entry.path), entry, &bytes);
     fs::write_atomic(&root.join("out/taken"), b"another").unwrap();
-    assert_eq!(create("taken").unwrap_err().exit_code(), 10);
+    assert_eq!(create("taken").unwrap_err().exit_code(), ExitCode::Conflict);
     assert_eq!(fs::read(&root.join("out/taken")).unwrap(), b"another");
     for path in ["../escape", "/escape", "a/../../escape", ""] {
-        assert_eq!(create(path).unwrap_err().exit_code(), 10, "{path}");
+        assert_eq!(create(path).unwrap_err().exit_code(), ExitCode::Conflict, "{path}");
     }
     std::os::unix::fs::symlink(root, root.join("out/link")).unwrap();
-    assert_eq!(create("link/file").unwrap_err().exit_code(), 10);
-    assert_eq!(out.read("link/out/taken").unwrap_err().exit_code(), 10);
-    assert_eq!(out.list("").unwrap_err().exit_code(), 10);
+    assert_eq!(create("link/file").unwrap_err().exit_code(), ExitCode::Conflict);
+    assert_eq!(out.read("link/out/taken").unwrap_err().exit_code(), ExitCode::Conflict);
+    assert_eq!(out.list("").unwrap_err().exit_code(), ExitCode::Conflict);
     assert!(!root.join("file").exists() && !root.join("escape").exists());
     // A source that is not what was hashed does not arrive.
     fs::write_atomic(&folder.join(&entry.path), b"changed").unwrap();
-    assert_eq!(create("fresh").unwrap_err().exit_code(), 7);
+    assert_eq!(create("fresh").unwrap_err().exit_code(), ExitCode::Io);
     assert!(!root.join("out/fresh").exists());
 }

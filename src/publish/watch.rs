@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::destination::OnBytes;
+use super::blob::OnBytes;
 
 /// Told that a phase begins, and how many bytes it has; 0 where that is not known.
 type Begin = Box<dyn Fn(&'static str, u64) + Send + Sync>;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::exit::ExitCode;
 use crate::pipeline::error::RunError;
 use crate::record::arrow::TableError;
 use crate::store::checkpoint::CheckpointError;
@@ -83,16 +84,18 @@ impl From<RunError> for ReportError {
 
 impl ReportError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Run(error) => error.exit_code(),
             Self::RunDir(error) => error.exit_code(),
             Self::Checkpoint(error) => error.exit_code(),
-            Self::File(_) => 7,
-            Self::Missing { .. } | Self::NotMeasurable { .. } => 2,
-            Self::Table { source: TableError::Damaged | TableError::Parquet(_), .. } | Self::Damaged { .. } => 11,
-            Self::Line { .. } | Self::Empty { .. } | Self::Table { .. } => 3,
-            Self::Unfinished => 1,
+            Self::File(_) => ExitCode::Io,
+            Self::Missing { .. } | Self::NotMeasurable { .. } => ExitCode::Usage,
+            Self::Table { source: TableError::Damaged | TableError::Parquet(_), .. } | Self::Damaged { .. } => {
+                ExitCode::Damage
+            }
+            Self::Line { .. } | Self::Empty { .. } | Self::Table { .. } => ExitCode::Input,
+            Self::Unfinished => ExitCode::Bug,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::Progress;
 use super::inputs::Inputs;
 use super::personas::Source;
 use crate::config::Config;
-use crate::llm::recorded::{Calls, Halt};
+use crate::llm::Halt;
+use crate::llm::recorded::Calls;
 
 /// What every stage of a run works with.
 #[derive(Debug)]

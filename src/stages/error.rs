@@ -5,7 +5,9 @@ use super::inputs::InputsError;
 use super::personas::PersonasError;
 use super::situations::ImportError;
 use super::situations::casting::CastingError;
-use crate::llm::recorded::Halt;
+use crate::exit::ExitCode;
+use crate::llm::Halt;
+use crate::prompt::template::PromptError;
 use crate::record::arrow::TableError;
 use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::FsError;
@@ -52,9 +54,16 @@ pub enum StageError {
     },
 }
 
+/// What cannot be rendered for one item cannot be for any.
+impl From<PromptError> for Halt {
+    fn from(error: PromptError) -> Self {
+        Self::Prompt { message: error.to_string() }
+    }
+}
+
 impl StageError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Inputs(error) => error.exit_code(),
             Self::Personas(error) => error.exit_code(),
@@ -62,9 +71,9 @@ impl StageError {
             Self::Import(error) => error.exit_code(),
             Self::Checkpoint(error) => error.exit_code(),
             Self::Compile(error) => error.exit_code(),
-            Self::Table(_) | Self::File(_) => 7,
+            Self::Table(_) | Self::File(_) => ExitCode::Io,
             Self::Halted(halt) => halt.exit_code(),
-            Self::Sums { .. } => 1,
+            Self::Sums { .. } => ExitCode::Bug,
         }
     }
 }

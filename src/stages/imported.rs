@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Progress;
+use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
 
 /// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
@@ -98,10 +99,10 @@ pub enum SourceError {
 
 impl SourceError {
     /// The exit code: 3, input data, unless the disk is to blame.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Io(_) => 7,
-            _ => 3,
+            Self::Io(_) => ExitCode::Io,
+            _ => ExitCode::Input,
         }
     }
 }

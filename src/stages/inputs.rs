@@ -11,10 +11,13 @@ use serde_json::json;
 use super::error::StageError;
 use super::sealed::Sealed;
 use crate::config::assets;
-use crate::config::load::{ConfigError, Loaded, read_text};
+use crate::config::document::read_text;
+use crate::config::error::ConfigError;
+use crate::config::loaded::Loaded;
 use crate::config::prompts;
 use crate::config::safety::Service;
 use crate::config::{BUILT_IN_GRID, Config, PromptConfig, SituationMode};
+use crate::exit::ExitCode;
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::{PromptError, Template};
@@ -31,12 +34,12 @@ use crate::store::part::JsonlWriter;
 
 impl InputsError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File(_) => 7,
-            Self::Missing { .. } => 11,
+            Self::File(_) => ExitCode::Io,
+            Self::Missing { .. } => ExitCode::Damage,
             Self::Seeds(error) => error.exit_code(),
-            _ => 2,
+            _ => ExitCode::Usage,
         }
     }
 }
@@ -116,7 +119,7 @@ impl Inputs {
                 inputs.read_named(COVERAGE, loaded, written)?;
             }
             Some(_) if config.situations.mode != SituationMode::File => {
-                let text = assets::builtin("configs/coverage.yaml").unwrap_or_default();
+                let text = assets::shipped("configs/coverage.yaml");
                 inputs.texts.insert(COVERAGE.to_owned(), text.to_owned());
             }
             _ => {}
@@ -149,7 +152,7 @@ impl Inputs {
         folder: &str,
     ) -> Result<(), InputsError> {
         let Some(written) = written else {
-            let text = assets::builtin(&format!("{folder}/{name}")).unwrap_or_default();
+            let text = assets::shipped(&format!("{folder}/{name}"));
             self.texts.insert(name.to_owned(), text.to_owned());
             return Ok(());
         };

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::transcript::{self, MALFORMED, Told, Unusable};
 use crate::config;
 use crate::draw::Draw;
-use crate::llm::recorded::{Calls, Halt, Site};
+use crate::llm::Halt;
+use crate::llm::recorded::{Calls, Site};
 use crate::llm::{ReplyFormat, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Participant, Situation};
@@ -122,7 +123,8 @@ impl Stage<'_> {
             Told::Refused(category) => failed(format!("refused: {category}")),
             Told::Failed(reason) => failed(reason),
         };
-        conversation.judgement = serde_json::to_string(&judgement).unwrap_or_default();
+        conversation.judgement = serde_json::to_string(&judgement)
+            .unwrap_or_else(|error| unreachable!("a judgement has a JSON form: {error}"));
         Ok(())
     }
 }

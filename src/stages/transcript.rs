@@ -4,7 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::llm::recorded::{Answer, Calls, Halt, Site};
+use crate::llm::recorded::{Calls, Site};
+use crate::llm::{Answer, Halt};
 use crate::llm::{Message, ReplyFormat};
 use crate::prompt::reply::read_json;
 use crate::prompt::template::{PromptError, Template};

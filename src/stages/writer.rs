@@ -282,6 +282,7 @@ fn counts(tally: &Tally, inputs: u64, not_sampled: u64) -> BTreeMap<String, u64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
     use crate::record::{DuplicateKind, Outcome, Persona};
     use crate::stages::dedup::DuplicateRow;
     use crate::store::fs::{self, faults};
@@ -357,7 +358,7 @@ mod tests {
         let mut writer = StageWriter::create("personas", &stage).unwrap();
         writer.put(Fate::Accepted(persona(0))).unwrap();
         let made = Made { inputs: 2, ..Made::default() };
-        assert_eq!(writer.seal(made, String::new(), None).unwrap_err().exit_code(), 1);
+        assert_eq!(writer.seal(made, String::new(), None).unwrap_err().exit_code(), ExitCode::Bug);
         assert!(Sealed::<Persona>::open(&stage).unwrap().is_none());
     }
 
@@ -383,7 +384,7 @@ mod tests {
                     made.unwrap();
                     break;
                 }
-                assert_eq!(made.unwrap_err().exit_code(), 7, "{action} {nth}");
+                assert_eq!(made.unwrap_err().exit_code(), ExitCode::Io, "{action} {nth}");
                 if let Some(sealed) = Sealed::<Persona>::open(&stage).unwrap() {
                     // Only the last sync of all failed: whole, though nobody was told.
                     assert_eq!((action, sealed.read().unwrap().len()), ("sync", 1_500));
@@ -404,7 +405,7 @@ mod tests {
         for bytes in [20_000, 0] {
             part.set_len(bytes).unwrap();
             let error = sealed.read().unwrap_err();
-            assert_eq!(error.exit_code(), 11);
+            assert_eq!(error.exit_code(), ExitCode::Damage);
             assert!(error.to_string().contains(PART), "{error}");
         }
     }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::fs::{self, FsError};
 use super::lines::{Lines, LinesError, LinesFile, content_differs};
 use super::part::{self, FileEntry, JsonlWriter, PartFile};
-use super::{EXIT_BUG, EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN};
+use crate::exit::ExitCode;
 
 /// The file that makes a stage a sealed one.
 pub const MANIFEST: &str = "manifest.json";
@@ -78,12 +78,12 @@ impl From<LinesError> for CheckpointError {
 
 impl CheckpointError {
     /// The exit code of a run that this error stops.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Damaged { .. } | Self::Row { .. } => EXIT_DAMAGE,
-            Self::NewerFormat { .. } => EXIT_OTHER_RUN,
-            Self::AlreadySealed { .. } => EXIT_BUG,
-            Self::Io(_) => EXIT_IO,
+            Self::Damaged { .. } | Self::Row { .. } => ExitCode::Damage,
+            Self::NewerFormat { .. } => ExitCode::Drift,
+            Self::AlreadySealed { .. } => ExitCode::Bug,
+            Self::Io(_) => ExitCode::Io,
         }
     }
 }
@@ -377,7 +377,7 @@ mod tests {
         let names: Vec<_> = stage.manifest().files.iter().map(|file| (file.path.as_str(), file.rows)).collect();
         let expected = [("part-00000.jsonl", Some(3)), ("part-00000.parquet", Some(3)), ("rejected.jsonl", Some(1))];
         assert_eq!(names, expected);
-        assert_eq!(seal(&folder, &[4]).unwrap_err().exit_code(), 1);
+        assert_eq!(seal(&folder, &[4]).unwrap_err().exit_code(), ExitCode::Bug);
         assert_eq!(rows(&folder).unwrap(), [1, 2, 3]);
     }
 
@@ -441,12 +441,12 @@ mod tests {
                 flipped[at] ^= 1;
                 fs::write_atomic(&path, &flipped).unwrap();
                 let stage = SealedStage::open(&folder).unwrap().unwrap();
-                assert_eq!(stage.verify().unwrap_err().exit_code(), 11, "{name}, byte {at}");
+                assert_eq!(stage.verify().unwrap_err().exit_code(), ExitCode::Damage, "{name}, byte {at}");
                 if name == "part-00000.jsonl" {
-                    assert_eq!(rows(&folder).unwrap_err().exit_code(), 11, "byte {at}");
+                    assert_eq!(rows(&folder).unwrap_err().exit_code(), ExitCode::Damage, "byte {at}");
                 }
                 fs::write_atomic(&path, &sound[..at]).unwrap();
-                assert_eq!(SealedStage::open(&folder).unwrap_err().exit_code(), 11, "{name}, {at} bytes");
+                assert_eq!(SealedStage::open(&folder).unwrap_err().exit_code(), ExitCode::Damage, "{name}, {at} bytes");
             }
             fs::remove_if_there(&path).unwrap();
             let error = SealedStage::open(&folder).unwrap_err();
@@ -477,7 +477,7 @@ mod tests {
         let text = fs::read_to_string(&folder.join(MANIFEST)).unwrap().replace("\"rows\": 2", "\"rows\": 3");
         fs::write_atomic(&folder.join(MANIFEST), text.as_bytes()).unwrap();
         let error = rows(&folder).unwrap_err();
-        assert_eq!(error.exit_code(), 11);
+        assert_eq!(error.exit_code(), ExitCode::Damage);
         assert!(error.to_string().contains("it has 2 rows, 3 were written"), "{error}");
     }
 
@@ -489,13 +489,13 @@ mod tests {
             fs::write_atomic(&path, text.as_bytes()).unwrap();
             SealedStage::open(folder.path()).unwrap_err().exit_code()
         };
-        assert_eq!(code("{\"format\":2}"), 5);
-        assert_eq!(code("{\"format\":1}"), 11);
-        assert_eq!(code(""), 11);
+        assert_eq!(code("{\"format\":2}"), ExitCode::Drift);
+        assert_eq!(code("{\"format\":1}"), ExitCode::Damage);
+        assert_eq!(code(""), ExitCode::Damage);
         let climbing = Manifest {
             files: vec![FileEntry { path: "../x".to_owned(), bytes: 0, rows: None, sha256: String::new() }],
             ..Manifest::default()
         };
-        assert_eq!(code(&serde_json::to_string(&climbing).unwrap()), 11);
+        assert_eq!(code(&serde_json::to_string(&climbing).unwrap()), ExitCode::Damage);
     }
 }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::EXIT_IO;
+use crate::exit::ExitCode;
 
 /// What the names of files begin with that are not finished. They do not count and may be removed.
 const TEMPORARY: &str = ".tmp-";
@@ -42,8 +42,8 @@ pub struct FsError {
 
 impl FsError {
     /// 7: disk or other I/O.
-    pub fn exit_code(&self) -> u8 {
-        EXIT_IO
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Io
     }
 
     /// Whether there is nothing at the path.
@@ -524,7 +524,7 @@ mod tests {
     fn errors_name_the_path_and_the_action() {
         let missing = Path::new("/nowhere/at/all");
         insta::assert_snapshot!(read(missing).unwrap_err(), @"failed to read /nowhere/at/all: No such file or directory (os error 2)");
-        assert_eq!(read(missing).unwrap_err().exit_code(), 7);
+        assert_eq!(read(missing).unwrap_err().exit_code(), ExitCode::Io);
         insta::assert_snapshot!(free_space(missing).unwrap_err(), @"failed to ask for the free space of /nowhere/at/all: No such file or directory (os error 2)");
     }
 

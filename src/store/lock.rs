@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::fs::{self, FsError};
-use super::{EXIT_IN_USE, EXIT_IO};
+use crate::exit::ExitCode;
 
 /// The name of the lock file in a run directory.
 pub const LOCK_FILE: &str = "run.lock";
@@ -47,10 +47,10 @@ pub enum LockError {
 
 impl LockError {
     /// 4 where another process has it, else 7.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::InUse { .. } => EXIT_IN_USE,
-            Self::NotAFile { .. } | Self::Io(_) => EXIT_IO,
+            Self::InUse { .. } => ExitCode::InUse,
+            Self::NotAFile { .. } | Self::Io(_) => ExitCode::Io,
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = RunLock::acquire(folder.path()).unwrap();
         let error = RunLock::acquire(folder.path()).unwrap_err();
-        assert_eq!(error.exit_code(), 4);
+        assert_eq!(error.exit_code(), ExitCode::InUse);
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         RunLock::acquire(folder.path()).unwrap();
@@ -151,7 +151,12 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(attempts.iter().filter(|attempt| attempt.is_ok()).count(), 1);
-        assert!(attempts.iter().filter_map(|attempt| attempt.as_ref().err()).all(|error| error.exit_code() == 4));
+        assert!(
+            attempts
+                .iter()
+                .filter_map(|attempt| attempt.as_ref().err())
+                .all(|error| error.exit_code() == ExitCode::InUse)
+        );
     }
 
     #[test]
@@ -170,7 +175,7 @@ mod tests {
         let victim = folder.path().join("victim");
         fs::write_atomic(&victim, b"precious").unwrap();
         std::os::unix::fs::symlink(&victim, folder.path().join(LOCK_FILE)).unwrap();
-        assert_eq!(RunLock::acquire(folder.path()).unwrap_err().exit_code(), 7);
+        assert_eq!(RunLock::acquire(folder.path()).unwrap_err().exit_code(), ExitCode::Io);
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
     }
 }

@@ -21,16 +21,3 @@ pub mod part;
 pub mod run;
 pub mod sort;
 pub mod spool;
-
-/// Usage: this folder cannot be a run directory.
-const EXIT_USAGE: u8 = 2;
-/// The run directory is in use by another process.
-const EXIT_IN_USE: u8 = 4;
-/// The run directory was made by a version with another format.
-const EXIT_OTHER_RUN: u8 = 5;
-/// Disk or other I/O.
-const EXIT_IO: u8 = 7;
-/// Damage.
-const EXIT_DAMAGE: u8 = 11;
-/// A mistake in the program.
-const EXIT_BUG: u8 = 1;

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::fs::{self, FsError};
 use super::lock::{LOCK_FILE, LockError, RunLock};
-use super::{EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN, EXIT_USAGE};
+use crate::exit::ExitCode;
 
 const RUN_FILE: &str = "run.json";
 
@@ -113,15 +113,15 @@ pub enum RunError {
 
 impl RunError {
     /// The exit code of a command that this error stops.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Lock(error) => error.exit_code(),
             Self::NotARun { .. } | Self::Absent { .. } | Self::NotOurs { .. } | Self::NetworkFileSystem { .. } => {
-                EXIT_USAGE
+                ExitCode::Usage
             }
-            Self::NewerFormat { .. } | Self::EarlierFormat { .. } => EXIT_OTHER_RUN,
-            Self::ReadOnly { .. } | Self::Io(_) => EXIT_IO,
-            Self::Damaged { .. } => EXIT_DAMAGE,
+            Self::NewerFormat { .. } | Self::EarlierFormat { .. } => ExitCode::Drift,
+            Self::ReadOnly { .. } | Self::Io(_) => ExitCode::Io,
+            Self::Damaged { .. } => ExitCode::Damage,
         }
     }
 }
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(run.info().unwrap(), None);
         assert!(matches!(RunPaths::of_run(&path), Err(RunError::Absent { .. })));
         run.write_info(&info("one")).unwrap();
-        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), 4);
+        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), ExitCode::InUse);
         assert_eq!(RunPaths::of_run(&path).unwrap().info().unwrap(), Some(info("one")));
         drop(run);
         let run = RunDir::open_or_create(&path, false).unwrap();
@@ -394,7 +394,7 @@ mod tests {
         let path = folder.path().join("thesis");
         fs::create_dir_all(&path).unwrap();
         fs::write_atomic(&path.join("chapter-1.tex"), b"").unwrap();
-        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), 2);
+        assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), ExitCode::Usage);
         assert_eq!(fs::list(&path).unwrap(), ["chapter-1.tex"]);
 
         let open = folder.path().join("open");
@@ -421,25 +421,30 @@ mod tests {
         symlink(&own, &link).unwrap();
         RunDir::open_or_create(&link, false).unwrap();
         std::os::unix::fs::lchown(&link, Some(12_345), None).unwrap();
-        assert_eq!(RunDir::open_or_create(&link, false).unwrap_err().exit_code(), 2);
+        assert_eq!(RunDir::open_or_create(&link, false).unwrap_err().exit_code(), ExitCode::Usage);
     }
 
     #[test]
     fn a_folder_that_cannot_be_written_says_so() {
         let denied = FsError { action: "open", path: "x".into(), source: ErrorKind::ReadOnlyFilesystem.into() };
         let error = read_only(Path::new("runs/demo"), denied);
-        assert_eq!(error.exit_code(), 7);
+        assert_eq!(error.exit_code(), ExitCode::Io);
         insta::assert_snapshot!(error, @"runs/demo cannot be written to: read-only filesystem or storage medium; make it writable, or choose another folder with --run-dir");
         // The kernel's own read-only tree, whoever asks.
         let error = RunDir::open_or_create(Path::new("/proc/convogen"), false).unwrap_err();
-        assert_eq!(error.exit_code(), 7, "{error}");
+        assert_eq!(error.exit_code(), ExitCode::Io, "{error}");
     }
 
     #[test]
     fn run_files_of_others_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::open_or_create(folder.path(), false).unwrap();
-        for (text, code) in [("{\"format\":3,\"new\":1}", 5), ("{\"format\":1}", 11), ("{", 11), ("", 11)] {
+        for (text, code) in [
+            ("{\"format\":3,\"new\":1}", ExitCode::Drift),
+            ("{\"format\":1}", ExitCode::Damage),
+            ("{", ExitCode::Damage),
+            ("", ExitCode::Damage),
+        ] {
             fs::write_atomic(&folder.path().join(RUN_FILE), text.as_bytes()).unwrap();
             assert_eq!(run.info().unwrap_err().exit_code(), code, "{text}");
         }

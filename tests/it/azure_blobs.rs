@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use convogen::config::environment::Environment;
 use convogen::config::upload::AzureDestination;
+use convogen::exit::ExitCode;
 use convogen::publish::azure::Container;
-use convogen::publish::destination::{Created, OnBytes, Tag};
+use convogen::publish::blob::{Created, OnBytes, Tag};
 use convogen::publish::error::PublishError;
 use convogen::store::part::FileEntry;
 use crc_fast::CrcAlgorithm;
@@ -102,10 +103,10 @@ async fn what_is_written_is_listed_read_replaced_and_removed() {
     container.swap("demo/latest.json", b"two", Some(&first)).await.expect("its own work is no conflict");
     for expected in [None, Some(&first), Some(&Tag("\"0x0\"".to_owned()))] {
         let error = container.swap("demo/latest.json", b"three", expected).await.unwrap_err();
-        assert_eq!(error.exit_code(), 10, "{error}");
+        assert_eq!(error.exit_code(), ExitCode::Conflict, "{error}");
     }
     let error = container.swap("demo/none.json", b"x", Some(&first)).await.unwrap_err();
-    assert_eq!(error.exit_code(), 10, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Conflict, "{error}");
     for _ in 0..2 {
         container.delete("demo/v/README.md").await.unwrap();
     }
@@ -205,11 +206,11 @@ async fn a_file_that_is_not_what_its_manifest_says_is_not_sent() {
     let (small, mut entry) = file(folder.path(), "small", 1000);
     entry.sha256 = "0".repeat(64);
     let error = container.create("small", &small, &entry, &count.on_bytes()).await.unwrap_err();
-    assert_eq!(error.exit_code(), 11, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Damage, "{error}");
     let (large, entry) = file(folder.path(), "large", 3 << 20);
     std::fs::OpenOptions::new().write(true).open(&large).unwrap().set_len(2 << 20).unwrap();
     let error = container.create("large", &large, &entry, &count.on_bytes()).await.unwrap_err();
-    assert_eq!(error.exit_code(), 11, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Damage, "{error}");
     // Changed while it is sent.
     let (large, entry) = file(folder.path(), "changing", 3 << 20);
     let change: OnBytes = {
@@ -220,7 +221,7 @@ async fn a_file_that_is_not_what_its_manifest_says_is_not_sent() {
         })
     };
     let error = container.create("changing", &large, &entry, &change).await.unwrap_err();
-    assert_eq!(error.exit_code(), 11, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Damage, "{error}");
     assert!(container.list("").await.unwrap().is_empty());
     assert_eq!(count.take(), (0, 0));
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use convogen::config::{AzureAuth, Model, Timeouts};
+use convogen::exit::ExitCode;
 use convogen::llm::azure::AzureOpenAi;
 use convogen::llm::limiter::Limiter;
 use convogen::llm::openai::OpenAi;
-use convogen::llm::retry::{Decision, Retry};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Structured, Transient};
+use convogen::net::retry::{Decision, Retry};
 use serde_json::{Value, json};
 
 use crate::support::endpoint::Endpoint;
@@ -203,7 +204,9 @@ async fn tls_that_does_not_come_about_was_no_call() {
     let config = config(endpoint.base_url().replace("http://", "https://"));
     match OpenAi::new(&config, &var) {
         Ok(model) => assert_eq!(verdict(&once(&model).await), "NotSent"),
-        Err(error) => assert_eq!(error.exit_code(), 6, "a machine without root certificates: {error}"),
+        Err(error) => {
+            assert_eq!(error.exit_code(), ExitCode::Unavailable, "a machine without root certificates: {error}");
+        }
     }
     assert!(endpoint.calls().is_empty());
 }

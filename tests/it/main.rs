@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod architecture;
 mod augmentation;
 mod azure_blobs;
 mod bad_input;
@@ -25,6 +26,7 @@ mod misbehaviour;
 mod preview;
 mod private;
 mod publish_folder;
+mod reference;
 mod report;
 mod safety;
 mod same_bytes;

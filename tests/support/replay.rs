@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use convogen::clock;
 use convogen::config::Timeouts;
-use convogen::llm::http::Http;
+use convogen::net::http::Http;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::{SignIn, first, sign_in_with_entra};
 use crate::config::environment::{CONTENT_SAFETY_ENDPOINT, CONTENT_SAFETY_KEY};
 use crate::config::{AzureAuth, Model};
-use crate::llm::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
 use crate::llm::openai::{Advice, Route, unfit_for_a_header};
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
+use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
 
 /// The most characters of one text (the service's quota page).
 pub const TEXT_CAP: usize = 10_000;
@@ -91,6 +91,7 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Sign
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
 
     #[test]
     fn the_resource_and_its_key_come_from_variables_of_their_own() {
@@ -106,8 +107,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["ocp-apim-subscription-key"], "canary-key-123");
-        assert_eq!(ContentSafety::new(&Model::default(), &|_| None).unwrap_err().exit_code(), 2);
+        assert_eq!(ContentSafety::new(&Model::default(), &|_| None).unwrap_err().exit_code(), ExitCode::Usage);
         let given = Model { endpoint: Some("https://r".to_owned()), ..Model::default() };
-        assert_eq!(ContentSafety::new(&given, &|_| None).unwrap_err().exit_code(), 6);
+        assert_eq!(ContentSafety::new(&given, &|_| None).unwrap_err().exit_code(), ExitCode::Unavailable);
     }
 }

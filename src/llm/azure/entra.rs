@@ -1,4 +1,4 @@
-//! Tokens of Entra ID for models; [`entra`](crate::entra) chooses the credential.
+//! Tokens of Entra ID for models; [`entra`](crate::net::entra) chooses the credential.
 //!
 //! Tokens are kept here, since the developer tools' credential starts a program for each one it is asked for. A token is
 //! renewed five minutes before its end, by one caller while the others wait; if that fails while the old one is good, the
@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Model;
-use crate::entra::{TOTAL, from_environment, may_pass};
-use crate::llm::http::{Credential, SetupError, quote};
 use crate::llm::{AttemptError, Transient};
+use crate::net::entra::{TOTAL, from_environment, may_pass};
+use crate::net::http::{Credential, SetupError, quote};
 
 /// How long before its end a token is renewed.
 const MARGIN: Duration = Duration::from_secs(300);

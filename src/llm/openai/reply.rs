@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::Advice;
-use crate::llm::http::{Credential, HttpReply, origin, quote, unknown};
-use crate::llm::retry::retry_after;
 use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient, Usage, budget};
+use crate::net::http::{Credential, HttpReply, origin, quote, unknown};
+use crate::net::retry::retry_after;
 
 /// No context window comes near 16.8 million tokens: a count beyond is a lie or an overflow.
 const MOST_TOKENS: u64 = 1 << 24;

@@ -21,7 +21,9 @@ pub struct Site<'a> {
 
 /// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
 pub fn key(site: &Site<'_>, request: &ChatRequest) -> String {
-    let body = serde_json::to_string(request).unwrap_or_default();
+    // Two requests without a text would have one key, and the reply to the first would answer the second.
+    let body =
+        serde_json::to_string(request).unwrap_or_else(|error| unreachable!("a request has a JSON form: {error}"));
     let (turn, attempt) = (site.turn.to_string(), site.attempt.to_string());
     let role = site.role.to_string();
     crate::record::content_hash([KEY_FORMAT, site.stage, site.item, &turn, &role, &attempt, &body])

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{Answer, Calls, Halt, Line, NO_ANSWER, Profile, Recorded, Site, key};
-use crate::llm::{Message, ReplyFormat, Role, Structured, StructuredSupport};
+use super::{Calls, Line, NO_ANSWER, Profile, Recorded, Site, key};
+use crate::llm::{Answer, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
 
 impl Calls {
     /// How to ask this model for JSON: known, configured, or found out by a recorded call.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::refusal::{Operation, code, status};
 use super::{Container, is_missing};
-use crate::publish::destination::{OnBytes, Tag};
+use crate::publish::blob::{OnBytes, Tag};
 use crate::publish::error::PublishError;
 
 /// The largest blob that is read whole: far above any pointer or manifest.

@@ -39,11 +39,11 @@ use url::Url;
 use self::refusal::{Operation, Refusals, code, status};
 use self::sign_in::{Credential, SignIn};
 use self::wire::Wire;
-use super::destination::{Blob, Tag};
+use super::blob::{Blob, Tag};
 use super::error::PublishError;
 use crate::config::environment::Environment;
 use crate::config::upload::{AzureDestination, Checksum};
-use crate::llm::http;
+use crate::net::http;
 
 /// The name of the metadata that holds a blob's SHA-256, lower-case hex.
 const SHA256: &str = "sha256";

@@ -13,8 +13,8 @@ use azure_storage_blob::StorageError;
 
 use super::sign_in::{Credential, Sas};
 use crate::clock;
-use crate::entra;
-use crate::llm::http::{certificate_trouble, chain, quote};
+use crate::net::entra;
+use crate::net::http::{certificate_trouble, chain, quote};
 use crate::publish::error::PublishError;
 
 /// A difference of clocks above which the service turns signatures down: 15 minutes; a margin for what the request took.
@@ -340,6 +340,7 @@ mod tests {
 
     use super::super::shared_key::SharedKey;
     use super::*;
+    use crate::exit::ExitCode;
 
     fn refusals(credential: Credential) -> Refusals {
         let destination = "container demo at https://x.blob.example".to_owned();
@@ -395,7 +396,7 @@ mod tests {
             .into_iter()
             .map(|(refusals, operation, error)| {
                 let error = refusals.of(operation, "demo/a.json", error);
-                assert_eq!(error.exit_code(), 6);
+                assert_eq!(error.exit_code(), ExitCode::Unavailable);
                 let text = error.to_string();
                 assert!(!format!("{text}{error:?}{refusals:?}").contains("canary"), "{text}");
                 text.split(" (it is ")
@@ -427,7 +428,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/demo?sig=canary", listener.local_addr().unwrap());
         drop(listener);
-        let client = crate::llm::http::build(crate::llm::http::builder(Duration::from_secs(5))).unwrap();
+        let client = crate::net::http::build(crate::net::http::builder(Duration::from_secs(5))).unwrap();
         let lost = client.get(url).send().await.unwrap_err();
         let error = Error::with_error(ErrorKind::Connection, lost, "failed at sig=canary");
         let text = key().of(Operation::List, "", error).to_string();

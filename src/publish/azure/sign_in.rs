@@ -13,8 +13,8 @@ use super::connection_string::{ConnectionString, Secret};
 use super::shared_key::SharedKey;
 use crate::config::environment::Environment;
 use crate::config::upload::{AzureDestination, BlobAuth};
-use crate::entra;
-use crate::llm::http::{SetupError, check_key_transport, endpoint_url};
+use crate::net::entra;
+use crate::net::http::{SetupError, check_key_transport, endpoint_url};
 use crate::publish::error::PublishError;
 
 /// Names of the account, in order: that of other tools' libraries, then that of the `az` command.
@@ -236,6 +236,7 @@ mod tests {
     use azure_core::http::Method;
 
     use super::*;
+    use crate::exit::ExitCode;
 
     fn settings(yaml: &str) -> AzureDestination {
         serde_json::from_str(&format!(r#"{{"container":"demo",{yaml}}}"#)).unwrap()
@@ -250,7 +251,10 @@ mod tests {
         match signed_in(yaml, variables) {
             Ok(SignIn { endpoint, credential, .. }) => format!("{endpoint} {credential:?}"),
             Err(error) => {
-                assert_eq!(error.exit_code(), if matches!(error, PublishError::SignIn(_)) { 6 } else { 2 });
+                assert_eq!(
+                    error.exit_code(),
+                    if matches!(error, PublishError::SignIn(_)) { ExitCode::Unavailable } else { ExitCode::Usage }
+                );
                 error.to_string()
             }
         }

@@ -27,7 +27,7 @@ use super::blocks::{Block, ID_LENGTH, Plan, SHORTEST_ID, Source, crc64};
 use super::refusal::{Operation, code};
 use super::wire::BodyCrc64;
 use super::{Container, is_missing, is_taken, metadata};
-use crate::publish::destination::{Created, OnBytes};
+use crate::publish::blob::{Created, OnBytes};
 use crate::publish::error::PublishError;
 use crate::store::fs::FsError;
 use crate::store::part::FileEntry;

@@ -21,9 +21,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::sign_in::Credential;
 use crate::clock;
-use crate::entra;
-use crate::llm::http::certificate_trouble;
-use crate::llm::retry::{Backoff, retry_after};
+use crate::net::entra;
+use crate::net::http::certificate_trouble;
+use crate::net::retry::{Backoff, retry_after};
 
 /// How long to go on with a service that answered before. An update or a restart of it takes less than a minute.
 pub(super) const OUTAGE: Duration = Duration::from_secs(90);

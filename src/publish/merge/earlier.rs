@@ -26,7 +26,8 @@ pub(super) type Key = [u8; 16];
 
 /// What stands for `text`.
 pub(super) fn key(text: &str) -> Key {
-    blake3::hash(text.as_bytes()).as_bytes().first_chunk().copied().unwrap_or_default()
+    let [key @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *blake3::hash(text.as_bytes()).as_bytes();
+    key
 }
 
 /// What earlier runs hold.

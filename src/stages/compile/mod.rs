@@ -41,6 +41,7 @@ use self::leakage::People;
 use self::seen::Seen;
 use self::table::{Draft, Table};
 use crate::config;
+use crate::exit::ExitCode;
 use crate::record::arrow::{Record as _, TableError};
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::dedup;
@@ -193,15 +194,15 @@ pub enum CompileError {
 
 impl CompileError {
     /// The exit code of the contract: 3 where the records are to blame, 7 where the disk is.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Table { source: TableError::OutOfRange { .. } | TableError::TooLarge { .. }, .. }
             | Self::SplitName { .. }
             | Self::DuplicateId { .. }
-            | Self::Empty => 3,
+            | Self::Empty => ExitCode::Input,
             Self::Checkpoint(error) => error.exit_code(),
-            Self::Counts { .. } => 11,
-            Self::Fs(_) | Self::Changed(_) | Self::Table { .. } | Self::Encode { .. } => 7,
+            Self::Counts { .. } => ExitCode::Damage,
+            Self::Fs(_) | Self::Changed(_) | Self::Table { .. } | Self::Encode { .. } => ExitCode::Io,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::exit::ExitCode;
 use crate::record::arrow::Row;
 use crate::record::{Fate, Participant, Relation, Speaker, Turn};
 use crate::stages::sealed::Sealed;
@@ -403,7 +404,11 @@ fn rows_are_sorted_by_id_whatever_they_come_in_and_however_little_is_held() {
     sample.conversations.insert(3, copy);
     sample.outcomes.clear();
     let error = compiled_within(Limits { sort: 5_000, ..LIMITS }, &sample).unwrap_err();
-    assert_eq!((error.exit_code(), error.to_string().contains(&format!("the id {id};"))), (3, true), "{error}");
+    assert_eq!(
+        (error.exit_code(), error.to_string().contains(&format!("the id {id};"))),
+        (ExitCode::Input, true),
+        "{error}"
+    );
 }
 
 #[test]
@@ -488,7 +493,7 @@ fn a_sealed_part_that_changed_since_it_was_opened_is_damage_and_named() {
     for (at, damaged) in cases.into_iter().enumerate() {
         fs::write_atomic(&part, &damaged).unwrap();
         let error = compile(&root.path().join(format!("dataset-{at}")), &input, &|_| {}).unwrap_err();
-        assert_eq!(error.exit_code(), 11, "{error}");
+        assert_eq!(error.exit_code(), ExitCode::Damage, "{error}");
         assert!(error.to_string().contains("2-situations/part-00000.jsonl"), "{error}");
         assert!(at == 1 || error.to_string().contains("is damaged: "), "{error}");
     }

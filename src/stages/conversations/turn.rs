@@ -10,7 +10,8 @@ use super::validate::{Examiner, Flaw, Ground, Instructions, Part, Place, Sound};
 use super::{Talk, length};
 use crate::config::{Gates, SpeakerSelection};
 use crate::draw::Draw;
-use crate::llm::recorded::{Answer, Halt, Site};
+use crate::llm::recorded::Site;
+use crate::llm::{Answer, Halt};
 use crate::llm::{Finish, ReplyFormat, Role};
 use crate::record::{Outcome, Participant, Situation};
 

@@ -23,6 +23,7 @@ use super::error::StageError;
 use super::imported::{self, InputDigest, Line, SourceError};
 use super::writer::{Fates, Made};
 use crate::config::{Config, SituationMode};
+use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
 use crate::store::fs::FsError;
 use sample::{Offered, Sampler};
@@ -84,10 +85,10 @@ pub enum PersonasError {
 
 impl PersonasError {
     /// The exit code that tells this apart from other failures: 3, input data, unless the disk is to blame.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Source(error) => error.exit_code(),
-            Self::Empty { .. } | Self::NoPersonas { .. } => 3,
+            Self::Empty { .. } | Self::NoPersonas { .. } => ExitCode::Input,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::exit::ExitCode;
 use crate::record::Tally;
 use crate::stages::writer::{Collected, LISTED_ROWS, StageWriter};
 
@@ -198,7 +199,7 @@ fn compressed_data_cut_short_or_damaged_is_refused() {
                 matches!(source(&error), Some(SourceError::CutShort { compression, .. }) if *compression == name),
                 "{end}: {error}"
             );
-            assert_eq!(error.exit_code(), 3);
+            assert_eq!(error.exit_code(), ExitCode::Input);
         }
         let mut bytes = bytes;
         let middle = bytes.len() / 2;
@@ -217,7 +218,7 @@ fn source(error: &StageError) -> Option<&SourceError> {
 
 fn refusal(path: &Path) -> StageError {
     let error = read(&Source::File(path.to_owned()), &options()).unwrap_err();
-    assert_eq!(error.exit_code(), 3, "{error}");
+    assert_eq!(error.exit_code(), ExitCode::Input, "{error}");
     assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
     error
 }
@@ -338,7 +339,7 @@ proptest! {
                 prop_assert_eq!(again.accepted(), people.accepted());
                 prop_assert_eq!(again.tally(), people.tally());
             }
-            Err(error) => prop_assert!(error.exit_code() == 3 && !error.to_string().is_empty()),
+            Err(error) => prop_assert!(error.exit_code() == ExitCode::Input && !error.to_string().is_empty()),
         }
     }
 

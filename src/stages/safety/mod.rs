@@ -26,8 +26,9 @@ use self::words::Words;
 use super::transcript::Told;
 use crate::config;
 use crate::config::safety::{Action, OnFailure};
+use crate::llm::Halt;
 use crate::llm::Role;
-use crate::llm::recorded::{Calls, Halt};
+use crate::llm::recorded::Calls;
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Dropped, Fate, Outcome};
 
@@ -119,7 +120,8 @@ impl Stage<'_> {
             return Ok(Fate::Dropped(dropped));
         }
         if report.screen.is_some() || report.service.is_some() {
-            conversation.safety = serde_json::to_string(&report).unwrap_or_default();
+            conversation.safety = serde_json::to_string(&report)
+                .unwrap_or_else(|error| unreachable!("a report has a JSON form: {error}"));
         }
         conversation.hash = conversation.content_hash();
         Ok(Fate::Accepted(conversation))

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{CastingMode, GroupSize};
 use crate::draw::Draw;
+use crate::exit::ExitCode;
 use crate::lexicon::words;
 use crate::record::Persona;
 use era::Era;
@@ -71,10 +72,10 @@ fn listed(splits: &[(String, usize)]) -> String {
 
 impl CastingError {
     /// The exit code that tells this apart from other failures: 3 for the people, 2 for the configuration.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::TooFewPeople { .. } => 3,
-            Self::Size { .. } => 2,
+            Self::TooFewPeople { .. } => ExitCode::Input,
+            Self::Size { .. } => ExitCode::Usage,
         }
     }
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::draw::Draw;
+use crate::exit::ExitCode;
 
 /// The attribute that decides how many people a situation has, where its values are numbers.
 pub const GROUP_SIZE: &str = "group_size";
@@ -99,8 +100,8 @@ fn at_line(line: Option<u64>) -> String {
 
 impl CoverageError {
     /// The exit code that tells this apart from other failures: 2, configuration.
-    pub fn exit_code(&self) -> u8 {
-        2
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
     }
 }
 

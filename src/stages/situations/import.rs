@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{STAGE, draft};
+use crate::exit::ExitCode;
 use crate::prompt::draft::{Draft, Tie};
 use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
@@ -57,10 +58,10 @@ pub enum ImportError {
 
 impl ImportError {
     /// The exit code: 3, input data, unless the disk is to blame.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Source(error) => error.exit_code(),
-            Self::Nothing { .. } => 3,
+            Self::Nothing { .. } => ExitCode::Input,
         }
     }
 }

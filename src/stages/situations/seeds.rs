@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::STAGE;
 use crate::draw::Draw;
+use crate::exit::ExitCode;
 use crate::prompt::draft::Draft;
 use crate::prompt::template::Template;
 use crate::stages::dedup::{self, Shingling};
@@ -96,10 +97,10 @@ pub enum SeedsError {
 
 impl SeedsError {
     /// The exit code of the contract: the prompt is configuration, the rest input.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Unused { .. } => 2,
-            _ => 3,
+            Self::Unused { .. } => ExitCode::Usage,
+            _ => ExitCode::Input,
         }
     }
 }
@@ -340,7 +341,7 @@ mod tests {
             &long,
         ];
         let error = read(&rows.join("\n")).unwrap_err();
-        assert_eq!(error.exit_code(), 3);
+        assert_eq!(error.exit_code(), ExitCode::Input);
         insta::assert_snapshot!(error.to_string(), @r#"
         in/seeds.jsonl cannot be used: 9 faulty rows
           seeds.jsonl:2: the id `one` stands on an earlier line

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::frame::{FORMAT, FrameError, Kind};
+use crate::exit::ExitCode;
 use crate::store::fs::FsError;
-use crate::store::{EXIT_BUG, EXIT_DAMAGE, EXIT_IO, EXIT_OTHER_RUN, EXIT_USAGE};
 
 /// Why the journal cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -71,14 +71,14 @@ pub enum JournalError {
 
 impl JournalError {
     /// The exit code of a run that this error stops.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Damaged(_) | Self::Unreadable { .. } => EXIT_DAMAGE,
-            Self::NewerFormat { .. } => EXIT_OTHER_RUN,
-            Self::Io(_) | Self::Closed => EXIT_IO,
+            Self::Damaged(_) | Self::Unreadable { .. } => ExitCode::Damage,
+            Self::NewerFormat { .. } => ExitCode::Drift,
+            Self::Io(_) | Self::Closed => ExitCode::Io,
             Self::Poisoned { first } => first.exit_code(),
-            Self::Unfit { .. } => EXIT_BUG,
-            Self::Absent { .. } | Self::Present { .. } => EXIT_USAGE,
+            Self::Unfit { .. } => ExitCode::Bug,
+            Self::Absent { .. } | Self::Present { .. } => ExitCode::Usage,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a journal: read what is there, rewrite the last segment, and only then count it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -53,6 +54,13 @@ pub struct Conflict {
     pub file: PathBuf,
     /// Where in it.
     pub offset: u64,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let item = self.item.as_deref().unwrap_or("no item");
+        write!(f, "that of {item} at byte {} of {} does not (call {})", self.offset, self.file.display(), self.key)
+    }
 }
 
 /// The end of what a crash left sound.

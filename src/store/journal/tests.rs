@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::draw::Draw;
+use crate::exit::ExitCode;
 use crate::store::fs::faults;
 use crate::store::fs::power_loss::{Trace, seeds};
 
@@ -97,7 +98,7 @@ fn nothing_acknowledged_is_lost_at_any_crash() {
                 recovered.unwrap();
                 break;
             }
-            assert_eq!(recovered.unwrap_err().exit_code(), 7);
+            assert_eq!(recovered.unwrap_err().exit_code(), ExitCode::Io);
         }
         let (journal, recovered) = open(&dir).unwrap();
         let keys = found(&journal);
@@ -216,7 +217,7 @@ fn a_failure_poisons_and_nothing_is_acknowledged_after_it() {
         assert!(fault.struck() && acknowledged.len() < 30, "{action}");
         drop(fault);
         let error = reply(&journal, "key-090").unwrap_err();
-        assert_eq!(error.exit_code(), 7);
+        assert_eq!(error.exit_code(), ExitCode::Io);
         assert!(error.to_string().contains(&format!("failed to {action}")), "{error}");
         assert_eq!(journal.close().unwrap_err().to_string(), error.to_string());
         let (journal, _) = open(folder.path()).unwrap();
@@ -310,7 +311,7 @@ fn the_first_of_two_replies_counts() {
     assert_eq!(recovered.conflicts.len(), 1);
     assert_eq!(recovered.conflicts[0].item.as_deref(), Some("c-0001"));
     let error = journal.get_as::<u32>("twice").unwrap_err();
-    assert_eq!(error.exit_code(), 11);
+    assert_eq!(error.exit_code(), ExitCode::Damage);
     assert!(error.to_string().starts_with("the recorded reply of c-0001 (key twice) cannot be read"), "{error}");
 }
 
@@ -318,10 +319,13 @@ fn the_first_of_two_replies_counts() {
 fn entries_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path()).unwrap();
-    assert_eq!(journal.append_blocking(Kind::Reply, None, None, &0).unwrap_err().exit_code(), 1);
-    assert_eq!(journal.append_blocking(Kind::Segment, None, None, &0).unwrap_err().exit_code(), 1);
+    assert_eq!(journal.append_blocking(Kind::Reply, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
+    assert_eq!(journal.append_blocking(Kind::Segment, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
     let unserializable = std::collections::BTreeMap::from([((1, 2), 3)]);
-    assert_eq!(journal.append_blocking(Kind::Seal, None, None, &unserializable).unwrap_err().exit_code(), 1);
+    assert_eq!(
+        journal.append_blocking(Kind::Seal, None, None, &unserializable).unwrap_err().exit_code(),
+        ExitCode::Bug
+    );
     assert_eq!(call(&journal, 0..1).len(), 1, "the journal goes on");
 }
 
@@ -354,7 +358,7 @@ fn damage_names_file_offset_and_item() {
     let lines: Vec<_> = segment::lines(&sound).map(|line| usize::try_from(line.offset).unwrap()).collect();
     spoil(&second, |bytes| bytes[lines[1] + 90] ^= 4);
     let error = error_of(folder.path());
-    assert_eq!(error.exit_code(), 11);
+    assert_eq!(error.exit_code(), ExitCode::Damage);
     let expected =
         format!("{}, byte {}, item item: a record that fails its checksum; a crash", second.display(), lines[1]);
     assert!(error.to_string().starts_with(&expected), "{error}");
@@ -370,7 +374,7 @@ fn damage_names_file_offset_and_item() {
     assert_eq!((salvaged.replies, salvaged.damage), (9, report.damage));
     let (journal, recovered) = Journal::open(&saved, "new", SMALL, |_| ()).unwrap();
     assert_eq!((found(&journal).len(), recovered.possibly_billed.len()), (9, 1), "the lost reply was paid for");
-    assert_eq!(salvage(folder.path(), &saved, "new").unwrap_err().exit_code(), 2);
+    assert_eq!(salvage(folder.path(), &saved, "new").unwrap_err().exit_code(), ExitCode::Usage);
 }
 
 #[test]
@@ -393,7 +397,7 @@ fn the_chain_shows_what_single_lines_cannot() {
 
     fs::remove_if_there(&second).unwrap();
     let error = error_of(&dir);
-    assert_eq!(error.exit_code(), 11);
+    assert_eq!(error.exit_code(), ExitCode::Damage);
     assert!(error.to_string().contains("00000002.jsonl, byte 0: the segment is missing"), "{error}");
     fs::write_atomic(&second, &sound).unwrap();
 
@@ -414,7 +418,7 @@ fn a_reply_that_changes_under_a_run_is_not_used() {
     let path = segment::path(folder.path(), 1);
     let sound = fs::read(&path).unwrap();
     let changed = String::from_utf8(sound.clone()).unwrap().replace("answer", "ANSWER").into_bytes();
-    for (found, code) in [(&changed[..], 11), (&sound[..100], 7)] {
+    for (found, code) in [(&changed[..], ExitCode::Damage), (&sound[..100], ExitCode::Io)] {
         let (journal, _) = open(folder.path()).unwrap();
         spoil(&path, |bytes| *bytes = found.to_vec());
         assert_eq!(journal.get("key-000").unwrap_err().exit_code(), code);
@@ -432,7 +436,7 @@ fn a_later_format_is_refused_not_repaired() {
     let line = format!("{text},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(text.as_bytes()));
     spoil(&path, |bytes| bytes.extend_from_slice(line.as_bytes()));
     let error = error_of(folder.path());
-    assert_eq!(error.exit_code(), 5);
+    assert_eq!(error.exit_code(), ExitCode::Drift);
     assert!(error.to_string().contains("format 2"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), [&sound[..], line.as_bytes()].concat(), "and left as it is");
 }

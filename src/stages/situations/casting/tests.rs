@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::exit::ExitCode;
 
 const KINDS: [&str; 12] = [
     "A nurse on a night shift",
@@ -179,10 +180,10 @@ fn small_splits_are_left_out_and_none_at_all_is_an_error() {
     people[0].split = "test".to_owned();
     assert_eq!(cast(&people, CastingMode::Anchor).left_out(), [("test".to_owned(), 1)]);
     let error = Cast::new(&people[..3], CastingMode::Anchor, GroupSize { min: 3, max: 5 }, 17).unwrap_err();
-    assert_eq!(error.exit_code(), 3);
+    assert_eq!(error.exit_code(), ExitCode::Input);
     insta::assert_snapshot!(error, @"no split has the 3 people that a group needs (test has 1, train has 2): take more personas, lower `situations.personas.min`, or set one split in `compile.splits`");
     let error = Cast::new(&people, CastingMode::Anchor, GroupSize { min: 4, max: 3 }, 17).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(error.exit_code(), ExitCode::Usage);
     assert!(Cast::new(&[], CastingMode::Random, GroupSize { min: 2, max: 2 }, 17).is_err());
 }
 

@@ -19,8 +19,8 @@ use azure_identity::{
     WorkloadIdentityCredentialOptions,
 };
 
-use crate::llm::http::{SetupError, bare_client};
-use crate::llm::openai::filled;
+use super::filled;
+use super::http::{SetupError, bare_client};
 
 /// How long to wait for a connection to the sign-in service.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -98,6 +98,7 @@ pub(crate) fn may_pass(error: &azure_core::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
 
     #[test]
     fn the_variables_choose_the_credential() {
@@ -116,7 +117,7 @@ mod tests {
         let workload =
             [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_FEDERATED_TOKEN_FILE", "/nonexistent/token")];
         let error = chosen(&workload).unwrap_err();
-        assert_eq!(error.exit_code(), 6);
+        assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("/nonexistent/token"), "{error}");
     }
 

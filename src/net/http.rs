@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::{AttemptError, Transient};
+use super::attempt::{AttemptError, Transient};
 use crate::config::Timeouts;
+use crate::exit::ExitCode;
+use crate::loopback::{is_loopback, is_this_machine};
 
 /// The most bytes of one answer: far above any completion, far below what hurts.
 pub const BODY_CAP: usize = 8 << 20;
@@ -70,14 +72,14 @@ pub enum SetupError {
 
 impl SetupError {
     /// The process's exit code: 2 for configuration, 6 for what the endpoint needs and is not there.
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Setting { .. } | Self::KeyOverHttp { .. } => 2,
-            Self::MissingCredential { .. } | Self::Tls { .. } => 6,
+            Self::Setting { .. } | Self::KeyOverHttp { .. } => ExitCode::Usage,
+            Self::MissingCredential { .. } | Self::Tls { .. } => ExitCode::Unavailable,
         }
     }
 
-    pub(super) fn setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn setting(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Setting { setting: setting.into(), reason: reason.into() }
     }
 }
@@ -301,21 +303,15 @@ pub(crate) fn check_key_transport(
         return Ok(Vec::new());
     }
     let (addresses, local) = match url.host() {
-        Some(Host::Ipv4(ip)) => (Vec::new(), ip.is_loopback()),
-        Some(Host::Ipv6(ip)) => (Vec::new(), ip.to_canonical().is_loopback()),
         Some(Host::Domain(name)) => {
             let port = url.port_or_known_default().unwrap_or(80);
             let found: Vec<SocketAddr> = (name, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
             let local = !found.is_empty() && found.iter().map(SocketAddr::ip).all(is_loopback);
             (found, local)
         }
-        None => (Vec::new(), false),
+        _ => (Vec::new(), is_this_machine(url)),
     };
     if local { Ok(addresses) } else { Err(SetupError::KeyOverHttp { setting, host: host.to_owned() }) }
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
 }
 
 /// Scheme, host and port: what a message may show of an address.
@@ -337,7 +333,7 @@ fn failure(url: &Url, error: &reqwest::Error) -> AttemptError {
 }
 
 /// An answer that may have been billed and is no use.
-pub(super) fn unknown(message: String) -> AttemptError {
+pub(crate) fn unknown(message: String) -> AttemptError {
     AttemptError::Transient { message, kind: Transient::Unknown, retry_after: None }
 }
 
@@ -390,7 +386,7 @@ mod tests {
         {
             let error = check(open, &[]).unwrap_err();
             assert!(matches!(error, SetupError::KeyOverHttp { .. }), "{open}");
-            assert_eq!(error.exit_code(), 2);
+            assert_eq!(error.exit_code(), ExitCode::Usage);
         }
         assert!(check("http://GPU-box.internal:8000/", &["gpu-BOX.internal"]).is_ok());
     }
@@ -398,7 +394,7 @@ mod tests {
     #[test]
     fn addresses_with_secrets_or_other_schemes_are_refused() {
         for bad in ["ftp://host/v1", "https://user:pw@host/v1", "https://user@host/v1", "host/v1", "file:///etc", ""] {
-            assert_eq!(endpoint_url("base_url", bad).unwrap_err().exit_code(), 2, "{bad}");
+            assert_eq!(endpoint_url("base_url", bad).unwrap_err().exit_code(), ExitCode::Usage, "{bad}");
         }
         assert_eq!(join(&url("http://h/v1/"), &["a", "b"]).as_str(), "http://h/v1/a/b");
         assert_eq!(join(&url("http://h?x=1"), &["a"]).as_str(), "http://h/a?x=1");
@@ -421,7 +417,7 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             let timeouts = Timeouts { idle_s: bad, ..Timeouts::default() };
             let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[]).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
+            assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().starts_with("timeouts.idle_s"), "{error}");
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use super::{AttemptError, Transient};
+use super::attempt::{AttemptError, Transient};
 use crate::draw::Draw;
 
 /// The shortest wait without a hint.

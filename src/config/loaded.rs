@@ -1,0 +1,44 @@
+//! A configuration with the file it was read from.
+
+use std::path::{Path, PathBuf};
+
+use super::document::Document;
+use super::{Config, assets};
+
+/// The name of the built-in configuration in messages and in [`assets`].
+pub const QUICKSTART: &str = "configs/quickstart.yaml";
+
+/// A configuration that was read and checked, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration, flags laid over it.
+    pub config: Config,
+    /// The file; `None` for the built-in one.
+    pub file: Option<PathBuf>,
+    /// The folder that paths are relative to: the file's own, or the working directory.
+    pub base: PathBuf,
+    pub(super) document: Document,
+}
+
+impl Loaded {
+    /// A path of the configuration (any but `run_dir`) as it can be opened.
+    pub fn path(&self, written: &Path) -> PathBuf {
+        self.base.join(written)
+    }
+
+    /// The file that ships with convogen and is meant by `written`: the built-in configuration stands among such files.
+    pub fn shipped(&self, written: &Path) -> Option<&'static str> {
+        let folder = QUICKSTART.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (None, name) = (&self.file, assets::below(folder, written)) else { return None };
+        assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
+    }
+
+    /// The file's name in messages.
+    pub fn name(&self) -> &str {
+        &self.document.file
+    }
+
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+}

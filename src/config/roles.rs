@@ -1,0 +1,48 @@
+//! What models are used for, and how JSON is asked of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a model is used for. A role may have a model of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Writes situations.
+    Situations,
+    /// Speaks in a conversation.
+    Speaker,
+    /// Chooses who speaks next.
+    Selector,
+    /// Screens finished conversations for what is unsafe.
+    Safety,
+    /// Scores finished conversations.
+    Judge,
+    /// Asks the endpoint whether it can follow a JSON schema.
+    Probe,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Situations => "situations",
+            Self::Speaker => "speaker",
+            Self::Selector => "selector",
+            Self::Safety => "safety",
+            Self::Judge => "judge",
+            Self::Probe => "probe",
+        })
+    }
+}
+
+/// How JSON is asked for on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structured {
+    /// `response_format: {type: json_schema, strict: true}`.
+    JsonSchema,
+    /// `response_format: {type: json_object}`.
+    JsonObject,
+    /// Nothing but the prompt.
+    None,
+}

@@ -1,0 +1,72 @@
+//! The tree is the data flow: nothing imports from a floor above its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The rooms of the crate, from the ground up. Rooms of one floor do not import each other.
+const FLOORS: [&[&str]; 10] = [
+    &["clock", "draw", "exit", "loopback"],
+    &["record", "store"],
+    &["config", "prompt"],
+    &["net"],
+    &["llm"],
+    &["stages"],
+    &["pipeline"],
+    &["publish", "report"],
+    &["cli"],
+    &["main", "lib"],
+];
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// What ships of a source file: no comments, no tests.
+fn shipped(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The shipped sources by their path below `src`.
+fn all() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let is_test = |path: &Path| path.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing");
+    let paths = paths.into_iter().filter(|path| !is_test(path));
+    paths.map(|path| (path.strip_prefix(&root).unwrap().to_owned(), shipped(&path))).collect()
+}
+
+fn room(path: &Path) -> String {
+    let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn floor(room: &str) -> usize {
+    FLOORS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("{room} stands on no floor"))
+}
+
+#[test]
+fn no_module_imports_upward() {
+    let mut upward = Vec::new();
+    for (path, text) in all() {
+        let room = room(&path);
+        for part in text.split("crate::").skip(1) {
+            let target: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let is_room = FLOORS.iter().any(|rooms| rooms.contains(&target.as_str()));
+            if is_room && target != room && floor(&target) >= floor(&room) {
+                upward.push(format!("{} imports {target}", path.display()));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
+}
