@@ -47,6 +47,7 @@
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
 //! * [`store`]: journal, checkpoints, lock, files. Knows no model.
 //! * [`record`]: what travels between stages and ends in the dataset. [`draw`]: seeded draws. [`clock`]: the only clock.
+//! * `lexicon`: the word lists that ship, and the one matcher that looks words up in them.
 //!
 //! # From code
 //!
@@ -71,6 +72,7 @@ pub mod clock;
 pub mod config;
 pub mod draw;
 pub mod exit;
+mod lexicon;
 pub mod llm;
 mod loopback;
 pub mod net;

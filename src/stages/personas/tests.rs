@@ -351,6 +351,27 @@ proptest! {
     }
 }
 
+#[test]
+fn which_rows_are_set_aside_and_why_stays_what_it_was() {
+    // Pinned: samples and splits of earlier versions depend on it.
+    let rows = concat!(
+        include_str!("../../../tests/fixtures/personas/labelled.jsonl"),
+        include_str!("../../../prompts/personas/personahub-placeholder.jsonl"),
+        include_str!("../../../prompts/personas/quickstart.jsonl")
+    );
+    let people = read(&Source::BuiltIn(rows), &Options { min_chars: 1, ..options() }).unwrap();
+    assert_sums(&people);
+    let number = |id: &str| id.trim_start_matches("built-in:").to_owned();
+    let aside = people.fates.dropped.iter().map(|row| format!("{} {}", number(&row.id), row.reason));
+    let kept = people.accepted().iter().map(|person| format!("{} {}", person.id, person.split));
+    let lines: Vec<String> = aside.chain(kept).collect();
+    insta::assert_snapshot!(record_hash(&lines), @"0fea2b2a98cac9fed0ec063f0afe9aa3");
+}
+
+fn record_hash(lines: &[String]) -> String {
+    crate::record::content_hash(lines.iter().map(String::as_str))
+}
+
 fn shared(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CONVOGEN_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);

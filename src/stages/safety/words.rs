@@ -12,6 +12,7 @@ use std::ops::Range;
 use regex::Regex;
 
 use super::category::Category;
+use crate::lexicon;
 
 /// Scripts without spaces between words, as a class of characters.
 const UNSPACED: &str = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]";
@@ -48,18 +49,15 @@ pub struct Words {
 impl Words {
     /// Adds the list `text` for `language`; `file` is its name for messages.
     pub fn add(&mut self, language: &str, file: &str, text: &str) -> Result<(), WordsError> {
+        let wrong = |line| WordsError::Heading { file: file.to_owned(), line };
         let mut phrases: BTreeMap<Category, Vec<String>> = BTreeMap::new();
-        let mut heading = None;
-        for (at, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            let wrong = || WordsError::Heading { file: file.to_owned(), line: at + 1 };
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                heading = Some(Category::judged(name).ok_or_else(wrong)?);
-            } else if line.contains(['[', ']']) || line == "*" {
-                // Brackets are what is redacted stands in, and a star alone would be every word.
-                return Err(wrong());
-            } else if !line.is_empty() {
-                phrases.entry(heading.ok_or_else(wrong)?).or_default().push(phrase(line));
+        // Brackets, in which what is redacted stands, are for headings alone.
+        for section in lexicon::sections(file, text).map_err(|malformed| wrong(malformed.line))? {
+            let category = Category::judged(section.heading).ok_or_else(|| wrong(section.line))?;
+            for (line, entry) in section.entries {
+                // A star alone would be every word.
+                let phrase = Some(entry).filter(|entry| *entry != "*").map(phrase);
+                phrases.entry(category).or_default().push(phrase.ok_or_else(|| wrong(line))?);
             }
         }
         let list = self.lists.entry(primary(language)).or_default();

@@ -23,14 +23,16 @@ mod rotation;
 #[cfg(test)]
 pub(super) use domains::of_text as domain_of_text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{CastingMode, GroupSize};
 use crate::draw::Draw;
 use crate::exit::ExitCode;
+use crate::lexicon::words;
 use crate::record::Persona;
 use era::Era;
-use roles::{Roles, SIDES};
+use roles::Roles;
 use rotation::{Sizes, Turns};
 
 /// A pool is used only if it is at least this part of those who draw on it, so that no one is used much more than others.
@@ -113,11 +115,13 @@ impl Cast {
         if fit.is_empty() {
             return Err(CastingError::TooFewPeople { min, splits: left_out });
         }
+        let told: Vec<Told> = people.iter().map(Told::of).collect();
         let troupes: Vec<_> = fit
             .iter()
             .flat_map(|(split, members)| {
-                let eras = by_era(members, people, max);
-                eras.into_iter().map(|(name, members)| Troupe::new(split, name, &members, people, size, seed))
+                let eras = by_era(members, &told, max);
+                let told = &told;
+                eras.into_iter().map(move |(name, members)| Troupe::new(split, name, &members, told, size, seed))
             })
             .collect();
         let turns = Turns::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
@@ -162,12 +166,35 @@ impl Kind {
     const COMPLEMENTS: [Self; 4] = [Self::SameDomain, Self::Counterpart, Self::AdjacentDomain, Self::Everyday];
 }
 
+/// What a description tells of whom its person could meet.
+#[derive(Debug)]
+struct Told {
+    era: Era,
+    roles: Roles,
+    domain: Option<Cow<'static, str>>,
+}
+
+impl Told {
+    fn of(person: &Persona) -> Self {
+        let folded = person.persona.to_lowercase();
+        let words: Vec<&str> = words(&folded).collect();
+        let told = || domains::of_folded(&folded).map(Cow::Borrowed);
+        let domain = person.domain.as_deref().map(domain).or_else(told);
+        Self { era: Era::of_words(&words), roles: Roles::of_words(&folded, &words), domain }
+    }
+}
+
+/// The domain that a source states, in the lexicon's terms where it has any.
+fn domain(stated: &str) -> Cow<'static, str> {
+    domains::of_text(stated).map_or_else(|| Cow::Owned(stated.to_owned()), Cow::Borrowed)
+}
+
 /// Parts `members` by era, those of too few people for a group of `full` joined to the largest. Gives what each part adds to
 /// the name of the split: nothing for the largest, so that a few people of another era don't change how the others are drawn.
-fn by_era(members: &[usize], people: &[Persona], full: usize) -> Vec<(&'static str, Vec<usize>)> {
+fn by_era(members: &[usize], told: &[Told], full: usize) -> Vec<(&'static str, Vec<usize>)> {
     let mut eras: BTreeMap<Era, Vec<usize>> = BTreeMap::new();
-    for (index, person) in members.iter().filter_map(|index| Some((*index, people.get(*index)?))) {
-        eras.entry(Era::of_text(&person.persona)).or_default().push(index);
+    for (index, told) in members.iter().filter_map(|index| Some((*index, told.get(*index)?))) {
+        eras.entry(told.era).or_default().push(index);
     }
     // Among equals the first, the present before others.
     let Some(largest) = eras.iter().rev().max_by_key(|(_, part)| part.len()).map(|(era, _)| *era) else {
@@ -193,7 +220,7 @@ struct Troupe {
     /// By position in `order`.
     traits: Vec<Traits>,
     /// Positions of those who share a domain.
-    domains: BTreeMap<String, Vec<usize>>,
+    domains: BTreeMap<Cow<'static, str>, Vec<usize>>,
     /// Positions of those who take a side.
     sides: Vec<Vec<usize>>,
     /// Positions of those who meet anyone.
@@ -202,14 +229,14 @@ struct Troupe {
 
 #[derive(Debug)]
 struct Traits {
-    domain: Option<String>,
+    domain: Option<Cow<'static, str>>,
     /// Position in the pool of the domain.
     rank: usize,
     roles: Roles,
 }
 
 impl Troupe {
-    fn new(split: &str, suffix: &str, members: &[usize], people: &[Persona], size: GroupSize, seed: u64) -> Self {
+    fn new(split: &str, suffix: &str, members: &[usize], told: &[Told], size: GroupSize, seed: u64) -> Self {
         let name = format!("{split}{suffix}");
         let order: Vec<usize> =
             Draw::new(seed, &["casting", "order", &name]).sample(members, members.len()).into_iter().copied().collect();
@@ -220,33 +247,32 @@ impl Troupe {
             order: Vec::new(),
             traits: Vec::with_capacity(order.len()),
             domains: BTreeMap::new(),
-            sides: vec![Vec::new(); SIDES],
+            sides: vec![Vec::new(); roles::sides()],
             everyday: Vec::new(),
         };
-        for (position, person) in order.iter().filter_map(|index| people.get(*index)).enumerate() {
-            troupe.join(position, person);
+        for (position, told) in order.iter().filter_map(|index| told.get(*index)).enumerate() {
+            troupe.join(position, told);
         }
         troupe.order = order;
         troupe
     }
 
-    fn join(&mut self, position: usize, person: &Persona) {
-        let roles = Roles::of_text(&person.persona);
+    fn join(&mut self, position: usize, told: &Told) {
+        let Told { roles, domain, .. } = told;
         for side in roles.sides() {
             if let Some(pool) = self.sides.get_mut(side) {
                 pool.push(position);
             }
         }
-        if roles.everyday {
+        if roles.everyday() {
             self.everyday.push(position);
         }
-        let domain = domain(person);
         let pool = domain.as_ref().map(|domain| self.domains.entry(domain.clone()).or_default());
         let rank = pool.map_or(position, |pool| {
             pool.push(position);
             pool.len() - 1
         });
-        self.traits.push(Traits { domain, rank, roles });
+        self.traits.push(Traits { domain: domain.clone(), rank, roles: *roles });
     }
 
     /// `size` people from place `start` of the endless line in which everyone stands once a pass.
@@ -355,12 +381,6 @@ fn take(pool: &[usize], start: usize, members: &mut Vec<usize>) -> bool {
     let free = tail.iter().chain(head).find(|position| !members.contains(position)).copied();
     members.extend(free);
     free.is_some()
-}
-
-/// The domain the source states, in the lexicon's terms where it has any, else the one the description tells.
-fn domain(person: &Persona) -> Option<String> {
-    let stated = person.domain.as_ref().map(|stated| domains::of_text(stated).map_or(stated.clone(), str::to_owned));
-    stated.or_else(|| domains::of_text(&person.persona).map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ use crate::stages::personas::{self, Options, Source};
 use crate::stages::writer::Collected;
 
 const LABELLED: &str = include_str!("../../../tests/fixtures/personas/labelled.jsonl");
+const SHIPPED: [&str; 2] = [
+    include_str!("../../../prompts/personas/personahub-placeholder.jsonl"),
+    include_str!("../../../prompts/personas/quickstart.jsonl"),
+];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +70,13 @@ const QUESTIONS: [&str; 6] = ["a person", "no person", "gender", "culture", "car
 
 fn labels() -> Vec<Label> {
     LABELLED.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Every description there is: the labelled ones, then those that ship.
+pub(super) fn descriptions() -> Vec<String> {
+    let lines = LABELLED.lines().chain(SHIPPED.into_iter().flat_map(str::lines));
+    let rows = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    rows.map(|row| row["persona"].as_str().unwrap().to_owned()).collect()
 }
 
 fn passes(row: &Label) -> bool {

@@ -8,14 +8,18 @@
 //! version of something else.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::words::Words;
+use crate::lexicon::{Lexicon, List, Marks};
 
-mod lists;
-
-use lists::LATIN;
+/// The most frequent words in talk. Some stand in several lists; what counts is which list has most of a line.
+static FUNCTION_WORDS: Lexicon = Lexicon::by_language("talk", "function words");
+/// Letters that few others use.
+static LETTERS: Lexicon = Lexicon::by_language("talk", "letters");
+/// The languages in Latin letters, which are told apart by their words.
+static LATIN: LazyLock<Vec<Latin>> =
+    LazyLock::new(|| FUNCTION_WORDS.headings().iter().map(|tag| Latin::of_language(tag)).collect());
 
 /// Words a line must have to be judged by its words.
 const LEAST_WORDS: usize = 5;
@@ -75,13 +79,18 @@ impl Script {
     }
 }
 
+/// The primary subtag of a BCP 47 tag.
+pub(super) fn primary(tag: &str) -> String {
+    tag.split(['-', '_']).next().unwrap_or_default().to_lowercase()
+}
+
 /// The language that a conversation is held in.
 #[derive(Debug)]
 pub(super) struct Home<'a> {
     /// What it is written in; `None` where nothing is judged.
     script: Option<Script>,
-    /// Its place among [`LATIN`].
-    latin: Option<usize>,
+    /// What tells it from others; `None` where that is not known.
+    latin: Option<Latin>,
     /// The people's names.
     names: Vec<&'a str>,
 }
@@ -89,8 +98,9 @@ pub(super) struct Home<'a> {
 impl<'a> Home<'a> {
     /// The language of the BCP 47 `tag`, among people with these `names`.
     pub(super) fn new(tag: &str, names: Vec<&'a str>) -> Self {
-        let tag = tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-        Self { script: Script::of_language(&tag), latin: LATIN.iter().position(|language| language.tag == tag), names }
+        let tag = primary(tag);
+        let latin = FUNCTION_WORDS.find(&tag).map(|_| Latin::of_language(&tag));
+        Self { script: Script::of_language(&tag), latin, names }
     }
 
     /// Whether `text` of `speaker`, which has these `words`, is clearly in another language. Names do not count.
@@ -117,14 +127,14 @@ impl<'a> Home<'a> {
     fn is_other_latin(&self, words: &Words) -> bool {
         let Some(own) = self.latin.filter(|_| words.len() >= LEAST_WORDS) else { return false };
         let words: Vec<Signs> = words.iter().map(Signs::of).collect();
-        let clearly = |other: usize| {
+        let clearly = |other: Latin| {
             let theirs = hits(&words, other, own);
             theirs >= LEAST_FOREIGN && {
                 let mine = hits(&words, own, other);
                 theirs >= mine + 2 && theirs * 2 >= mine * 3
             }
         };
-        (0..LATIN.len()).filter(|language| *language != own).any(clearly)
+        LATIN.iter().copied().filter(|language| *language != own).any(clearly)
     }
 }
 
@@ -142,51 +152,49 @@ fn is_in_other_script(words: &Words, expected: Script) -> bool {
     }
 }
 
-/// Languages as bits, by their places among [`LATIN`].
-type Languages = u32;
+/// A language written in Latin letters, as it stands among the marks of words and of letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Latin {
+    words: Marks,
+    letters: Marks,
+}
+
+impl Latin {
+    fn of_language(tag: &str) -> Self {
+        let marks = |lexicon: &'static Lexicon| lexicon.find(tag).as_ref().map(List::mark).unwrap_or_default();
+        Self { words: marks(&FUNCTION_WORDS), letters: marks(&LETTERS) }
+    }
+}
 
 /// What a word says of its language.
 #[derive(Debug)]
 struct Signs {
     /// The languages that it is a function word of.
-    function: Languages,
+    function: Marks,
     /// For each of its letters that few languages use, which those are.
-    letters: Vec<Languages>,
+    letters: Vec<Marks>,
 }
 
 impl Signs {
     fn of(word: &str) -> Self {
-        static WORDS: LazyLock<HashMap<&str, Languages>> =
-            LazyLock::new(|| by_sign(LATIN.iter().map(|language| language.words.split_whitespace())));
-        static LETTERS: LazyLock<HashMap<char, Languages>> =
-            LazyLock::new(|| by_sign(LATIN.iter().map(|language| language.letters.chars())));
         // No letter of ASCII tells languages apart.
-        let rare = word.chars().filter(|c| !c.is_ascii());
+        let rare = word.chars().filter(|c| !c.is_ascii()).map(|c| LETTERS.marks(c.encode_utf8(&mut [0; 4])));
         Self {
-            function: WORDS.get(word).copied().unwrap_or_default(),
-            letters: rare.filter_map(|c| LETTERS.get(&c).copied()).collect(),
+            function: FUNCTION_WORDS.marks(word),
+            letters: rare.filter(|languages| *languages != Marks::default()).collect(),
         }
     }
 
     /// Whether the word speaks for `language` and is none of `other`.
-    fn hits(&self, language: usize, other: usize) -> bool {
-        let has = |languages: Languages, language: usize| languages & (1 << language) != 0;
-        let own_letter = |letter: &Languages| has(*letter, language) && !has(*letter, other);
-        !has(self.function, other) && (has(self.function, language) || self.letters.iter().any(own_letter))
+    fn hits(&self, language: Latin, other: Latin) -> bool {
+        let own_letter = |letter: &Marks| letter.meets(language.letters) && !letter.meets(other.letters);
+        !self.function.meets(other.words)
+            && (self.function.meets(language.words) || self.letters.iter().any(own_letter))
     }
-}
-
-/// Which languages have each of the signs they are listed with.
-fn by_sign<T: Eq + std::hash::Hash>(languages: impl Iterator<Item = impl Iterator<Item = T>>) -> HashMap<T, Languages> {
-    let mut all = HashMap::new();
-    for (place, signs) in languages.enumerate() {
-        signs.for_each(|sign| *all.entry(sign).or_default() |= 1 << place);
-    }
-    all
 }
 
 /// Words that speak for `language` and are none of `other`.
-fn hits(words: &[Signs], language: usize, other: usize) -> usize {
+fn hits(words: &[Signs], language: Latin, other: Latin) -> usize {
     words.iter().filter(|word| word.hits(language, other)).count()
 }
 
@@ -239,8 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn languages_are_told_apart_by_letters_beyond_ascii_and_fit_their_bits() {
-        assert!(LATIN.iter().all(|language| !language.letters.chars().any(|c| c.is_ascii())));
-        assert!(LATIN.len() <= Languages::BITS as usize);
+    fn languages_are_told_apart_by_single_letters_beyond_ascii() {
+        assert!(LETTERS.pairs().all(|(_, letter)| letter.chars().count() == 1 && !letter.is_ascii()));
     }
 }

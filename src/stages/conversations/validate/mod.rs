@@ -12,6 +12,8 @@ mod closing;
 mod copies;
 mod flaw;
 mod instructions;
+#[cfg(test)]
+mod labelled;
 mod labels;
 mod language;
 mod length;
@@ -21,6 +23,7 @@ mod words;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use self::agreement::Agreement;
 pub use self::closing::is_closing;
 use self::copies::Earlier;
 pub use self::flaw::Flaw;
@@ -31,6 +34,10 @@ use self::length::Room;
 use self::secret::{Known, Secrets};
 use self::words::{Key, Words};
 use crate::config::{Gate, Gates};
+use crate::lexicon::Lexicon;
+
+/// What is looked for in talk, in every language.
+static TALK: Lexicon = Lexicon::folder("talk");
 
 /// What replies of one conversation are judged against. Each text is taken apart once, so what a reply costs does not grow
 /// with what was said before it.
@@ -40,7 +47,7 @@ pub struct Examiner<'a> {
     public: Vec<&'a str>,
     people: Vec<Person<'a>>,
     names: Vec<&'a str>,
-    language: &'a str,
+    agreement: Option<Agreement>,
     home: Home<'a>,
     /// The words of the situation, which the instructions end with.
     situation: Vec<Key>,
@@ -138,9 +145,9 @@ impl<'a> Examiner<'a> {
             public,
             home: Home::new(language, names.clone()),
             names,
-            language,
+            agreement: Agreement::of_language(language),
             situation: Words::of(situation).into_keys(),
-            secrets: Secrets::new(secrets),
+            secrets: Secrets::new(language, secrets),
             heard: Vec::new(),
             people: people.into_iter().map(Person::new).collect(),
         };
@@ -155,8 +162,7 @@ impl<'a> Examiner<'a> {
         self.secrets.hear(words);
         self.heard.push(Heard {
             is_closing,
-            only_agrees: self.gates.has(Gate::AgreementRun)
-                && agreement::only_agrees(text, words, self.language, &self.names),
+            only_agrees: self.gates.has(Gate::AgreementRun) && self.only_agrees(text, words),
             line: Earlier::new(words.keys().to_vec()),
         });
         is_closing
@@ -237,7 +243,11 @@ impl<'a> Examiner<'a> {
         let before = (self.gates.agreement_run as usize).saturating_sub(1);
         let lines = self.heard.get(1..).unwrap_or_default();
         let run = lines.iter().rev().take(before).filter(|line| line.only_agrees).count();
-        run >= before && agreement::only_agrees(text, words, self.language, &self.names)
+        run >= before && self.only_agrees(text, words)
+    }
+
+    fn only_agrees(&self, text: &str, words: &Words) -> bool {
+        self.agreement.as_ref().is_some_and(|agreement| agreement.is_all_of(text, words, &self.names))
     }
 }
 

@@ -5,10 +5,11 @@
 //! know: neither public text, nor their own part, nor what has been said. One such word is a coincidence, several are not.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use super::copies::Earlier;
 use super::words::{Key, Words, key};
+use super::{TALK, language::primary};
+use crate::lexicon::{Lexicon, List};
 
 /// Unknown words of a secret that give it away together.
 const TELLING_WORDS: usize = 3;
@@ -21,21 +22,10 @@ const SHORTEST: usize = 4;
 /// Digits of a number that nobody guesses.
 const UNGUESSED_DIGITS: usize = 4;
 
-/// Words that say little by themselves, so that they give nothing away.
-const COMMON: &str = "about after again against already also always another because been before being between both came come \
-    could does doing done down during each even ever every everyone everything find first from gave give given goes going \
-    gone good have having here himself herself into itself just keep kept knew know known knows last late later like little \
-    long made make many maybe mean might more most much must need never next nobody nothing only other others over people \
-    really right said same says secret secretly seen should since some somebody someone something soon still such take \
-    taken tell than that their them themselves then there these they thing things think this those thought three through \
-    time today together told tomorrow took truth under until upon very want wanted wants well went were what when where \
-    which while whole whose will with without would year years yesterday your four five seven eight nine \
-    aber alle allein alles auch beim bereits damit dann dass dein deine denn diese diesem diesen dieser dieses doch dort \
-    durch eigentlich eine einem einen einer eines einmal erst etwas euch euer für ganz gegen gehen gemacht gesagt gestern \
-    gibt habe haben hast hatte hatten heimlich heute hier hinter ihre ihrem ihren ihrer immer jemand jetzt kann kein keine \
-    keinen können könnte lange machen mehr mein meine muss nach nicht nichts niemand noch oder ohne schon sehr sein seine \
-    seinem seinen seiner seit selbst sich sind über unser unter viel vielleicht wahrheit wann warum weil weiß wenn werden \
-    wieder wird wirklich wissen worden wurde wurden zwei zwischen drei vier fünf sechs sieben acht neun zehn";
+/// Words that say little by themselves, so that they give nothing away, in talk of any language.
+static COMMON: List = TALK.list("common words");
+/// The same in talk of one language.
+static COMMON_HERE: Lexicon = Lexicon::by_language("talk", "common words here");
 
 /// What each person alone knows, and how much of it has been said.
 #[derive(Debug, Default)]
@@ -78,9 +68,11 @@ impl Known {
 }
 
 impl Secrets {
-    /// `secrets` by who alone knows them.
-    pub(super) fn new<'a>(secrets: impl Iterator<Item = (usize, &'a str)>) -> Self {
-        Self(secrets.map(|(owner, secret)| Secret { owner, content: Content::read(secret) }).collect())
+    /// `secrets` by who alone knows them, in talk of the language of a BCP 47 `tag`.
+    pub(super) fn new<'a>(tag: &str, secrets: impl Iterator<Item = (usize, &'a str)>) -> Self {
+        let common = COMMON_HERE.find(&primary(tag));
+        let content = |secret| Content::read(secret, common.as_ref());
+        Self(secrets.map(|(owner, secret)| Secret { owner, content: content(secret) }).collect())
     }
 
     /// What was said is no secret from then on.
@@ -117,13 +109,13 @@ impl Secrets {
 }
 
 impl Content {
-    fn read(secret: &str) -> Self {
+    fn read(secret: &str, common: Option<&List>) -> Self {
         let words = Words::of(secret);
         if words.are_unspaced() {
             return Self::Characters(words.into_keys());
         }
         let mut telling: Vec<Telling> = Vec::new();
-        for stem in words.iter().filter(|word| is_telling(word)).map(stem) {
+        for stem in words.iter().filter(|word| is_telling(word, common)).map(stem) {
             if telling.iter().all(|other| other.stem != key(stem)) {
                 telling.push(Telling { stem: key(stem), is_number: is_number(stem), was_said: false });
             }
@@ -152,9 +144,10 @@ fn counts<'a>(words: impl Iterator<Item = &'a Telling>) -> (usize, usize) {
     words.fold((0, 0), |(count, numbers), word| (count + 1, numbers + usize::from(word.is_number)))
 }
 
-fn is_telling(word: &str) -> bool {
-    static COMMON_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| COMMON.split_whitespace().collect());
-    (word.chars().count() >= SHORTEST && !COMMON_WORDS.contains(word)) || is_number(word)
+/// Whether a word can tell anything, where `common` ones besides those of every language cannot.
+fn is_telling(word: &str, common: Option<&List>) -> bool {
+    let is_common = || COMMON.has(word) || common.is_some_and(|common| common.has(word));
+    (word.chars().count() >= SHORTEST && !is_common()) || is_number(word)
 }
 
 /// A number of several digits that is no year.
@@ -198,8 +191,12 @@ mod tests {
 
     /// Whether one who knows `known` tells one of `secrets` after `said`.
     fn tells(line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
+        tells_in("en", line, secrets, known, said)
+    }
+
+    fn tells_in(tag: &str, line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
         let known = Known::read(known.iter().copied());
-        let mut secrets = Secrets::new(secrets.iter().map(|secret| (0, *secret)));
+        let mut secrets = Secrets::new(tag, secrets.iter().map(|secret| (0, *secret)));
         let said: Vec<Words> = said.iter().map(|line| Words::of(line)).collect();
         for words in &said {
             secrets.hear(words);
@@ -223,6 +220,15 @@ mod tests {
         assert!(!tells(line, &[SECRET], PUBLIC, &[revealed]));
         assert!(!tells(line, &[SECRET], &[revealed], &[]));
         assert!(tells("Try 4711 on the lock.", &["The code is 4711."], PUBLIC, &[]));
+    }
+
+    #[test]
+    fn words_that_everyone_uses_tell_nothing_in_talk_of_their_language() {
+        let secret = ["Nunca dicen nada todavía de la herencia de Desmond."];
+        let line = "Todavía no sé nada, nunca dicen cuándo.";
+        assert!(!tells_in("es-MX", line, &secret, PUBLIC, &[]));
+        assert!(tells_in("en", line, &secret, PUBLIC, &[]), "what one language lists is nothing to another");
+        assert!(tells_in("es", "Nunca hablan de la herencia de Desmond.", &secret, &["Nadie sabe nada."], &[]));
     }
 
     #[test]

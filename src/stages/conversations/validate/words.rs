@@ -3,6 +3,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::lexicon::is_unspaced;
+
 /// A word as it is compared: the XXH3 of its letters. Two of the some thousand words of a conversation share one by chance
 /// once in 10^12 conversations.
 pub(super) type Key = u64;
@@ -74,7 +76,7 @@ impl Words {
 
     /// Whether most words are characters of scripts that set no spaces.
     pub(super) fn are_unspaced(&self) -> bool {
-        self.iter().filter(|word| is_unspaced(word)).count() * 2 > self.len()
+        self.iter().filter(|word| word.chars().all(is_unspaced)).count() * 2 > self.len()
     }
 }
 
@@ -90,11 +92,6 @@ fn in_order(text: &str) -> impl Iterator<Item = &str> {
     let ends = text.match_indices(' ').map(|(at, _)| at).filter(unmarked).chain([text.len()]);
     let pieces = ends.scan(0, |start, end| text.get(std::mem::replace(start, end + 1)..end));
     pieces.flat_map(UnicodeSegmentation::unicode_words)
-}
-
-/// Whether a word is a character of a script that sets no spaces.
-fn is_unspaced(word: &str) -> bool {
-    word.chars().all(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}'))
 }
 
 #[cfg(test)]

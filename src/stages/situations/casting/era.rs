@@ -4,14 +4,22 @@
 //! present unless it says otherwise in one of two ways:
 //!
 //! 1. Its first phrase names a time, or beings of another time or world (`a samurai`, `a 17th-century printer`), and no word
-//!    of someone of today who deals with it (`historian`, `fan`, `films`: see [`TODAY`]).
+//!    of someone of today who deals with it (`historian`, `fan`, `films`).
 //! 2. A verb of living leads to a time (`who lives in Victorian London`), and not to a thing that outlasted it (`a Victorian
 //!    house`).
 //!
-//! A doubt is decided for the present. Descriptions in languages other than English are taken for the present.
+//! A doubt is decided for the present. Descriptions in languages that the lexicon has no words of are taken for the present.
 
-use std::collections::HashSet;
-use std::sync::OnceLock;
+use crate::lexicon::{Lexicon, List, Marks};
+
+static ERAS: Lexicon = Lexicon::file("people/eras.txt");
+static PERIODS: List = ERAS.list("periods");
+static PAST: List = ERAS.list("past");
+static INVENTED: List = ERAS.list("invented");
+static TODAY: List = ERAS.list("today");
+static STANDING: List = ERAS.list("standing");
+static LIVING: List = ERAS.list("living");
+static BREAKS: List = ERAS.list("ends the first phrase");
 
 /// When, or in which world, a person lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,54 +32,6 @@ pub(super) enum Era {
     /// A future, a fantasy, a tale.
     Invented,
 }
-
-/// Times, as attributes. Centuries and decades are told by their number: see [`dated`].
-const PERIODS: &str = "medieval|mediaeval|middle ages|victorian|edwardian|elizabethan|tudor|jacobean|regency era|renaissance|\
-    feudal|prehistoric|stone age|bronze age|iron age|neolithic|antebellum|napoleonic|byzantine|mesopotamian|babylonian|aztec|\
-    colonial|ancient greek|ancient greece|ancient rome|ancient roman|ancient egypt|ancient egyptian|ancient china|\
-    ancient chinese|ancient india|ancient persia|ancient athens|ancient sparta|roman empire|edo period|tang dynasty|\
-    ming dynasty|qing dynasty|han dynasty|eighteenth century|nineteenth century|seventeenth century|sixteenth century|\
-    fifteenth century|fourteenth century|thirteenth century|twelfth century";
-
-/// People of the past.
-const PAST: &str = "samurai|viking|ronin|shogun|gladiator|centurion|legionary|pharaoh|conquistador|musketeer|knight errant|\
-    knight sworn|young knight|old knight|brave knight|noble knight|wandering knight|roman soldier|roman senator|\
-    roman emperor|roman slave|roman general|ancient warrior";
-
-/// Beings of the future and of tales.
-const INVENTED: &str = "wizard|sorcerer|sorceress|necromancer|mage|elf|elven|orc|goblin|vampire|werewolf|mermaid|deity|demigod|\
-    dragon rider|dragon slayer|dragon tamer|talking dragon|fairy queen|fairy godmother|starship|spaceship|space marine|\
-    space pirate|intergalactic|galactic|martian|mars colonist|lunar colonist|alien warlord|alien being|alien from|\
-    alien princess|alien ambassador|alien visitor|space alien|cyborg|time traveler|time traveller|time travelling|\
-    sentient robot|sentient ai|superhero|supervillain|fictional character|mythical";
-
-/// Words that tell someone of today who studies, teaches, shows, makes, collects, plays or loves it, or uses it as a figure of
-/// speech (`a spreadsheet wizard`).
-const TODAY: &str = "historian|history|professor|lecturer|academic|scholar|researcher|scientist|archaeologist|archeologist|\
-    anthropologist|linguist|philologist|medievalist|egyptologist|classicist|expert|specialist|student|undergraduate|teacher|\
-    studies|literature|art|arts|architecture|philosophy|language|manuscripts|texts|coins|artifacts|antiques|furniture|\
-    music|culture|mythology|folklore|fan|fanatic|enthusiast|buff|lover|aficionado|admirer|collector|reenactor|enactor|\
-    actor|actress|performer|impersonator|cosplayer|larper|player|gamer|streamer|blogger|podcaster|podcast|youtuber|\
-    author|writer|novelist|screenwriter|novel|novels|fiction|book|books|comic|comics|film|films|filmmaker|movie|movies|\
-    anime|series|show|game|games|gaming|developer|designer|illustrator|animator|photographer|restorer|conservator|curator|\
-    museum|librarian|translator|guide|tour|tourist|reader|viewer|descendant|inspired|themed|style|fair|faire|festival|\
-    replica|club|team|restaurant|hotel|house|home|building|buildings|owner|realtor|police|politician|mp|cruise|sword|swords|\
-    armor|armour|christmas|shelf|mall|cosmetics|spacex|nasa|astronomer|computer|tech|technology|spreadsheet|excel|coding|\
-    code|software|data|math|maths|financial|finance|marketing|sales|kitchen|culinary|organizational|administrative|pinball|\
-    business|political|startup|fundraising|installation|setup|everyday|local|real life";
-
-/// Things of the past that people of today live in.
-const STANDING: &str = "house|home|building|apartment|flat|cottage|mansion|terrace|villa|farmhouse|castle|town|village|city|\
-    quarter|district|church";
-
-/// Verbs of living.
-const LIVING: &str = "lives|lived|living|born|resides|residing|reigns|reigning|rules|ruling|stranded";
-
-/// Words that end the first phrase.
-const BREAKS: &str = "who|that|whose|which|with|about|on|for|lives|lived|living|born|reigning|studying|researching|writing|\
-    exploring|documenting|analyzing|analysing|investigating|focusing|specializing|specialising|working|interested|fascinated|\
-    passionate|obsessed|drafting|developing|designing|advising|teaching|recreating|restoring|collecting|making|creating|\
-    translating|incorporating|drawing|selling|learning|reading";
 
 /// The first phrase has no more words.
 const HEAD_WORDS: usize = 14;
@@ -92,20 +52,18 @@ impl Era {
         }
     }
 
-    /// The era a description tells.
-    pub(super) fn of_text(text: &str) -> Self {
-        let folded = text.to_lowercase();
-        let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        let tables = Tables::shared();
-        let end = words.iter().take(HEAD_WORDS).take_while(|word| !tables.breaks.contains(**word)).count();
+    /// The era a description tells, from its words in lower case.
+    pub(super) fn of_words(words: &[&str]) -> Self {
+        let end = words.iter().take(HEAD_WORDS).take_while(|word| !BREAKS.has(word)).count();
         let (head, rest) = words.split_at(end);
-        if tables.lives_in_past(rest) {
+        let told = told(head);
+        if lives_in_past(rest) {
             Self::Past
-        } else if holds(&tables.today, head) {
+        } else if told.has(&TODAY) {
             Self::Present
-        } else if holds(&tables.invented, head) {
+        } else if told.has(&INVENTED) {
             Self::Invented
-        } else if holds(&tables.past, head) || tables.in_past(head) {
+        } else if told.has(&PAST) || told.has(&PERIODS) || dated(head) {
             Self::Past
         } else {
             Self::Present
@@ -113,50 +71,20 @@ impl Era {
     }
 }
 
-/// The lists above, to look up.
-#[derive(Debug)]
-struct Tables {
-    periods: HashSet<&'static str>,
-    past: HashSet<&'static str>,
-    invented: HashSet<&'static str>,
-    today: HashSet<&'static str>,
-    standing: HashSet<&'static str>,
-    living: HashSet<&'static str>,
-    breaks: HashSet<&'static str>,
+/// The lists that hold any of `words`, or two or more in a row.
+fn told(words: &[&str]) -> Marks {
+    let tails = (0..words.len()).filter_map(|at| words.get(at..));
+    tails.fold(Marks::default(), |told, tail| told.and(ERAS.marks_at(tail)))
 }
 
-impl Tables {
-    fn shared() -> &'static Self {
-        static TABLES: OnceLock<Tables> = OnceLock::new();
-        let of = |list: &'static str| list.split('|').collect();
-        TABLES.get_or_init(|| Self {
-            periods: of(PERIODS),
-            past: of(PAST),
-            invented: of(INVENTED),
-            today: of(TODAY),
-            standing: of(STANDING),
-            living: of(LIVING),
-            breaks: of(BREAKS),
-        })
-    }
-
-    fn in_past(&self, words: &[&str]) -> bool {
-        holds(&self.periods, words) || dated(words)
-    }
-
-    /// Whether a verb of living leads to a time.
-    fn lives_in_past(&self, rest: &[&str]) -> bool {
-        rest.iter().enumerate().filter(|(_, word)| self.living.contains(**word)).any(|(at, _)| {
-            let reached: Vec<&str> = rest.iter().skip(at + 1).take(REACH).copied().collect();
-            self.in_past(&reached) && !holds(&self.standing, &reached)
-        })
-    }
-}
-
-/// Whether a word, or two words in a row, stand in `list`.
-fn holds(list: &HashSet<&str>, words: &[&str]) -> bool {
-    let pairs = words.iter().zip(words.iter().skip(1)).map(|(one, other)| format!("{one} {other}"));
-    words.iter().any(|word| list.contains(word)) || pairs.into_iter().any(|pair| list.contains(pair.as_str()))
+/// Whether a verb of living leads to a time, and not to a thing that outlasted it.
+fn lives_in_past(rest: &[&str]) -> bool {
+    let reached = |at: usize| rest.iter().skip(at + 1).take(REACH).copied().collect::<Vec<_>>();
+    let verbs = rest.iter().enumerate().filter(|(_, word)| LIVING.has(word));
+    verbs.map(|(at, _)| reached(at)).any(|reached| {
+        let told = told(&reached);
+        (told.has(&PERIODS) || dated(&reached)) && !told.has(&STANDING)
+    })
 }
 
 /// Whether a century (`18th-century`) or a decade (`1850s`) of the past is named.
@@ -176,6 +104,7 @@ fn dated(words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lexicon::words;
 
     const PHRASES: &[(&str, &[&str])] = &[
         (
@@ -257,7 +186,9 @@ mod tests {
     fn the_era_is_told_by_who_someone_is_and_not_by_what_they_study_or_love() {
         for (era, texts) in PHRASES {
             for text in *texts {
-                assert_eq!(format!("{:?}", Era::of_text(text)).to_lowercase(), *era, "{text}");
+                let folded = text.to_lowercase();
+                let told = Era::of_words(&words(&folded).collect::<Vec<_>>());
+                assert_eq!(format!("{told:?}").to_lowercase(), *era, "{text}");
             }
         }
     }

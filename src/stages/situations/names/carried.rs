@@ -4,21 +4,14 @@
 //! must be followed by what its bearer is.
 
 use super::lists;
-use super::readable::{is_name, is_role, is_title};
+use super::readable::{NAMES, is_name, is_role, is_title};
+use crate::lexicon::List;
 
-/// Before `named` these say that someone else is named.
-const OTHERS: &[&str] = &[
-    "of", "with", "who", "whose", "that", "which", "for", "at", "her", "his", "their", "my", "has", "had", "owns",
-    "to", "by",
-];
-/// Endings of nouns for what people do, to tell `Gamer, a ...` from a name that is in no list.
-const DOING: &[&str] =
-    &["er", "or", "ist", "ian", "ant", "ent", "ive", "ed", "ing", "al", "ic", "man", "ful", "ous", "ary"];
-/// What stands before a name, in the languages that personas come in.
-const NAMED: &[&str] =
-    &["named", "called", "namens", "genannt", "llamado", "llamada", "nommé", "nommée", "chamado", "chamada"];
-/// Before a name and no part of it: `Old Henrik, a ...`.
-const EPITHETS: &[&str] = &["Old", "Young", "Little", "Big", "Uncle", "Aunt", "Grandma", "Grandpa"];
+static OTHERS: List = NAMES.list("others");
+static DOING: List = NAMES.list("doing");
+static NAMED: List = NAMES.list("named");
+static NAMED_IN_CHINESE: List = NAMES.list("named in chinese");
+static EPITHETS: List = NAMES.list("epithets");
 /// Most words of a name.
 const MAX_WORDS: usize = 4;
 
@@ -79,15 +72,14 @@ fn introduced(words: &[&str]) -> Option<String> {
 
 /// `a nurse named Maria Lopez who ...`.
 fn named(words: &[&str]) -> Option<String> {
-    let lower = |word: &&&str| word.to_lowercase();
-    let mut before = words.iter().take_while(|word| !OTHERS.contains(&lower(word).as_str()));
-    let at = before.position(|word| NAMED.contains(&lower(&word).as_str()))?;
+    let mut before = words.iter().take_while(|word| !OTHERS.has(&word.to_lowercase()));
+    let at = before.position(|word| NAMED.has(&word.to_lowercase()))?;
     sound(run(words, at + 1).0)
 }
 
 /// `Maria, a nurse`, `Laura Sonn, a former teacher`, `Charlie is a young writer`.
 fn at_start(words: &[&str]) -> Option<String> {
-    let start = usize::from(words.first().is_some_and(|word| EPITHETS.contains(word)));
+    let start = usize::from(words.first().is_some_and(|word| is_epithet(word)));
     let (name, end) = run(words, start);
     let comma = words.get(end.checked_sub(1)?).is_some_and(|word| word.ends_with(','));
     let next = |index: usize| words.get(end + index).map_or(String::new(), |word| word.to_lowercase());
@@ -98,14 +90,22 @@ fn at_start(words: &[&str]) -> Option<String> {
     let known = lists::bearer(super::similar::first(&name)).is_some();
     // A comma after a known name is enough: `Yakov Plyassunov, Russian nutritionist`.
     let told = described || comma && known && name.contains(' ');
-    let plain = |word: &str| is_role(word) || DOING.iter().any(|ending| word.ends_with(ending));
+    let plain = |word: &str| is_role(word) || DOING.has(word);
     let unlike = known || !name.split(' ').any(|word| plain(&word.to_lowercase()));
     if told && unlike { sound(name) } else { None }
 }
 
+/// `Old`, with a capital.
+fn is_epithet(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_uppercase)
+        && !letters.any(char::is_uppercase)
+        && EPITHETS.has(&word.to_lowercase())
+}
+
 /// `一个名叫李明的学生`, `我叫王芳，...`.
 fn in_chinese(text: &str) -> Option<String> {
-    let after = ["名叫", "我叫"].iter().find_map(|sign| text.split_once(sign)).map(|(_, after)| after)?;
+    let after = NAMED_IN_CHINESE.texts().find_map(|sign| text.split_once(sign)).map(|(_, after)| after)?;
     let name: String = after.chars().take_while(|c| super::similar::is_han(&c.to_string()) && *c != '的').collect();
     let short = (2..=4).contains(&name.chars().count());
     if short { sound(name) } else { None }

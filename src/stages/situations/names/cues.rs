@@ -5,10 +5,38 @@
 //! unless it belongs to a subject (`a Chinese history teacher`), a place after `from`, `in` or `near`, the script or language
 //! of the description itself. Words that may be something else (`polish`, `turkey`) count only with a capital.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::OnceLock;
-
 use super::lists::{self, Gender, Region};
+use crate::lexicon::{Lexicon, List, Marks};
+
+static GENDER: Lexicon = Lexicon::file("people/gender.txt");
+static FEMALE: List = GENDER.list("female");
+static MALE: List = GENDER.list("male");
+static FEMALE_TITLES: List = GENDER.list("female titles");
+static MALE_TITLES: List = GENDER.list("male titles");
+static SHE: List = GENDER.list("she");
+static HE: List = GENDER.list("he");
+static NEITHER: List = GENDER.list("neither");
+static GERMAN_FEMININE: List = GENDER.list("german feminine endings");
+static GERMAN_MASCULINE: List = GENDER.list("german masculine endings");
+static RUSSIAN_FEMININE: List = GENDER.list("russian feminine endings");
+static FEMALE_ANYWHERE: List = GENDER.list("female anywhere");
+static MALE_ANYWHERE: List = GENDER.list("male anywhere");
+static FEMALE_SIGNS: List = GENDER.list("female signs");
+static MALE_SIGNS: List = GENDER.list("male signs");
+static NO_SIGNS: List = GENDER.list("no signs");
+
+/// By region.
+static NATIONALITIES: Lexicon = Lexicon::file("people/nationalities.txt");
+/// By region.
+static PLACES: Lexicon = Lexicon::file("people/places.txt");
+/// Small words, by the region of their language; only such as English does not have, but for the list of English itself.
+static LANGUAGES: Lexicon = Lexicon::file("people/languages.txt");
+
+static ORIGINS: Lexicon = Lexicon::file("people/origins.txt");
+static PHRASE_ENDS: List = ORIGINS.list("ends the first phrase");
+static SUBJECTS: List = ORIGINS.list("subjects");
+static LAND: List = ORIGINS.list("land");
+static LEADS_TO_A_PLACE: List = ORIGINS.list("leads to a place");
 
 /// What a description says, as far as it says anything.
 #[derive(Debug, Clone, Copy)]
@@ -16,194 +44,6 @@ pub(super) struct Cues {
     pub(super) gender: Option<Gender>,
     pub(super) region: Option<&'static Region>,
 }
-
-const FEMALE: &str = "woman girl lady female mother mom mum mommy grandmother grandma granny wife widow daughter granddaughter \
-    sister aunt niece grandniece actress waitress hostess stewardess businesswoman chairwoman congresswoman policewoman \
-    saleswoman sportswoman spokeswoman fisherwoman housewife nun queen princess duchess heiress bride schoolgirl girlfriend \
-    ballerina seamstress godmother stepmother stepsister alumna governess empress lesbian matriarch frau mutter schwester \
-    krankenschwester tochter oma tante mujer madre chica abuela hermana señora femme mère fille soeur donna ragazza nonna \
-    sorella mulher mãe menina avó kadın kız vrouw moeder женщина девушка мать бабушка";
-
-const MALE: &str = "man boy gentleman guy male father dad daddy grandfather grandpa husband widower son grandson brother uncle \
-    nephew businessman chairman congressman policeman salesman sportsman spokesman fisherman fireman craftsman monk king prince \
-    duke groom schoolboy boyfriend godfather stepfather stepbrother alumnus lad imam bachelor patriarch mann vater bruder sohn \
-    opa onkel hombre padre chico abuelo hermano señor homme père garçon frère uomo ragazzo nonno fratello homem pai menino avô \
-    postman milkman doorman cameraman frontman handyman adam erkek \
-    vader мужчина парень отец дедушка";
-
-/// Where the first phrase ends: what follows speaks of others too.
-const PHRASE_ENDS: &str = "who whose whom that which of with from in at for on to by and or but as is was has near der die das que \
-    qui che";
-
-/// A nationality before one of these names a subject, not a person's origin.
-const SUBJECTS: &str = "language languages literature history cuisine food cooking culture art arts film films cinema movie music \
-    poetry mythology philosophy anime pop politics studies teacher professor instructor tutor lecturer translator interpreter \
-    speaker learner student's linguist scholar expert enthusiast translation grammar novel novels architecture restaurant";
-
-/// Region, nationalities, places.
-const ORIGINS: &[(&str, &str, &str)] = &[
-    (
-        "english",
-        "american british english scottish welsh irish australian canadian kiwi texan californian jamaican",
-        "america usa us uk britain england scotland wales ireland australia canada london york chicago boston texas california \
-         florida ohio seattle detroit nashville iowa colorado manchester liverpool sydney melbourne toronto dublin zealand \
-         jamaica kansas michigan illinois georgia alabama virginia oregon minnesota montana nebraska nevada ohio oklahoma \
-         pennsylvania tennessee utah vermont wisconsin wyoming arizona arkansas delaware hawaii idaho indiana kentucky \
-         louisiana maine maryland massachusetts mississippi missouri carolina dakota glasgow edinburgh cardiff belfast \
-         birmingham leeds bristol oxford cambridge wellington auckland brisbane perth vancouver montreal philadelphia \
-         atlanta denver houston dallas miami phoenix cornwall yorkshire",
-    ),
-    (
-        "spanish",
-        "spanish mexican argentine argentinian colombian chilean peruvian venezuelan cuban latina latino hispanic filipino \
-         filipina bolivian ecuadorian guatemalan dominican uruguayan honduran salvadoran",
-        "spain mexico argentina colombia chile peru venezuela cuba bolivia ecuador guatemala uruguay paraguay honduras nicaragua \
-         panama philippines madrid barcelona bogotá lima manila rica oaxaca seville \
-         sevilla valencia granada aires montevideo santiago quito caracas havana guadalajara monterrey medellín cusco \
-         andalusia galicia catalonia",
-    ),
-    (
-        "portuguese",
-        "portuguese brazilian angolan mozambican",
-        "portugal brazil brasil angola mozambique lisbon porto paulo \
-         bahia recife brasília janeiro luanda maputo",
-    ),
-    (
-        "french",
-        "french belgian québécois haitian",
-        "france belgium paris lyon marseille quebec québec haiti brussels \
-         toulouse bordeaux nantes lille strasbourg brittany normandy provence",
-    ),
-    (
-        "german",
-        "german austrian swiss bavarian",
-        "germany austria switzerland berlin munich hamburg vienna zurich deutschland münchen \
-         köln cologne stuttgart frankfurt dresden leipzig bremen tyrol salzburg wien zürich bavaria geneva",
-    ),
-    (
-        "italian",
-        "italian sicilian",
-        "italy rome milan naples sicily turin florence venice italia \
-         roma milano napoli bologna cremona palermo genoa tuscany sardinia verona",
-    ),
-    ("dutch", "dutch flemish", "netherlands holland amsterdam rotterdam"),
-    (
-        "nordic",
-        "swedish norwegian danish finnish icelandic scandinavian",
-        "sweden norway denmark finland iceland stockholm oslo copenhagen helsinki scandinavia",
-    ),
-    ("polish", "polish", "poland warsaw krakow gdańsk"),
-    (
-        "central-european",
-        "hungarian romanian czech slovak serbian croatian slovenian bosnian bulgarian macedonian montenegrin",
-        "czechia slovakia serbia croatia slovenia bosnia bulgaria macedonia prague belgrade zagreb sofia hungary \
-         budapest romania bucharest bratislava ljubljana sarajevo",
-    ),
-    (
-        "russian",
-        "russian ukrainian belarusian soviet kazakh",
-        "russia ukraine belarus moscow kyiv kiev petersburg kazakhstan siberia",
-    ),
-    ("greek", "greek cypriot", "greece athens crete cyprus thessaloniki"),
-    ("turkish", "turkish azerbaijani", "turkey türkiye istanbul ankara azerbaijan izmir anatolia"),
-    (
-        "arabic",
-        "arab arabic egyptian syrian lebanese iraqi saudi yemeni jordanian moroccan algerian tunisian libyan sudanese kuwaiti \
-         emirati qatari omani palestinian pakistani bangladeshi",
-        "egypt syria lebanon iraq arabia yemen jordan morocco algeria tunisia libya sudan kuwait dubai qatar oman palestine gaza \
-         cairo baghdad damascus beirut pakistan karachi lahore bangladesh dhaka \
-         aleppo beirut casablanca tunis algiers alexandria amman khartoum abu",
-    ),
-    ("persian", "iranian persian afghan tajik", "iran afghanistan tehran kabul tajikistan"),
-    ("hebrew", "israeli", "israel jerusalem haifa"),
-    (
-        "indian",
-        "indian nepali nepalese bengali tamil punjabi gujarati",
-        "india nepal lanka delhi mumbai kolkata chennai bangalore hyderabad pune kerala punjab rajasthan jaipur gujarat kathmandu goa darjeeling \
-         assam calcutta bombay varanasi himalayas bhutan",
-    ),
-    (
-        "chinese",
-        "chinese taiwanese cantonese singaporean",
-        "china taiwan beijing shanghai kong taipei shenzhen guangzhou guangxi sichuan singapore macau \
-         chengdu wuhan nanjing xi'an yunnan",
-    ),
-    ("japanese", "japanese", "japan tokyo osaka kyoto hokkaido okinawa nagoya hiroshima fukuoka"),
-    ("korean", "korean", "korea seoul busan incheon jeju"),
-    ("vietnamese", "vietnamese", "vietnam hanoi saigon"),
-    (
-        "southeast-asian",
-        "indonesian malaysian thai javanese balinese malay",
-        "indonesia malaysia thailand jakarta bali bangkok kuala java sumatra cambodia laos myanmar",
-    ),
-    (
-        "west-african",
-        "nigerian ghanaian senegalese ivorian malian yoruba igbo cameroonian",
-        "nigeria ghana senegal mali cameroon lagos accra dakar benin togo gambia liberia \
-         ibadan abuja kumasi freetown niger burkina",
-    ),
-    (
-        "east-african",
-        "kenyan ethiopian ugandan tanzanian rwandan eritrean somali",
-        "kenya ethiopia uganda tanzania rwanda eritrea somalia nairobi kampala mombasa addis zanzibar \
-         kigali sudan",
-    ),
-    (
-        "southern-african",
-        "zulu zimbabwean zambian malawian namibian xhosa",
-        "zimbabwe zambia malawi namibia botswana johannesburg soweto durban harare lusaka africa",
-    ),
-];
-
-/// Small words by the region of their language: only such as English does not have.
-const SMALL_WORDS: &[(&str, &str)] = &[
-    (
-        "german",
-        "und ein eine einer einem einen eines der die das nicht auf mit für seine ihre seinen ihren im zum zur ist bin ich von",
-    ),
-    ("spanish", "que por las los una un el del con en su y soy"),
-    ("french", "qui les des dans une un au aux du et le la est sur"),
-    ("italian", "che di della nel nella un una il gli per suo sua è"),
-    ("portuguese", "que um uma da do dos das por com não e em seu sua"),
-    ("dutch", "een die het van de met elke zijn haar op en"),
-    ("turkish", "bir ve için olan yapan çok genç"),
-];
-
-/// `the coast of Ghana` is a place someone lives at; `the history of Ghana` is not.
-const LAND: &[&str] = &[
-    "coast",
-    "hills",
-    "mountains",
-    "north",
-    "south",
-    "east",
-    "west",
-    "streets",
-    "catacombs",
-    "suburbs",
-    "outskirts",
-    "city",
-    "village",
-    "town",
-    "island",
-    "islands",
-    "capital",
-    "mayor",
-    "citizen",
-    "native",
-    "resident",
-    "port",
-    "valley",
-    "desert",
-    "plains",
-    "heart",
-    "centre",
-    "center",
-    "markets",
-    "shores",
-    "highlands",
-    "countryside",
-];
 
 /// What `text` says.
 pub(super) fn of_text(text: &str) -> Cues {
@@ -217,6 +57,8 @@ pub(super) fn of_text(text: &str) -> Cues {
 
 struct Words {
     lower: Vec<String>,
+    /// What the lists of gender make of each word.
+    gender: Vec<Marks>,
     /// Whether the word starts with a capital.
     capital: Vec<bool>,
     /// Words before the first phrase ends.
@@ -225,38 +67,10 @@ struct Words {
     shouts: bool,
 }
 
-/// The tables above by word.
-struct Index {
-    gender: HashMap<&'static str, Gender>,
-    phrase_ends: HashSet<&'static str>,
-    subjects: HashSet<&'static str>,
-    nationalities: HashMap<&'static str, &'static str>,
-    places: HashMap<&'static str, &'static str>,
-}
-
-fn index() -> &'static Index {
-    static INDEX: OnceLock<Index> = OnceLock::new();
-    INDEX.get_or_init(|| {
-        let gender = |list: &'static str, gender| list.split_whitespace().map(move |word| (word, gender));
-        let origins = ORIGINS.iter();
-        Index {
-            gender: gender(FEMALE, Gender::Female).chain(gender(MALE, Gender::Male)).collect(),
-            phrase_ends: PHRASE_ENDS.split_whitespace().collect(),
-            subjects: SUBJECTS.split_whitespace().collect(),
-            nationalities: origins.clone().flat_map(|(region, list, _)| each(list, region)).collect(),
-            places: origins.flat_map(|(region, _, list)| each(list, region)).collect(),
-        }
-    })
-}
-
-fn each(list: &'static str, region: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    list.split_whitespace().map(move |word| (word, region))
-}
-
 impl Words {
     fn of(text: &str) -> Self {
         let shouts = text.chars().take(2).all(char::is_uppercase);
-        let mut words = Self { lower: Vec::new(), capital: Vec::new(), head: usize::MAX, shouts };
+        let mut words = Self { lower: Vec::new(), gender: Vec::new(), capital: Vec::new(), head: usize::MAX, shouts };
         // `I am a mother`: the phrase starts after the verb.
         let text = ["I am ", "I'm ", "I’m "].iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
         let parts =
@@ -266,10 +80,11 @@ impl Words {
             let lower = bare.to_lowercase();
             // `stay-at-home` is one word, and `Die der ...` no phrase.
             let begun = words.lower.len() > usize::from(lower == "der");
-            if begun && !joined && index().phrase_ends.contains(lower.as_str()) {
+            if begun && !joined && PHRASE_ENDS.has(&lower) {
                 words.head = words.head.min(words.lower.len());
             }
             words.capital.push(bare.starts_with(char::is_uppercase));
+            words.gender.push(GENDER.marks(&lower));
             words.lower.push(lower);
             if raw.ends_with([',', '.', ';', '(']) {
                 words.head = words.head.min(words.lower.len());
@@ -283,19 +98,22 @@ impl Words {
         self.lower.get(index).map_or("", String::as_str)
     }
 
+    fn is(&self, at: usize, list: &List) -> bool {
+        self.gender.get(at).is_some_and(|marks| marks.has(list))
+    }
+
+    fn gender(&self, at: usize) -> Option<Gender> {
+        either(self.is(at, &FEMALE), self.is(at, &MALE))
+    }
+
     fn noun(&self) -> Option<Gender> {
         let degree = |at: usize| self.at(at) == "bachelor" && self.at(at + 1) == "of";
-        let nouns = self.lower.iter().enumerate().take(self.head).filter(|(at, _)| !degree(*at));
-        nouns.map(|(_, word)| word).find_map(|word| gender_of(word))
+        (0..self.head).filter(|at| !degree(*at)).find_map(|at| self.gender(at))
     }
 
     /// `Mrs. Bell`.
     fn title(&self) -> Option<Gender> {
-        match self.at(0) {
-            "mrs" | "ms" | "miss" | "madam" | "frau" | "doña" | "signora" | "madame" => Some(Gender::Female),
-            "mr" | "sir" | "herr" | "don" | "signor" | "monsieur" => Some(Gender::Male),
-            _ => None,
-        }
+        either(self.is(0, &FEMALE_TITLES), self.is(0, &MALE_TITLES))
     }
 
     /// `Die Wirtin ...`, `Krankenpfleger auf ...`, `Ich bin Schreiner`: the first noun's ending, where the text is German.
@@ -304,32 +122,31 @@ impl Words {
             return None;
         }
         let noun = (0..self.head.min(6)).find(|at| self.is_capital(*at) && self.at(*at).len() > 4)?;
-        let ends = |list: &[&str]| list.iter().any(|end| self.at(noun).ends_with(end));
-        match () {
-            () if ends(&["in", "frau"]) => Some(Gender::Female),
-            () if ends(&["er", "mann", "ist", "ent", "eur", "arzt"]) => Some(Gender::Male),
-            () => None,
-        }
+        either(self.is(noun, &GERMAN_FEMININE), self.is(noun, &GERMAN_MASCULINE))
     }
 
     /// The language of a text in Latin letters that has at least two of its small words and none of the English ones.
     fn told_by_small_words(&self) -> Option<&'static str> {
-        let count = |list: &str| self.lower.iter().filter(|word| super::readable::listed(list, word)).count();
-        if count("the a of and who with") > 0 {
+        let mut counts = vec![0; LANGUAGES.headings().len()];
+        for language in self.lower.iter().flat_map(|word| LANGUAGES.marks(word).places()) {
+            counts.get_mut(language).into_iter().for_each(|count| *count += 1);
+        }
+        let told = LANGUAGES.headings().iter().copied().zip(counts);
+        let (english, others): (Vec<_>, Vec<_>) = told.partition(|(region, _)| *region == "english");
+        if english.iter().any(|(_, count)| *count > 0) {
             return None;
         }
-        let told = SMALL_WORDS.iter().map(|(region, list)| (count(list), *region)).rev();
-        told.max_by_key(|(count, _)| *count).filter(|(count, _)| *count >= 2).map(|(_, region)| region)
+        // Of equals the first.
+        let most = others.into_iter().rev().max_by_key(|(_, count)| *count);
+        most.filter(|(_, count)| *count >= 2).map(|(region, _)| region)
     }
 
     /// `eine Lehrerin`, `ein Lehrer`, `una abogada`, `um médico`. Capitals tell `Un` from the UN.
     fn grammar(&self) -> Option<Gender> {
         let next = self.at(1);
-        let neutral =
-            ["person", "persona", "personne", "pessoa", "kind", "mitglied"].iter().any(|word| next.starts_with(word));
         let feminine = || self.lower.iter().take(self.head.min(5)).any(|word| word.len() > 4 && word.ends_with("in"));
         match self.at(0) {
-            _ if neutral || self.shouts => None,
+            _ if self.is(1, &NEITHER) || self.shouts => None,
             // `Soy camarera`, `Soy camarero`; words in -ista are both.
             "soy" if next.ends_with('o') => Some(Gender::Male),
             "soy" if next.ends_with('a') && !next.ends_with("ista") && next != "una" => Some(Gender::Female),
@@ -343,47 +160,42 @@ impl Words {
     /// Pronouns up to where someone else is spoken of: a wife, a brother, `of Ella Fitzgerald`.
     fn pronouns(&self) -> Option<Gender> {
         let full_name = |at: usize| self.is_capital(at) && self.is_capital(at + 1) && at + 1 < self.lower.len();
-        let other = |at: &usize| gender_of(self.at(*at)).is_some() || full_name(*at) && self.at(at - 1) == "of";
+        let other = |at: &usize| self.gender(*at).is_some() || full_name(*at) && self.at(at - 1) == "of";
         let until = (self.head.max(1)..self.lower.len()).find(other).unwrap_or(self.lower.len());
-        let has = |list: &[&str]| self.lower.iter().take(until).any(|word| list.contains(&word.as_str()));
-        match (has(&["she", "her", "hers", "herself"]), has(&["he", "his", "him", "himself"])) {
-            (true, false) => Some(Gender::Female),
-            (false, true) => Some(Gender::Male),
-            _ => None,
-        }
+        let has = |list: &List| (0..until).any(|at| self.is(at, list));
+        let (she, he) = (has(&SHE), has(&HE));
+        either(she && !he, he && !she)
     }
 
     /// `a chemist and mother of two`, `who is a father`.
     fn later_noun(&self) -> Option<Gender> {
-        let bound = |index: usize| {
-            let (before, two) = (self.at(index.wrapping_sub(1)), self.at(index.wrapping_sub(2)));
+        let bound = |at: usize| {
+            let (before, two) = (self.at(at - 1), self.at(at - 2));
             before == "and" || matches!(before, "a" | "an") && matches!(two, "is" | "and" | "as" | "became")
         };
-        let found = self.lower.iter().enumerate().filter(|(index, _)| *index > 1 && bound(*index));
-        found.into_iter().find_map(|(_, word)| gender_of(word))
+        (2..self.lower.len()).filter(|at| bound(*at)).find_map(|at| self.gender(at))
     }
 
     fn nationality(&self) -> Option<&'static str> {
         let origin = |(at, word): (usize, &String)| {
             let own = self.is_capital(at) && self.at(at.wrapping_sub(1)) != "ancient";
-            let subject = index().subjects.contains(self.at(at + 1));
-            let known = index().nationalities.get(word.as_str()).or_else(|| index().places.get(word.as_str()));
-            known.filter(|_| own && !subject).copied()
+            let told = || region_in(&NATIONALITIES, word).or_else(|| region_in(&PLACES, word));
+            if own && !SUBJECTS.has(self.at(at + 1)) { told() } else { None }
         };
         self.lower.iter().enumerate().take(self.head).find_map(origin)
     }
 
     fn place(&self) -> Option<&'static str> {
         let near = |at: usize| {
-            let stated =
-                |back| matches!(self.at(at.wrapping_sub(back)), "from" | "in" | "near" | "aus" | "en" | "across");
-            let part = self.at(at.wrapping_sub(1)) == "of" && LAND.contains(&self.at(at.wrapping_sub(2)));
+            let stated = |back| LEADS_TO_A_PLACE.has(self.at(at.wrapping_sub(back)));
+            let part = self.at(at.wrapping_sub(1)) == "of" && LAND.has(self.at(at.wrapping_sub(2)));
             (1..=4).any(stated) || part
         };
-        let origin = |(at, word): (usize, &String)| {
-            index().places.get(word.as_str()).filter(|_| self.is_capital(at) && near(at)).copied()
-        };
-        self.lower.iter().enumerate().find_map(origin)
+        let capitals = (0..self.lower.len()).filter(|at| self.is_capital(*at));
+        capitals
+            .filter_map(|at| Some((at, region_in(&PLACES, self.at(at))?)))
+            .find(|(at, _)| near(*at))
+            .map(|(_, region)| region)
     }
 
     fn is_capital(&self, at: usize) -> bool {
@@ -391,41 +203,39 @@ impl Words {
     }
 }
 
-fn gender_of(word: &str) -> Option<Gender> {
-    index().gender.get(word).copied()
+/// The region below whose heading a word stands.
+fn region_in(lexicon: &'static Lexicon, word: &str) -> Option<&'static str> {
+    lexicon.headings().get(lexicon.marks(word).places().next()?).copied()
+}
+
+fn either(female: bool, male: bool) -> Option<Gender> {
+    female.then_some(Gender::Female).or(male.then_some(Gender::Male))
 }
 
 /// Russian by its relative pronoun and feminine endings, Arabic by the ending of the first word, Korean by its nouns.
 fn other_scripts(text: &str) -> Option<Gender> {
-    let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
     let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches(|c: char| !c.is_alphabetic());
     let arabic = first.chars().any(|c| ('\u{600}'..='\u{6ff}').contains(&c));
+    let he_does = || [" يعمل", " يعيش", " يدرس", " يحب"].iter().any(|verb| text.contains(verb));
     match () {
-        () if has(&["которая", "여성", "여자", "어머니", "할머니", "아줌마"]) => {
-            Some(Gender::Female)
-        }
-        () if has(&["который", "남성", "남자", "아버지", "할아버지"]) => Some(Gender::Male),
-        () if ["ница", "истка", "сестра"].iter().any(|end| first.to_lowercase().ends_with(end)) => {
-            Some(Gender::Female)
-        }
-        () if arabic && first.ends_with('ة') => Some(Gender::Female),
-        () if arabic && has(&[" يعمل", " يعيش", " يدرس", " يحب"]) => Some(Gender::Male),
+        () if FEMALE_ANYWHERE.is_in(text) => Some(Gender::Female),
+        () if MALE_ANYWHERE.is_in(text) => Some(Gender::Male),
+        () if RUSSIAN_FEMININE.has(&first.to_lowercase()) => Some(Gender::Female),
+        () if arabic => either(first.ends_with('ة'), he_does()),
         () => None,
     }
 }
 
-/// The sign that comes first; `they` and `other` hold the sign for `he`.
+/// The sign that comes first.
 fn chinese_gender(text: &str) -> Option<Gender> {
     if text.is_ascii() {
         return None;
     }
-    let text = text.replace("他们", "").replace("其他", "").replace("他人", "").replace("子女", "").replace("男女", "");
-    let earliest = |signs: &[&str]| signs.iter().filter_map(|sign| text.find(sign)).min();
-    let female = earliest(&["女", "她", "妈", "母亲", "奶奶", "姐", "妹", "妻", "婆婆"]);
-    let male = earliest(&["男", "他", "爸", "父亲", "爷爷", "哥", "弟", "丈夫"]);
+    let text = NO_SIGNS.texts().fold(text.to_owned(), |text, both| text.replace(both, ""));
+    let (female, male) = (FEMALE_SIGNS.first_in(&text), MALE_SIGNS.first_in(&text));
     match (female, male) {
-        (Some(female), Some(male)) => Some(if female < male { Gender::Female } else { Gender::Male }),
-        (female, male) => female.map(|_| Gender::Female).or(male.map(|_| Gender::Male)),
+        (Some(female), Some(male)) => either(female < male, true),
+        (female, male) => either(female.is_some(), male.is_some()),
     }
 }
 
@@ -529,8 +339,10 @@ mod tests {
 
     #[test]
     fn every_origin_has_names() {
-        for (region, _, _) in ORIGINS {
-            assert!(lists::region(region).is_some(), "{region}");
+        for origins in [&NATIONALITIES, &PLACES, &LANGUAGES] {
+            for region in origins.headings() {
+                assert!(lists::region(region).is_some(), "{region}");
+            }
         }
     }
 }

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::similar::folded;
+use crate::config::assets;
+use crate::lexicon;
 
 /// What a given name says of its bearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,20 +49,26 @@ impl Region {
         }
     }
 
-    fn parse(name: &'static str, text: &'static str) -> Self {
-        let section = |header| {
-            let after = text.lines().skip_while(|line| *line != header).skip(1);
-            let words = after.take_while(|line| !line.starts_with('[')).flat_map(str::split_whitespace);
+    /// The names of the file of that name.
+    fn read(name: &'static str) -> Self {
+        let file = format!("{FOLDER}/{name}.txt");
+        let sections = assets::builtin(&file).map(|text| lexicon::sections(&file, text));
+        // A test reads all that ships.
+        let Some(Ok(sections)) = sections else { unreachable!("{file} ships and can be read") };
+        let names = |heading| {
+            let lines =
+                sections.iter().filter(|section| section.heading == heading).flat_map(|section| &section.entries);
+            let words = lines.flat_map(|(_, line)| line.split_whitespace());
             words.map(|written| Name { written, folded: folded(written) }).collect()
         };
-        Self { name, female: section("[female]"), male: section("[male]"), family: section("[family]") }
+        Self { name, female: names("female"), male: names("male"), family: names("family") }
     }
 }
 
 /// All regions, in a fixed order.
 pub(super) fn regions() -> &'static [Region] {
     static REGIONS: OnceLock<Vec<Region>> = OnceLock::new();
-    REGIONS.get_or_init(|| FILES.iter().map(|(name, text)| Region::parse(name, text)).collect())
+    REGIONS.get_or_init(|| NAMES.split(' ').map(Region::read).collect())
 }
 
 /// A region by name.
@@ -71,7 +79,7 @@ pub(super) fn region(name: &str) -> Option<&'static Region> {
 /// The region for people of whom nothing at all is known.
 pub(super) fn english() -> &'static Region {
     static ENGLISH: OnceLock<Region> = OnceLock::new();
-    ENGLISH.get_or_init(|| Region::parse("english", ENGLISH_NAMES))
+    ENGLISH.get_or_init(|| Region::read("english"))
 }
 
 /// Whose name a given name is, if it stands in one of the lists; the first list counts.
@@ -132,36 +140,12 @@ pub(super) fn of_language(language: &str) -> &'static [(&'static str, f64)] {
     }
 }
 
-const ENGLISH_NAMES: &str = include_str!("../../../../prompts/names/english.txt");
+const FOLDER: &str = "prompts/names";
 
-const FILES: &[(&str, &str)] = &[
-    ("english", ENGLISH_NAMES),
-    ("spanish", include_str!("../../../../prompts/names/spanish.txt")),
-    ("portuguese", include_str!("../../../../prompts/names/portuguese.txt")),
-    ("french", include_str!("../../../../prompts/names/french.txt")),
-    ("german", include_str!("../../../../prompts/names/german.txt")),
-    ("italian", include_str!("../../../../prompts/names/italian.txt")),
-    ("dutch", include_str!("../../../../prompts/names/dutch.txt")),
-    ("nordic", include_str!("../../../../prompts/names/nordic.txt")),
-    ("polish", include_str!("../../../../prompts/names/polish.txt")),
-    ("central-european", include_str!("../../../../prompts/names/central-european.txt")),
-    ("russian", include_str!("../../../../prompts/names/russian.txt")),
-    ("greek", include_str!("../../../../prompts/names/greek.txt")),
-    ("turkish", include_str!("../../../../prompts/names/turkish.txt")),
-    ("arabic", include_str!("../../../../prompts/names/arabic.txt")),
-    ("persian", include_str!("../../../../prompts/names/persian.txt")),
-    ("hebrew", include_str!("../../../../prompts/names/hebrew.txt")),
-    ("indian", include_str!("../../../../prompts/names/indian.txt")),
-    ("chinese", include_str!("../../../../prompts/names/chinese.txt")),
-    ("chinese-han", include_str!("../../../../prompts/names/chinese-han.txt")),
-    ("japanese", include_str!("../../../../prompts/names/japanese.txt")),
-    ("korean", include_str!("../../../../prompts/names/korean.txt")),
-    ("vietnamese", include_str!("../../../../prompts/names/vietnamese.txt")),
-    ("southeast-asian", include_str!("../../../../prompts/names/southeast-asian.txt")),
-    ("west-african", include_str!("../../../../prompts/names/west-african.txt")),
-    ("east-african", include_str!("../../../../prompts/names/east-african.txt")),
-    ("southern-african", include_str!("../../../../prompts/names/southern-african.txt")),
-];
+/// The files in the order in which they are looked through; what is new comes last, so that nobody is named otherwise.
+const NAMES: &str = "english spanish portuguese french german italian dutch nordic polish central-european russian greek \
+    turkish arabic persian hebrew indian chinese chinese-han japanese korean vietnamese southeast-asian west-african \
+    east-african southern-african";
 
 #[cfg(test)]
 mod tests {

@@ -2,38 +2,22 @@
 
 use super::lists;
 use super::similar::first;
+use crate::lexicon::{Lexicon, List};
 
 /// Longest name, in characters.
 const MAX_CHARS: usize = 40;
 
-/// Words that call someone by what they are; models put them where a name belongs.
-const ROLES: &str = "a an the this that my our your his her another one person people speaker participant user agent assistant \
-    character persona narrator moderator host guest individual member name unnamed unknown anonymous none null someone anyone \
-    friend neighbor neighbour colleague coworker customer client patient student pupil teacher professor doctor nurse lawyer \
-    judge officer manager director boss employee worker owner parent mother father mom dad mum son daughter sister brother \
-    aunt uncle cousin grandmother grandfather grandma grandpa wife husband man woman boy girl child kid teen teenager lady \
-    gentleman guy human bot ai model system player fan coach chef writer author artist musician engineer scientist researcher \
-    developer expert volunteer resident citizen local retired young old elderly senior junior former new group team voice \
-    emeritus aspiring world i you he she they we it mr mrs ms miss dr prof sir madam captain chief";
-
-/// What may stand before a name and is not part of it.
-const TITLES: &str = "dr prof professor mr mrs ms miss sir dame father sister rabbi imam judge senator captain sergeant colonel \
-    reverend pastor coach chef officer detective";
-
-/// Small words inside names.
-const PARTICLES: &str = "de da do dos das del della di van von der den ten ter la le al el bin ibn ben bint y e zu";
-
-pub(super) fn listed(list: &str, word: &str) -> bool {
-    let word = word.to_lowercase();
-    list.split_whitespace().any(|known| known == word)
-}
+pub(super) static NAMES: Lexicon = Lexicon::file("people/names.txt");
+static NO_NAMES: List = NAMES.list("no names");
+static TITLES: List = NAMES.list("titles");
+static PARTICLES: List = NAMES.list("particles");
 
 pub(super) fn is_title(word: &str) -> bool {
-    listed(TITLES, word.trim_end_matches('.'))
+    TITLES.has(&word.trim_end_matches('.').to_lowercase())
 }
 
 pub(super) fn is_role(word: &str) -> bool {
-    listed(ROLES, word)
+    NO_NAMES.has(&word.to_lowercase())
 }
 
 /// A proposed name without title, quotes and doubled spaces, if it is one.
@@ -65,7 +49,7 @@ fn is_word(word: &str, start: &str) -> bool {
     let letters = word.chars().filter(|c| c.is_alphabetic()).count();
     let shouted = letters > 2 && word.chars().filter(|c| c.is_alphabetic()).all(char::is_uppercase);
     let capital = word.chars().next().is_some_and(|c| c.is_alphabetic() && !c.is_lowercase());
-    let particle = word != start && listed(PARTICLES, word);
+    let particle = word != start && PARTICLES.has(&word.to_lowercase());
     let joined = word.ends_with(['-', '\'', '’']) || word.contains("--");
     let plain = |c: char| c.is_alphabetic() || matches!(c, '-' | '\'' | '’') || is_mark(c);
     word.chars().all(plain) && letters > 0 && !shouted && !joined && (capital || particle)
