@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from the ground up. Rooms of one floor do not import each other.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["clock", "draw", "exit", "loopback"],
     &["record", "store"],
-    &["config", "prompt"],
-    &["net"],
+    &["config"],
+    &["lexicon"],
+    &["net", "prompt"],
     &["llm"],
     &["stages"],
     &["pipeline"],
