@@ -39,4 +39,5 @@ CONVOGEN_AZURITE=$(scripts/azurite.sh --path)
 export CONVOGEN_AZURITE
 
 step "tests"
-cargo test "${locked[@]}" "$@"
+# All of it, so that one run tells of every failure.
+cargo test "${locked[@]}" --no-fail-fast "$@"

@@ -235,7 +235,7 @@ impl Inputs {
         let below = [SHOTS, WORDS].map(|prefix| (prefix, folder.join(prefix)));
         for (prefix, folder) in [("", folder.to_owned())].into_iter().chain(below) {
             let names = if folder.is_dir() { fs::list_files(&folder)? } else { Vec::new() };
-            for name in names.into_iter().filter(|name| name != PERSONAS) {
+            for name in names.into_iter().filter(|name| name != PERSONAS && !fs::is_temporary(name)) {
                 texts.insert(format!("{prefix}{name}"), fs::read_to_string(&folder.join(&name))?);
             }
         }
@@ -262,6 +262,8 @@ impl Inputs {
         if people.tally().accepted == 0 || folder.join(PERSONAS).exists() {
             return Ok(());
         }
+        // Of a process that was killed here.
+        fs::remove_temporaries(folder)?;
         let mut rows = JsonlWriter::create(folder, PERSONAS)?;
         for person in people.rows()? {
             let Persona { id, persona, source, .. } = person?;

@@ -259,6 +259,18 @@ fn a_run_at_work_says_where_it_stands_and_one_that_was_killed_does_not() {
 }
 
 #[test]
+fn what_a_killed_process_left_among_the_inputs_is_no_text_of_the_run() {
+    let (_endpoint, project) = demo();
+    project.pipeline(&[]).ended(0);
+    project.write("runs/demo/inputs/.tmp-7-personas.jsonl", "{");
+    project.run(&["pipeline", "verify", "runs/demo"]).ended(0);
+    std::fs::remove_file(project.path().join("runs/demo/inputs/personas.jsonl")).unwrap();
+    project.pipeline(&[]).ended(0);
+    assert!(project.path().join("runs/demo/inputs/personas.jsonl").is_file());
+    assert!(!project.path().join("runs/demo/inputs/.tmp-7-personas.jsonl").exists());
+}
+
+#[test]
 fn a_stage_whose_part_was_cut_short_is_damage_with_its_name() {
     let (_endpoint, project) = demo();
     project.pipeline(&[]).ended(0);
