@@ -33,7 +33,7 @@
 //! # Modules
 //!
 //! ```text
-//! cli ─► { publish ─► pipeline ─► stages ─► { llm, prompt, store, record } }
+//! cli ─► { publish ─► pipeline ─► stages ─► { llm ─► net, prompt, store, record } }
 //! ```
 //!
 //! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
@@ -44,9 +44,11 @@
 //! * [`stages`]: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
 //!   compile; dedup is what they call.
 //! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
+//! * [`net`]: the HTTPS client, what is worth another attempt, signing in; models and storage share it.
 //! * [`prompt`]: templates, shots, schemas, and reading what models reply.
 //! * [`store`]: journal, checkpoints, lock, files. Knows no model.
 //! * [`record`]: what travels between stages and ends in the dataset. [`draw`]: seeded draws. [`clock`]: the only clock.
+//! * [`exit`]: the exit codes. `loopback`: what is this machine.
 //! * `lexicon`: the word lists that ship, and the one matcher that looks words up in them.
 //!
 //! # From code

@@ -5,8 +5,7 @@ use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::block_on;
 use crate::exit::ExitCode;
-use crate::llm::Answer;
-use crate::llm::{Message, MessageRole};
+use crate::llm::{Answer, Message, MessageRole};
 use crate::pipeline::explain::{self, Call, Explained};
 
 /// Prints every call of an item, and where its parts came from.

@@ -61,7 +61,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
             if args.json {
                 printer.json(&json!(ended.summary))?;
             }
-            Ok(ended.exit_code)
+            Ok(ended.summary.status.exit_code())
         }
         Err(error) => {
             // Scripts get the same object however a run ends, as long as there is a run.

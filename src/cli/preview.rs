@@ -42,7 +42,7 @@ pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) 
     let named = named.map_or_else(String::new, |file| format!(" -c {}", file.display()));
     let named = args.config.sets.iter().fold(named, |named, set| format!("{named} --set '{set}'"));
     printer.note(&format!("kept in {kept}\n  use it  convogen pipeline run{named} --fork {kept}"));
-    Ok(ended.exit_code)
+    Ok(ended.summary.status.exit_code())
 }
 
 fn show(args: &PreviewArgs, run_dir: &Path, shown: &Shown, printer: &Printer) -> Result<(), Failure> {

@@ -17,7 +17,6 @@ use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::{Config, SituationMode, assets};
-use crate::exit::ExitCode;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
@@ -101,13 +100,11 @@ impl Watch {
     }
 }
 
-/// How a run ended, and the exit code that says so.
+/// How a run ended; the summary's status has the exit code that says so.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ended {
     /// The closing summary.
     pub summary: Summary,
-    /// Success, or that it fell short or ran out of its budget.
-    pub exit_code: ExitCode,
     /// Id and split of a conversation worth looking at.
     pub example: Option<(String, String)>,
 }
@@ -190,7 +187,7 @@ pub async fn run(
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
-    Ok(Ended { exit_code: status.exit_code(), summary, example: made.example })
+    Ok(Ended { summary, example: made.example })
 }
 
 /// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names

@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 use super::transcript::{self, MALFORMED, Told, Unusable};
 use crate::config;
 use crate::draw::Draw;
-use crate::llm::Halt;
 use crate::llm::recorded::{Calls, Site};
-use crate::llm::{ReplyFormat, Role};
+use crate::llm::{Halt, ReplyFormat, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Participant, Situation};
 

@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::llm::recorded::{Calls, Site};
-use crate::llm::{Answer, Halt};
-use crate::llm::{Message, ReplyFormat};
+use crate::llm::{Answer, Halt, Message, ReplyFormat};
 use crate::prompt::reply::read_json;
 use crate::prompt::template::{PromptError, Template};
 use crate::record::Conversation;

@@ -8,9 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use convogen::config::{Conversations, Ending, Gate, Gates, Layout, SpeakerSelection, Turns};
 use convogen::draw::Draw;
-use convogen::llm::Answer;
 use convogen::llm::recorded::Site;
-use convogen::llm::{AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
+use convogen::llm::{Answer, AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
 use convogen::record::{Dropped, Fate, Situation};
 use convogen::stages::conversations::Held;
 use convogen::stages::conversations::agents::Prompts;

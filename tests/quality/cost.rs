@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convogen::config::{Conversations, Ending, Layout, SpeakerSelection, Turns};
-use convogen::llm::Answer;
 use convogen::llm::recorded::{Calls, Site};
-use convogen::llm::{ChatRequest, Message, ReplyFormat, Role};
+use convogen::llm::{Answer, ChatRequest, Message, ReplyFormat, Role};
 use convogen::record::Situation;
 use rustix::time::{ClockId, clock_gettime};
 

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use super::OpenAi;
 use crate::config::Model;
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
-use crate::net::http;
-use crate::net::http::SetupError;
+use crate::net::http::{self, SetupError};
 
 /// A moderation endpoint.
 #[derive(Debug)]

@@ -32,8 +32,7 @@ use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{Calls, Site};
-use crate::llm::{Answer, Halt};
-use crate::llm::{ReplyFormat, Role};
+use crate::llm::{Answer, Halt, ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 use crate::stages::Progress;
 

@@ -11,8 +11,7 @@ use super::{Talk, length};
 use crate::config::{Gates, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::Site;
-use crate::llm::{Answer, Halt};
-use crate::llm::{Finish, ReplyFormat, Role};
+use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
 use crate::record::{Outcome, Participant, Situation};
 
 /// What came of a turn.

@@ -26,9 +26,8 @@ use self::words::Words;
 use super::transcript::Told;
 use crate::config;
 use crate::config::safety::{Action, OnFailure};
-use crate::llm::Halt;
-use crate::llm::Role;
 use crate::llm::recorded::Calls;
+use crate::llm::{Halt, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Dropped, Fate, Outcome};
 
