@@ -22,15 +22,15 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use format::Entry;
+use format::LexiconEntry;
 pub(crate) use format::sections;
-use index::Index;
+use index::LexiconIndex;
 
 /// Lists that are looked up together.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
     source: Source,
-    index: OnceLock<Index>,
+    index: OnceLock<LexiconIndex>,
 }
 
 /// Where the lists come from, below the folder of all lexicons.
@@ -94,7 +94,7 @@ impl Lexicon {
 
     /// The lists with an entry for `word`. A phrase is found where it is the whole of `word`.
     pub(crate) fn marks(&self, word: &str) -> Marks {
-        let Index { words, starts, ends, .. } = self.index();
+        let LexiconIndex { words, starts, ends, .. } = self.index();
         let whole = words.get(word).map(|found| found.marks);
         let starts = starts.at(word.as_bytes().first_chunk()).filter(|(part, _)| word.starts_with(part));
         let ends = ends.at(word.as_bytes().last_chunk()).filter(|(part, _)| word.ends_with(part));
@@ -112,7 +112,7 @@ impl Lexicon {
 
     /// The lists that know `word` best: those that have it whole, else those that have its longest start.
     pub(crate) fn closest(&self, word: &str) -> Marks {
-        let Index { words, starts, .. } = self.index();
+        let LexiconIndex { words, starts, .. } = self.index();
         let whole = words.get(word).map(|found| found.marks).filter(|marks| *marks != Marks::default());
         let mut starts = starts.at(word.as_bytes().first_chunk()).filter(|(part, _)| word.starts_with(part));
         whole.or_else(|| starts.next().map(|(_, marks)| marks)).unwrap_or_default()
@@ -125,10 +125,10 @@ impl Lexicon {
         all.filter_map(|(list, part)| Some((list, text.find(part)?)))
     }
 
-    fn index(&self) -> &Index {
+    fn index(&self) -> &LexiconIndex {
         self.index.get_or_init(|| {
             // A test reads all that ships.
-            Index::read(self.source).unwrap_or_else(|error| unreachable!("what ships can be read: {error}"))
+            LexiconIndex::read(self.source).unwrap_or_else(|error| unreachable!("what ships can be read: {error}"))
         })
     }
 }
@@ -163,8 +163,8 @@ impl List {
     /// A pattern for all entries together, which stand in the place of `{}` in `around`. The first of the file is tried
     /// first; letter case does not matter.
     pub(crate) fn pattern(&self, around: &str) -> Regex {
-        let one = |entry: &Entry| match entry {
-            Entry::Pattern(pattern) => (*pattern).to_owned(),
+        let one = |entry: &LexiconEntry| match entry {
+            LexiconEntry::Pattern(pattern) => (*pattern).to_owned(),
             entry => regex::escape(entry.text()),
         };
         let any: Vec<String> = self.entries().iter().map(one).collect();
@@ -177,7 +177,7 @@ impl List {
         Marks(1 << self.place())
     }
 
-    fn entries(&self) -> &'static [Entry] {
+    fn entries(&self) -> &'static [LexiconEntry] {
         self.lexicon.index().entries.get(self.place()).map_or(&[], Vec::as_slice)
     }
 
@@ -214,8 +214,8 @@ impl Marks {
     }
 }
 
-fn inside(entries: &[Entry]) -> impl Iterator<Item = &'static str> {
-    entries.iter().filter_map(|entry| if let Entry::Inside(part) = entry { Some(*part) } else { None })
+fn inside(entries: &[LexiconEntry]) -> impl Iterator<Item = &'static str> {
+    entries.iter().filter_map(|entry| if let LexiconEntry::Inside(part) = entry { Some(*part) } else { None })
 }
 
 /// The words of a text: letters and digits in a row.

@@ -321,13 +321,13 @@ pub enum ConfigCommand {
     Schema {
         /// Of which kind of configuration
         #[arg(value_enum, default_value_t)]
-        of: Kind,
+        of: ConfigKind,
     },
 }
 
 /// The kinds of configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum ConfigKind {
     /// What `pipeline run` reads
     #[default]
     Pipeline,

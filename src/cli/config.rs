@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{ConfigArgs, ConfigCommand, Kind};
+use super::args::{ConfigArgs, ConfigCommand, ConfigKind};
 use super::failure::Failure;
 use super::output::Printer;
 use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
@@ -74,11 +74,11 @@ fn show(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Success)
 }
 
-fn schema(of: Kind, printer: &Printer) -> Result<ExitCode, Failure> {
+fn schema(of: ConfigKind, printer: &Printer) -> Result<ExitCode, Failure> {
     let schema = match of {
-        Kind::Pipeline => schemars::schema_for!(Config),
-        Kind::Upload => schemars::schema_for!(Upload),
-        Kind::Prompts => schemars::schema_for!(PromptConfig),
+        ConfigKind::Pipeline => schemars::schema_for!(Config),
+        ConfigKind::Upload => schemars::schema_for!(Upload),
+        ConfigKind::Prompts => schemars::schema_for!(PromptConfig),
     };
     printer.data(&format!("{:#}", schema.to_value()))?;
     Ok(ExitCode::Success)
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key() {
-        for of in [Kind::Pipeline, Kind::Upload, Kind::Prompts] {
+        for of in [ConfigKind::Pipeline, ConfigKind::Upload, ConfigKind::Prompts] {
             let (printer, captured) = captured(Verbosity::default(), false);
             run(&ConfigCommand::Schema { of }, &printer).unwrap();
             let schema: serde_json::Value = serde_json::from_str(&captured.out.text()).unwrap();

@@ -6,7 +6,7 @@ use super::output::Printer;
 use super::pipeline::block_on;
 use crate::exit::ExitCode;
 use crate::llm::{Answer, Message, MessageRole};
-use crate::pipeline::explain::{self, Call, Explained};
+use crate::pipeline::explain::{self, Explained, ExplainedCall};
 
 /// Prints every call of an item, and where its parts came from.
 pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -49,7 +49,7 @@ pub(super) fn page(explained: &Explained) -> String {
     page
 }
 
-fn section(number: usize, call: &Call) -> String {
+fn section(number: usize, call: &ExplainedCall) -> String {
     let again = if call.attempt > 0 { format!(", time {}", call.attempt + 1) } else { String::new() };
     let turn = if call.stage == "conversations" { format!(", turn {}", call.turn) } else { String::new() };
     let mut section =

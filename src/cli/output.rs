@@ -282,20 +282,20 @@ pub(super) mod testing {
     /// What was printed.
     #[derive(Clone, Default)]
     pub(crate) struct Captured {
-        pub(crate) out: Shared,
-        pub(crate) err: Shared,
+        pub(crate) out: SharedOutput,
+        pub(crate) err: SharedOutput,
     }
 
     #[derive(Clone, Default)]
-    pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
-    impl Shared {
+    impl SharedOutput {
         pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
-    impl Write for Shared {
+    impl Write for SharedOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())

@@ -20,8 +20,8 @@ use crate::exit::ExitCode;
 use crate::llm::Halt;
 use crate::llm::control::Control;
 use crate::pipeline::error::RunError;
-use crate::pipeline::ledger::{Spend, Status, Summary};
-use crate::pipeline::run::{self, Ended, Options, Watch};
+use crate::pipeline::ledger::{RunSummary, Spend, Status};
+use crate::pipeline::run::{self, RunEnd, RunOptions, RunWatch};
 use crate::pipeline::{gc, status, verify};
 use crate::stages::situations::fill::Fill;
 
@@ -46,7 +46,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     if uses_embedded(&loaded) && !args.offline && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;
     }
-    let options = Options {
+    let options = RunOptions {
         run_dir: Some(run_dir.clone()),
         fork: args.fork.clone(),
         retry_failed: args.retry_failed,
@@ -79,13 +79,13 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
 pub(super) fn watched(
     loaded: &Loaded,
     environment: &Environment,
-    options: &Options,
+    options: &RunOptions,
     printer: &Printer,
     telemetry: &Telemetry,
-) -> Result<Result<Ended, RunError>, Failure> {
+) -> Result<Result<RunEnd, RunError>, Failure> {
     let log = telemetry.clone();
     // A run without a log is still a run; whatever keeps the log from being written stops the journal too.
-    let watch = Arc::new(Watch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
+    let watch = Arc::new(RunWatch::new(move |run_dir: &Path| drop(log.log_to(run_dir))));
     let display = Display::start(&watch, printer);
     let result = block_on(async {
         tokio::spawn(heed_signals(Arc::clone(&watch.control), printer.clone()));
@@ -165,7 +165,7 @@ pub(super) fn advised(error: RunError, run_dir: &Path) -> Failure {
 }
 
 /// The closing summary for people.
-fn conclude(ended: &Ended, printer: &Printer) {
+fn conclude(ended: &RunEnd, printer: &Printer) {
     let summary = &ended.summary;
     printer.note("");
     printer.note(&report(summary));
@@ -184,7 +184,7 @@ fn conclude(ended: &Ended, printer: &Printer) {
 }
 
 /// Status, outcomes and spend as a few lines.
-fn report(summary: &Summary) -> String {
+fn report(summary: &RunSummary) -> String {
     let run_dir = summary.run_dir.display();
     let standing = match summary.status {
         Status::Finished => format!("{run_dir} is finished"),

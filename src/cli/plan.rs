@@ -10,7 +10,7 @@ use super::progress::thousands;
 use crate::config::load;
 use crate::exit::ExitCode;
 use crate::llm::MessageRole;
-use crate::pipeline::plan::{self, Plan, Range, Rendered};
+use crate::pipeline::plan::{self, Range, Rendered, RunPlan};
 
 /// Prints what a run would ask for and cost. Nothing is sent.
 pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<ExitCode, Failur
     Ok(ExitCode::Success)
 }
 
-fn page(plan: &Plan) -> String {
+fn page(plan: &RunPlan) -> String {
     let mut page = String::new();
     for prompt in &plan.prompts {
         page += &rendered(prompt);

@@ -14,7 +14,7 @@ use super::pipeline::{advised, block_on, environment, spend, uses_embedded, watc
 use super::telemetry::Telemetry;
 use crate::config::load;
 use crate::exit::ExitCode;
-use crate::pipeline::preview::{self, Shown};
+use crate::pipeline::preview::{self, PreviewSample};
 use crate::pipeline::{explain as explained, status};
 
 /// Makes a preview, or goes on with one, and shows it. What was made before an error or Ctrl-C is shown all the same.
@@ -45,10 +45,10 @@ pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) 
     Ok(ended.summary.status.exit_code())
 }
 
-fn show(args: &PreviewArgs, run_dir: &Path, shown: &Shown, printer: &Printer) -> Result<(), Failure> {
+fn show(args: &PreviewArgs, run_dir: &Path, shown: &PreviewSample, printer: &Printer) -> Result<(), Failure> {
     if args.json {
         let usage = status::status(run_dir).map(|found| found.summary.usage).ok();
-        let Shown { situations, conversations, dropped } = shown;
+        let PreviewSample { situations, conversations, dropped } = shown;
         return printer.json(&json!({
             "run_dir": run_dir, "situations": situations, "conversations": conversations, "dropped": dropped,
             "usage": usage,
@@ -61,7 +61,7 @@ fn show(args: &PreviewArgs, run_dir: &Path, shown: &Shown, printer: &Printer) ->
 }
 
 /// The first call of the first situation and of the first conversation, as they were sent and answered.
-fn prompts(run_dir: &Path, shown: &Shown) -> Result<Vec<Vec<Span>>, Failure> {
+fn prompts(run_dir: &Path, shown: &PreviewSample) -> Result<Vec<Vec<Span>>, Failure> {
     let situation = shown.situations.first().map(|situation| situation.id.as_str());
     let talk = shown.conversations.first().map(|talk| talk.id.as_str());
     let mut page = String::new();

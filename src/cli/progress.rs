@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Printer;
 use crate::pipeline::ledger::Spend;
-use crate::pipeline::run::Watch;
-use crate::stages::Look;
+use crate::pipeline::run::RunWatch;
+use crate::stages::ProgressSnapshot;
 
 /// How often the run is looked at.
 const TICK: Duration = Duration::from_millis(150);
@@ -33,7 +33,7 @@ pub(super) struct Display {
 
 impl Display {
     /// Starts showing `watch`.
-    pub(super) fn start(watch: &Arc<Watch>, printer: &Printer) -> Self {
+    pub(super) fn start(watch: &Arc<RunWatch>, printer: &Printer) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let mut stage = StageDisplay::new(printer.clone());
         let (watch, ended) = (Arc::clone(watch), Arc::clone(&over));
@@ -74,7 +74,7 @@ impl Display {
 struct StageDisplay {
     printer: Printer,
     bar: Option<ProgressBar>,
-    last: Look,
+    last: ProgressSnapshot,
     since: Instant,
     pace: Pace,
 }
@@ -82,11 +82,11 @@ struct StageDisplay {
 /// How fast a stage went in the last minute.
 #[derive(Default)]
 struct Pace {
-    looks: VecDeque<(Instant, Look)>,
+    looks: VecDeque<(Instant, ProgressSnapshot)>,
 }
 
 impl Pace {
-    fn see(&mut self, now: Instant, look: Look) {
+    fn see(&mut self, now: Instant, look: ProgressSnapshot) {
         let due = self.looks.back().is_none_or(|(at, _)| now - *at >= RECENTLY / LOOKS);
         if due {
             self.looks.push_back((now, look));
@@ -98,7 +98,7 @@ impl Pace {
     }
 
     /// What `of` a look grew by in a second, over the last minute.
-    fn rate(&self, of: impl Fn(&Look) -> f64) -> Option<f64> {
+    fn rate(&self, of: impl Fn(&ProgressSnapshot) -> f64) -> Option<f64> {
         let ((first, before), (last, now)) = (self.looks.front()?, self.looks.back()?);
         let seconds = (*last - *first).as_secs_f64();
         (seconds >= 0.5).then(|| (of(now) - of(before)) / seconds)
@@ -114,10 +114,10 @@ impl Pace {
 
 impl StageDisplay {
     fn new(printer: Printer) -> Self {
-        Self { printer, bar: None, last: Look::default(), since: Instant::now(), pace: Pace::default() }
+        Self { printer, bar: None, last: ProgressSnapshot::default(), since: Instant::now(), pace: Pace::default() }
     }
 
-    fn show(&mut self, look: Look, spend: &Spend) {
+    fn show(&mut self, look: ProgressSnapshot, spend: &Spend) {
         if self.bar.is_none() && !look.stage.is_empty() {
             self.since = Instant::now();
             let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
@@ -134,7 +134,7 @@ impl StageDisplay {
     }
 
     /// Rate, time left and spend, as far as they are known.
-    fn figures(&self, look: Look, spend: &Spend) -> String {
+    fn figures(&self, look: ProgressSnapshot, spend: &Spend) -> String {
         let mut parts = Vec::new();
         let lost = look.done.saturating_sub(look.accepted);
         if lost > 0 {
@@ -157,13 +157,13 @@ impl StageDisplay {
     }
 
     /// Replaces the bar of a stage by the line that stays.
-    fn ended(&mut self, past: Look) {
+    fn ended(&mut self, past: ProgressSnapshot) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
             self.printer.bars().remove(&bar);
         }
         if past.done > 0 {
-            let Look { stage, done, accepted, .. } = past;
+            let ProgressSnapshot { stage, done, accepted, .. } = past;
             let took = duration(self.since.elapsed().as_secs_f64());
             self.printer.note(&format!("{stage:13} {} of {} accepted, {took}", thousands(accepted), thousands(done)));
         }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn the_time_left_follows_the_last_minute_and_not_the_whole() {
         let (start, mut pace) = (Instant::now(), Pace::default());
-        let look = |share| Look { share: Some(share), ..Look::default() };
+        let look = |share| ProgressSnapshot { share: Some(share), ..ProgressSnapshot::default() };
         // A tenth in an hour, as after a pause of the endpoint; then a hundredth a second.
         pace.see(start, look(0.0));
         let again = start + Duration::from_secs(3_600);

@@ -14,11 +14,11 @@ use super::progress::{bytes, duration, thousands};
 use crate::config::upload::{self, Upload};
 use crate::exit::ExitCode;
 use crate::publish::error::PublishError;
-use crate::publish::flow::{self, Options};
-use crate::publish::gc::Collected;
+use crate::publish::flow::{self, PublishOptions};
+use crate::publish::gc::CollectedGarbage;
 use crate::publish::summary::{PointerState, Published};
 use crate::publish::version;
-use crate::publish::watch::Watch;
+use crate::publish::watch::PublishWatch;
 
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
@@ -30,7 +30,7 @@ impl From<PublishError> for Failure {
 pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(&args.config, &args.sets)?;
     let environment = environment(printer)?;
-    let options = Options { dry_run: args.dry_run, verify: args.verify };
+    let options = PublishOptions { dry_run: args.dry_run, verify: args.verify };
     let bar = Arc::new(Mutex::new(None));
     let watch = watch(&bar, printer);
     let result = block_on(async {
@@ -63,10 +63,10 @@ pub(super) fn gc(args: &GcArgs, printer: &Printer) -> Result<ExitCode, Failure> 
 }
 
 /// A bar a phase, of bytes where they are known.
-fn watch(bar: &Arc<Mutex<Option<ProgressBar>>>, printer: &Printer) -> Watch {
+fn watch(bar: &Arc<Mutex<Option<ProgressBar>>>, printer: &Printer) -> PublishWatch {
     let (counted, shown, compiled, told) = (Arc::clone(bar), Arc::clone(bar), Arc::clone(bar), printer.clone());
     let printer = printer.clone();
-    Watch {
+    PublishWatch {
         bytes: Arc::new(move |bytes, _| {
             if let Some(bar) = &*counted.lock().unwrap_or_else(PoisonError::into_inner) {
                 bar.inc(bytes);
@@ -213,8 +213,8 @@ fn sound(published: &Published, printer: &Printer) -> Result<ExitCode, Failure> 
 }
 
 /// What was removed, or would be.
-fn removal(collected: &Collected) -> String {
-    let Collected { dataset, destination, kept, removed, dry_run } = collected;
+fn removal(collected: &CollectedGarbage) -> String {
+    let CollectedGarbage { dataset, destination, kept, removed, dry_run } = collected;
     if kept.is_empty() {
         return format!("{dataset}: nothing is published in {destination}, so nothing was removed");
     }
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::publish::gc::Garbage;
-    use crate::publish::verify::Verified;
+    use crate::publish::verify::PublishVerification;
 
     fn published() -> Published {
         Published {
@@ -269,7 +269,12 @@ mod tests {
         let merged = Published {
             removed: BTreeMap::from([("situations".to_owned(), BTreeMap::from([("crosses_splits".to_owned(), 7)]))]),
             previous: Some("fedcba9876543210".to_owned()),
-            verified: Some(Verified { files: 9, bytes: 3 << 20, differences, ..Verified::default() }),
+            verified: Some(PublishVerification {
+                files: 9,
+                bytes: 3 << 20,
+                differences,
+                ..PublishVerification::default()
+            }),
             ..published()
         };
         let again = Published { pointer: PointerState::Unchanged, sent_bytes: 0, ..published() };
@@ -314,14 +319,14 @@ mod tests {
     fn the_removal_says_what_went_and_what_stays() {
         let garbage =
             |version: &str, was_latest| Garbage { version: version.to_owned(), files: 3, bytes: 2048, was_latest };
-        let collected = Collected {
+        let collected = CollectedGarbage {
             dataset: "talks".to_owned(),
             destination: "folder out".to_owned(),
             dry_run: true,
             kept: vec!["b".repeat(16)],
             removed: vec![garbage("aaaaaaaaaaaaaaaa", true), garbage("cccccccccccccccc", false)],
         };
-        let none = Collected { kept: Vec::new(), removed: Vec::new(), ..collected.clone() };
+        let none = CollectedGarbage { kept: Vec::new(), removed: Vec::new(), ..collected.clone() };
         insta::assert_snapshot!([removal(&collected), removal(&none)].join("\n\n"), @r#"
         would be removed: versions/aaaaaaaaaaaaaaaa (3 files, 2.00 KiB)
         would be removed: versions/cccccccccccccccc (3 files, 2.00 KiB, never the latest)

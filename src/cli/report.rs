@@ -8,7 +8,7 @@ use super::output::{Printer, table};
 use super::progress::thousands;
 use crate::exit::ExitCode;
 use crate::report::{
-    AnnotationFigures, CATALOGUE, CoverageFigures, Entry, Form, GateFigures, HubFigures, Report, ReportError,
+    AnnotationFigures, CATALOGUE, CoverageFigures, FigureEntry, Form, GateFigures, HubFigures, Report, ReportError,
     RunFigures, report,
 };
 
@@ -123,7 +123,7 @@ fn columns(label: &str, own: &str, theirs: Option<[&str; 2]>) -> Vec<String> {
     [label, own].into_iter().chain(theirs.into_iter().flatten()).map(str::to_owned).collect()
 }
 
-fn show(entry: &Entry, value: Option<f64>) -> String {
+fn show(entry: &FigureEntry, value: Option<f64>) -> String {
     match (value, entry.form) {
         (None, _) => "-".to_owned(),
         (Some(value), Form::Share) => format!("{:.1} %", value * 100.0),
@@ -133,7 +133,7 @@ fn show(entry: &Entry, value: Option<f64>) -> String {
 }
 
 /// The difference; for lengths the Kolmogorov-Smirnov distance of the whole distribution, in the line of the mean.
-fn distance(entry: &Entry, report: &Report) -> String {
+fn distance(entry: &FigureEntry, report: &Report) -> String {
     let Some(distance) = &report.distance else { return String::new() };
     let ks = match entry.key {
         "turns_mean" => distance.ks_turns,

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::document::Document;
-use super::error::Problem;
+use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
 use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, SituationMode};
@@ -15,7 +15,7 @@ const LARGEST_GROUP: usize = 12;
 const SPLIT_TOLERANCE: f64 = 1e-6;
 
 /// Everything that is wrong with the meaning of the values.
-pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
+pub(super) fn meaning(loaded: &Loaded) -> Vec<ConfigProblem> {
     let mut findings = Findings::new(loaded.document());
     findings.top_level(&loaded.config);
     findings.personas(&loaded.config);
@@ -29,7 +29,7 @@ pub(super) fn meaning(loaded: &Loaded) -> Vec<Problem> {
 }
 
 /// Every file that the configuration names and that is not there.
-pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
+pub(super) fn files(loaded: &Loaded) -> Vec<ConfigProblem> {
     let Config { situations, conversations, safety, judge, .. } = &loaded.config;
     let prompts = &conversations.prompts;
     let coverage = situations.coverage.clone().filter(|written| written.as_os_str() != BUILT_IN_GRID);
@@ -59,7 +59,7 @@ pub(super) fn files(loaded: &Loaded) -> Vec<Problem> {
 /// What is wrong with a document, as far as it was looked at.
 pub(super) struct Findings<'a> {
     document: &'a Document,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
 impl<'a> Findings<'a> {
@@ -70,7 +70,7 @@ impl<'a> Findings<'a> {
     pub(super) fn require(&mut self, holds: bool, key: &str, message: impl FnOnce() -> String) {
         if !holds {
             let place = self.document.place(key).cloned();
-            self.problems.push(Problem { place, key: key.to_owned(), message: message() });
+            self.problems.push(ConfigProblem { place, key: key.to_owned(), message: message() });
         }
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, ConfigPlace};
 use crate::store::fs;
 
 /// Most bytes of a configuration file; 1 MiB.
@@ -32,7 +32,7 @@ pub(super) struct Document {
     /// The values.
     pub(super) value: Value,
     /// Where each dotted key was written; list items are `key[0]`, the file as a whole is the empty key.
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, ConfigPlace>,
 }
 
 impl Document {
@@ -40,11 +40,15 @@ impl Document {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let node = parse_node(text).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            ConfigError::Syntax { place: Place::Line { file: file.to_owned(), line, column }, message: reason(&error) }
+            ConfigError::Syntax {
+                place: ConfigPlace::Line { file: file.to_owned(), line, column },
+                message: reason(&error),
+            }
         })?;
-        let mut places = BTreeMap::from([(String::new(), Place::Line { file: file.to_owned(), line: 1, column: 1 })]);
+        let mut places =
+            BTreeMap::from([(String::new(), ConfigPlace::Line { file: file.to_owned(), line: 1, column: 1 })]);
         let value = plain(node, "", &mut |key, at| {
-            places.insert(key, Place::Line { file: file.to_owned(), line: at.line(), column: at.column() });
+            places.insert(key, ConfigPlace::Line { file: file.to_owned(), line: at.line(), column: at.column() });
         });
         Ok(Self { file: file.to_owned(), value, places })
     }
@@ -65,13 +69,13 @@ impl Document {
         self.places.retain(|place, _| !is_within(place, key));
         for end in key.match_indices('.').map(|(at, _)| at).chain([key.len()]) {
             let made = key.get(..end).unwrap_or(key).to_owned();
-            self.places.entry(made).or_insert_with(|| Place::Flag(flag.to_owned()));
+            self.places.entry(made).or_insert_with(|| ConfigPlace::Flag(flag.to_owned()));
         }
         Ok(())
     }
 
     /// Where `key`, or else the nearest thing around it, was written.
-    pub(super) fn place(&self, key: &str) -> Option<&Place> {
+    pub(super) fn place(&self, key: &str) -> Option<&ConfigPlace> {
         let mut key = key;
         loop {
             if let Some(place) = self.places.get(key) {

@@ -8,7 +8,7 @@ use crate::store::fs::FsError;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum ConfigPlace {
     /// In a file.
     Line {
         /// The file, as it was named.
@@ -22,7 +22,7 @@ pub enum Place {
     Flag(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
@@ -33,16 +33,16 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where it was written, or the nearest thing around it.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
     /// The dotted key.
     pub key: String,
     /// What is wrong and what would be right.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
@@ -84,7 +84,7 @@ pub enum ConfigError {
     #[error("{place}: {message}")]
     Syntax {
         /// Where.
-        place: Place,
+        place: ConfigPlace,
         /// Why.
         message: String,
     },
@@ -114,7 +114,7 @@ pub enum ConfigError {
         /// The file.
         file: String,
         /// What is wrong; at least one.
-        problems: Vec<Problem>,
+        problems: Vec<ConfigProblem>,
     },
 }
 

@@ -20,8 +20,8 @@ use super::document::entry;
 use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
-    Budget, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, Gates, GroupSize, Hub, Judge,
-    Model, Models, PersonaLength, Personas, Safety, Situations, Turns, WordsPerTurn,
+    BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings, GroupSize,
+    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, Situations, TurnRange, WordsPerTurn,
 };
 use crate::exit::ExitCode;
 
@@ -106,7 +106,7 @@ fn fields(config: &Config) -> Fields {
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
         compile: Compile { splits },
         card: Card { date, license, name },
-        budget: Budget { max_calls: _, max_tokens: _, max_cost: _ },
+        budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
     } = config;
     let mut fields = collect(
@@ -152,7 +152,7 @@ fn situation_fields(situations: &Situations) -> Fields {
         casting: Casting { mode: casting },
         coverage: _,
         seeds: _,
-        hub: Hub { round_calls, seed_ratio, novelty, cap },
+        hub: HubSettings { round_calls, seed_ratio, novelty, cap },
     } = situations;
     collect(
         Stage::Situations,
@@ -173,7 +173,7 @@ fn situation_fields(situations: &Situations) -> Fields {
 fn conversation_fields(conversations: &Conversations) -> Fields {
     let Conversations {
         per_situation,
-        turns: Turns { min, max },
+        turns: TurnRange { min, max },
         ending,
         speaker_selection,
         allow_repeat_speaker,
@@ -181,7 +181,7 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         words_per_turn,
         prompts: ConversationPrompts { speaker: _, selector: _, fused: _ },
         max_repairs,
-        gates: Gates { agreement_run, without },
+        gates: GateSettings { agreement_run, without },
     } = conversations;
     let words = words_per_turn.map(|WordsPerTurn { median, p90, back_channels }| [median, p90, back_channels]);
     let [median, p90, back_channels] = words.map_or([None; 3], |words| words.map(Some));

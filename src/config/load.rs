@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::{Document, read_text};
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
 use super::{Config, assets, check};
@@ -48,24 +48,24 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     Ok(loaded)
 }
 
-fn accept(loaded: &Loaded, problems: Vec<Problem>) -> Result<(), ConfigError> {
+fn accept(loaded: &Loaded, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {
     if problems.is_empty() { Ok(()) } else { Err(invalid(loaded.name().to_owned(), problems)) }
 }
 
 /// The problems in the order of the file, those of flags last.
-pub(super) fn invalid(file: String, mut problems: Vec<Problem>) -> ConfigError {
+pub(super) fn invalid(file: String, mut problems: Vec<ConfigProblem>) -> ConfigError {
     problems.sort_by(|a, b| a.place.cmp(&b.place));
     ConfigError::Invalid { file, problems }
 }
 
 /// The version is judged first: a newer format may have keys that this one would call unknown.
-pub(super) fn typed_config<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<Problem>> {
+pub(super) fn typed_config<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<ConfigProblem>> {
     match document.value.get("version").and_then(Value::as_u64) {
         Some(found) if found != VERSION => {
             let advice = if found > VERSION { "a newer convogen reads it" } else { "write version: 1" };
             let message = format!("this is format version {found}, this convogen reads version {VERSION}: {advice}");
             let key = "version".to_owned();
-            Err(vec![Problem { place: document.place(&key).cloned(), key, message }])
+            Err(vec![ConfigProblem { place: document.place(&key).cloned(), key, message }])
         }
         _ => typed(document),
     }

@@ -73,7 +73,7 @@ pub struct Config {
     pub card: Card,
     /// Where the run stops spending.
     #[serde(default)]
-    pub budget: Budget,
+    pub budget: BudgetLimits,
     /// The models, by role.
     #[serde(default)]
     pub models: Models,
@@ -159,7 +159,7 @@ pub struct Situations {
     /// A JSONL file of intents, dialogues or summaries to make situations after: `{id, intent, dialogue, summary, labels}`.
     pub seeds: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
-    pub hub: Hub,
+    pub hub: HubSettings,
 }
 
 /// What `situations.coverage` is called where it is the grid that ships.
@@ -176,12 +176,12 @@ impl Default for Situations {
             casting: Casting::default(),
             coverage: Some(PathBuf::from(BUILT_IN_GRID)),
             seeds: None,
-            hub: Hub::default(),
+            hub: HubSettings::default(),
         }
     }
 }
 
-impl Hub {
+impl HubSettings {
     /// The number of calls in a round of a run of `situations`, `per_call` of which are asked for at once: wide enough for many
     /// calls in flight, and still about 32 rounds, so that most prompts draw from what the run itself made.
     pub fn width(situations: u64, per_call: usize) -> usize {
@@ -260,7 +260,7 @@ const WIDEST_ROUND: usize = 1_024;
 /// The few-shot hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Hub {
+pub struct HubSettings {
     /// Calls in a round; two rounds are under way at a time. Round r draws its examples from the hub as it stood after round
     /// r-2. `null`: a 32nd of the calls that are expected, from 16 to 1,024; a run directory keeps the number it was made with.
     pub round_calls: Option<usize>,
@@ -272,7 +272,7 @@ pub struct Hub {
     pub cap: usize,
 }
 
-impl Default for Hub {
+impl Default for HubSettings {
     fn default() -> Self {
         Self { round_calls: None, seed_ratio: 0.5, novelty: 0.6, cap: 2000 }
     }
@@ -285,7 +285,7 @@ pub struct Conversations {
     /// Conversations grown from each situation.
     pub per_situation: u64,
     /// Agent replies in a conversation; the conversation starter is not one of them.
-    pub turns: Turns,
+    pub turns: TurnRange,
     /// When a conversation may end before the maximum.
     pub ending: Ending,
     /// Who decides who speaks next.
@@ -301,14 +301,14 @@ pub struct Conversations {
     /// How often an unsound turn is asked for again, with the reason, before the conversation is trimmed or rejected.
     pub max_repairs: u32,
     /// What a turn is held against before it stands.
-    pub gates: Gates,
+    pub gates: GateSettings,
 }
 
 impl Default for Conversations {
     fn default() -> Self {
         Self {
             per_situation: 1,
-            turns: Turns::default(),
+            turns: TurnRange::default(),
             ending: Ending::default(),
             speaker_selection: SpeakerSelection::default(),
             allow_repeat_speaker: false,
@@ -316,7 +316,7 @@ impl Default for Conversations {
             words_per_turn: Some(WordsPerTurn::default()),
             prompts: ConversationPrompts::default(),
             max_repairs: 2,
-            gates: Gates::default(),
+            gates: GateSettings::default(),
         }
     }
 }
@@ -324,14 +324,14 @@ impl Default for Conversations {
 /// Fewest and most turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Turns {
+pub struct TurnRange {
     /// A conversation that ends with fewer is rejected.
     pub min: u32,
     /// It is ended after this many.
     pub max: u32,
 }
 
-impl Default for Turns {
+impl Default for TurnRange {
     fn default() -> Self {
         Self { min: 6, max: 10 }
     }
@@ -429,20 +429,20 @@ fn default_back_channels() -> f64 {
 /// What a turn is held against before it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Gates {
+pub struct GateSettings {
     /// So many turns in a row that only agree, thank or flatter are too many; at least 2.
     pub agreement_run: u32,
     /// Gates that are switched off.
     pub without: Vec<Gate>,
 }
 
-impl Default for Gates {
+impl Default for GateSettings {
     fn default() -> Self {
         Self { agreement_run: 3, without: Vec::new() }
     }
 }
 
-impl Gates {
+impl GateSettings {
     /// Whether `gate` judges turns.
     pub fn has(&self, gate: Gate) -> bool {
         !self.without.contains(&gate)
@@ -536,7 +536,7 @@ pub struct Card {
 /// Where the run stops spending. `null`: no limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Budget {
+pub struct BudgetLimits {
     /// HTTP requests, retries included. Exact.
     pub max_calls: Option<u64>,
     /// Prompt and completion tokens together.

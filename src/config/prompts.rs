@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::document::{Document, read_text};
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, ConfigProblem};
 use super::load::invalid;
 use super::loaded::Loaded;
 use super::shape::typed;
@@ -21,7 +21,7 @@ const MOST_SHOTS: usize = 50;
 
 /// A prompt configuration and the files it names.
 #[derive(Debug, Clone)]
-pub struct Prompts {
+pub struct LoadedPrompts {
     /// What it says, `prompt` and `shots` already those of the situation mode.
     pub config: PromptConfig,
     base: Base,
@@ -37,7 +37,7 @@ enum Base {
 
 /// A file that a prompt is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromptFile {
+pub struct LoadedPromptFile {
     /// Its path, for messages and `inputs/`.
     pub name: String,
     /// Its content.
@@ -45,7 +45,7 @@ pub struct PromptFile {
 }
 
 /// Reads the prompt configuration that `loaded` names, or the built-in one.
-pub fn prompt_config(loaded: &Loaded) -> Result<Prompts, ConfigError> {
+pub fn prompt_config(loaded: &Loaded) -> Result<LoadedPrompts, ConfigError> {
     let (name, text, base) = source(loaded)?;
     let document = Document::parse(&name, &text)?;
     let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
@@ -57,7 +57,7 @@ pub fn prompt_config(loaded: &Loaded) -> Result<Prompts, ConfigError> {
         return Err(invalid(name, problems));
     }
     for_mode(&mut config, loaded.config.situations.mode);
-    Ok(Prompts { config, base })
+    Ok(LoadedPrompts { config, base })
 }
 
 /// Name and text of the prompt configuration, and what its paths are relative to.
@@ -66,7 +66,7 @@ fn source(loaded: &Loaded) -> Result<(String, String, Base), ConfigError> {
     let shipped = written.map_or(Some(BUILT_IN), |written| loaded.shipped(written));
     if let Some(name) = shipped {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let PromptFile { name, text } = built_in(name)?;
+        let LoadedPromptFile { name, text } = built_in(name)?;
         return Ok((name, text, Base::BuiltIn(folder)));
     }
     let path = loaded.path(written.unwrap_or(Path::new("")));
@@ -83,7 +83,7 @@ fn for_mode(config: &mut PromptConfig, mode: SituationMode) {
     }
 }
 
-fn meaning(document: &Document, config: &PromptConfig) -> Vec<Problem> {
+fn meaning(document: &Document, config: &PromptConfig) -> Vec<ConfigProblem> {
     let needs_shots = config.selection == ShotSelection::Fixed && config.shots_per_prompt > 0;
     let rules = [
         (!needs_shots || !config.shots.is_empty(), "shots", "empty, but shots_per_prompt asks for some".to_owned()),
@@ -103,7 +103,7 @@ fn meaning(document: &Document, config: &PromptConfig) -> Vec<Problem> {
 }
 
 /// Every file that is named and not there.
-fn files(document: &Document, config: &PromptConfig, folder: &Path) -> Vec<Problem> {
+fn files(document: &Document, config: &PromptConfig, folder: &Path) -> Vec<ConfigProblem> {
     let prompts = [("prompt", Some(&config.prompt)), ("persona_prompt", config.persona_prompt.as_ref())];
     let prompts = prompts.into_iter().filter_map(|(key, path)| path.map(|path| (key.to_owned(), path)));
     let shots = [("shots", Some(&config.shots)), ("persona_shots", config.persona_shots.as_ref())];
@@ -123,13 +123,13 @@ fn files(document: &Document, config: &PromptConfig, folder: &Path) -> Vec<Probl
         .collect()
 }
 
-fn problem(document: &Document, key: String, message: String) -> Problem {
-    Problem { place: document.place(&key).cloned(), key, message }
+fn problem(document: &Document, key: String, message: String) -> ConfigProblem {
+    ConfigProblem { place: document.place(&key).cloned(), key, message }
 }
 
-impl Prompts {
+impl LoadedPrompts {
     /// The prompt file.
-    pub fn prompt(&self) -> Result<PromptFile, ConfigError> {
+    pub fn prompt(&self) -> Result<LoadedPromptFile, ConfigError> {
         match &self.base {
             Base::Folder(folder) => on_disk(&folder.join(&self.config.prompt)),
             Base::BuiltIn(folder) => built_in(&assets::below(folder, &self.config.prompt)),
@@ -137,7 +137,7 @@ impl Prompts {
     }
 
     /// The shot files in the order of the configuration; a folder stands for the `.json` files in it, by name.
-    pub fn shots(&self) -> Result<Vec<PromptFile>, ConfigError> {
+    pub fn shots(&self) -> Result<Vec<LoadedPromptFile>, ConfigError> {
         let mut files = Vec::new();
         for written in &self.config.shots {
             match &self.base {
@@ -149,11 +149,11 @@ impl Prompts {
     }
 }
 
-fn on_disk(path: &Path) -> Result<PromptFile, ConfigError> {
-    Ok(PromptFile { name: path.display().to_string(), text: read_text(path)? })
+fn on_disk(path: &Path) -> Result<LoadedPromptFile, ConfigError> {
+    Ok(LoadedPromptFile { name: path.display().to_string(), text: read_text(path)? })
 }
 
-fn shots_on_disk(path: &Path) -> Result<Vec<PromptFile>, ConfigError> {
+fn shots_on_disk(path: &Path) -> Result<Vec<LoadedPromptFile>, ConfigError> {
     if !path.is_dir() {
         return Ok(vec![on_disk(path)?]);
     }
@@ -172,18 +172,21 @@ fn shots_on_disk(path: &Path) -> Result<Vec<PromptFile>, ConfigError> {
     paths.iter().map(|path| on_disk(path)).collect()
 }
 
-fn built_in(path: &str) -> Result<PromptFile, ConfigError> {
+fn built_in(path: &str) -> Result<LoadedPromptFile, ConfigError> {
     let text = assets::builtin(path).ok_or_else(|| ConfigError::NotBuiltIn { path: path.to_owned() })?;
-    Ok(PromptFile { name: path.to_owned(), text: text.to_owned() })
+    Ok(LoadedPromptFile { name: path.to_owned(), text: text.to_owned() })
 }
 
-fn built_in_shots(path: &str) -> Result<Vec<PromptFile>, ConfigError> {
+fn built_in_shots(path: &str) -> Result<Vec<LoadedPromptFile>, ConfigError> {
     let mut inside = assets::builtin_folder(path);
     inside.retain(|(name, _)| name.rsplit('.').next() == Some("json"));
     if inside.is_empty() {
         return Ok(vec![built_in(path)?]);
     }
-    Ok(inside.into_iter().map(|(name, text)| PromptFile { name: name.to_owned(), text: text.to_owned() }).collect())
+    Ok(inside
+        .into_iter()
+        .map(|(name, text)| LoadedPromptFile { name: name.to_owned(), text: text.to_owned() })
+        .collect())
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::{Document, join, kind};
-use super::error::Problem;
+use super::error::ConfigProblem;
 
 /// The document as a `T`, or everything that keeps it from being one.
-pub(super) fn typed<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<Problem>> {
+pub(super) fn typed<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<ConfigProblem>> {
     let schema = schemars::schema_for!(T).to_value();
     let mut walk = Walk { root: &schema, document, problems: Vec::new() };
     walk.value(&schema, &document.value, "");
@@ -22,7 +22,7 @@ pub(super) fn typed<T: DeserializeOwned + JsonSchema>(document: &Document) -> Re
     // What the schema cannot say, such as a number beyond its type, is left to the types themselves.
     serde_path_to_error::deserialize(document.value.clone()).map_err(|error| {
         let key = error.path().to_string();
-        vec![Problem { place: document.place(&key).cloned(), key, message: error.into_inner().to_string() }]
+        vec![ConfigProblem { place: document.place(&key).cloned(), key, message: error.into_inner().to_string() }]
     })
 }
 
@@ -35,13 +35,13 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
 struct Walk<'a> {
     root: &'a Value,
     document: &'a Document,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl<'a> Walk<'a> {
     fn problem(&mut self, key: &str, message: String) {
         let place = self.document.place(key).cloned();
-        self.problems.push(Problem { place, key: key.to_owned(), message });
+        self.problems.push(ConfigProblem { place, key: key.to_owned(), message });
     }
 
     fn value(&mut self, schema: &'a Value, value: &Value, key: &str) {

@@ -13,7 +13,7 @@ use url::Url;
 use super::check::{Findings, is_plain_url, is_variable_name};
 use super::document::Document;
 use super::document::read_text;
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, ConfigProblem};
 use super::load;
 use super::{Card, Dedup};
 use crate::loopback::is_this_machine;
@@ -194,7 +194,7 @@ pub(super) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Upload, C
 }
 
 /// Everything that is wrong with the meaning of the values.
-fn meaning(document: &Document, upload: &Upload) -> Vec<Problem> {
+fn meaning(document: &Document, upload: &Upload) -> Vec<ConfigProblem> {
     let mut findings = Findings::new(document);
     findings.runs(upload);
     findings.require(!upload.include.is_empty(), "include", || {

@@ -47,7 +47,7 @@ pub(super) const LEAST_BYTES: usize = 2;
 
 /// How an entry is looked for, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum LexiconEntry {
     Words(&'static str),
     Start(&'static str),
     End(&'static str),
@@ -55,7 +55,7 @@ pub(super) enum Entry {
     Pattern(&'static str),
 }
 
-impl Entry {
+impl LexiconEntry {
     pub(super) fn parse(written: &'static str) -> Result<Self, &'static str> {
         if let Some(pattern) = written.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             return Ok(Self::Pattern(pattern));

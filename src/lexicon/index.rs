@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::format::{Entry, LEAST_BYTES, Malformed, sections};
+use super::format::{LEAST_BYTES, LexiconEntry, Malformed, sections};
 use super::{Marks, Source};
 use crate::config::assets;
 
@@ -15,22 +15,22 @@ const MOST_LISTS: usize = 64;
 
 /// The lists of a lexicon, their entries in order, and where to look words up.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct LexiconIndex {
     pub(super) headings: Vec<&'static str>,
-    pub(super) entries: Vec<Vec<Entry>>,
-    pub(super) words: Table<&'static str, Found>,
+    pub(super) entries: Vec<Vec<LexiconEntry>>,
+    pub(super) words: LexiconTable<&'static str, LexiconMatches>,
     pub(super) starts: Parts,
     pub(super) ends: Parts,
 }
 
 /// The lists that hold a word, and the phrases that go on from it.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct LexiconMatches {
     pub(super) marks: Marks,
     pub(super) phrases: Vec<(Vec<&'static str>, Marks)>,
 }
 
-impl Index {
+impl LexiconIndex {
     pub(super) fn read(source: Source) -> Result<Self, Malformed> {
         let (Source::File(path) | Source::Folder(path) | Source::Heading { folder: path, .. }) = source;
         let path = format!("{FOLDER}/{path}");
@@ -64,16 +64,16 @@ impl Index {
             if place >= MOST_LISTS {
                 return Err(wrong("more lists than fit into one lexicon"));
             }
-            let entry = Entry::parse(entry).map_err(wrong)?;
+            let entry = LexiconEntry::parse(entry).map_err(wrong)?;
             self.entries.get_mut(place).into_iter().for_each(|entries| entries.push(entry));
             self.mark(entry, Marks(1 << place));
         }
         Ok(())
     }
 
-    fn mark(&mut self, entry: Entry, marks: Marks) {
+    fn mark(&mut self, entry: LexiconEntry, marks: Marks) {
         match entry {
-            Entry::Words(text) => {
+            LexiconEntry::Words(text) => {
                 let whole = self.words.entry(text).or_default();
                 whole.marks = whole.marks.and(marks);
                 if let Some((first, rest)) = text.split_once(' ') {
@@ -81,9 +81,9 @@ impl Index {
                     self.words.entry(first).or_default().phrases.push((rest, marks));
                 }
             }
-            Entry::Start(part) => self.starts.add(part.as_bytes().first_chunk(), part, marks),
-            Entry::End(part) => self.ends.add(part.as_bytes().last_chunk(), part, marks),
-            Entry::Inside(_) | Entry::Pattern(_) => {}
+            LexiconEntry::Start(part) => self.starts.add(part.as_bytes().first_chunk(), part, marks),
+            LexiconEntry::End(part) => self.ends.add(part.as_bytes().last_chunk(), part, marks),
+            LexiconEntry::Inside(_) | LexiconEntry::Pattern(_) => {}
         }
     }
 }
@@ -96,7 +96,7 @@ fn language(file: &'static str) -> &'static str {
 
 /// Starts of words, or their ends, by the bytes at that side; of several the longest first.
 #[derive(Debug, Default)]
-pub(super) struct Parts(Table<[u8; LEAST_BYTES], Vec<(&'static str, Marks)>>);
+pub(super) struct Parts(LexiconTable<[u8; LEAST_BYTES], Vec<(&'static str, Marks)>>);
 
 impl Parts {
     fn add(&mut self, key: Option<&[u8; LEAST_BYTES]>, part: &'static str, marks: Marks) {
@@ -111,7 +111,7 @@ impl Parts {
     }
 }
 
-pub(super) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
+pub(super) type LexiconTable<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
 
 /// FNV-1a (draft-eastlake-fnv): quicker for short words than the hash of the standard library, whose safety against chosen
 /// keys is not needed where what ships is all that is ever put in.

@@ -6,7 +6,7 @@ use crate::config::assets;
 
 /// A lexicon of one text.
 fn lexicon(text: &'static str) -> Result<&'static Lexicon, Malformed> {
-    let mut index = Index::default();
+    let mut index = LexiconIndex::default();
     for section in sections("test.txt", text)? {
         index.add("test.txt", section.heading, &section.entries)?;
     }
@@ -85,8 +85,8 @@ fn a_malformed_file_names_its_line() {
 /// What is wrong with the first pattern of a file that is none.
 fn bad_pattern(file: &str, text: &'static str) -> Option<String> {
     let entries = sections(file, text).unwrap().into_iter().flat_map(|section| section.entries);
-    let mut patterns = entries.filter_map(|(line, entry)| match Entry::parse(entry) {
-        Ok(Entry::Pattern(pattern)) => Some((line, pattern)),
+    let mut patterns = entries.filter_map(|(line, entry)| match LexiconEntry::parse(entry) {
+        Ok(LexiconEntry::Pattern(pattern)) => Some((line, pattern)),
         _ => None,
     });
     patterns.find_map(|(line, pattern)| Some(format!("{file}, line {line}: {}", Regex::new(pattern).err()?)))
@@ -100,7 +100,7 @@ fn files() -> impl Iterator<Item = &'static str> {
 #[test]
 fn every_file_that_ships_can_be_read() {
     for path in files() {
-        let index = Index::read(Source::File(path)).unwrap_or_else(|error| panic!("{error}"));
+        let index = LexiconIndex::read(Source::File(path)).unwrap_or_else(|error| panic!("{error}"));
         assert!(!index.headings.is_empty() && index.entries.iter().all(|entries| !entries.is_empty()), "{path}");
         let file = format!("prompts/lexicons/{path}");
         assert_eq!(bad_pattern(&file, assets::builtin(&file).unwrap()), None);
@@ -116,7 +116,7 @@ fn what_is_looked_for_in_talk_is_what_the_page_beside_says() {
     let there: BTreeSet<&str> = Lexicon::folder("talk").headings().iter().copied().collect();
     assert_eq!(said, there);
     for path in files().filter(|path| path.starts_with("talk/")) {
-        let index = Index::read(Source::File(path)).unwrap();
+        let index = LexiconIndex::read(Source::File(path)).unwrap();
         let has = ["agrees", "carries", "turns"].map(|heading| index.headings.contains(&heading));
         assert!(has.iter().all(|one| *one == has[0]), "{path}: to judge agreement takes three lists");
     }

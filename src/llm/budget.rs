@@ -86,7 +86,7 @@ pub struct Exhausted {
 
 /// The spend so far, for display.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Snapshot {
+pub struct SpendSnapshot {
     /// Requests sent, retries included.
     pub calls: u64,
     /// The same by role.
@@ -108,20 +108,20 @@ pub struct Snapshot {
 /// The spend of a run and its cap, shared by all callers.
 #[derive(Debug)]
 pub struct Budget {
-    limits: config::Budget,
+    limits: config::BudgetLimits,
     state: Mutex<State>,
     settled: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    roles: BTreeMap<Role, Spend>,
+    roles: BTreeMap<Role, RoleSpend>,
     meters: Vec<Meter>,
 }
 
 /// What one role has spent.
 #[derive(Debug, Default)]
-struct Spend {
+struct RoleSpend {
     calls: u64,
     usage: Usage,
     unknown_calls: u64,
@@ -141,7 +141,7 @@ struct Meter {
 
 impl Budget {
     /// Nothing spent yet. Prices come with the models; roles that share a model share its hours.
-    pub fn new(limits: &config::Budget, models: &config::Models) -> Self {
+    pub fn new(limits: &config::BudgetLimits, models: &config::Models) -> Self {
         let own = [
             (Role::Situations, models.situations.as_ref()),
             (Role::Speaker, models.speaker.as_ref()),
@@ -220,9 +220,9 @@ impl Budget {
     }
 
     /// The spend so far.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> SpendSnapshot {
         let state = self.state();
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = SpendSnapshot::default();
         let mut used = Usage::default();
         for (role, spend) in &state.roles {
             snapshot.calls = snapshot.calls.saturating_add(spend.calls);
@@ -246,7 +246,13 @@ impl Budget {
 
 impl State {
     /// Whether another call fits under every limit; `in_flight` says whether calls in flight count at their bound.
-    fn check(&self, limits: &config::Budget, role: Role, more: Estimate, in_flight: bool) -> Result<(), Exhausted> {
+    fn check(
+        &self,
+        limits: &config::BudgetLimits,
+        role: Role,
+        more: Estimate,
+        in_flight: bool,
+    ) -> Result<(), Exhausted> {
         let calls: u64 = self.roles.values().map(|s| s.calls).sum();
         if let Some(cap) = limits.max_calls.filter(|cap| calls >= *cap) {
             return Err(exhausted("max_calls", &cap, &calls));
@@ -282,7 +288,7 @@ impl State {
     }
 }
 
-impl Spend {
+impl RoleSpend {
     fn lose(&mut self, estimate: Estimate) {
         self.unknown_calls = self.unknown_calls.saturating_add(1);
         self.unknown.add(estimate);
@@ -301,7 +307,7 @@ impl Meter {
         Self { price: price.clone(), roles, calls_in_flight: 0, busy_since: None, busy: Duration::ZERO }
     }
 
-    fn cost(&self, spends: &BTreeMap<Role, Spend>, in_flight: bool, more: Option<(Role, Estimate)>) -> f64 {
+    fn cost(&self, spends: &BTreeMap<Role, RoleSpend>, in_flight: bool, more: Option<(Role, Estimate)>) -> f64 {
         let (mut used, mut bound) = (Usage::default(), Estimate::default());
         for (_, spend) in spends.iter().filter(|(role, _)| self.roles.contains(role)) {
             used += spend.usage;
@@ -396,8 +402,8 @@ mod tests {
     use crate::config::{Model, Models};
     use crate::llm::Message;
 
-    fn limits(calls: Option<u64>, tokens: Option<u64>, cost: Option<f64>) -> config::Budget {
-        config::Budget { max_calls: calls, max_tokens: tokens, max_cost: cost }
+    fn limits(calls: Option<u64>, tokens: Option<u64>, cost: Option<f64>) -> config::BudgetLimits {
+        config::BudgetLimits { max_calls: calls, max_tokens: tokens, max_cost: cost }
     }
 
     fn price(prompt: f64, cached: Option<f64>, completion: f64) -> Price {
@@ -414,7 +420,7 @@ mod tests {
         Models { default: Model { price, ..Model::default() }, ..Models::default() }
     }
 
-    fn budget(limits: &config::Budget, price: Option<Price>) -> Arc<Budget> {
+    fn budget(limits: &config::BudgetLimits, price: Option<Price>) -> Arc<Budget> {
         Arc::new(Budget::new(limits, &models(price)))
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Answer;
 use super::budget::{Budget, Estimate};
 use super::{Role, Usage};
-use crate::store::journal::{Entry, Kind};
+use crate::store::journal::{EntryKind, JournalEntry};
 
 /// The category of refusals that are about how a prompt is made and not about what is said.
 pub const PROMPT_SHIELD: &str = "jailbreak";
@@ -61,23 +61,23 @@ pub struct Spent {
 
 impl Spent {
     /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
-    pub fn add(&mut self, entry: &Entry<'_>) {
+    pub fn add(&mut self, entry: &JournalEntry<'_>) {
         let Some(key) = entry.key.as_deref() else { return };
         match entry.kind {
-            Kind::Intent => {
+            EntryKind::Intent => {
                 let Ok(intent) = entry.read::<RecordedIntent>() else { return };
                 *self.calls.entry(intent.role).or_default() += 1;
                 let item = entry.item.as_deref().unwrap_or_default().to_owned();
                 let replaced = self.open.insert(key.to_owned(), (item, intent));
                 self.lost.extend(replaced.map(|(_, intent)| intent));
             }
-            Kind::Reject => {
+            EntryKind::Reject => {
                 let Some((_, intent)) = self.open.remove(key) else { return };
                 if entry.read::<RecordedReject>().is_ok_and(|reject| reject.maybe_billed) {
                     self.lost.push(intent);
                 }
             }
-            Kind::Reply => {
+            EntryKind::Reply => {
                 let sent = self.open.remove(key);
                 let Ok(recorded) = entry.read::<RecordedReply>() else { return };
                 match &recorded.answer {
@@ -90,7 +90,7 @@ impl Spent {
                     Answer::Failed { .. } => {}
                 }
             }
-            Kind::Segment | Kind::Seal => {}
+            EntryKind::Segment | EntryKind::Seal => {}
         }
     }
 

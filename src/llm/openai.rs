@@ -18,7 +18,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
-use self::reply::Asked;
+use self::reply::RequestInfo;
 use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
 use crate::loopback::is_this_machine;
@@ -102,13 +102,13 @@ impl Route {
         self.http.post_json(&self.url, headers, bytes).await
     }
 
-    fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> Asked<'a> {
-        Asked { request, url: &self.url, model: &self.model, advice: &self.advice, credential }
+    fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
+        RequestInfo { request, url: &self.url, model: &self.model, advice: &self.advice, credential }
     }
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
     /// have been refused, so there is one such attempt for each field at most.
-    fn learn(&self, sent: &Body<'_>, unserved: reply::Unserved) -> AttemptError {
+    fn learn(&self, sent: &Body<'_>, unserved: reply::FailedAttempt) -> AttemptError {
         let flag = match unserved.field.as_deref() {
             Some("max_tokens") if sent.max_tokens.is_some() => &self.dialect.max_completion_tokens,
             Some("stop") if !sent.stop.is_empty() => &self.dialect.no_stop,

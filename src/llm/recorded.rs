@@ -1,6 +1,6 @@
 //! Calls that are never made twice: every reply is journaled under a key of what was asked, and counts only once synced.
 //!
-//! [`Calls::ask`] is the only way a stage reaches a model. It looks the key up first, so a resumed run, a fork or
+//! [`CallGateway::ask`] is the only way a stage reaches a model. It looks the key up first, so a resumed run, a fork or
 //! `explain` replays what was recorded and a stage needs no state of its own. A call that has to be made takes a permit,
 //! reserves its budget, journals its intent, and only then goes out; what happened to it is journaled before anyone sees
 //! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
@@ -31,9 +31,9 @@ use super::{
 use crate::config;
 use crate::draw::Draw;
 use crate::net::retry::{Decision, Retry};
-use crate::store::journal::{Archive, Journal, Kind};
+use crate::store::journal::{Archive, EntryKind, Journal};
 
-pub use key::{Site, key};
+pub use key::{CallSite, key};
 
 /// The reason of items whose calls used up their attempts.
 const NO_ANSWER: &str = "no_answer";
@@ -42,7 +42,7 @@ const REFUSAL_WINDOW: u64 = 20;
 
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
+pub struct ModelProfile {
     /// The logical name.
     pub model: String,
     /// `demo` or `endpoint`.
@@ -57,9 +57,9 @@ pub struct Profile {
 
 /// A model with what calls to it share.
 #[derive(Debug)]
-pub struct Line {
+pub struct ModelEndpoint {
     /// What stages may know.
-    pub profile: Profile,
+    pub profile: ModelProfile,
     /// The model; `None` when only recorded replies are wanted.
     pub model: Option<Box<dyn ChatModel>>,
     /// Its endpoint's patience.
@@ -73,10 +73,10 @@ pub struct Line {
 }
 
 /// Sees every call as it is answered, with the request as it was sent: what `explain` shows.
-pub type Tap = Box<dyn Fn(&Site<'_>, &ChatRequest, &Answer) + Send + Sync>;
+pub type CallObserver = Box<dyn Fn(&CallSite<'_>, &ChatRequest, &Answer) + Send + Sync>;
 
 /// Where replies come from.
-pub struct Calls {
+pub struct CallGateway {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
     /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
@@ -84,7 +84,7 @@ pub struct Calls {
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
-    pub lines: BTreeMap<Role, Arc<Line>>,
+    pub lines: BTreeMap<Role, Arc<ModelEndpoint>>,
     /// Stops the run.
     pub control: Arc<Control>,
     /// Whether recorded failures are tried anew.
@@ -92,28 +92,28 @@ pub struct Calls {
     /// The run's seed.
     pub seed: u64,
     /// Sees every answered call.
-    pub tap: Option<Tap>,
+    pub tap: Option<CallObserver>,
 }
 
-impl fmt::Debug for Calls {
+impl fmt::Debug for CallGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Calls").field("lines", &self.lines).finish_non_exhaustive()
     }
 }
 
-/// What [`Calls`] finds before it makes a call.
+/// What [`CallGateway`] finds before it makes a call.
 enum Recorded {
     Answer(Answer),
     Nothing { key: String },
 }
 
-impl Calls {
+impl CallGateway {
     /// Calls that no one answers, for whoever only wants to see what would be asked.
     pub fn silent(seed: u64) -> Self {
         Self {
             journal: None,
             inherited: Vec::new(),
-            budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
+            budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
             lines: BTreeMap::new(),
             control: Arc::default(),
             retry_failed: false,
@@ -123,9 +123,9 @@ impl Calls {
     }
 
     /// What stages may know of the model of `role`.
-    pub fn profile(&self, role: Role) -> &Profile {
-        static UNKNOWN: Profile =
-            Profile { model: String::new(), tier: "endpoint", temperature: None, top_p: None, max_tokens: 0 };
+    pub fn profile(&self, role: Role) -> &ModelProfile {
+        static UNKNOWN: ModelProfile =
+            ModelProfile { model: String::new(), tier: "endpoint", temperature: None, top_p: None, max_tokens: 0 };
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
@@ -138,14 +138,14 @@ impl Calls {
     }
 
     /// Asks the model of `site.role`, with its usual token limit.
-    pub async fn ask(&self, site: &Site<'_>, messages: Vec<Message>, format: ReplyFormat) -> Result<Answer, Halt> {
+    pub async fn ask(&self, site: &CallSite<'_>, messages: Vec<Message>, format: ReplyFormat) -> Result<Answer, Halt> {
         self.ask_at_length(site, messages, format, self.profile(site.role).max_tokens).await
     }
 
     /// Asks the model of `site.role` for a reply of up to `max_tokens`.
     pub async fn ask_at_length(
         &self,
-        site: &Site<'_>,
+        site: &CallSite<'_>,
         messages: Vec<Message>,
         format: ReplyFormat,
         max_tokens: u32,
@@ -163,8 +163,8 @@ impl Calls {
 
     fn request(
         &self,
-        line: &Line,
-        site: &Site<'_>,
+        line: &ModelEndpoint,
+        site: &CallSite<'_>,
         messages: Vec<Message>,
         format: ReplyFormat,
         max_tokens: u32,
@@ -182,7 +182,12 @@ impl Calls {
         }
     }
 
-    async fn answer(&self, line: &Arc<Line>, site: &Site<'_>, request: &ChatRequest) -> Result<Answer, Halt> {
+    async fn answer(
+        &self,
+        line: &Arc<ModelEndpoint>,
+        site: &CallSite<'_>,
+        request: &ChatRequest,
+    ) -> Result<Answer, Halt> {
         let key = match self.recorded(key(site, request), site).await? {
             Recorded::Answer(answer) => return Ok(answer),
             Recorded::Nothing { key } => key,
@@ -201,7 +206,7 @@ impl Calls {
     ///
     /// What the endpoint failed may be asked for again; since the first record of a key stands for ever, each further
     /// time has a key of its own, derived from the first.
-    async fn recorded(&self, first: String, site: &Site<'_>) -> Result<Recorded, Halt> {
+    async fn recorded(&self, first: String, site: &CallSite<'_>) -> Result<Recorded, Halt> {
         let (mut key, mut failed) = (first.clone(), None);
         for time in 1_u32.. {
             match self.look_up(&key, site).await? {
@@ -229,7 +234,7 @@ impl Calls {
     }
 
     /// The reply with this key in this run, or in the one it was forked from.
-    async fn look_up(&self, key: &str, site: &Site<'_>) -> Result<Option<Answer>, Halt> {
+    async fn look_up(&self, key: &str, site: &CallSite<'_>) -> Result<Option<Answer>, Halt> {
         if let Some(journal) = &self.journal
             && let Some(recorded) = journal.get_as::<RecordedReply>(key)?
         {
@@ -244,16 +249,16 @@ impl Calls {
         }
         let Some(recorded) = found else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
-        self.write(Kind::Reply, key, site, &copy).await?;
+        self.write(EntryKind::Reply, key, site, &copy).await?;
         Ok(Some(copy.answer))
     }
 
     /// Makes the call, again where that may help, and journals what comes of it.
     async fn make(
         &self,
-        line: &Line,
+        line: &ModelEndpoint,
         model: &dyn ChatModel,
-        site: &Site<'_>,
+        site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
@@ -275,7 +280,7 @@ impl Calls {
                 },
             };
             let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
-            self.write(Kind::Reply, key, site, &recorded).await?;
+            self.write(EntryKind::Reply, key, site, &recorded).await?;
             log_call(site, request, &recorded);
             // Only now does it count: what is not durable affects no budget and no figure.
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
@@ -292,7 +297,7 @@ impl Calls {
     /// What an attempt without a reply means for the call: its answer, or nothing yet, after the pause before the next.
     async fn judge(
         &self,
-        line: &Line,
+        line: &ModelEndpoint,
         error: AttemptError,
         retry: &mut Retry,
         started: Instant,
@@ -328,9 +333,9 @@ impl Calls {
     #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
-        line: &Line,
+        line: &ModelEndpoint,
         model: &dyn ChatModel,
-        site: &Site<'_>,
+        site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
@@ -343,7 +348,7 @@ impl Calls {
             Ok(reservation) => reservation,
             Err(exhausted) => return Err(self.control.stop(exhausted.into())),
         };
-        self.write(Kind::Intent, key, site, &intent).await?;
+        self.write(EntryKind::Intent, key, site, &intent).await?;
         let result = model.attempt(request, wire).await;
         drop(permit);
         line.limiter.observe(&result);
@@ -353,7 +358,7 @@ impl Calls {
             matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };
-            self.write(Kind::Reject, key, site, &reject).await?;
+            self.write(EntryKind::Reject, key, site, &reject).await?;
         }
         if maybe_billed {
             reservation.lost();
@@ -363,7 +368,13 @@ impl Calls {
         Ok((result, None))
     }
 
-    async fn write<B: Serialize + Sync>(&self, kind: Kind, key: &str, site: &Site<'_>, body: &B) -> Result<(), Halt> {
+    async fn write<B: Serialize + Sync>(
+        &self,
+        kind: EntryKind,
+        key: &str,
+        site: &CallSite<'_>,
+        body: &B,
+    ) -> Result<(), Halt> {
         let Some(journal) = &self.journal else { return Ok(()) };
         match journal.append(kind, Some(key), Some(site.item), body).await {
             Ok(()) => Ok(()),
@@ -394,8 +405,8 @@ impl Calls {
 }
 
 /// One event a call; what was said only at the level that asks for everything.
-fn log_call(site: &Site<'_>, request: &ChatRequest, recorded: &RecordedReply) {
-    let Site { stage, item, turn, role, attempt } = *site;
+fn log_call(site: &CallSite<'_>, request: &ChatRequest, recorded: &RecordedReply) {
+    let CallSite { stage, item, turn, role, attempt } = *site;
     let RecordedReply { answer, requests, ms, .. } = recorded;
     match answer {
         Answer::Reply(reply) => {

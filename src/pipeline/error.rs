@@ -11,7 +11,7 @@ use crate::stages::inputs::InputsError;
 use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::FsError;
 use crate::store::journal::JournalError;
-use crate::store::run::RunError as RunDirError;
+use crate::store::run::RunDirError;
 
 /// Why a run ended before its end. Each kind has an exit code, listed in `docs/configuration.md`.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use super::models;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{Calls, Site, Tap};
+use crate::llm::recorded::{CallGateway, CallObserver, CallSite};
 use crate::llm::{Answer, ChatRequest, Halt, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
@@ -25,13 +25,13 @@ use crate::stages::error::StageError;
 use crate::stages::inputs::Inputs;
 use crate::stages::situations;
 use crate::stages::situations::seeds::Seed;
-use crate::stages::writer::Collected;
+use crate::stages::writer::CollectedFates;
 use crate::store::checkpoint::SealedStage;
 use crate::store::run::RunPaths;
 
 /// One call of an item, as it was made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Call {
+pub struct ExplainedCall {
     /// `conversations` or `situations`.
     pub stage: String,
     /// The item the call belongs to.
@@ -56,7 +56,7 @@ pub struct Explained {
     /// The item.
     pub id: String,
     /// Its calls in the order in which they were made.
-    pub calls: Vec<Call>,
+    pub calls: Vec<ExplainedCall>,
     /// The people in it, with the rows they came from.
     pub people: Vec<Origin>,
     /// The texts that prompts were made from, with their content hashes.
@@ -82,7 +82,7 @@ pub struct Origin {
 pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
     identity::require_journal(path, "the messages of its calls cannot be shown")?;
-    let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<ExplainedCall>>> = Arc::default();
     let replay = Replay::open(&dir, Some(watch_item(id, &seen)))?;
     let situations: Vec<Situation> = rows(&dir.situations())?;
     let personas: Vec<Persona> = rows(&dir.personas())?;
@@ -145,15 +145,15 @@ fn item_of(id: &str, situation: &Situation) -> Option<Item> {
 }
 
 /// Remembers the calls that belong to `id`.
-fn watch_item(id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Tap {
+fn watch_item(id: &str, seen: &Arc<Mutex<Vec<ExplainedCall>>>) -> CallObserver {
     let (seen, id) = (Arc::clone(seen), id.to_owned());
-    Box::new(move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
+    Box::new(move |site: &CallSite<'_>, request: &ChatRequest, answer: &Answer| {
         // A call for situations has the id of its first ones without the index.
         if site.item == id
             || (site.stage == "situations"
                 && id.strip_prefix(site.item).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
         {
-            let call = Call {
+            let call = ExplainedCall {
                 stage: site.stage.to_owned(),
                 item: site.item.to_owned(),
                 turn: site.turn,
@@ -172,17 +172,17 @@ fn watch_item(id: &str, seen: &Arc<Mutex<Vec<Call>>>) -> Tap {
 pub(super) struct Replay {
     pub(super) config: Config,
     pub(super) inputs: Inputs,
-    calls: Arc<Calls>,
+    calls: Arc<CallGateway>,
 }
 
 impl Replay {
-    pub(super) fn open(dir: &RunPaths, tap: Option<Tap>) -> Result<Self, RunError> {
+    pub(super) fn open(dir: &RunPaths, tap: Option<CallObserver>) -> Result<Self, RunError> {
         let config = load::kept(&dir.config())?;
-        let calls = Calls {
+        let calls = CallGateway {
             journal: None,
             inherited: fork::replies(dir)?,
             budget: Arc::new(Budget::new(&config.budget, &config.models)),
-            lines: models::lines(&config, models::Source::Recorded)?,
+            lines: models::lines(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),
             retry_failed: false,
             seed: config.seed,
@@ -192,7 +192,7 @@ impl Replay {
     }
 
     /// The situations, as far as replies go.
-    pub(super) async fn situations(&self, people: &[Persona]) -> Result<Collected<Situation>, RunError> {
+    pub(super) async fn situations(&self, people: &[Persona]) -> Result<CollectedFates<Situation>, RunError> {
         let context = Context {
             config: &self.config,
             inputs: &self.inputs,
@@ -201,7 +201,7 @@ impl Replay {
             progress: Arc::default(),
             accept_partial: false,
         };
-        let mut made = Collected::default();
+        let mut made = CollectedFates::default();
         match situations::generate(&context, people, &mut made).await {
             Ok(_) | Err(StageError::Halted(Halt::NotRecorded { .. } | Halt::Stopping)) => Ok(made),
             Err(error) => Err(error.into()),

@@ -7,9 +7,9 @@ use super::error::RunError;
 use super::identity::{Details, folder};
 use crate::config::fingerprint::Stage;
 use crate::stages::imported::InputDigest;
-use crate::stages::personas::Source;
+use crate::stages::personas::PersonaSource;
 use crate::stages::{judge, safety, sealed};
-use crate::store::checkpoint::{Manifest, SealedStage};
+use crate::store::checkpoint::{SealedStage, StageManifest};
 use crate::store::journal::Archive;
 use crate::store::run::RunPaths;
 
@@ -41,10 +41,12 @@ impl Fork {
     }
 
     /// SHA-256 of what a stage would import now, as far as the fork tells without reading it again.
-    pub(super) fn source(&self, stage: Stage, source: Option<&Source>) -> Result<Option<String>, RunError> {
+    pub(super) fn source(&self, stage: Stage, source: Option<&PersonaSource>) -> Result<Option<String>, RunError> {
         match (stage, source, &self.details.source) {
-            (Stage::Personas, Some(Source::BuiltIn(text)), _) => Ok(Some(InputDigest::of(text.as_bytes()).sha256)),
-            (Stage::Personas | Stage::Situations, Some(Source::File(path)), Some(known)) => {
+            (Stage::Personas, Some(PersonaSource::BuiltIn(text)), _) => {
+                Ok(Some(InputDigest::of(text.as_bytes()).sha256))
+            }
+            (Stage::Personas | Stage::Situations, Some(PersonaSource::File(path)), Some(known)) => {
                 Ok(Some(known.now(path)?.sha256()))
             }
             _ => Ok(None),
@@ -87,10 +89,10 @@ pub(super) fn replies(paths: &RunPaths) -> Result<Vec<Archive>, RunError> {
 
 /// Whether something failed that may succeed when it is asked for again: an item, or the screening or scoring of one that
 /// was accepted all the same. A refusal, or a reply that could not be used, is an answer.
-pub(super) fn has_failures(manifest: &Manifest) -> bool {
+pub(super) fn has_failures(manifest: &StageManifest) -> bool {
     let notes = |name: &str| manifest.notes.get(name).cloned().unwrap_or_default();
-    let safety = serde_json::from_value::<safety::Figures>(notes("safety")).unwrap_or_default();
-    let judge = serde_json::from_value::<judge::Figures>(notes("judge")).unwrap_or_default();
+    let safety = serde_json::from_value::<safety::SafetyFigures>(notes("safety")).unwrap_or_default();
+    let judge = serde_json::from_value::<judge::JudgeFigures>(notes("judge")).unwrap_or_default();
     let mut reasons = safety.unscreened.keys().chain(judge.failures.keys());
     sealed::tally(&manifest.counts).failed > 0 || reasons.any(|reason| ENDPOINT_FAILURES.contains(&reason.as_str()))
 }

@@ -11,13 +11,13 @@ use super::error::RunError;
 use super::ledger::{Spend, Status};
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
-use crate::config::{Config, Hub, SituationMode};
+use crate::config::{Config, HubSettings, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
 use crate::stages::inputs::Inputs;
-use crate::stages::personas::Source;
+use crate::stages::personas::PersonaSource;
 use crate::store::checkpoint::SealedStage;
-use crate::store::journal::{self, Kind};
+use crate::store::journal::{self, EntryKind};
 use crate::store::run::{self, RunDir, RunInfo, RunPaths};
 use crate::store::{fs, part};
 
@@ -111,7 +111,7 @@ pub fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<
     }
     let wanted = config.situations.wanted().unwrap_or_default();
     let per_call = inputs.situations_per_call()?;
-    config.situations.hub.round_calls.get_or_insert_with(|| Hub::width(wanted, per_call));
+    config.situations.hub.round_calls.get_or_insert_with(|| HubSettings::width(wanted, per_call));
     Ok(())
 }
 
@@ -128,7 +128,12 @@ pub fn source(config: &Config) -> Option<&Path> {
 ///
 /// One in which nothing was paid for yet is simply taken over: whoever mends a configuration after its first error has
 /// nothing to lose.
-pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Source>) -> Result<Identity, RunError> {
+pub fn claim(
+    dir: &RunDir,
+    config: &Config,
+    inputs: &Inputs,
+    source: Option<&PersonaSource>,
+) -> Result<Identity, RunError> {
     let identity = Identity::of(config, inputs);
     let resolved = fingerprint::resolved_yaml(config)?;
     if let Some(info) = dir.info()? {
@@ -155,9 +160,9 @@ pub fn claim(dir: &RunDir, config: &Config, inputs: &Inputs, source: Option<&Sou
     Ok(identity)
 }
 
-fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Source>) -> Result<(), RunError> {
+fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&PersonaSource>) -> Result<(), RunError> {
     let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
-    if let (Some(kept), Some(Source::File(path))) = (&Details::of(info).source, source) {
+    if let (Some(kept), Some(PersonaSource::File(path))) = (&Details::of(info).source, source) {
         let now = kept.now(path)?;
         if now.sha256 != kept.sha256 {
             let key = format!("{} (SHA-256)", path.display());
@@ -172,7 +177,7 @@ fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&Sour
 
 fn earlier(dir: &RunDir, info: RunInfo) -> RunError {
     let (path, found, created_by) = (dir.paths().root().to_owned(), info.format, info.created_by);
-    run::RunError::EarlierFormat { path, found, created_by }.into()
+    run::RunDirError::EarlierFormat { path, found, created_by }.into()
 }
 
 fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
@@ -180,7 +185,7 @@ fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
     journal::scan(&dir.paths().journal(), |entry| {
         // What a probe found out holds for any settings.
         let probed = || entry.read::<RecordedReply>().is_ok_and(|reply| reply.role == Role::Probe);
-        replies |= entry.kind == Kind::Reply && !probed();
+        replies |= entry.kind == EntryKind::Reply && !probed();
     })?;
     Ok(replies || SealedStage::open(&dir.paths().conversations())?.is_some())
 }

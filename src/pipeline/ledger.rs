@@ -25,7 +25,7 @@ pub enum Status {
 
 /// The closing summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// The run directory.
     pub run_dir: PathBuf,
     /// How it stands.

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use self::support::endpoint::Endpoint;
 use self::support::script::{Answer, Script};
 use super::error::RunError;
-use super::run::{Ended, Options, Watch, run};
+use super::run::{RunEnd, RunOptions, RunWatch, run};
 use crate::config::environment::Environment;
 use crate::config::load;
 use crate::llm::Halt;
@@ -42,9 +42,9 @@ models:
     )
 }
 
-async fn make(folder: &Path, run_dir: &str, watch: &Watch) -> Result<Ended, RunError> {
+async fn make(folder: &Path, run_dir: &str, watch: &RunWatch) -> Result<RunEnd, RunError> {
     let loaded = load::load(Some(&folder.join("demo.yaml")), &[]).unwrap();
-    let options = Options { run_dir: Some(folder.join(run_dir)), ..Options::default() };
+    let options = RunOptions { run_dir: Some(folder.join(run_dir)), ..RunOptions::default() };
     run(&loaded, &Environment::default(), &options, watch).await
 }
 
@@ -67,7 +67,7 @@ fn data(run_dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Waits until the run has told something with these words.
-async fn told(watch: &Watch, words: &str) {
+async fn told(watch: &RunWatch, words: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !watch.control.take_told().iter().any(|notice| notice.contains(words)) {
         assert!(Instant::now() < deadline, "nobody says {words:?}");
@@ -79,7 +79,7 @@ async fn told(watch: &Watch, words: &str) {
 async fn calls_pause_while_the_disk_is_nearly_full_and_the_run_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let paused = folder.path().join("paused");
-    let room: Arc<Mutex<Option<faults::Room>>> = Arc::default();
+    let room: Arc<Mutex<Option<faults::DiskRoom>>> = Arc::default();
     let (filled, watched) = (Arc::clone(&room), paused.clone());
     // The second run asks what the first has asked; it meets the full disk in its midst.
     let asked_again = AtomicUsize::new(0);
@@ -90,11 +90,11 @@ async fn calls_pause_while_the_disk_is_nearly_full_and_the_run_is_the_same() {
         Answer::Plausible
     }));
     fs::write_atomic(&folder.path().join("demo.yaml"), config(&endpoint.base_url()).as_bytes()).unwrap();
-    let whole = make(folder.path(), "whole", &Watch::default()).await.unwrap();
+    let whole = make(folder.path(), "whole", &RunWatch::default()).await.unwrap();
     let calls = endpoint.calls().len();
 
     let full = faults::room(&paused, 1 << 20);
-    let watch = Watch::default();
+    let watch = RunWatch::default();
     let interrupted_twice = async {
         told(&watch, "disk space is low: 1 MiB free in").await;
         sleep(Duration::from_millis(300)).await;
@@ -121,7 +121,7 @@ async fn a_pause_for_want_of_room_ends_at_once_when_the_run_is_stopped() {
     let endpoint = Endpoint::start(Script::default());
     fs::write_atomic(&folder.path().join("demo.yaml"), config(&endpoint.base_url()).as_bytes()).unwrap();
     let _full = faults::room(folder.path(), 0);
-    let watch = Watch::default();
+    let watch = RunWatch::default();
     let stopped = async {
         told(&watch, "calls are paused until there is room").await;
         drop(watch.control.stop(Halt::Interrupted));

@@ -16,14 +16,14 @@ use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
-use crate::llm::recorded::{Line, Profile};
+use crate::llm::recorded::{ModelEndpoint, ModelProfile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
 use crate::stages::compile::ModelUse;
 
 /// Where models come from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
+pub enum ModelSource<'a> {
     /// Calls are made.
     Live {
         /// Credentials.
@@ -36,11 +36,11 @@ pub enum Source<'a> {
 }
 
 /// A line for every role the configuration uses; roles that share a model share the line.
-pub fn lines(config: &Config, source: Source<'_>) -> Result<BTreeMap<Role, Arc<Line>>, RunError> {
-    if let Source::Live { .. } = source {
+pub fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap<Role, Arc<ModelEndpoint>>, RunError> {
+    if let ModelSource::Live { .. } = source {
         check_open_files(config)?;
     }
-    let mut by_key: BTreeMap<&str, Arc<Line>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&str, Arc<ModelEndpoint>> = BTreeMap::new();
     for (key, model) in config.used_models() {
         let service = config.safety.service.filter(|_| key == "safety");
         by_key.insert(key, Arc::new(line(model, service, source)?));
@@ -62,12 +62,12 @@ fn check_open_files(config: &Config) -> Result<(), RunError> {
     }
 }
 
-fn line(model: &Model, service: Option<Service>, source: Source<'_>) -> Result<Line, RunError> {
-    Ok(Line {
+fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Result<ModelEndpoint, RunError> {
+    Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {
-            Source::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
-            Source::Recorded => None,
+            ModelSource::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
+            ModelSource::Recorded => None,
         },
         limiter: Limiter::new(model.concurrency),
         max_attempts: model.max_attempts,
@@ -80,11 +80,11 @@ fn line(model: &Model, service: Option<Service>, source: Source<'_>) -> Result<L
 }
 
 /// What stages may know of a model, or of a service that takes the place of one.
-pub fn profile(model: &Model, service: Option<Service>) -> Profile {
+pub fn profile(model: &Model, service: Option<Service>) -> ModelProfile {
     let embedded = model.provider == Provider::Embedded;
     let name = model.model.clone().or_else(|| model.deployment.clone());
     let name = name.or_else(|| service.map(|service| service.as_str().to_owned()));
-    Profile {
+    ModelProfile {
         model: if embedded { EMBEDDED.to_owned() } else { name.unwrap_or_default() },
         tier: if embedded { "demo" } else { "endpoint" },
         temperature: model.temperature,

@@ -15,13 +15,13 @@ use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 use crate::llm::{Message, Role};
 use crate::record::Situation;
 use crate::stages::context::Context;
-use crate::stages::conversations::agents::{Prompts, Script, TurnPrompt};
+use crate::stages::conversations::agents::{AgentPrompts, Script, TurnPrompt};
 use crate::stages::inputs::{Inputs, InputsError};
-use crate::stages::writer::Collected;
+use crate::stages::writer::CollectedFates;
 use crate::stages::{personas, safety, situations};
 
 /// Lines that a screening service is shown before the turns: situation, topic, starter.
@@ -39,7 +39,7 @@ const PROMPT_OF_JUDGE: Range = Range { least: 750.0, likely: 900.0, most: 1500.0
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
+pub struct RunPlan {
     /// The models by role.
     pub models: Vec<PlannedModel>,
     /// Calls, tokens and cost by role, the sum last.
@@ -115,7 +115,7 @@ impl Range {
 }
 
 /// Works out what `loaded` asks for.
-pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError> {
+pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan, RunError> {
     let mut config = loaded.config.clone();
     environment.complete(&mut config);
     let inputs = Inputs::gather(loaded)?;
@@ -127,17 +127,17 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
         config: &config,
         inputs: &inputs,
         source: run::source(loaded, &config),
-        calls: Arc::new(Calls::silent(config.seed)),
+        calls: Arc::new(CallGateway::silent(config.seed)),
         progress: Arc::default(),
         accept_partial: false,
     };
     let (sample, wanted) = if config.situations.mode == SituationMode::File {
-        let mut made = Collected::default();
+        let mut made = CollectedFates::default();
         situations::import(&context, &mut made)?;
         let wanted = made.accepted.len() as f64;
         (made.accepted.into_iter().next(), wanted)
     } else {
-        let mut people = Collected::default();
+        let mut people = CollectedFates::default();
         personas::run(&context, &mut people)?;
         let model = role_model(&config, Role::Situations);
         let shown = model.provider != Provider::Embedded && model.structured != StructuredMode::JsonSchema;
@@ -156,7 +156,7 @@ pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<Plan, RunError
     }
     roles.push(sum(&roles));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
-    Ok(Plan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
+    Ok(RunPlan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
 }
 
 fn planned_models(config: &Config) -> Vec<PlannedModel> {
@@ -214,7 +214,7 @@ struct FirstTurn {
 }
 
 impl FirstTurn {
-    fn render(config: &Config, prompts: &Prompts, situation: &Situation) -> Result<Self, RunError> {
+    fn render(config: &Config, prompts: &AgentPrompts, situation: &Situation) -> Result<Self, RunError> {
         let settings = &config.conversations;
         let mut script = Script::new(prompts, settings.layout, situation).map_err(InputsError::from)?;
         let everyone: Vec<usize> = (0..situation.personas.len()).collect();

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::error::RunError;
 use super::explain::{Replay, rows};
 use super::identity::{self, Identity};
-use super::run::Options;
+use super::run::RunOptions;
 use crate::config::SituationMode;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
@@ -31,7 +31,7 @@ const HASH_DIGITS: usize = 12;
 
 /// What there is to look at.
 #[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Shown {
+pub struct PreviewSample {
     /// Situations, in id order.
     pub situations: Vec<Situation>,
     /// Their conversations, in id order. One that was begun and not ended has the stop reason `unfinished`.
@@ -49,7 +49,7 @@ pub fn prepare(
     environment: &Environment,
     count: u64,
     offline: bool,
-) -> Result<(Loaded, Options), RunError> {
+) -> Result<(Loaded, RunOptions), RunError> {
     let mut small = loaded.clone();
     // Rounds are as wide as those of the whole run, so that the prompts are its first ones.
     identity::settle(&mut small.config, &Inputs::gather(loaded)?, &[&loaded.config.run_dir])?;
@@ -60,7 +60,7 @@ pub fn prepare(
     let beside = loaded.config.run_dir.parent().unwrap_or(Path::new(""));
     let run_dir = beside.join(format!("{name}-{count}"));
     let fork = if run_dir.is_dir() { None } else { longest(beside, &name)? };
-    let options = Options { run_dir: Some(run_dir), fork, offline, ..Options::default() };
+    let options = RunOptions { run_dir: Some(run_dir), fork, offline, ..RunOptions::default() };
     Ok((small, options))
 }
 
@@ -99,17 +99,17 @@ fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
 ///
 /// # Errors
 /// A run directory that cannot be read.
-pub async fn shown(run_dir: &Path) -> Result<Shown, RunError> {
+pub async fn shown(run_dir: &Path) -> Result<PreviewSample, RunError> {
     let dir = RunPaths::of_run(run_dir)?;
     let replay = Replay::open(&dir, None)?;
-    let mut shown = Shown::default();
+    let mut shown = PreviewSample::default();
     situations(&dir, &replay, &mut shown).await?;
     conversations(&dir, &replay, &mut shown).await?;
     Ok(shown)
 }
 
 /// The sealed situations, or those that the recorded replies make.
-async fn situations(dir: &RunPaths, replay: &Replay, shown: &mut Shown) -> Result<(), RunError> {
+async fn situations(dir: &RunPaths, replay: &Replay, shown: &mut PreviewSample) -> Result<(), RunError> {
     if let Some(sealed) = SealedStage::open(&dir.situations())? {
         shown.situations = rows(&dir.situations())?;
         shown.dropped = sealed.rows("rejected.jsonl")?.collect::<Result<_, _>>()?;
@@ -125,7 +125,7 @@ async fn situations(dir: &RunPaths, replay: &Replay, shown: &mut Shown) -> Resul
 }
 
 /// The sealed conversations, or what the recorded replies make of them.
-async fn conversations(dir: &RunPaths, replay: &Replay, shown: &mut Shown) -> Result<(), RunError> {
+async fn conversations(dir: &RunPaths, replay: &Replay, shown: &mut PreviewSample) -> Result<(), RunError> {
     if let Some(sealed) = SealedStage::open(&dir.conversations())? {
         shown.conversations = rows(&dir.conversations())?;
         shown.dropped.extend(sealed.rows("rejected.jsonl")?.collect::<Result<Vec<_>, _>>()?);

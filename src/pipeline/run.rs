@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::error::RunError;
 use super::fork::{Fork, has_failures};
 use super::identity;
-use super::ledger::{Spend, Summary};
+use super::ledger::{RunSummary, Spend};
 use super::models;
 use super::stages::Stages;
 use super::status::{self, AtWork};
@@ -20,11 +20,11 @@ use crate::config::{Config, SituationMode, assets};
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 use crate::stages::Progress;
 use crate::stages::context::Context;
 use crate::stages::inputs::Inputs;
-use crate::stages::personas::Source;
+use crate::stages::personas::PersonaSource;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::journal::{self, Journal};
@@ -36,7 +36,7 @@ const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
 /// What is asked of a run besides its configuration.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RunOptions {
     /// In place of the configuration's `run_dir`.
     pub run_dir: Option<PathBuf>,
     /// A run whose recorded replies are used before any call is made.
@@ -56,7 +56,7 @@ type Opened = Box<dyn Fn(&Path) + Send + Sync>;
 
 /// What a run shows to whoever watches it, and how it is stopped.
 #[derive(Default)]
-pub struct Watch {
+pub struct RunWatch {
     /// How far it is.
     pub progress: Arc<Progress>,
     /// Stops it, and says what there is to tell.
@@ -66,7 +66,7 @@ pub struct Watch {
     budget: OnceLock<Arc<Budget>>,
 }
 
-impl std::fmt::Debug for Watch {
+impl std::fmt::Debug for RunWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch")
             .field("progress", &self.progress)
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-impl Watch {
+impl RunWatch {
     /// A watch that is told the run directory once it is this process's.
     pub fn new(opened: impl Fn(&Path) + Send + Sync + 'static) -> Self {
         Self { opened: Some(Box::new(opened)), ..Self::default() }
@@ -102,9 +102,9 @@ impl Watch {
 
 /// How a run ended; the summary's status has the exit code that says so.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ended {
+pub struct RunEnd {
     /// The closing summary.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// Id and split of a conversation worth looking at.
     pub example: Option<(String, String)>,
 }
@@ -116,9 +116,9 @@ pub struct Ended {
 pub async fn run(
     loaded: &Loaded,
     environment: &Environment,
-    options: &Options,
-    watch: &Watch,
-) -> Result<Ended, RunError> {
+    options: &RunOptions,
+    watch: &RunWatch,
+) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
     let mut config = loaded.config.clone();
     environment.complete(&mut config);
@@ -148,12 +148,12 @@ pub async fn run(
     }
     // A run whose stages are all sealed needs no model, nor what a model needs.
     let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
-        models::Source::Recorded
+        models::ModelSource::Recorded
     } else {
-        models::Source::Live { environment, offline: options.offline }
+        models::ModelSource::Live { environment, offline: options.offline }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
-    let calls = Calls {
+    let calls = CallGateway {
         inherited: fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default(),
         journal,
         budget: Arc::clone(&budget),
@@ -179,7 +179,7 @@ pub async fn run(
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
     tracing::info!(?status, calls = budget.snapshot().calls, "run ended");
-    let summary = Summary {
+    let summary = RunSummary {
         run_dir: path,
         status,
         stages: made.outcomes.by_stage(),
@@ -187,17 +187,17 @@ pub async fn run(
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
-    Ok(Ended { summary, example: made.example })
+    Ok(RunEnd { summary, example: made.example })
 }
 
 /// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names
 /// them, or nothing is named.
-pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<Source> {
-    let built_in = |name: &str| assets::builtin(name).map(Source::BuiltIn);
+pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<PersonaSource> {
+    let built_in = |name: &str| assets::builtin(name).map(PersonaSource::BuiltIn);
     match (identity::source(config), config.situations.mode) {
         (Some(written), _) => match loaded.shipped(written) {
             Some(name) => built_in(name),
-            None => Some(Source::File(loaded.path(written))),
+            None => Some(PersonaSource::File(loaded.path(written))),
         },
         (None, SituationMode::Predefined) => built_in(BUILT_IN_PERSONAS),
         (None, _) => None,
@@ -205,7 +205,7 @@ pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<Source> {
 }
 
 /// The run this one is forked from, if it is.
-fn fork(dir: &RunDir, options: &Options, watch: &Watch) -> Result<Option<Fork>, RunError> {
+fn fork(dir: &RunDir, options: &RunOptions, watch: &RunWatch) -> Result<Option<Fork>, RunError> {
     let fork = identity::fork(dir, options.fork.as_deref())?;
     let lost = fork.is_none() && identity::details(dir)?.fork.is_some();
     if lost && SealedStage::open(&dir.paths().conversations())?.is_none() {
@@ -215,7 +215,7 @@ fn fork(dir: &RunDir, options: &Options, watch: &Watch) -> Result<Option<Fork>, 
 }
 
 /// A run without a journal can be confirmed, and nothing else.
-fn require_sealed(dir: &RunDir, options: &Options) -> Result<(), RunError> {
+fn require_sealed(dir: &RunDir, options: &RunOptions) -> Result<(), RunError> {
     if options.retry_failed {
         identity::require_journal(dir.paths().root(), "--retry-failed would pay for all of it again")?;
     }
@@ -226,7 +226,7 @@ fn require_sealed(dir: &RunDir, options: &Options) -> Result<(), RunError> {
 }
 
 /// Opens the journal and rebuilds from it what was spent, and how many calls a prompt shield refused.
-fn open_journal(dir: &RunDir, budget: &Budget, watch: &Watch) -> Result<(Journal, u64), RunError> {
+fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64), RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;

@@ -9,15 +9,15 @@ use super::ledger::Status;
 use super::models;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode};
-use crate::record::arrow::Row;
+use crate::record::arrow::TableRow;
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::compile::{Compared, StageOutcomes};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
 use crate::stages::inputs::Inputs;
-use crate::stages::personas::Source;
+use crate::stages::personas::PersonaSource;
 use crate::stages::sealed::Sealed;
-use crate::stages::writer::{Fates, Made, StageWriter};
+use crate::stages::writer::{Fates, StageResult, StageWriter};
 use crate::stages::{compile, conversations, personas, situations};
 use crate::store::run::RunDir;
 use crate::store::{fs, part};
@@ -125,7 +125,7 @@ impl Stages<'_> {
     }
 
     /// The stage as it was sealed, here or in the run that this one was forked from.
-    fn sealed<R: Row>(&self, stage: Stage, upstream: Option<&str>) -> Result<Option<Sealed<R>>, RunError> {
+    fn sealed<R: TableRow>(&self, stage: Stage, upstream: Option<&str>) -> Result<Option<Sealed<R>>, RunError> {
         let folder = folder(self.dir.paths(), stage);
         if let Some(sealed) = Sealed::open(&folder)? {
             return Ok(Some(sealed.follows(upstream)?));
@@ -142,15 +142,15 @@ impl Stages<'_> {
         Ok(None)
     }
 
-    fn writer<R: Row>(&self, stage: Stage) -> Result<StageWriter<R>, RunError> {
+    fn writer<R: TableRow>(&self, stage: Stage) -> Result<StageWriter<R>, RunError> {
         Ok(StageWriter::create(stage.as_str(), &folder(self.dir.paths(), stage))?)
     }
 
-    fn seal<R: Row>(
+    fn seal<R: TableRow>(
         &self,
         stage: Stage,
         writer: StageWriter<R>,
-        made: Made,
+        made: StageResult,
         upstream: Option<&str>,
     ) -> Result<Sealed<R>, RunError> {
         self.note_source(made.source.as_deref())?;
@@ -161,7 +161,7 @@ impl Stages<'_> {
     /// Notes which file was imported, if one was.
     fn note_source(&self, sha256: Option<&str>) -> Result<(), RunError> {
         match (&self.context.source, sha256) {
-            (Some(Source::File(path)), Some(sha256)) => identity::record_source(self.dir, path, sha256),
+            (Some(PersonaSource::File(path)), Some(sha256)) => identity::record_source(self.dir, path, sha256),
             _ => Ok(()),
         }
     }
@@ -203,9 +203,9 @@ impl Stages<'_> {
             .map(|(stage, counts)| StageOutcomes { stage: stage.to_owned(), counts });
         let dedup = &self.context.config.dedup;
         let input = compile::Input {
-            personas: compile::Source::sealed(personas.stage())?,
-            situations: compile::Source::sealed(situations.stage())?,
-            conversations: compile::Source::sealed(conversations.stage())?,
+            personas: compile::RecordSource::sealed(personas.stage())?,
+            situations: compile::RecordSource::sealed(situations.stage())?,
+            conversations: compile::RecordSource::sealed(conversations.stage())?,
             compared: if dedup.enabled { Compared::WhenMade } else { Compared::WhenCompiled },
             config: &config,
             card: &self.context.config.card,

@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::identity::Details;
-use super::ledger::{Spend, Status, Summary};
+use super::ledger::{RunSummary, Spend, Status};
 use crate::config::load;
 use crate::llm::budget::Budget;
 use crate::llm::entries::Spent;
 use crate::record::{Dropped, Tally};
-use crate::stages::Look;
-use crate::stages::conversations::ledger::Figures;
+use crate::stages::ProgressSnapshot;
+use crate::stages::conversations::ledger::ConversationFigures;
 use crate::stages::inputs::Inputs;
 use crate::stages::situations::fill::{Fill, fill};
 use crate::stages::{judge, safety, sealed};
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
-use crate::store::journal::{self, Kind};
+use crate::store::journal::{self, EntryKind};
 use crate::store::lock::Holder;
 use crate::store::run::RunPaths;
 
 /// A run as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Found {
+pub struct FoundRun {
     /// The same object that a run prints.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// Why inputs were dropped, most frequent first within a stage.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<LossCount>,
     /// How the accepted situations fill the coverage grid; empty without one, and before they are sealed.
     pub coverage: Vec<Fill>,
     /// What the journal says of the stage that is not sealed yet, or, while a process is at work, what it says itself.
@@ -37,14 +37,14 @@ pub struct Found {
     /// The process at work, as of about a second ago; `null` where none is.
     pub running: Option<AtWork>,
     /// What had to be handled in conversations, once they are sealed.
-    pub gates: Option<Figures>,
+    pub gates: Option<ConversationFigures>,
     /// What the screens and the judge came to, and what to do about refusals of a prompt shield.
     pub notices: Vec<String>,
 }
 
 /// How often a stage dropped inputs for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason {
+pub struct LossCount {
     /// The stage.
     pub stage: String,
     /// The reason in a word.
@@ -74,8 +74,8 @@ pub struct AtWork {
 
 impl AtWork {
     /// This process, at `look`.
-    pub fn of(look: Look, left_s: Option<f64>, usage: Spend) -> Self {
-        let Look { stage, wanted, done, accepted, .. } = look;
+    pub fn of(look: ProgressSnapshot, left_s: Option<f64>, usage: Spend) -> Self {
+        let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
         Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, usage }
     }
 
@@ -97,7 +97,7 @@ impl AtWork {
 ///
 /// # Errors
 /// If there is no run, or it is damaged.
-pub fn status(path: &Path) -> Result<Found, RunError> {
+pub fn status(path: &Path) -> Result<FoundRun, RunError> {
     let dir = RunPaths::of_run(path)?;
     let config = load::kept(&dir.config())?;
     let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
@@ -126,7 +126,7 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         }
         stages.insert(stage.to_owned(), tally);
     }
-    let summary = Summary {
+    let summary = RunSummary {
         run_dir: path.to_owned(),
         status: details.ended.unwrap_or(Status::Resumable),
         stages,
@@ -142,11 +142,11 @@ pub fn status(path: &Path) -> Result<Found, RunError> {
         None => journaled.at_work(&dir)?,
     };
     notices.extend(shield(journaled.spent.shielded));
-    Ok(Found { summary, reasons, coverage, at_work, running, gates: gates(path)?, notices })
+    Ok(FoundRun { summary, reasons, coverage, at_work, running, gates: gates(path)?, notices })
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.
-pub fn gates(path: &Path) -> Result<Option<Figures>, RunError> {
+pub fn gates(path: &Path) -> Result<Option<ConversationFigures>, RunError> {
     let sealed = SealedStage::open(&RunPaths::of_run(path)?.conversations())?;
     let notes = sealed.and_then(|sealed| sealed.manifest().notes.get("gates").cloned());
     // A stage that an earlier version sealed has none.
@@ -172,8 +172,8 @@ pub fn shield(refused: u64) -> Option<String> {
 /// What the screens and the judge came to, as the stage's notes say.
 fn figures_of(sealed: &SealedStage) -> Vec<String> {
     let notes = |name: &str| sealed.manifest().notes.get(name).cloned().unwrap_or_default();
-    let safety = serde_json::from_value::<safety::Figures>(notes("safety")).ok();
-    let judge = serde_json::from_value::<judge::Figures>(notes("judge")).ok();
+    let safety = serde_json::from_value::<safety::SafetyFigures>(notes("safety")).ok();
+    let judge = serde_json::from_value::<judge::JudgeFigures>(notes("judge")).ok();
     let told = [safety.and_then(|figures| figures.told()), judge.and_then(|figures| figures.told())];
     told.into_iter().flatten().collect()
 }
@@ -196,7 +196,7 @@ fn read_journal(dir: &RunPaths) -> Result<Journaled, RunError> {
     let mut journaled = Journaled::default();
     journal::scan(&dir.journal(), |entry| {
         journaled.spent.add(entry);
-        if entry.kind == Kind::Reply {
+        if entry.kind == EntryKind::Reply {
             *journaled.replies.entry(entry.item.as_deref().unwrap_or_default().to_owned()).or_default() += 1;
         }
     })?;
@@ -219,14 +219,14 @@ impl Journaled {
     }
 }
 
-fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<Reason>, RunError> {
+fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<LossCount>, RunError> {
     let counts = match sealed.manifest().notes.get("reasons") {
         Some(counts) => serde_json::from_value(counts.clone()).unwrap_or_default(),
         // An earlier version did not note them.
         None => counted(sealed)?,
     };
-    let mut reasons: Vec<Reason> =
-        counts.into_iter().map(|(reason, count)| Reason { stage: stage.to_owned(), reason, count }).collect();
+    let mut reasons: Vec<LossCount> =
+        counts.into_iter().map(|(reason, count)| LossCount { stage: stage.to_owned(), reason, count }).collect();
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
     Ok(reasons)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::RunError;
 use super::identity::{self, Details};
-use crate::stages::compile::Manifest;
+use crate::stages::compile::DatasetManifest;
 use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
 use crate::store::run::{RunDir, RunInfo, RunPaths};
@@ -15,7 +15,7 @@ use crate::store::{fs, journal, part};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Verified {
+pub struct RunVerification {
     /// Files whose hashes were compared.
     pub files: u64,
     /// Recorded replies whose checksums were compared.
@@ -28,12 +28,12 @@ pub struct Verified {
 
 /// Re-reads the journal, every sealed stage and the dataset of the run in `path`; with `salvage`, copies the replies that are
 /// sound into a new run directory.
-pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<Verified, RunError> {
+pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<RunVerification, RunError> {
     let dir = RunPaths::of_run(path)?;
     if salvage.is_some() {
         identity::require_journal(path, "there are no replies to salvage")?;
     }
-    let mut found = Verified::default();
+    let mut found = RunVerification::default();
     let report = journal::verify(&dir.journal())?;
     found.replies = report.replies;
     found.damage.extend(report.damage.iter().map(ToString::to_string));
@@ -72,7 +72,7 @@ fn save(dir: &RunPaths, new: &Path) -> Result<String, RunError> {
 }
 
 /// What a run that ended must have, and the texts it was made from.
-fn presence(dir: &RunPaths, found: &mut Verified) -> Result<(), RunError> {
+fn presence(dir: &RunPaths, found: &mut RunVerification) -> Result<(), RunError> {
     let Some(info) = dir.info()? else { return Ok(()) };
     let details = Details::of(&info);
     if details.ended.is_some() {
@@ -91,13 +91,13 @@ fn presence(dir: &RunPaths, found: &mut Verified) -> Result<(), RunError> {
 }
 
 /// Compares the dataset with its own manifest.
-fn dataset(dir: &RunPaths, found: &mut Verified) -> Result<(), RunError> {
+fn dataset(dir: &RunPaths, found: &mut RunVerification) -> Result<(), RunError> {
     let folder = dir.dataset();
     if !folder.is_dir() {
         return Ok(());
     }
     let path = folder.join("manifest.json");
-    let manifest: Manifest = match serde_json::from_slice(&fs::read(&path)?) {
+    let manifest: DatasetManifest = match serde_json::from_slice(&fs::read(&path)?) {
         Ok(manifest) => manifest,
         Err(error) => {
             found.damage.push(format!("{}: {error}", path.display()));

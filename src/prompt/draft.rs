@@ -1,22 +1,22 @@
 //! A situation as shots, replies and imported files have it: people by name, no ids yet.
 //!
 //! One set of rules holds for all three, so that an example never shows what a reply would be refused for. A broken rule is
-//! a [`Flaw`]: the key and what is wanted there, in words short enough to be sent back to a model.
+//! a [`DraftFlaw`]: the key and what is wanted there, in words short enough to be sent back to a model.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::kinship::{self, Clash};
+use super::kinship::{self, KinshipConflict};
 
 /// A situation before it becomes a record. Keys serialise in the order in which a reply has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Draft {
     /// Who takes part.
-    pub personas: Vec<Person>,
+    pub personas: Vec<DraftPerson>,
     /// How they are related.
-    pub relations: Vec<Tie>,
+    pub relations: Vec<DraftRelation>,
     /// What is going on, in the third person.
     pub situation: String,
     /// What they talk about, in a few words.
@@ -27,7 +27,7 @@ pub struct Draft {
 
 /// A person of a [`Draft`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Person {
+pub struct DraftPerson {
     /// The name relations refer to.
     pub name: String,
     /// Who they are; absent from replies about given people.
@@ -45,7 +45,7 @@ pub struct Person {
 
 /// How one person of a [`Draft`] stands to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tie {
+pub struct DraftRelation {
     /// A name.
     pub from: String,
     /// A name.
@@ -56,7 +56,7 @@ pub struct Tie {
     pub text: String,
 }
 
-impl Tie {
+impl DraftRelation {
     /// Whether it says the same of the same people as `other`, in one word or in a sentence.
     fn says(&self, other: &Self) -> bool {
         let same_people = self.from == other.from && self.to == other.to;
@@ -67,14 +67,14 @@ impl Tie {
 
 /// A rule that a draft breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Flaw {
+pub struct DraftFlaw {
     /// Where, such as `personas[1].stance`; empty for the whole situation.
     pub key: String,
     /// What is wanted there.
     pub wanted: String,
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for DraftFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.key.as_str() {
             "" => f.write_str(&self.wanted),
@@ -83,9 +83,9 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// A [`Flaw`] as the error of a check.
-pub(super) fn flaw<T>(key: impl Into<String>, wanted: impl Into<String>) -> Result<T, Flaw> {
-    Err(Flaw { key: key.into(), wanted: wanted.into() })
+/// A [`DraftFlaw`] as the error of a check.
+pub(super) fn flaw<T>(key: impl Into<String>, wanted: impl Into<String>) -> Result<T, DraftFlaw> {
+    Err(DraftFlaw { key: key.into(), wanted: wanted.into() })
 }
 
 /// Longest texts, in characters: about three times what the shipped examples use. Longer ones are rambling, or a prompt
@@ -102,7 +102,7 @@ pub(super) mod longest {
 impl Draft {
     /// Reads a draft from JSON, tolerantly: unknown keys are ignored, white space is evened out, relations may be plain
     /// sentences, and the keys that only replies must have (`persona`, `stance`, `goal`) may be missing.
-    pub fn from_value(value: &Value) -> Result<Self, Flaw> {
+    pub fn from_value(value: &Value) -> Result<Self, DraftFlaw> {
         let Value::Object(map) = value else { return flaw("", "an object is wanted") };
         let personas = list(map, "personas")?.iter().enumerate().map(|(at, person)| read_person(at, person));
         let personas = personas.collect::<Result<Vec<_>, _>>()?;
@@ -120,7 +120,7 @@ impl Draft {
 
     /// What holds for every situation, wherever it comes from: at least two people, no name twice, relations between
     /// known, different people that do not contradict each other, no empty text, a starter that is nobody's line.
-    pub fn check(&self) -> Result<(), Flaw> {
+    pub fn check(&self) -> Result<(), DraftFlaw> {
         self.check_people()?;
         for (at, tie) in self.relations.iter().enumerate() {
             self.check_tie(at, tie)?;
@@ -129,7 +129,7 @@ impl Draft {
     }
 
     /// That no text is longer than a good one could be. Not asked of imported files, whose authors may know better.
-    pub fn check_lengths(&self) -> Result<(), Flaw> {
+    pub fn check_lengths(&self) -> Result<(), DraftFlaw> {
         let people = self.personas.iter().enumerate().flat_map(|(at, p)| {
             let optional = |text: &'_ Option<String>| text.as_deref().unwrap_or_default().chars().count();
             [
@@ -159,7 +159,7 @@ impl Draft {
     }
 
     /// That every person stands in a relation, and that the relations join all of them: nobody is in the room by accident.
-    pub fn check_cover(&self) -> Result<(), Flaw> {
+    pub fn check_cover(&self) -> Result<(), DraftFlaw> {
         let tied = |name: &str| self.relations.iter().any(|tie| tie.from == name || tie.to == name);
         if let Some(person) = self.personas.iter().find(|person| !tied(&person.name)) {
             return flaw("relations", format!("{} is in none; say how they know one of the others", person.name));
@@ -196,7 +196,7 @@ impl Draft {
 
     /// Drops what says nothing: relations of a person to themselves, and repeated ones.
     pub fn drop_idle_relations(&mut self) {
-        let mut kept: Vec<Tie> = Vec::with_capacity(self.relations.len());
+        let mut kept: Vec<DraftRelation> = Vec::with_capacity(self.relations.len());
         for tie in self.relations.drain(..) {
             if tie.from != tie.to && !kept.iter().any(|earlier| earlier.says(&tie)) {
                 kept.push(tie);
@@ -227,7 +227,7 @@ impl Draft {
         people.chain(ties).chain(whole.map(|(key, text)| (key.to_owned(), text.as_str()))).collect()
     }
 
-    fn check_people(&self) -> Result<(), Flaw> {
+    fn check_people(&self) -> Result<(), DraftFlaw> {
         if self.personas.len() < 2 {
             return flaw("personas", "at least two people are wanted");
         }
@@ -243,7 +243,7 @@ impl Draft {
         Ok(())
     }
 
-    fn check_tie(&self, at: usize, tie: &Tie) -> Result<(), Flaw> {
+    fn check_tie(&self, at: usize, tie: &DraftRelation) -> Result<(), DraftFlaw> {
         for (key, name) in [("from", &tie.from), ("to", &tie.to)] {
             if self.personas.iter().all(|person| person.name != *name) {
                 let known: Vec<&str> = self.personas.iter().map(|person| person.name.as_str()).collect();
@@ -263,15 +263,17 @@ impl Draft {
         let shown = format!("{} -> {} ({})", tie.from, tie.to, tie.r#type);
         let why = match kinship::contradiction(earlier, tie) {
             None => return Ok(()),
-            Some(Clash::With(other)) => {
+            Some(KinshipConflict::With(other)) => {
                 format!("{shown} contradicts {} -> {} ({})", other.from, other.to, other.r#type)
             }
-            Some(Clash::Chain) => format!("{shown} contradicts those before: nobody is their own elder or superior"),
+            Some(KinshipConflict::Chain) => {
+                format!("{shown} contradicts those before: nobody is their own elder or superior")
+            }
         };
         flaw(format!("relations[{at}]"), why)
     }
 
-    fn check_texts(&self) -> Result<(), Flaw> {
+    fn check_texts(&self) -> Result<(), DraftFlaw> {
         if let Some((key, text)) = self.texts().into_iter().find(|(_, text)| is_placeholder(text)) {
             return flaw(key, format!("real text is wanted, not {text:?}"));
         }
@@ -300,10 +302,10 @@ fn is_nothing(text: &str) -> bool {
     is_placeholder(text) || matches!(text.trim_end_matches('.').to_lowercase().as_str(), "nothing" | "nothing special")
 }
 
-fn read_person(at: usize, value: &Value) -> Result<Person, Flaw> {
+fn read_person(at: usize, value: &Value) -> Result<DraftPerson, DraftFlaw> {
     let Value::Object(map) = value else { return flaw(format!("personas[{at}]"), "an object is wanted") };
     let path = format!("personas[{at}].");
-    Ok(Person {
+    Ok(DraftPerson {
         name: text(map, &path, "name")?,
         persona: optional_text(map, &path, "persona")?,
         description: text(map, &path, "description")?,
@@ -314,11 +316,11 @@ fn read_person(at: usize, value: &Value) -> Result<Person, Flaw> {
     })
 }
 
-fn read_tie(at: usize, value: &Value, names: &[&str]) -> Result<Tie, Flaw> {
+fn read_tie(at: usize, value: &Value, names: &[&str]) -> Result<DraftRelation, DraftFlaw> {
     match value {
         Value::Object(map) => {
             let path = format!("relations[{at}].");
-            Ok(Tie {
+            Ok(DraftRelation {
                 from: text(map, &path, "from")?,
                 to: text(map, &path, "to")?,
                 r#type: optional_text(map, &path, "type")?.unwrap_or_default(),
@@ -331,7 +333,7 @@ fn read_tie(at: usize, value: &Value, names: &[&str]) -> Result<Tie, Flaw> {
 }
 
 /// A relation given as a sentence: the first two people it names, in the order in which it names them.
-fn tie_from_sentence(at: usize, sentence: &str, names: &[&str]) -> Result<Tie, Flaw> {
+fn tie_from_sentence(at: usize, sentence: &str, names: &[&str]) -> Result<DraftRelation, DraftFlaw> {
     let text = tidy(sentence);
     let mut seen: Vec<(usize, usize, &str)> =
         names.iter().filter_map(|&name| mention(&text, name).map(|(from, to)| (from, to, name))).collect();
@@ -340,7 +342,7 @@ fn tie_from_sentence(at: usize, sentence: &str, names: &[&str]) -> Result<Tie, F
     seen.dedup_by(|later, earlier| later.0 < earlier.1);
     match seen.as_slice() {
         [(_, _, from), (_, _, to), ..] => {
-            Ok(Tie { from: (*from).to_owned(), to: (*to).to_owned(), r#type: String::new(), text })
+            Ok(DraftRelation { from: (*from).to_owned(), to: (*to).to_owned(), r#type: String::new(), text })
         }
         _ => {
             flaw(format!("relations[{at}]"), format!("a sentence that names two of the people is wanted, not {text:?}"))
@@ -363,14 +365,14 @@ fn mention(sentence: &str, name: &str) -> Option<(usize, usize)> {
     find(name).or_else(|| find(first_word))
 }
 
-fn list<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], Flaw> {
+fn list<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], DraftFlaw> {
     match map.get(key) {
         Some(Value::Array(items)) => Ok(items),
         other => flaw(key, format!("a list is wanted, {}", instead(other))),
     }
 }
 
-fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, Flaw> {
+fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, DraftFlaw> {
     match map.get(key) {
         Some(Value::String(text)) => match tidy(text) {
             text if text.is_empty() => flaw(format!("{path}{key}"), "it is empty; write it out"),
@@ -380,7 +382,7 @@ fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, Flaw>
     }
 }
 
-fn optional_text(map: &Map<String, Value>, path: &str, key: &str) -> Result<Option<String>, Flaw> {
+fn optional_text(map: &Map<String, Value>, path: &str, key: &str) -> Result<Option<String>, DraftFlaw> {
     match map.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(tidy(text)).filter(|text| !text.is_empty())),

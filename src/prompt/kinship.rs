@@ -3,7 +3,7 @@
 //!
 //! The words are in `prompts/lexicons/relations`, a file a language; a type that is in none of them contradicts nothing.
 
-use super::draft::Tie;
+use super::draft::DraftRelation;
 use crate::lexicon::{Lexicon, List};
 
 static RELATIONS: Lexicon = Lexicon::folder("relations");
@@ -45,21 +45,21 @@ const SPOUSES: usize = 2;
 
 /// What a relation can't hold besides.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Clash<'a> {
+pub(super) enum KinshipConflict<'a> {
     /// Another one that says otherwise.
-    With(&'a Tie),
+    With(&'a DraftRelation),
     /// Several together: the chain of elders, or of superiors, would come round to where it started.
     Chain,
 }
 
 /// Why `tie` can't hold besides the earlier ones, if it can't.
-pub(super) fn contradiction<'a>(earlier: &'a [Tie], tie: &Tie) -> Option<Clash<'a>> {
+pub(super) fn contradiction<'a>(earlier: &'a [DraftRelation], tie: &DraftRelation) -> Option<KinshipConflict<'a>> {
     let one = earlier.iter().find(|other| contradict(other, tie) || exclude(other, tie) || second_spouse(other, tie));
-    one.map(Clash::With).or_else(|| comes_round(earlier, tie).then_some(Clash::Chain))
+    one.map(KinshipConflict::With).or_else(|| comes_round(earlier, tie).then_some(KinshipConflict::Chain))
 }
 
 /// Whether two relations between the same people cannot both be true: one is the mother of the other, and the other of the one.
-fn contradict(one: &Tie, other: &Tie) -> bool {
+fn contradict(one: &DraftRelation, other: &DraftRelation) -> bool {
     let same_way = one.from == other.from && one.to == other.to;
     let other_way = one.from == other.to && one.to == other.from;
     match (side(&one.r#type), side(&other.r#type)) {
@@ -71,32 +71,32 @@ fn contradict(one: &Tie, other: &Tie) -> bool {
 }
 
 /// Whether the same two people are said to be siblings and cousins, spouses and strangers.
-fn exclude(one: &Tie, other: &Tie) -> bool {
+fn exclude(one: &DraftRelation, other: &DraftRelation) -> bool {
     let kinds = kind(&one.r#type).zip(kind(&other.r#type));
     partners(one, other) && kinds.is_some_and(|(one, other)| one != other)
 }
 
 /// Whether someone is married to two.
-fn second_spouse(one: &Tie, other: &Tie) -> bool {
+fn second_spouse(one: &DraftRelation, other: &DraftRelation) -> bool {
     let married = [one, other].iter().all(|tie| kind(&tie.r#type) == Some(SPOUSES));
     let shared = [&one.from, &one.to].iter().any(|name| **name == other.from || **name == other.to);
     married && shared && !partners(one, other)
 }
 
 /// Whether both are about the same two people.
-fn partners(one: &Tie, other: &Tie) -> bool {
+fn partners(one: &DraftRelation, other: &DraftRelation) -> bool {
     one.from == other.from && one.to == other.to || one.from == other.to && one.to == other.from
 }
 
 /// Whether `tie` closes a circle of people each older than the next, or each the superior of the next.
-fn comes_round(earlier: &[Tie], tie: &Tie) -> bool {
+fn comes_round(earlier: &[DraftRelation], tie: &DraftRelation) -> bool {
     closes(earlier, tie, elder) || closes(earlier, tie, superior)
 }
 
 /// Whether from the lower end of `tie` a way down leads to its upper end. `down` says whether a type leads from the upper to
 /// the lower of two people, if it does either.
-fn closes(earlier: &[Tie], tie: &Tie, down: fn(&str) -> Option<bool>) -> bool {
-    let step = |tie: &Tie| {
+fn closes(earlier: &[DraftRelation], tie: &DraftRelation, down: fn(&str) -> Option<bool>) -> bool {
+    let step = |tie: &DraftRelation| {
         let (from, to) = (tie.from.clone(), tie.to.clone());
         down(&tie.r#type).map(|down| if down { (from, to) } else { (to, from) })
     };
@@ -158,18 +158,18 @@ mod tests {
 
     use super::*;
 
-    fn tie(from: &str, to: &str, kind: &str) -> Tie {
-        Tie { from: from.to_owned(), to: to.to_owned(), r#type: kind.to_owned(), text: String::new() }
+    fn tie(from: &str, to: &str, kind: &str) -> DraftRelation {
+        DraftRelation { from: from.to_owned(), to: to.to_owned(), r#type: kind.to_owned(), text: String::new() }
     }
 
     /// `a mother b, b son a`: a list of relations, in order.
-    fn ties(text: &str) -> Vec<Tie> {
+    fn ties(text: &str) -> Vec<DraftRelation> {
         let parts = text.split(", ").map(|part| part.split_once(' ').unwrap());
         let ends = parts.map(|(from, rest)| (from, rest.rsplit_once(' ').unwrap()));
         ends.map(|(from, (kind, to))| tie(from, to, kind)).collect()
     }
 
-    fn clash(ties: &[Tie]) -> bool {
+    fn clash(ties: &[DraftRelation]) -> bool {
         (0..ties.len()).any(|at| contradiction(&ties[..at], &ties[at]).is_some())
     }
 
@@ -263,12 +263,12 @@ mod tests {
             order in Just(vec!["a", "b", "c", "d", "e", "f"]).prop_shuffle(),
             picks in proptest::collection::vec((0_usize..6, 0_usize..6, any::<bool>()), 0..20),
         ) {
-            let told: Vec<Tie> = picks.into_iter().filter(|(one, two, _)| one < two).map(|(one, two, up)| {
+            let told: Vec<DraftRelation> = picks.into_iter().filter(|(one, two, _)| one < two).map(|(one, two, up)| {
                 let (elder, younger) = (order[one], order[two]);
                 if up { tie(younger, elder, "child") } else { tie(elder, younger, "parent") }
             }).collect();
             prop_assert!(!clash(&told));
-            let mut chain: Vec<Tie> = order.windows(2).map(|pair| tie(pair[0], pair[1], "mother")).collect();
+            let mut chain: Vec<DraftRelation> = order.windows(2).map(|pair| tie(pair[0], pair[1], "mother")).collect();
             chain.extend(told);
             chain.push(tie(order[5], order[0], "father"));
             prop_assert!(clash(&chain));

@@ -50,10 +50,10 @@ fn run_hash(run: &[String]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::draft::Person;
+    use crate::prompt::draft::DraftPerson;
 
     fn draft(situation: &str) -> Draft {
-        let person = Person {
+        let person = DraftPerson {
             name: "Ann".to_owned(),
             persona: None,
             description: "a cook".to_owned(),

@@ -30,7 +30,7 @@ pub enum PersonaMode {
 
 /// What one call for situations asks for: as many situations, with these people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum CallRequest {
     /// One situation for each group of names.
     Given(Vec<Vec<String>>),
     /// `count` situations with `min` to `max` invented people each.
@@ -44,7 +44,7 @@ pub enum Wanted {
     },
 }
 
-impl Wanted {
+impl CallRequest {
     /// The number of situations asked for.
     pub fn count(&self) -> usize {
         match self {

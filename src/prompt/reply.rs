@@ -11,8 +11,8 @@ use std::str::CharIndices;
 
 use serde_json::Value;
 
-use super::Wanted;
-use super::draft::{Draft, Flaw, Person, flaw};
+use super::CallRequest;
+use super::draft::{Draft, DraftFlaw, DraftPerson, flaw};
 use super::leak::Leaks;
 
 /// Longest reply that is looked at, in bytes: far above what `max_tokens` lets through.
@@ -154,7 +154,12 @@ pub enum Standard {
 
 /// The situations in a reply: one result for each that was asked for, in that order. An error is a reason for the model,
 /// such as `situations[0].personas[2].stance: a text is wanted, not null`. People come in the order of the given group.
-pub fn parse_situations(text: &str, wanted: &Wanted, leaks: &Leaks, standard: Standard) -> Vec<Result<Draft, String>> {
+pub fn parse_situations(
+    text: &str,
+    wanted: &CallRequest,
+    leaks: &Leaks,
+    standard: Standard,
+) -> Vec<Result<Draft, String>> {
     let items = match read_json(text) {
         Ok(value) => situations_of(value),
         Err(error) => return vec![Err(error.to_string()); wanted.count()],
@@ -168,7 +173,7 @@ pub fn parse_situations(text: &str, wanted: &Wanted, leaks: &Leaks, standard: St
     (0..wanted.count()).map(one).collect()
 }
 
-fn reason(at: usize, flaw: &Flaw) -> String {
+fn reason(at: usize, flaw: &DraftFlaw) -> String {
     let dot = if flaw.key.is_empty() { ": " } else { "." };
     format!("situations[{at}]{dot}{flaw}")
 }
@@ -186,11 +191,17 @@ fn situations_of(value: Value) -> Vec<Value> {
     }
 }
 
-fn read_situation(item: &Value, at: usize, wanted: &Wanted, leaks: &Leaks, standard: Standard) -> Result<Draft, Flaw> {
+fn read_situation(
+    item: &Value,
+    at: usize,
+    wanted: &CallRequest,
+    leaks: &Leaks,
+    standard: Standard,
+) -> Result<Draft, DraftFlaw> {
     let mut draft = Draft::from_value(item)?;
     match wanted {
-        Wanted::Given(groups) => put_in_place(&mut draft, groups.get(at).map_or(&[], Vec::as_slice), standard)?,
-        Wanted::Invented { min, max, .. } => check_invented(&draft, *min, *max)?,
+        CallRequest::Given(groups) => put_in_place(&mut draft, groups.get(at).map_or(&[], Vec::as_slice), standard)?,
+        CallRequest::Invented { min, max, .. } => check_invented(&draft, *min, *max)?,
     }
     draft.drop_idle_relations();
     for (index, person) in draft.personas.iter().enumerate() {
@@ -209,7 +220,7 @@ fn read_situation(item: &Value, at: usize, wanted: &Wanted, leaks: &Leaks, stand
 }
 
 /// Gives people and relations the names as they were given, and people the order.
-fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Result<(), Flaw> {
+fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Result<(), DraftFlaw> {
     for person in &mut draft.personas {
         person.persona = None;
         restore(&mut person.name, names);
@@ -218,7 +229,7 @@ fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Resu
         restore(&mut tie.from, names);
         restore(&mut tie.to, names);
     }
-    let place = |person: &Person| names.iter().position(|name| *name == person.name);
+    let place = |person: &DraftPerson| names.iter().position(|name| *name == person.name);
     draft.personas.sort_by_key(|person| place(person).unwrap_or(usize::MAX));
     if draft.personas.iter().map(|person| &person.name).eq(names) {
         return Ok(());
@@ -238,7 +249,7 @@ fn restore(name: &mut String, names: &[String]) {
     }
 }
 
-fn check_invented(draft: &Draft, min: usize, max: usize) -> Result<(), Flaw> {
+fn check_invented(draft: &Draft, min: usize, max: usize) -> Result<(), DraftFlaw> {
     let people = draft.personas.len();
     if !(min..=max).contains(&people) {
         return flaw("personas", format!("{min} to {max} people are wanted, there are {people}"));
@@ -249,7 +260,7 @@ fn check_invented(draft: &Draft, min: usize, max: usize) -> Result<(), Flaw> {
     }
 }
 
-fn check_filled(at: usize, person: &Person) -> Result<(), Flaw> {
+fn check_filled(at: usize, person: &DraftPerson) -> Result<(), DraftFlaw> {
     let missing = [("stance", &person.stance), ("goal", &person.goal)].into_iter().find(|(_, text)| text.is_none());
     match missing {
         Some((key, _)) => flaw(format!("personas[{at}].{key}"), "a text is wanted, it is missing"),
@@ -258,7 +269,7 @@ fn check_filled(at: usize, person: &Person) -> Result<(), Flaw> {
 }
 
 /// That not everyone agrees: people with word for word the same stance have nothing to talk about.
-fn check_stances(draft: &Draft) -> Result<(), Flaw> {
+fn check_stances(draft: &Draft) -> Result<(), DraftFlaw> {
     let mut stances: Vec<String> =
         draft.personas.iter().filter_map(|person| Some(person.stance.as_ref()?.to_lowercase())).collect();
     let people = stances.len();
@@ -321,8 +332,8 @@ mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
-    fn given() -> Wanted {
-        Wanted::Given(vec![names(&["Ann", "Bo", "Cy"])])
+    fn given() -> CallRequest {
+        CallRequest::Given(vec![names(&["Ann", "Bo", "Cy"])])
     }
 
     fn reply() -> Value {
@@ -339,7 +350,7 @@ mod tests {
         }]})
     }
 
-    fn parse(change: impl FnOnce(&mut Value), wanted: &Wanted, standard: Standard) -> Result<Draft, String> {
+    fn parse(change: impl FnOnce(&mut Value), wanted: &CallRequest, standard: Standard) -> Result<Draft, String> {
         let mut value = reply();
         change(&mut value);
         parse_situations(&value.to_string(), wanted, &Leaks::default(), standard).remove(0)
@@ -374,8 +385,8 @@ mod tests {
                 &given(),
                 Standard::Full,
             ),
-            parse(|_| {}, &Wanted::Invented { count: 1, min: 4, max: 5 }, Standard::Full),
-            parse(|_| {}, &Wanted::Invented { count: 1, min: 3, max: 5 }, Standard::Full),
+            parse(|_| {}, &CallRequest::Invented { count: 1, min: 4, max: 5 }, Standard::Full),
+            parse(|_| {}, &CallRequest::Invented { count: 1, min: 3, max: 5 }, Standard::Full),
         ]
         .into_iter()
         .map(|result| result.unwrap_err())
@@ -417,7 +428,7 @@ mod tests {
 
     #[test]
     fn every_situation_asked_for_has_a_result() {
-        let two = Wanted::Given(vec![names(&["Ann", "Bo", "Cy"]), names(&["Dee", "Eli"])]);
+        let two = CallRequest::Given(vec![names(&["Ann", "Bo", "Cy"]), names(&["Dee", "Eli"])]);
         let results = parse_situations(&reply().to_string(), &two, &Leaks::default(), Standard::Full);
         assert!(results.len() == 2 && results[0].is_ok());
         assert_eq!(results[1].as_ref().unwrap_err(), "situations: 2 are wanted, there are 1");

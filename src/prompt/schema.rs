@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::Wanted;
+use super::CallRequest;
 use super::draft::longest;
 use super::reply::Standard;
 
@@ -16,11 +16,11 @@ pub const SITUATIONS: &str = "situations";
 /// The schema of the reply to a call for `wanted`: `{"situations": […]}` with exactly as many.
 ///
 /// A model of the demo tier is not asked for what people know: it would write a secret for everyone, and few good ones.
-pub fn situations_schema(wanted: &Wanted, standard: Standard) -> Value {
+pub fn situations_schema(wanted: &CallRequest, standard: Standard) -> Value {
     let count = wanted.count();
     let item = match wanted {
-        Wanted::Given(groups) => one_of(groups.iter().map(|names| given(names, standard)).collect()),
-        Wanted::Invented { min, max, .. } => invented(*min, *max, standard),
+        CallRequest::Given(groups) => one_of(groups.iter().map(|names| given(names, standard)).collect()),
+        CallRequest::Invented { min, max, .. } => invented(*min, *max, standard),
     };
     object(&[("situations", list(&item, count, count))])
 }
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn every_object_is_closed_and_every_key_required() {
-        let several = Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D", "E"])]);
-        for wanted in [several, Wanted::Invented { count: 2, min: 3, max: 5 }] {
+        let several = CallRequest::Given(vec![names(&["A", "B"]), names(&["C", "D", "E"])]);
+        for wanted in [several, CallRequest::Invented { count: 2, min: 3, max: 5 }] {
             let schema = situations_schema(&wanted, Standard::Full);
             let mut found = Vec::new();
             objects(&schema, &mut found);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn keys_are_sent_in_the_order_in_which_they_are_to_be_written() {
-        let schema = situations_schema(&Wanted::Invented { count: 1, min: 2, max: 3 }, Standard::Full);
+        let schema = situations_schema(&CallRequest::Invented { count: 1, min: 2, max: 3 }, Standard::Full);
         let sent: Value = serde_json::from_str(&schema.to_string()).unwrap();
         let mut found = Vec::new();
         objects(&sent, &mut found);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn bounds_and_names_are_those_of_the_group() {
-        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B", "C"])]), Standard::Full);
+        let schema = situations_schema(&CallRequest::Given(vec![names(&["A", "B", "C"])]), Standard::Full);
         let list = &schema["properties"]["situations"];
         assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(1), &json!(1)));
         let situation = &list["items"];
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn invented_people_bring_their_persona() {
-        let schema = situations_schema(&Wanted::Invented { count: 2, min: 3, max: 5 }, Standard::Full);
+        let schema = situations_schema(&CallRequest::Invented { count: 2, min: 3, max: 5 }, Standard::Full);
         let list = &schema["properties"]["situations"];
         assert_eq!((&list["minItems"], &list["maxItems"]), (&json!(2), &json!(2)));
         let people = &list["items"]["properties"]["personas"];
@@ -220,13 +220,14 @@ mod tests {
 
     #[test]
     fn groups_that_differ_are_a_choice() {
-        let schema = situations_schema(&Wanted::Given(vec![names(&["A", "B"]), names(&["C", "D"])]), Standard::Full);
+        let schema =
+            situations_schema(&CallRequest::Given(vec![names(&["A", "B"]), names(&["C", "D"])]), Standard::Full);
         assert_eq!(schema["properties"]["situations"]["items"]["anyOf"].as_array().unwrap().len(), 2);
     }
 
     #[test]
     fn a_small_model_is_not_asked_for_secrets() {
-        let wanted = Wanted::Given(vec![names(&["A", "B"])]);
+        let wanted = CallRequest::Given(vec![names(&["A", "B"])]);
         let keys = |standard| situations_schema(&wanted, standard).to_string().contains("knowledge");
         assert_eq!((keys(Standard::Full), keys(Standard::Demo)), (true, false));
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::PersonaMode;
-use super::draft::{Draft, Flaw, Person, Tie};
+use super::draft::{Draft, DraftFlaw, DraftPerson, DraftRelation};
 use crate::exit::ExitCode;
 use crate::record::{Situation, content_hash};
 use crate::store::fs::{self, FsError};
@@ -63,7 +63,7 @@ pub enum ShotError {
         /// The file.
         path: PathBuf,
         /// The rule.
-        flaw: Flaw,
+        flaw: DraftFlaw,
     },
     /// A folder without a shot.
     #[error("{path} has no .json file; put a shot there or name another folder", path = path.display())]
@@ -112,7 +112,7 @@ struct ShotRelation {
 
 impl From<ShotFile> for Draft {
     fn from(file: ShotFile) -> Self {
-        let personas = file.personas.into_iter().map(|p| Person {
+        let personas = file.personas.into_iter().map(|p| DraftPerson {
             name: p.name,
             persona: Some(p.persona),
             description: p.description,
@@ -120,8 +120,12 @@ impl From<ShotFile> for Draft {
             goal: Some(p.goal),
             knowledge: p.knowledge,
         });
-        let relations =
-            file.relations.into_iter().map(|r| Tie { from: r.from, to: r.to, r#type: r.r#type, text: r.text });
+        let relations = file.relations.into_iter().map(|r| DraftRelation {
+            from: r.from,
+            to: r.to,
+            r#type: r.r#type,
+            text: r.text,
+        });
         Self {
             personas: personas.collect(),
             relations: relations.collect(),
@@ -179,7 +183,7 @@ impl Shot {
             let person = situation.personas.iter().find(|person| person.id == id);
             person.map_or_else(|| id.to_owned(), |person| person.name.clone())
         };
-        let personas = situation.personas.iter().map(|p| Person {
+        let personas = situation.personas.iter().map(|p| DraftPerson {
             name: p.name.clone(),
             persona: Some(p.persona.clone()),
             description: p.description.clone(),
@@ -187,7 +191,7 @@ impl Shot {
             goal: Some(p.goal.clone().unwrap_or_default()),
             knowledge: p.knowledge.clone(),
         });
-        let relations = situation.relations.iter().map(|r| Tie {
+        let relations = situation.relations.iter().map(|r| DraftRelation {
             from: name_of(&r.from),
             to: name_of(&r.to),
             r#type: r.r#type.clone(),
@@ -205,7 +209,7 @@ impl Shot {
 
     /// The people as a prompt gives them: a line `- name: persona` for each.
     pub fn input(&self) -> String {
-        let line = |p: &Person| format!("- {}: {}", p.name, p.persona.as_deref().unwrap_or_default());
+        let line = |p: &DraftPerson| format!("- {}: {}", p.name, p.persona.as_deref().unwrap_or_default());
         self.draft.personas.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 

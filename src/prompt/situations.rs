@@ -11,7 +11,7 @@ use super::template::{PromptError, Template};
 /// The sections of a situations prompt.
 pub const SECTIONS: &[&str] = &["system", "user", "repair"];
 
-/// The variables of a situations prompt: the keys of [`Values`].
+/// The variables of a situations prompt: the keys of [`SituationValues`].
 pub const VARIABLES: &[&str] = &[
     "language",
     "language_name",
@@ -30,7 +30,7 @@ pub const VARIABLES: &[&str] = &[
 
 /// What a situations prompt is rendered with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Values<'a> {
+pub struct SituationValues<'a> {
     /// BCP 47 tag of the language to write in.
     pub language: &'a str,
     /// Its English name, see [`language::name`](super::language::name).

@@ -63,7 +63,7 @@ pub enum PromptError {
         /// As written.
         name: String,
         /// What was probably meant.
-        hint: Hint,
+        hint: DidYouMean,
         /// Every variable there is.
         known: Names,
     },
@@ -77,7 +77,7 @@ pub enum PromptError {
         /// As written.
         name: String,
         /// What was probably meant.
-        hint: Hint,
+        hint: DidYouMean,
         /// Every section there is.
         known: Names,
     },
@@ -130,9 +130,9 @@ impl PromptError {
 
 /// A suggestion within a message; prints nothing when there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hint(Option<String>);
+pub struct DidYouMean(Option<String>);
 
-impl fmt::Display for Hint {
+impl fmt::Display for DidYouMean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(name) => write!(f, " (did you mean `{name}`?)"),
@@ -158,8 +158,8 @@ fn names(known: &[&str]) -> Names {
     Names(known.iter().map(|&name| name.to_owned()).collect())
 }
 
-fn hint(name: &str, known: &[&str]) -> Hint {
-    Hint(super::nearest(name, known).map(str::to_owned))
+fn hint(name: &str, known: &[&str]) -> DidYouMean {
+    DidYouMean(super::nearest(name, known).map(str::to_owned))
 }
 
 /// A checked prompt file.

@@ -18,7 +18,7 @@ use crate::pipeline::error::RunError;
 use crate::pipeline::finished::FinishedRun;
 use crate::pipeline::ledger::Status;
 use crate::record::Tally;
-use crate::stages::compile::{self, Compared, CompileError, ModelUse, PromptUse, Source, StageOutcomes};
+use crate::stages::compile::{self, Compared, CompileError, ModelUse, PromptUse, RecordSource, StageOutcomes};
 use crate::store::checkpoint::CheckpointError;
 
 /// Raised when the same runs are compiled into other bytes than before.
@@ -36,7 +36,7 @@ pub struct Runs<'a> {
 
 /// Everything a dataset is compiled from.
 #[derive(Debug)]
-pub struct Collected {
+pub struct CollectedRuns {
     tables: Merged,
     compared: Compared,
     config: String,
@@ -47,7 +47,7 @@ pub struct Collected {
     outcomes: Vec<StageOutcomes>,
 }
 
-impl Collected {
+impl CollectedRuns {
     /// As compiling takes it.
     pub fn input(&self) -> compile::Input<'_> {
         let Merged { personas, situations, conversations } = self.tables.clone();
@@ -123,7 +123,7 @@ impl<'a> Runs<'a> {
     ///
     /// # Errors
     /// If a run cannot be read, or the files cannot be written.
-    pub fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Collected, PublishError> {
+    pub fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<CollectedRuns, PublishError> {
         let mut removed = BTreeMap::new();
         let tables = match self.runs.as_slice() {
             [run] => Self::tables(run)?,
@@ -132,7 +132,7 @@ impl<'a> Runs<'a> {
                 if self.includes_named(row.table) { on_removed(row) } else { Ok(()) }
             })?,
         };
-        Ok(Collected {
+        Ok(CollectedRuns {
             tables: self.only_included(tables),
             compared: self.compared(),
             config: serde_saphyr::to_string(&self.config_tree())?,
@@ -161,7 +161,8 @@ impl<'a> Runs<'a> {
     fn merge(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<Merged, PublishError> {
         let batch = |run| {
             let Merged { personas, situations, conversations } = Self::tables(run)?;
-            let conversations = if self.includes(Included::Conversations) { conversations } else { Source::default() };
+            let conversations =
+                if self.includes(Included::Conversations) { conversations } else { RecordSource::default() };
             Ok(Batch { mark: self.mark(run), personas, situations, conversations })
         };
         let batches = self.runs.iter().map(batch).collect::<Result<Vec<_>, PublishError>>()?;
@@ -170,8 +171,9 @@ impl<'a> Runs<'a> {
     }
 
     fn tables(run: &FinishedRun) -> Result<Merged, PublishError> {
-        let of =
-            |stage| run.sealed(stage).map_or_else(|| Ok(Source::default()), Source::sealed).map_err(RunError::from);
+        let of = |stage| {
+            run.sealed(stage).map_or_else(|| Ok(RecordSource::default()), RecordSource::sealed).map_err(RunError::from)
+        };
         Ok(Merged {
             personas: of(Stage::Personas)?,
             situations: of(Stage::Situations)?,
@@ -199,7 +201,7 @@ impl<'a> Runs<'a> {
     }
 
     fn only_included(&self, tables: Merged) -> Merged {
-        let only = |table, source| if self.includes(table) { source } else { Source::default() };
+        let only = |table, source| if self.includes(table) { source } else { RecordSource::default() };
         Merged {
             personas: only(Included::Personas, tables.personas),
             situations: only(Included::Situations, tables.situations),

@@ -7,11 +7,11 @@ use super::destination::Destination;
 use super::error::PublishError;
 use super::gc;
 use super::receipts::{Receipt, Receipts};
-use super::send::{Plan, Sending};
+use super::send::{SendPlan, Sending};
 use super::summary::{PointerState, Published, Sums};
-use super::verify::Verified;
+use super::verify::PublishVerification;
 use super::version;
-use super::watch::Watch;
+use super::watch::PublishWatch;
 use super::work::{self, RemovedCounts, WorkDir};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
@@ -21,7 +21,7 @@ use crate::store::run::RunPaths;
 
 /// What is asked for besides the configuration.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct PublishOptions {
     /// Say what would be sent, and write nothing to the destination.
     pub dry_run: bool,
     /// Read everything back at the end.
@@ -35,8 +35,8 @@ pub struct Options {
 pub async fn compile_upload(
     upload: &Upload,
     environment: &Environment,
-    options: Options,
-    watch: &Watch,
+    options: PublishOptions,
+    watch: &PublishWatch,
 ) -> Result<Published, PublishError> {
     let stopwatch = Stopwatch::start();
     let destination = Destination::open(upload, environment)?;
@@ -72,7 +72,7 @@ pub async fn compile_upload(
 }
 
 /// The dataset of the runs, compiled now or taken as it was compiled before; and what was left out of it.
-fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &Watch) -> Result<(Compiled, RemovedCounts), PublishError> {
+fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &PublishWatch) -> Result<(Compiled, RemovedCounts), PublishError> {
     let fingerprint = runs.fingerprint();
     watch.begin("compiling", 0);
     if let Some(found) = work.compiled(&fingerprint)? {
@@ -82,7 +82,7 @@ fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &Watch) -> Result<(Compiled,
 }
 
 /// Sends what there is to send, and sums up.
-async fn published(sending: &Sending<'_>, plan: Plan, options: Options) -> Result<Published, PublishError> {
+async fn published(sending: &Sending<'_>, plan: SendPlan, options: PublishOptions) -> Result<Published, PublishError> {
     let all = Sums::of(&sending.files);
     let is_latest = plan.latest().is_some_and(|latest| latest.manifest_sha256 == sending.manifest_sha256);
     let sent_bytes = if options.dry_run { plan.missing().bytes } else { sending.send(plan).await? };
@@ -96,7 +96,7 @@ async fn published(sending: &Sending<'_>, plan: Plan, options: Options) -> Resul
 }
 
 /// The manifests of the versions to be read back: what readers get, and in a dry run this version too if it is there.
-fn to_verify(plan: &Plan, compiled: &Compiled, options: Options) -> BTreeSet<String> {
+fn to_verify(plan: &SendPlan, compiled: &Compiled, options: PublishOptions) -> BTreeSet<String> {
     let own = !options.dry_run || plan.missing().files == 0;
     let latest = plan.latest().filter(|_| options.dry_run).map(|pointer| pointer.manifest_sha256.clone());
     let wanted = latest.into_iter().chain(own.then(|| compiled.manifest_sha256.clone()));
@@ -107,9 +107,9 @@ async fn read_back(
     destination: &Destination,
     dataset: &str,
     manifests: &BTreeSet<String>,
-    watch: &Watch,
-) -> Result<Verified, PublishError> {
-    let mut verified = Verified::default();
+    watch: &PublishWatch,
+) -> Result<PublishVerification, PublishError> {
+    let mut verified = PublishVerification::default();
     for manifest_sha256 in manifests {
         verified.read(destination, dataset, manifest_sha256, watch).await?;
     }
@@ -117,7 +117,7 @@ async fn read_back(
 }
 
 /// Leaves a receipt with each run. Runs may lie where nothing can be written; that is no reason to fail.
-fn note_in_runs(upload: &Upload, destination: &str, compiled: &Compiled, watch: &Watch) {
+fn note_in_runs(upload: &Upload, destination: &str, compiled: &Compiled, watch: &PublishWatch) {
     let path = version::pointer(&upload.dataset);
     let bytes = Sums::of(&compiled.manifest.files).bytes;
     for run in &upload.runs {
@@ -139,7 +139,7 @@ pub async fn collect_garbage(
     environment: &Environment,
     keep: usize,
     dry_run: bool,
-) -> Result<gc::Collected, PublishError> {
+) -> Result<gc::CollectedGarbage, PublishError> {
     let destination = Destination::open(upload, environment)?;
     if dry_run {
         return gc::collect(&destination, &upload.dataset, keep, None).await;

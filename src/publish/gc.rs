@@ -20,7 +20,7 @@ use super::version::{self, MANIFEST};
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Collected {
+pub struct CollectedGarbage {
     /// The dataset.
     pub dataset: String,
     /// Where, without secrets.
@@ -56,13 +56,13 @@ pub(super) async fn collect(
     dataset: &str,
     keep: usize,
     receipts: Option<&Receipts>,
-) -> Result<Collected, PublishError> {
+) -> Result<CollectedGarbage, PublishError> {
     let described = destination.describe();
-    let mut collected = Collected {
+    let mut collected = CollectedGarbage {
         dataset: dataset.to_owned(),
         destination: described.clone(),
         dry_run: receipts.is_none(),
-        ..Collected::default()
+        ..CollectedGarbage::default()
     };
     // Without a pointer nothing is known of what is needed, so everything stays.
     let Some((pointer, tag)) = Pointer::read(destination, dataset).await? else { return Ok(collected) };

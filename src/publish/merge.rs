@@ -23,15 +23,15 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::earlier::{Earlier, Key, key};
+use self::earlier::{EarlierRuns, TextDigest, key};
 use super::error::PublishError;
 use crate::config;
 use crate::record::{Conversation, DuplicateKind, Outcome, Persona, Situation};
-use crate::stages::compile::Source;
+use crate::stages::compile::RecordSource;
 use crate::stages::dedup::Match;
 use crate::store::fs;
 use crate::store::lines::LinesFile;
-use crate::store::part::{JsonlWriter, Place};
+use crate::store::part::{JsonlWriter, RowPlace};
 
 /// What one run made.
 #[derive(Debug, Clone, Default)]
@@ -39,22 +39,22 @@ pub struct Batch {
     /// What stands in front of its ids; empty where it is alone.
     pub mark: String,
     /// Its people.
-    pub personas: Source,
+    pub personas: RecordSource,
     /// Its situations.
-    pub situations: Source,
+    pub situations: RecordSource,
     /// Its conversations.
-    pub conversations: Source,
+    pub conversations: RecordSource,
 }
 
 /// The tables of a dataset.
 #[derive(Debug, Clone, Default)]
 pub struct Merged {
     /// The people.
-    pub personas: Source,
+    pub personas: RecordSource,
     /// The situations.
-    pub situations: Source,
+    pub situations: RecordSource,
     /// The conversations.
-    pub conversations: Source,
+    pub conversations: RecordSource,
 }
 
 /// A record that was left out.
@@ -98,7 +98,7 @@ pub fn merge(
     folder: &Path,
     on_removed: &mut OnRemoved<'_>,
 ) -> Result<Merged, PublishError> {
-    let mut earlier = Earlier::new(batches, dedup, folder)?;
+    let mut earlier = EarlierRuns::new(batches, dedup, folder)?;
     let mut runs = Vec::new();
     for (at, batch) in batches.iter().enumerate() {
         let folder = folder.join(format!("run-{at:05}"));
@@ -110,7 +110,7 @@ pub fn merge(
     }
     // All ids of a run begin with its mark: so put, records stand in the order of their ids if those of each run do.
     runs.sort_by(|one, other| one.mark.cmp(&other.mark));
-    let table = |of: fn(&Kept) -> &LinesFile| Source::spooled(runs.iter().map(|run| of(run).clone()).collect());
+    let table = |of: fn(&Kept) -> &LinesFile| RecordSource::spooled(runs.iter().map(|run| of(run).clone()).collect());
     Ok(Merged {
         personas: table(|run| &run.personas),
         situations: table(|run| &run.situations),
@@ -129,19 +129,19 @@ struct Alias {
 /// A run on its way into the dataset. In memory stay the ids of people whom an earlier run has, about 130 bytes each, and 60
 /// bytes for each situation that is left out.
 struct Sift<'a, 'f> {
-    earlier: &'a mut Earlier,
+    earlier: &'a mut EarlierRuns,
     on_removed: &'a mut OnRemoved<'f>,
     folder: &'a Path,
     /// The ids of people whom an earlier run has: the run's, and the earlier one's.
     known: HashMap<Box<str>, Box<str>>,
     /// Situations that are left out, with the alias of those that are kept under another id.
-    gone: HashMap<Key, Option<Place>>,
+    gone: HashMap<TextDigest, Option<RowPlace>>,
     aliases: JsonlWriter,
 }
 
 impl<'a, 'f> Sift<'a, 'f> {
     fn begin(
-        earlier: &'a mut Earlier,
+        earlier: &'a mut EarlierRuns,
         folder: &'a Path,
         on_removed: &'a mut OnRemoved<'f>,
     ) -> Result<Self, PublishError> {
@@ -178,7 +178,7 @@ impl<'a, 'f> Sift<'a, 'f> {
     /// Writes the records of a table that stay, as `stays` leaves them.
     fn table<R: DeserializeOwned + Serialize>(
         &mut self,
-        source: &Source,
+        source: &RecordSource,
         name: &str,
         mut stays: impl FnMut(&mut Self, &mut R) -> Result<bool, PublishError>,
     ) -> Result<LinesFile, PublishError> {

@@ -15,10 +15,10 @@ use super::destination::Destination;
 use super::error::PublishError;
 use super::pointer::Pointer;
 use super::receipts::{Receipt, Receipts};
-use super::standing::Standing;
+use super::standing::PublishedVersion;
 use super::summary::Sums;
 use super::version::{self, MANIFEST};
-use super::watch::Watch;
+use super::watch::PublishWatch;
 use crate::stages::compile::Compiled;
 use crate::store::part::FileEntry;
 
@@ -37,7 +37,7 @@ pub(super) struct Sending<'a> {
     /// The compiled folder.
     pub(super) folder: &'a Path,
     pub(super) receipts: &'a Receipts,
-    pub(super) watch: &'a Watch,
+    pub(super) watch: &'a PublishWatch,
     /// Every file, the manifest at the end.
     pub(super) files: Vec<FileEntry>,
     pub(super) manifest_sha256: String,
@@ -47,12 +47,12 @@ pub(super) struct Sending<'a> {
 
 /// What there is to do.
 #[derive(Debug)]
-pub(super) struct Plan {
-    standing: Standing,
+pub(super) struct SendPlan {
+    standing: PublishedVersion,
     pointer: Option<(Pointer, Tag)>,
 }
 
-impl Plan {
+impl SendPlan {
     /// The version that readers get now.
     pub(super) fn latest(&self) -> Option<&Pointer> {
         self.pointer.as_ref().map(|(pointer, _)| pointer)
@@ -71,7 +71,7 @@ impl<'a> Sending<'a> {
         folder: &'a Path,
         compiled: &Compiled,
         receipts: &'a Receipts,
-        watch: &'a Watch,
+        watch: &'a PublishWatch,
     ) -> Result<Self, PublishError> {
         let manifest = FileEntry::of(folder, MANIFEST, None)?;
         let prefix = version::prefix(dataset, &version::of_manifest(&manifest.sha256));
@@ -81,21 +81,21 @@ impl<'a> Sending<'a> {
     }
 
     /// Looks at what is there. Writes nothing.
-    pub(super) async fn plan(&self) -> Result<Plan, PublishError> {
+    pub(super) async fn plan(&self) -> Result<SendPlan, PublishError> {
         // The pointer first: whoever moves it from now on is noticed at the end.
         let pointer = Pointer::read(self.destination, self.dataset).await?;
         let standing = self.look().await?;
         standing.accept()?;
-        Ok(Plan { standing, pointer })
+        Ok(SendPlan { standing, pointer })
     }
 
-    async fn look(&self) -> Result<Standing, PublishError> {
+    async fn look(&self) -> Result<PublishedVersion, PublishError> {
         self.watch.begin("looking", 0);
-        Standing::look(self.destination, &self.prefix, &self.files, &self.watch.bytes).await
+        PublishedVersion::look(self.destination, &self.prefix, &self.files, &self.watch.bytes).await
     }
 
     /// Sends what is missing and points readers at it. Returns the bytes sent.
-    pub(super) async fn send(&self, plan: Plan) -> Result<u64, PublishError> {
+    pub(super) async fn send(&self, plan: SendPlan) -> Result<u64, PublishError> {
         let sent = Arc::new(AtomicU64::new(0));
         let data: Vec<&FileEntry> = plan.standing.missing.iter().filter(|entry| entry.path != MANIFEST).collect();
         if !data.is_empty() {

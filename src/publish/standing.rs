@@ -10,7 +10,7 @@ use crate::store::part::FileEntry;
 
 /// A version as it stands at the destination.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct PublishedVersion {
     /// What is not there.
     pub(super) missing: Vec<FileEntry>,
     /// What is there as listed.
@@ -21,7 +21,7 @@ pub(super) struct Standing {
     pub(super) foreign: Vec<String>,
 }
 
-impl Standing {
+impl PublishedVersion {
     /// Compares `wanted` with what lies below `prefix`, by names, sizes and the hashes noted there. Where none is noted the
     /// content is read.
     pub(super) async fn look(

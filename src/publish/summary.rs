@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::verify::Verified;
+use super::verify::PublishVerification;
 use crate::store::part::FileEntry;
 
 /// Files and their bytes.
@@ -63,7 +63,7 @@ pub struct Published {
     /// The version that was the latest before.
     pub previous: Option<String>,
     /// What reading back found, where that was asked for.
-    pub verified: Option<Verified>,
+    pub verified: Option<PublishVerification>,
     /// Seconds it took.
     pub wall_s: f64,
     /// CPU seconds of this process.

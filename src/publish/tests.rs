@@ -10,9 +10,9 @@ use super::pointer::Pointer;
 use super::receipts::Receipts;
 use super::send::Sending;
 use super::version::{self, MANIFEST};
-use super::watch::Watch;
+use super::watch::PublishWatch;
 use crate::exit::ExitCode;
-use crate::stages::compile::{Compiled, FORMAT, Leakage, Manifest};
+use crate::stages::compile::{Compiled, DatasetManifest, FORMAT, Leakage};
 use crate::store::fs::{self, faults};
 use crate::store::part::{FileEntry, PartFile};
 
@@ -29,7 +29,7 @@ fn dataset(root: &Path, content: &str) -> (PathBuf, Compiled) {
     let files = ["README.md", "data/train.parquet", "jsonl/train.jsonl"];
     let files = files.map(|name| write(name, format!("{content} of {name}").as_bytes())).to_vec();
     let manifest =
-        Manifest { format: FORMAT, files, rows: [].into(), outcomes: Vec::new(), leakage: Leakage::default() };
+        DatasetManifest { format: FORMAT, files, rows: [].into(), outcomes: Vec::new(), leakage: Leakage::default() };
     let manifest_sha256 = write(MANIFEST, &serde_json::to_vec(&manifest).unwrap()).sha256;
     (folder, Compiled { manifest, manifest_sha256 })
 }
@@ -43,7 +43,7 @@ fn publish(root: &Path, content: &str, meanwhile: impl FnOnce(&Destination)) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (folder, compiled) = dataset(root, content);
     runtime.block_on(async {
-        let (destination, watch) = (destination(root), Watch::default());
+        let (destination, watch) = (destination(root), PublishWatch::default());
         let receipts = Receipts::in_folder(&root.join("work")).unwrap();
         let sending = Sending::new(&destination, DATASET, &folder, &compiled, &receipts, &watch)?;
         destination.prepare().await?;
@@ -53,7 +53,7 @@ fn publish(root: &Path, content: &str, meanwhile: impl FnOnce(&Destination)) -> 
     })
 }
 
-fn collect(root: &Path, keep: usize) -> Result<gc::Collected, PublishError> {
+fn collect(root: &Path, keep: usize) -> Result<gc::CollectedGarbage, PublishError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let destination = destination(root);
@@ -76,7 +76,7 @@ fn assert_whole(root: &Path, why: &str) {
     for version in &versions {
         let folder = out.join(version::prefix(DATASET, version));
         let Ok(manifest) = fs::read(&folder.join(MANIFEST)) else { continue };
-        let manifest: Manifest = serde_json::from_slice(&manifest).unwrap();
+        let manifest: DatasetManifest = serde_json::from_slice(&manifest).unwrap();
         for file in manifest.files {
             let found = FileEntry::of(&folder, &file.path, None).unwrap_or_else(|error| panic!("{why}: {error}"));
             assert_eq!(found, file, "{why}");

@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 use super::destination::Destination;
 use super::error::PublishError;
 use super::version::{self, MANIFEST};
-use super::watch::Watch;
-use crate::stages::compile::{self, Manifest};
+use super::watch::PublishWatch;
+use crate::stages::compile::{self, DatasetManifest};
 use crate::store::part;
 
 /// What was read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Verified {
+pub struct PublishVerification {
     /// The versions that were read.
     pub versions: Vec<String>,
     /// Files that were read.
@@ -23,14 +23,14 @@ pub struct Verified {
     pub differences: Vec<String>,
 }
 
-impl Verified {
+impl PublishVerification {
     /// Reads the version whose manifest should have the hash `manifest_sha256`.
     pub(super) async fn read(
         &mut self,
         destination: &Destination,
         dataset: &str,
         manifest_sha256: &str,
-        watch: &Watch,
+        watch: &PublishWatch,
     ) -> Result<(), PublishError> {
         let version = version::of_manifest(manifest_sha256);
         let prefix = version::prefix(dataset, &version);
@@ -62,7 +62,7 @@ impl Verified {
         destination: &Destination,
         prefix: &str,
         sha256: &str,
-    ) -> Result<Option<Manifest>, PublishError> {
+    ) -> Result<Option<DatasetManifest>, PublishError> {
         let path = format!("{prefix}{MANIFEST}");
         let Some((bytes, _)) = destination.read(&path).await? else {
             self.differences.push(format!("{path}: is missing"));
@@ -75,7 +75,7 @@ impl Verified {
             self.differences.push(format!("{path}: has the SHA-256 {found}, the pointer says {sha256}"));
             return Ok(None);
         }
-        let manifest: Manifest = match serde_json::from_slice(&bytes) {
+        let manifest: DatasetManifest = match serde_json::from_slice(&bytes) {
             Ok(manifest) => manifest,
             Err(error) => {
                 let reason = format!("cannot be read by this version ({error}); use the one that published it");
@@ -93,7 +93,7 @@ impl Verified {
         &mut self,
         destination: &Destination,
         prefix: &str,
-        manifest: &Manifest,
+        manifest: &DatasetManifest,
     ) -> Result<(), PublishError> {
         for blob in destination.list(prefix).await? {
             let name = blob.path.strip_prefix(prefix).unwrap_or(&blob.path);

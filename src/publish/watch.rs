@@ -14,7 +14,7 @@ type Rows = Box<dyn Fn(u64, u64) + Send + Sync>;
 type Notice = Box<dyn Fn(String) + Send + Sync>;
 
 /// What publishing shows to whoever watches it.
-pub struct Watch {
+pub struct PublishWatch {
     /// Told of every piece that was sent, read, or found to be there.
     pub bytes: OnBytes,
     /// A phase begins.
@@ -25,7 +25,7 @@ pub struct Watch {
     pub notice: Notice,
 }
 
-impl Default for Watch {
+impl Default for PublishWatch {
     /// Nobody watches.
     fn default() -> Self {
         Self {
@@ -37,13 +37,13 @@ impl Default for Watch {
     }
 }
 
-impl std::fmt::Debug for Watch {
+impl std::fmt::Debug for PublishWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 
-impl Watch {
+impl PublishWatch {
     pub(super) fn begin(&self, phase: &'static str, bytes: u64) {
         (self.phase)(phase, bytes);
     }

@@ -19,9 +19,9 @@ use super::collect::Runs;
 use super::error::PublishError;
 use super::receipts::Receipts;
 use super::version::MANIFEST;
-use super::watch::Watch;
+use super::watch::PublishWatch;
 use crate::config::upload::Upload;
-use crate::stages::compile::{self, Compiled, Manifest};
+use crate::stages::compile::{self, Compiled, DatasetManifest};
 use crate::store::fs::{self, FsError};
 use crate::store::lock::{LockError, RunLock};
 use crate::store::part::{self, JsonlWriter};
@@ -106,7 +106,7 @@ impl WorkDir {
         let (Ok(bytes), Ok(removed)) = (fs::read(&self.dataset().join(MANIFEST)), fs::open(&self.removed())) else {
             return Ok(None);
         };
-        let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(None) };
+        let Ok(manifest) = serde_json::from_slice::<DatasetManifest>(&bytes) else { return Ok(None) };
         let manifest_sha256 = format!("{:x}", Sha256::digest(&bytes));
         if manifest_sha256 != made.manifest_sha256 || !self.is_as_listed(&manifest) {
             return Ok(None);
@@ -120,7 +120,7 @@ impl WorkDir {
         Ok(Some((Compiled { manifest, manifest_sha256 }, counts)))
     }
 
-    fn is_as_listed(&self, manifest: &Manifest) -> bool {
+    fn is_as_listed(&self, manifest: &DatasetManifest) -> bool {
         manifest.files.iter().all(|file| {
             let found = part::hash_file(&self.dataset().join(&file.path));
             part::is_inner_path(&file.path)
@@ -133,7 +133,7 @@ impl WorkDir {
         &self,
         fingerprint: &str,
         runs: &Runs<'_>,
-        watch: &Watch,
+        watch: &PublishWatch,
     ) -> Result<(Compiled, RemovedCounts), PublishError> {
         self.note(None)?;
         let (draft, merged) = (self.root.join(".tmp-dataset"), self.root.join(".tmp-merged"));

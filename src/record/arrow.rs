@@ -1,6 +1,6 @@
 //! The tables of a dataset: one fixed list of columns per record, from which everything else follows.
 //!
-//! From [`Record::COLUMNS`] come the Arrow schema, the Parquet writer's options, the feature list that the `datasets`
+//! From [`ArrowRecord::COLUMNS`] come the Arrow schema, the Parquet writer's options, the feature list that the `datasets`
 //! library reads and the dataset card. Nothing is inferred from data, so a column of nulls or an empty list has the type
 //! it has in every other shard. Strings are `Utf8`, lists are `list<element: struct<…>>`, positions and small counts
 //! `int32`, token counts `int64`; only what a record may leave open is nullable.
@@ -16,7 +16,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use parquet::errors::ParquetError;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-pub use read::Cells;
+pub use read::RowCells;
 
 /// The most bytes a batch may hold in one column, set by the 32-bit offsets of `Utf8` and `list`.
 const MAX_BATCH_BYTES: usize = i32::MAX as usize;
@@ -75,14 +75,14 @@ pub struct Column {
     /// Its name, equal to the key in JSON.
     pub name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
     /// Whether it may be null.
     pub nullable: bool,
 }
 
 /// What a column holds, and with that how it is stored.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub enum ColumnKind {
     /// A string different in nearly every row, which people filter by: statistics, no dictionary.
     Key,
     /// Prose, or JSON as text: neither dictionary nor statistics.
@@ -98,11 +98,11 @@ pub enum Kind {
 }
 
 impl Column {
-    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
+    pub(super) const fn new(name: &'static str, kind: ColumnKind) -> Self {
         Self { name, kind, nullable: false }
     }
 
-    pub(super) const fn optional(name: &'static str, kind: Kind) -> Self {
+    pub(super) const fn optional(name: &'static str, kind: ColumnKind) -> Self {
         Self { name, kind, nullable: true }
     }
 
@@ -111,7 +111,7 @@ impl Column {
     }
 }
 
-impl Kind {
+impl ColumnKind {
     /// The Arrow type.
     pub fn data_type(self) -> DataType {
         match self {
@@ -143,7 +143,7 @@ fn element(columns: &[Column]) -> Field {
 }
 
 /// An object of the dataset: a row, or an item of a nested list.
-pub trait Record: Sized {
+pub trait ArrowRecord: Sized {
     /// What objects of this kind are called in messages.
     const NAME: &'static str;
     /// Its columns, in order.
@@ -153,14 +153,14 @@ pub trait Record: Sized {
     fn arrays(rows: &[&Self]) -> Result<Vec<ArrayRef>, TableError>;
 
     /// The object in one row.
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError>;
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError>;
 
     /// Bytes it takes in Arrow, to the order of magnitude and no less than its text.
     fn weight(&self) -> usize;
 }
 
-/// A [`Record`] that has a table of its own.
-pub trait Row: Record + serde::Serialize + serde::de::DeserializeOwned {
+/// A [`ArrowRecord`] that has a table of its own.
+pub trait TableRow: ArrowRecord + serde::Serialize + serde::de::DeserializeOwned {
     /// Identifies the row within its table.
     fn id(&self) -> &str;
     /// The split it belongs to.
@@ -168,12 +168,12 @@ pub trait Row: Record + serde::Serialize + serde::de::DeserializeOwned {
 }
 
 /// The Arrow schema of a table.
-pub fn schema<R: Record>() -> SchemaRef {
+pub fn schema<R: ArrowRecord>() -> SchemaRef {
     Arc::new(Schema::new(fields(R::COLUMNS)))
 }
 
 /// Rows as one batch.
-pub fn batch<R: Row>(rows: &[R]) -> Result<RecordBatch, TableError> {
+pub fn batch<R: TableRow>(rows: &[R]) -> Result<RecordBatch, TableError> {
     let rows: Vec<&R> = rows.iter().collect();
     let bytes = rows.iter().map(|row| row.weight()).fold(0, usize::saturating_add);
     if let Some(last) = rows.last().filter(|_| bytes > MAX_BATCH_BYTES) {
@@ -184,13 +184,13 @@ pub fn batch<R: Row>(rows: &[R]) -> Result<RecordBatch, TableError> {
 
 /// The records of a batch as Parquet gives it. Columns are found by name; text and whole numbers in the forms that other
 /// tools write are converted, and columns unknown to the record are passed over.
-pub fn records<R: Row>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
+pub fn records<R: TableRow>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
     read::records(&StructArray::from(batch))
 }
 
 /// The feature list of a table in the JSON form of the `datasets` library: key `huggingface` of a Parquet file's
 /// metadata. Lists of objects have the form `[{…}]`, which versions 3 and 5 both read as a list of dicts.
-pub fn huggingface_features<R: Record>() -> Result<String, serde_json::Error> {
+pub fn huggingface_features<R: ArrowRecord>() -> Result<String, serde_json::Error> {
     #[derive(serde::Serialize)]
     struct Metadata {
         info: Info,
@@ -211,11 +211,11 @@ impl Serialize for Features {
     }
 }
 
-struct Feature(Kind);
+struct Feature(ColumnKind);
 
 impl Serialize for Feature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Kind::List(columns) = self.0 {
+        if let ColumnKind::List(columns) = self.0 {
             return [Features(columns)].serialize(serializer);
         }
         let mut map = serializer.serialize_map(Some(2))?;

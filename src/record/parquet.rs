@@ -26,7 +26,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use super::arrow::{self as tables, Column, Kind, Row, TableError};
+use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow};
 
 /// Rows at which a row group ends.
 const GROUP_ROWS: usize = 2_048;
@@ -44,7 +44,7 @@ const FEATURES_KEY: &str = "huggingface";
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
 #[derive(Debug)]
-pub struct Writer<W: Write + Send, R: Row> {
+pub struct ParquetWriter<W: Write + Send, R: TableRow> {
     file: ArrowWriter<W>,
     /// Rows not yet encoded.
     pending: Vec<R>,
@@ -52,19 +52,19 @@ pub struct Writer<W: Write + Send, R: Row> {
     /// Rows of the open row group, those not yet encoded included, and their bytes.
     group_rows: usize,
     group_bytes: usize,
-    written: Written,
+    written: WrittenFile,
 }
 
 /// What a finished file holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenFile {
     /// Rows.
     pub rows: u64,
     /// Bytes of the rows as Arrow arrays, uncompressed.
     pub arrow_bytes: u64,
 }
 
-impl<W: Write + Send, R: Row> Writer<W, R> {
+impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     /// Starts a file.
     pub fn new(sink: W) -> Result<Self, TableError> {
         let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
@@ -72,7 +72,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
         let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
         let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
         let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features)?))?;
-        let (pending, written) = (Vec::new(), Written::default());
+        let (pending, written) = (Vec::new(), WrittenFile::default());
         Ok(Self { file, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
     }
 
@@ -98,7 +98,7 @@ impl<W: Write + Send, R: Row> Writer<W, R> {
     }
 
     /// Writes the footer. The sink is flushed, not synced.
-    pub fn finish(mut self) -> Result<(W, Written), TableError> {
+    pub fn finish(mut self) -> Result<(W, WrittenFile), TableError> {
         self.encode_pending()?;
         Ok((self.file.into_inner()?, self.written))
     }
@@ -126,7 +126,7 @@ fn memory_size(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
-fn properties<R: Row>(features: String) -> Result<WriterProperties, TableError> {
+fn properties<R: TableRow>(features: String) -> Result<WriterProperties, TableError> {
     let builder = WriterProperties::builder()
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -143,13 +143,13 @@ fn storage(builder: WriterPropertiesBuilder, parents: &[&str], columns: &[Column
         let path = [parents, &[column.name]].concat();
         let leaf = || ColumnPath::new(path.iter().map(|part| (*part).to_owned()).collect());
         match column.kind {
-            Kind::Category | Kind::Int32 | Kind::Int64 => builder,
-            Kind::Key => builder.set_column_dictionary_enabled(leaf(), false),
-            Kind::Text => builder
+            ColumnKind::Category | ColumnKind::Int32 | ColumnKind::Int64 => builder,
+            ColumnKind::Key => builder.set_column_dictionary_enabled(leaf(), false),
+            ColumnKind::Text => builder
                 .set_column_dictionary_enabled(leaf(), false)
                 .set_column_statistics_enabled(leaf(), EnabledStatistics::None),
             // The two levels that a list has in Parquet.
-            Kind::List(items) => storage(builder, &[&path[..], &["list", "element"]].concat(), items),
+            ColumnKind::List(items) => storage(builder, &[&path[..], &["list", "element"]].concat(), items),
         }
     })
 }
@@ -161,7 +161,7 @@ pub struct Reader<R> {
     row: PhantomData<R>,
 }
 
-impl<R: Row> Reader<R> {
+impl<R: TableRow> Reader<R> {
     /// Reads the footer. Columns are found by name, so files of other tools do as long as the columns are there.
     pub fn open(file: File) -> Result<Self, TableError> {
         // Without the stored Arrow schema: the types follow from Parquet's own, and a damaged copy cannot mislead.
@@ -174,7 +174,7 @@ impl<R: Row> Reader<R> {
     }
 }
 
-impl<R: Row> Iterator for Reader<R> {
+impl<R: TableRow> Iterator for Reader<R> {
     type Item = Result<Vec<R>, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -307,15 +307,15 @@ mod tests {
         (0..count).map(|at| make(at, &mut draw)).collect()
     }
 
-    fn write<R: Row + Clone>(rows: &[R]) -> Result<(Vec<u8>, Written), TableError> {
-        let mut writer = Writer::new(Vec::new())?;
+    fn write<R: TableRow + Clone>(rows: &[R]) -> Result<(Vec<u8>, WrittenFile), TableError> {
+        let mut writer = ParquetWriter::new(Vec::new())?;
         for row in rows {
             writer.push(row.clone())?;
         }
         writer.finish()
     }
 
-    fn bytes<R: Row + Clone>(rows: &[R]) -> Vec<u8> {
+    fn bytes<R: TableRow + Clone>(rows: &[R]) -> Vec<u8> {
         write(rows).unwrap().0
     }
 
@@ -326,11 +326,11 @@ mod tests {
         file
     }
 
-    fn read<R: Row + Clone>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
+    fn read<R: TableRow + Clone>(bytes: &[u8]) -> Result<Vec<R>, TableError> {
         Ok(Reader::open(file(bytes))?.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    fn survives<R: Row + PartialEq + std::fmt::Debug + Clone>(rows: &[R]) {
+    fn survives<R: TableRow + PartialEq + std::fmt::Debug + Clone>(rows: &[R]) {
         let written = bytes(rows);
         assert_eq!(read::<R>(&written).unwrap(), rows);
         assert_eq!(written, bytes(rows), "the same rows, other bytes");
@@ -410,7 +410,7 @@ mod tests {
         "#);
     }
 
-    fn arrow_schema<R: Row>() -> String {
+    fn arrow_schema<R: TableRow>() -> String {
         let schema = tables::schema::<R>();
         let fields = schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type()));
         fields.collect::<Vec<_>>().join("\n")
@@ -444,7 +444,7 @@ mod tests {
     fn what_is_held_does_not_grow_with_the_number_of_rows() {
         let rows = many(GROUP_ROWS, conversation);
         let held = |times: usize| {
-            let mut writer = Writer::new(std::io::sink()).unwrap();
+            let mut writer = ParquetWriter::new(std::io::sink()).unwrap();
             let mut most = 0;
             for row in rows.iter().cycle().take(times * rows.len()) {
                 writer.push(row.clone()).unwrap();

@@ -83,7 +83,7 @@ impl Annotations {
 
 /// What had to be repaired, from `provenance.handled`.
 #[derive(Debug, Default)]
-pub(super) struct Gates {
+pub(super) struct GateRepairs {
     records: u64,
     turns: u64,
     asked_again: u64,
@@ -111,7 +111,7 @@ pub struct GateFigures {
     pub repair_completion_tokens: Option<u64>,
 }
 
-impl Gates {
+impl GateRepairs {
     pub(super) fn add(&mut self, provenance: &str, turns: u64, asked_again: u64) {
         let provenance: Value = serde_json::from_str(provenance).unwrap_or_default();
         let Some(handled) = provenance.get("handled") else { return };
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn gates_count_what_is_there() {
-        let mut gates = Gates::default();
+        let mut gates = GateRepairs::default();
         gates.add(r#"{"handled":{"flaws":{"echo":2},"mended":{},"selector_calls":9}}"#, 10, 2);
         gates.add(r#"{"handled":{"flaws":{"echo":1,"loop":1},"repair_calls":3,"repair_prompt_tokens":70}}"#, 10, 3);
         gates.add("{}", 1_000, 0);
@@ -170,7 +170,7 @@ mod tests {
         assert!((figures.asked_again_per_100_turns - 25.0).abs() < 1e-9);
         assert_eq!((figures.repair_calls, figures.repair_prompt_tokens), (Some(3), Some(70)));
         assert_eq!(figures.repair_completion_tokens, None);
-        assert_eq!(Gates::default().figures(), None);
+        assert_eq!(GateRepairs::default().figures(), None);
     }
 
     #[test]

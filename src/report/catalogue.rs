@@ -1,6 +1,6 @@
 //! Every figure of the report in the order of its page: its key, its name, and which way it points.
 
-use super::figures::Figures;
+use super::figures::CorpusFigures;
 
 /// How a figure is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Form {
 
 /// One figure.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct FigureEntry {
     /// The heading it stands under.
     pub group: &'static str,
     /// Its key in `--json`.
@@ -29,7 +29,7 @@ pub struct Entry {
     /// What it says when it is high or low.
     pub reading: &'static str,
     /// Its value.
-    pub get: fn(&Figures) -> Option<f64>,
+    pub get: fn(&CorpusFigures) -> Option<f64>,
 }
 
 const fn number(
@@ -37,9 +37,9 @@ const fn number(
     key: &'static str,
     label: &'static str,
     reading: &'static str,
-    get: fn(&Figures) -> Option<f64>,
-) -> Entry {
-    Entry { group, key, label, form: Form::Number, comparable: true, reading, get }
+    get: fn(&CorpusFigures) -> Option<f64>,
+) -> FigureEntry {
+    FigureEntry { group, key, label, form: Form::Number, comparable: true, reading, get }
 }
 
 const fn percent(
@@ -47,17 +47,17 @@ const fn percent(
     key: &'static str,
     label: &'static str,
     reading: &'static str,
-    get: fn(&Figures) -> Option<f64>,
-) -> Entry {
-    Entry { group, key, label, form: Form::Share, comparable: true, reading, get }
+    get: fn(&CorpusFigures) -> Option<f64>,
+) -> FigureEntry {
+    FigureEntry { group, key, label, form: Form::Share, comparable: true, reading, get }
 }
 
-const fn alone(entry: Entry) -> Entry {
-    Entry { comparable: false, ..entry }
+const fn alone(entry: FigureEntry) -> FigureEntry {
+    FigureEntry { comparable: false, ..entry }
 }
 
-const fn count(entry: Entry) -> Entry {
-    Entry { form: Form::Count, ..alone(entry) }
+const fn count(entry: FigureEntry) -> FigureEntry {
+    FigureEntry { form: Form::Count, ..alone(entry) }
 }
 
 const LENGTH: &str = "length";
@@ -68,7 +68,7 @@ const REPEATS: &str = "repetition across conversations";
 const COHESION: &str = "cohesion";
 
 /// The figures. Keys are stable.
-pub const CATALOGUE: &[Entry] = &[
+pub const CATALOGUE: &[FigureEntry] = &[
     count(number(LENGTH, "conversations", "conversations", "", |f| Some(f.conversations as f64))),
     count(number(LENGTH, "turns", "turns", "", |f| Some(f.turns as f64))),
     number(LENGTH, "people", "people per conversation", "", |f| f.people),

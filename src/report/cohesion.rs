@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::dialogue::Words;
+use super::dialogue::WordHashes;
 use super::distribution::Mean;
 
 /// Lines further apart than this are not compared: in talk of an hour the topic itself moves on.
@@ -23,7 +23,7 @@ pub(super) struct Cohesion {
 }
 
 /// Measures conversations. Lines without words are passed over.
-pub(super) fn cohesion(dialogues: &[&Words]) -> Cohesion {
+pub(super) fn cohesion(dialogues: &[&WordHashes]) -> Cohesion {
     let talks: Vec<Vec<Vec<u64>>> = dialogues.iter().map(|words| words.lines().map(set).collect()).collect();
     let weights = Weights::of(&talks);
     let (mut neighbours, mut any) = (Mean::default(), Mean::default());
@@ -83,11 +83,11 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::dialogue::{Dialogue, Line};
+    use crate::report::dialogue::{Dialogue, DialogueLine};
 
-    fn words(lines: &[&str]) -> Words {
-        let line = |text: &&str| Line { speaker: 0, text: (*text).to_owned() };
-        Words::of(&Dialogue { lines: lines.iter().map(line).collect(), ..Dialogue::default() })
+    fn words(lines: &[&str]) -> WordHashes {
+        let line = |text: &&str| DialogueLine { speaker: 0, text: (*text).to_owned() };
+        WordHashes::of(&Dialogue { lines: lines.iter().map(line).collect(), ..Dialogue::default() })
     }
 
     #[test]

@@ -11,7 +11,7 @@ const CELLS: usize = 100;
 
 /// Counts of attribute values and of cells.
 #[derive(Debug, Default)]
-pub(super) struct Fill {
+pub(super) struct GridCounts {
     records: u64,
     attributes: BTreeMap<String, BTreeMap<String, u64>>,
     cells: BTreeMap<BTreeMap<String, String>, u64>,
@@ -54,7 +54,7 @@ pub struct Cell {
     pub count: u64,
 }
 
-impl Fill {
+impl GridCounts {
     /// Counts the `attributes` column of a record; one that names none is passed over.
     pub(super) fn add(&mut self, json: &str) {
         let Ok(cell) = serde_json::from_str::<BTreeMap<String, String>>(json) else { return };
@@ -116,7 +116,7 @@ mod tests {
     fn a_grid_is_compared_value_by_value() {
         let yaml = "version: 1\nattributes:\n  tone: {values: {warm: 3, tense: 1}}\n  place: {values: {kitchen: 1}}\n";
         let grid = Coverage::parse(yaml, "grid.yaml".as_ref()).unwrap();
-        let mut fill = Fill::default();
+        let mut fill = GridCounts::default();
         for json in [r#"{"tone":"warm","place":"kitchen"}"#, r#"{"tone":"warm","place":"kitchen"}"#, "{}", "text"] {
             fill.add(json);
         }
@@ -129,6 +129,6 @@ mod tests {
         assert_eq!(figures.cells[0].count, 2);
         let alone = fill.figures(None).unwrap();
         assert_eq!((alone.cells_possible, alone.largest_gap), (None, None));
-        assert_eq!(Fill::default().figures(Some(&grid)), None);
+        assert_eq!(GridCounts::default().figures(Some(&grid)), None);
     }
 }

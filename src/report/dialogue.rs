@@ -12,17 +12,17 @@ use crate::record::Conversation;
 pub(super) struct Dialogue {
     /// People in the room, the silent ones too where that is known.
     pub(super) people: usize,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<DialogueLine>,
     /// Replies a turn took beyond the first, summed.
     pub(super) asked_again: u64,
     /// BCP 47 tag; `None` where the file does not say.
     pub(super) language: Option<String>,
-    pub(super) notes: Option<Notes>,
+    pub(super) notes: Option<JsonColumns>,
 }
 
 /// One line of one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct DialogueLine {
     /// Position among the people, from 0.
     pub(super) speaker: usize,
     pub(super) text: String,
@@ -30,7 +30,7 @@ pub(super) struct Line {
 
 /// The columns of a record that hold JSON as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Notes {
+pub(super) struct JsonColumns {
     pub(super) attributes: String,
     pub(super) provenance: String,
     pub(super) safety: String,
@@ -39,19 +39,20 @@ pub(super) struct Notes {
 
 impl From<Conversation> for Dialogue {
     fn from(record: Conversation) -> Self {
-        let mut cast = Cast::default();
+        let mut cast = Speakers::default();
         for person in &record.participants {
             cast.position(&person.id);
         }
         let asked_again = record.turns.iter().map(|turn| u64::from(turn.attempts.saturating_sub(1))).sum();
         let turns = record.turns.into_iter();
-        let lines = turns.map(|turn| Line { speaker: cast.position(&turn.speaker_id), text: turn.text }).collect();
+        let lines =
+            turns.map(|turn| DialogueLine { speaker: cast.position(&turn.speaker_id), text: turn.text }).collect();
         Self {
             people: cast.len(),
             lines,
             asked_again,
             language: Some(record.language),
-            notes: Some(Notes {
+            notes: Some(JsonColumns {
                 attributes: record.attributes,
                 provenance: record.provenance,
                 safety: record.safety,
@@ -81,9 +82,9 @@ impl Dialogue {
 
 /// People by what identifies them, in the order in which they were first met.
 #[derive(Debug, Default)]
-pub(super) struct Cast(HashMap<String, usize>);
+pub(super) struct Speakers(HashMap<String, usize>);
 
-impl Cast {
+impl Speakers {
     /// The position of a person, who joins if not there yet.
     pub(super) fn position(&mut self, id: &str) -> usize {
         if let Some(position) = self.0.get(id) {
@@ -104,13 +105,13 @@ impl Cast {
 /// A word is what Unicode's word boundaries (UAX 29) make of a text, lower-cased, without punctuation. In scripts written
 /// without spaces (Chinese, Japanese, Thai) that is a character, katakana in runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Words {
+pub(super) struct WordHashes {
     hashes: Vec<u64>,
     /// Where each line ends in `hashes`.
     ends: Vec<usize>,
 }
 
-impl Words {
+impl WordHashes {
     pub(super) fn of(dialogue: &Dialogue) -> Self {
         let mut words = Self::default();
         for line in &dialogue.lines {
@@ -133,7 +134,7 @@ impl Words {
     }
 }
 
-/// The hashes of the words of a text. See [`Words`].
+/// The hashes of the words of a text. See [`WordHashes`].
 pub(super) fn hashes(text: &str) -> impl Iterator<Item = u64> {
     text.unicode_words().map(|word| {
         let mut buffer = [0; 32];
@@ -167,7 +168,10 @@ mod tests {
     #[test]
     fn a_copy_is_a_copy_whatever_the_people_are_called() {
         let talk = |lines: &[(usize, &str)]| Dialogue {
-            lines: lines.iter().map(|(speaker, text)| Line { speaker: *speaker, text: (*text).to_owned() }).collect(),
+            lines: lines
+                .iter()
+                .map(|(speaker, text)| DialogueLine { speaker: *speaker, text: (*text).to_owned() })
+                .collect(),
             ..Dialogue::default()
         };
         assert_eq!(talk(&[(0, "a"), (1, "b")]).hash(), talk(&[(0, "a"), (1, "b")]).hash());

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Whole numbers and how often each occurred.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Counts(BTreeMap<u64, u64>);
+pub(super) struct Histogram(BTreeMap<u64, u64>);
 
 /// What is told of a list of numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -25,7 +25,7 @@ pub struct Distribution {
     pub p90: f64,
 }
 
-impl Counts {
+impl Histogram {
     pub(super) fn add(&mut self, number: u64) {
         *self.0.entry(number).or_default() += 1;
     }
@@ -83,7 +83,7 @@ impl Counts {
     }
 }
 
-impl FromIterator<u64> for Counts {
+impl FromIterator<u64> for Histogram {
     fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
         let mut counts = Self::default();
         numbers.into_iter().for_each(|number| counts.add(number));

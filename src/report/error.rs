@@ -17,7 +17,7 @@ pub enum ReportError {
     Run(Box<RunError>),
     /// The run directory.
     #[error(transparent)]
-    RunDir(#[from] run::RunError),
+    RunDir(#[from] run::RunDirError),
     /// A sealed stage.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

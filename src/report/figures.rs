@@ -16,7 +16,7 @@ const OPENER: usize = 3;
 
 /// What a corpus is like. A figure is `null` where there is too little to tell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Figures {
+pub struct CorpusFigures {
     /// Conversations measured.
     pub conversations: u64,
     /// Turns in them.
@@ -90,7 +90,7 @@ pub struct Figures {
 }
 
 /// The figures, those across conversations on a sample of this size.
-pub(super) fn figures(measured: &Measured, size: Size) -> Figures {
+pub(super) fn figures(measured: &Measured, size: Size) -> CorpusFigures {
     let Measured { tallies, whole, .. } = measured;
     let conversations = tallies.turns_per_conversation.total();
     let words = tallies.sample.conversations(size.conversations);
@@ -101,7 +101,7 @@ pub(super) fn figures(measured: &Measured, size: Size) -> Figures {
     let first_lines = words.iter().filter_map(|words| words.lines().next());
     let last_lines = words.iter().filter_map(|words| words.lines().next_back());
     let every = tallies.sample.turns(size.turns);
-    Figures {
+    CorpusFigures {
         conversations,
         turns: tallies.words_per_turn.total(),
         words: tallies.words,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// What one conversation shows of its turn-taking. `None` where it is too short or has one person.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Floor {
+pub(super) struct TurnTaking {
     /// Gini coefficient of turns per person.
     pub(super) gini_turns: Option<f64>,
     /// Gini coefficient of words per person.
@@ -22,7 +22,7 @@ pub(super) struct Floor {
 }
 
 /// Measures the lines of a conversation: `(speaker, words)` each, speakers numbered below `people`.
-pub(super) fn floor(lines: &[(usize, u64)], people: usize) -> Floor {
+pub(super) fn floor(lines: &[(usize, u64)], people: usize) -> TurnTaking {
     let (mut turns, mut words) = (vec![0_u64; people], vec![0_u64; people]);
     for (speaker, count) in lines {
         if let (Some(turns), Some(words)) = (turns.get_mut(*speaker), words.get_mut(*speaker)) {
@@ -33,7 +33,7 @@ pub(super) fn floor(lines: &[(usize, u64)], people: usize) -> Floor {
     let speakers: Vec<usize> = lines.iter().map(|(speaker, _)| *speaker).collect();
     let silent = turns.iter().filter(|count| **count == 0).count();
     let group = people > 1 && !lines.is_empty();
-    Floor {
+    TurnTaking {
         gini_turns: gini(&turns),
         gini_words: gini(&words),
         silent: group.then(|| silent as f64 / people as f64),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::figures::Figures;
+use super::figures::CorpusFigures;
 use super::hub::HubFigures;
 use super::{Distance, RunFigures, Side};
 
@@ -37,7 +37,7 @@ pub(super) fn hints(subject: &Side, distance: Option<&Distance>, run: Option<&Ru
 /// Hints by values measured on English human talk (`SAMSum` and `DialogSum`, copies removed): of three-word openers 83 %
 /// differ, 27 % of conversations end in thanks or goodbye, 150,000 bytes compress by gzip 2.4 to 2.6 times, and MTLD is
 /// 70 to 86 on average.
-fn of_human_talk(figures: &Figures) -> Vec<Hint> {
+fn of_human_talk(figures: &CorpusFigures) -> Vec<Hint> {
     let many = figures.sample.conversations >= LEAST_CONVERSATIONS;
     let long = figures.sample.bytes >= LEAST_BYTES;
     let mut hints = Vec::new();
@@ -97,14 +97,14 @@ mod tests {
     use crate::report::measure::Measured;
     use crate::report::sample::Size;
 
-    fn human() -> Figures {
+    fn human() -> CorpusFigures {
         let size = Size { conversations: 500, turns: 5_000, words: 100_000, bytes: 150_000 };
         let (openers, closings, gzip, mtld) = (Some(0.83), Some(0.27), Some(2.5), Some(80.0));
         let figures = figures(&Measured::default(), size);
-        Figures { distinct_openers: openers, closings, gzip_ratio: gzip, mtld, ..figures }
+        CorpusFigures { distinct_openers: openers, closings, gzip_ratio: gzip, mtld, ..figures }
     }
 
-    fn named(figures: &Figures) -> Vec<&'static str> {
+    fn named(figures: &CorpusFigures) -> Vec<&'static str> {
         of_human_talk(figures).into_iter().map(|hint| hint.figure).collect()
     }
 
@@ -112,13 +112,13 @@ mod tests {
     fn human_talk_gets_no_hint_and_each_figure_its_own() {
         let all = ["distinct_openers", "closings", "gzip_ratio", "mtld"];
         assert_eq!(named(&human()), [""; 0]);
-        assert_eq!(named(&Figures { distinct_openers: Some(0.22), ..human() }), [all[0]]);
-        assert_eq!(named(&Figures { closings: Some(0.9), ..human() }), [all[1]]);
-        assert_eq!(named(&Figures { gzip_ratio: Some(3.7), ..human() }), [all[2]]);
-        assert_eq!(named(&Figures { mtld: Some(30.0), ..human() }), [all[3]]);
-        let odd = Figures { distinct_openers: Some(0.2), closings: Some(0.9), gzip_ratio: Some(9.0), ..human() };
+        assert_eq!(named(&CorpusFigures { distinct_openers: Some(0.22), ..human() }), [all[0]]);
+        assert_eq!(named(&CorpusFigures { closings: Some(0.9), ..human() }), [all[1]]);
+        assert_eq!(named(&CorpusFigures { gzip_ratio: Some(3.7), ..human() }), [all[2]]);
+        assert_eq!(named(&CorpusFigures { mtld: Some(30.0), ..human() }), [all[3]]);
+        let odd = CorpusFigures { distinct_openers: Some(0.2), closings: Some(0.9), gzip_ratio: Some(9.0), ..human() };
         let few = Size { conversations: 12, bytes: 5_000, ..odd.sample };
-        assert_eq!(named(&Figures { sample: few, ..odd }), [""; 0]);
+        assert_eq!(named(&CorpusFigures { sample: few, ..odd }), [""; 0]);
     }
 
     #[test]

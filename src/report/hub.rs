@@ -41,12 +41,12 @@ pub struct RoundFigures {
 
 /// What is kept of a situation: its round and its set of words.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct HubSituation {
     round: u64,
     words: Vec<u64>,
 }
 
-impl Written {
+impl HubSituation {
     /// `None` for a situation that was imported: its id tells no round.
     pub(super) fn of(situation: &Situation) -> Option<Self> {
         let round = situation.id.strip_prefix("s-")?.split('-').next()?.parse().ok()?;
@@ -56,7 +56,7 @@ impl Written {
 }
 
 /// Groups situations by round and measures each group. `None` when there are too few.
-pub(super) fn figures(mut written: Vec<Written>) -> Option<HubFigures> {
+pub(super) fn figures(mut written: Vec<HubSituation>) -> Option<HubFigures> {
     written.sort_by_key(|situation| situation.round);
     let groups = grouped(&written);
     let compared = groups.iter().map(|group| group.len()).min()?.min(COMPARED);
@@ -70,7 +70,7 @@ pub(super) fn figures(mut written: Vec<Written>) -> Option<HubFigures> {
 }
 
 /// Whole rounds in a row, closed when a group has its part of the situations. A rest too small for a group joins the last.
-fn grouped(written: &[Written]) -> Vec<&[Written]> {
+fn grouped(written: &[HubSituation]) -> Vec<&[HubSituation]> {
     let part = written.len().div_ceil(GROUPS).max(LEAST);
     let mut ends: Vec<usize> = Vec::new();
     let mut end = 0;
@@ -93,8 +93,8 @@ fn grouped(written: &[Written]) -> Vec<&[Written]> {
 mod tests {
     use super::*;
 
-    fn written(round: u64, words: &[u64]) -> Written {
-        Written { round, words: set(words) }
+    fn written(round: u64, words: &[u64]) -> HubSituation {
+        HubSituation { round, words: set(words) }
     }
 
     #[test]

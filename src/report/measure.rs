@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::ScopedJoinHandle;
 
-use super::annotations::{Annotations, Gates};
+use super::annotations::{Annotations, GateRepairs};
 use super::compression::Corpus;
-use super::coverage::Fill;
-use super::dialogue::{Dialogue, Words};
-use super::distribution::{Counts, Mean};
+use super::coverage::GridCounts;
+use super::dialogue::{Dialogue, WordHashes};
+use super::distribution::{Histogram, Mean};
 use super::diversity::{Rule, mtld};
 use super::error::ReportError;
 use super::floor::floor;
 use super::sample::Sample;
-use super::source::{Kind, Source};
+use super::source::{ConversationSource, SourceKind};
 use crate::stages::conversations::validate::is_closing;
 use crate::stages::dedup::{Shingling, TextIndex, Verdict};
 
@@ -38,7 +38,7 @@ const NEAR: f64 = 0.7;
 #[derive(Debug, Default)]
 pub(super) struct Measured {
     pub(super) tallies: Tallies,
-    pub(super) whole: Whole,
+    pub(super) whole: CorpusComparisons,
     /// Exact copies that were left out.
     pub(super) copies: u64,
 }
@@ -48,16 +48,16 @@ pub(super) struct Measured {
 pub(super) struct Tallies {
     pub(super) words: u64,
     pub(super) people: Mean,
-    pub(super) turns_per_conversation: Counts,
-    pub(super) words_per_turn: Counts,
+    pub(super) turns_per_conversation: Histogram,
+    pub(super) words_per_turn: Histogram,
     pub(super) closings: u64,
     pub(super) closing_loops: u64,
     pub(super) floor: Floors,
     pub(super) mtld: Lexical,
     /// Conversations in English, or in no stated language.
     pub(super) english: u64,
-    pub(super) gates: Gates,
-    pub(super) coverage: Fill,
+    pub(super) gates: GateRepairs,
+    pub(super) coverage: GridCounts,
     pub(super) safety: Annotations,
     pub(super) judgement: Annotations,
     pub(super) sample: Sample,
@@ -85,14 +85,14 @@ pub(super) struct Lexical {
 
 /// What is found by comparing each conversation with those before it.
 #[derive(Debug, Default)]
-pub(super) struct Whole {
+pub(super) struct CorpusComparisons {
     /// Conversations that are near an earlier one.
     pub(super) near: u64,
     pub(super) compression: Option<f64>,
 }
 
 /// Reads and measures a source; `None` for a run without conversations. Without `copies`, exact copies are left out.
-pub(super) fn measure(source: &Source, copies: bool) -> Result<Option<Measured>, ReportError> {
+pub(super) fn measure(source: &ConversationSource, copies: bool) -> Result<Option<Measured>, ReportError> {
     std::thread::scope(|scope| {
         let (to_tallies, tallying) = sync_channel(WAITING);
         let (to_whole, comparing) = sync_channel(WAITING);
@@ -113,7 +113,7 @@ pub(super) fn measure(source: &Source, copies: bool) -> Result<Option<Measured>,
             return Ok(Some(Measured { tallies, whole, copies: left_out }));
         }
         // A run that accepted none has outcomes to report all the same.
-        if source.kind == Kind::Run { Ok(None) } else { Err(ReportError::Empty { path: source.path.clone() }) }
+        if source.kind == SourceKind::Run { Ok(None) } else { Err(ReportError::Empty { path: source.path.clone() }) }
     })
 }
 
@@ -154,13 +154,13 @@ fn tally(batches: &Receiver<Batch>) -> Tallies {
     let mut tallies = Tallies::default();
     for batch in batches {
         for dialogue in batch.iter() {
-            tallies.add(dialogue, &Words::of(dialogue));
+            tallies.add(dialogue, &WordHashes::of(dialogue));
         }
     }
     tallies
 }
 
-fn compare(batches: &Receiver<Batch>) -> Result<Whole, ReportError> {
+fn compare(batches: &Receiver<Batch>) -> Result<CorpusComparisons, ReportError> {
     let failed = |_: io::Error| ReportError::Unfinished;
     let (mut corpus, mut near) = (Corpus::new().map_err(failed)?, 0);
     let folder = std::env::temp_dir();
@@ -179,11 +179,11 @@ fn compare(batches: &Receiver<Batch>) -> Result<Whole, ReportError> {
             near += u64::from(index.insert("", text)? != Verdict::New);
         }
     }
-    Ok(Whole { near, compression: corpus.finish().map_err(failed)? })
+    Ok(CorpusComparisons { near, compression: corpus.finish().map_err(failed)? })
 }
 
 impl Tallies {
-    pub(super) fn add(&mut self, dialogue: &Dialogue, words: &Words) {
+    pub(super) fn add(&mut self, dialogue: &Dialogue, words: &WordHashes) {
         let turns = dialogue.lines.len() as u64;
         self.words += words.all().len() as u64;
         self.people.add(Some(dialogue.people as f64));
@@ -249,15 +249,15 @@ pub(super) fn median(numbers: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::dialogue::Line;
+    use crate::report::dialogue::DialogueLine;
 
     fn tallied(talks: &[&[&str]]) -> Tallies {
         let mut tallies = Tallies::default();
         for talk in talks {
-            let line = |(at, text): (usize, &&str)| Line { speaker: at % 2, text: (*text).to_owned() };
+            let line = |(at, text): (usize, &&str)| DialogueLine { speaker: at % 2, text: (*text).to_owned() };
             let dialogue =
                 Dialogue { people: 2, lines: talk.iter().enumerate().map(line).collect(), ..Dialogue::default() };
-            tallies.add(&dialogue, &Words::of(&dialogue));
+            tallies.add(&dialogue, &WordHashes::of(&dialogue));
         }
         tallies
     }

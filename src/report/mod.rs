@@ -10,7 +10,7 @@
 //! | key | what |
 //! | --- | --- |
 //! | `version` | of this form: 1 |
-//! | `subject`, `reference` | [`Side`]: `path`, `kind`, `copies_removed`, `english`, `figures` ([`Figures`]), `gates`, `coverage`, `safety`, `judgement`; `reference` is `null` without one |
+//! | `subject`, `reference` | [`Side`]: `path`, `kind`, `copies_removed`, `english`, `figures` ([`CorpusFigures`]), `gates`, `coverage`, `safety`, `judgement`; `reference` is `null` without one |
 //! | `distance` | [`Distance`]: `ks_turns`, `ks_words`, and `figures`, subject minus reference by key of the [`CATALOGUE`]; `null` without a reference |
 //! | `run` | [`RunFigures`] for a run directory, else `null` |
 //! | `hints` | [`Hint`]s: `figure`, `message`, `setting` |
@@ -44,19 +44,19 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use annotations::{AnnotationFigures, GateFigures};
-pub use catalogue::{CATALOGUE, Entry, Form};
+pub use catalogue::{CATALOGUE, FigureEntry, Form};
 pub use coverage::{Cell, CoverageFigures, ValueFill};
 pub use distribution::Distribution;
 pub use error::ReportError;
-pub use figures::Figures;
+pub use figures::CorpusFigures;
 pub use hints::Hint;
 pub use hub::{HubFigures, RoundFigures};
 pub use run::{PerConversation, RunFigures};
 pub use sample::Size;
-pub use source::Kind;
+pub use source::SourceKind;
 
 use measure::Measured;
-use source::Source;
+use source::ConversationSource;
 
 /// The version of the JSON form.
 const VERSION: u32 = 1;
@@ -84,13 +84,13 @@ pub struct Side {
     /// As it was named.
     pub path: PathBuf,
     /// What it is.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// Exact copies left out: of a reference, which may repeat a conversation for each of its annotations.
     pub copies_removed: u64,
     /// Whether most of it is in English, or says of no other language.
     pub english: bool,
     /// The figures; `null` while a run has no sealed conversations.
-    pub figures: Option<Figures>,
+    pub figures: Option<CorpusFigures>,
     /// What the gates stopped; `null` where records do not tell.
     pub gates: Option<GateFigures>,
     /// The coverage grid as the conversations fill it; `null` without one.
@@ -114,9 +114,9 @@ pub struct Distance {
 
 /// Measures what is in `path`, beside `reference` if one is given.
 pub fn report(path: &Path, reference: Option<&Path>) -> Result<Report, ReportError> {
-    let source = Source::find(path)?;
-    let against = reference.map(Source::find).transpose()?;
-    let run = (source.kind == Kind::Run).then(|| run::figures(path)).transpose()?;
+    let source = ConversationSource::find(path)?;
+    let against = reference.map(ConversationSource::find).transpose()?;
+    let run = (source.kind == SourceKind::Run).then(|| run::figures(path)).transpose()?;
     let measured = measure::measure(&source, true)?;
     let theirs = match &against {
         Some(source) => Some(measure::measure(source, false)?.ok_or_else(|| empty(source))?),
@@ -135,11 +135,11 @@ pub fn report(path: &Path, reference: Option<&Path>) -> Result<Report, ReportErr
     Ok(Report { version: VERSION, subject, reference, distance, run, hints })
 }
 
-fn empty(source: &Source) -> ReportError {
+fn empty(source: &ConversationSource) -> ReportError {
     ReportError::Empty { path: source.path.clone() }
 }
 
-fn side(source: Source, measured: Option<&Measured>, size: Option<Size>) -> Side {
+fn side(source: ConversationSource, measured: Option<&Measured>, size: Option<Size>) -> Side {
     let tallies = measured.map(|measured| &measured.tallies);
     let english = tallies.is_some_and(|tallies| tallies.english * 2 > tallies.turns_per_conversation.total());
     Side {

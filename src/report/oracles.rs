@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::cohesion::set;
 use super::compression;
-use super::distribution::Counts;
+use super::distribution::Histogram;
 use super::diversity::{Rule, distinct, effective_number, mtld, self_repetition};
 use super::floor::{entropy, gini};
 
@@ -108,7 +108,8 @@ fn the_effective_number_is_the_vendi_score_of_order_two() {
 #[test]
 fn numbers_are_summed_up_as_numpy_and_scipy_do() {
     for row in oracles().numbers {
-        let (left, right): (Counts, Counts) = (row.left.iter().copied().collect(), row.right.iter().copied().collect());
+        let (left, right): (Histogram, Histogram) =
+            (row.left.iter().copied().collect(), row.right.iter().copied().collect());
         let found = left.distribution();
         for (found, expected) in [
             (found.mean, row.mean),
@@ -123,7 +124,7 @@ fn numbers_are_summed_up_as_numpy_and_scipy_do() {
         assert_eq!(left.distance(&right), right.distance(&left));
         assert_eq!(left.distance(&left), Some(0.0));
     }
-    assert_eq!(Counts::default().distance(&Counts::default()), None);
+    assert_eq!(Histogram::default().distance(&Histogram::default()), None);
 }
 
 #[test]

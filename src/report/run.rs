@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::coverage::{CoverageFigures, Fill};
+use super::coverage::{CoverageFigures, GridCounts};
 use super::error::ReportError;
-use super::hub::{self, HubFigures, Written};
+use super::hub::{self, HubFigures, HubSituation};
 use super::source::parts;
 use crate::config::load;
 use crate::pipeline::error::RunError;
-use crate::pipeline::ledger::Summary;
-use crate::pipeline::status::{self, Reason};
+use crate::pipeline::ledger::RunSummary;
+use crate::pipeline::status::{self, LossCount};
 use crate::record::Situation;
 use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
@@ -21,9 +21,9 @@ use crate::store::run::RunPaths;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunFigures {
     /// Status, outcomes by stage and spend, as `pipeline status` prints them.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// Why inputs were dropped.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<LossCount>,
     /// The spend for each accepted conversation; `null` while there is none.
     pub per_conversation: Option<PerConversation>,
     /// Diversity of the situations by round; `null` where there are too few, or they were imported.
@@ -72,21 +72,21 @@ pub(super) fn figures(path: &Path) -> Result<RunFigures, ReportError> {
     })
 }
 
-fn situations(dir: &RunPaths) -> Result<(Vec<Written>, Fill), ReportError> {
-    let (mut written, mut fill) = (Vec::new(), Fill::default());
+fn situations(dir: &RunPaths) -> Result<(Vec<HubSituation>, GridCounts), ReportError> {
+    let (mut written, mut fill) = (Vec::new(), GridCounts::default());
     if let Some(sealed) = SealedStage::open(&dir.situations())? {
         for name in parts(&sealed) {
             for situation in sealed.rows::<Situation>(&name)? {
                 let situation = situation?;
                 fill.add(&situation.attributes);
-                written.extend(Written::of(&situation));
+                written.extend(HubSituation::of(&situation));
             }
         }
     }
     Ok((written, fill))
 }
 
-fn per_conversation(summary: &Summary) -> Option<PerConversation> {
+fn per_conversation(summary: &RunSummary) -> Option<PerConversation> {
     let accepted = summary.stages.get("conversations").map(|tally| tally.accepted).filter(|accepted| *accepted > 0)?;
     let each = |sum: u64| sum as f64 / accepted as f64;
     Some(PerConversation {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dialogue::{Dialogue, Words};
+use super::dialogue::{Dialogue, WordHashes};
 use crate::draw::Draw;
 
 /// Most conversations a sample compares.
@@ -53,7 +53,7 @@ pub(super) struct Sample {
 
 #[derive(Debug)]
 struct Item {
-    words: Words,
+    words: WordHashes,
     text: String,
     turns: usize,
 }
@@ -82,7 +82,7 @@ impl Held {
 
 impl Sample {
     /// Offers the next conversation.
-    pub(super) fn offer(&mut self, dialogue: &Dialogue, words: &Words) {
+    pub(super) fn offer(&mut self, dialogue: &Dialogue, words: &WordHashes) {
         let key = (Draw::new(0, &["report", "sample", &self.seen.to_string()]).next_u64(), self.seen);
         self.seen += 1;
         let is_full = self.held.is_enough(self.taken.len());
@@ -122,7 +122,7 @@ impl Sample {
     }
 
     /// The words of the first so many conversations.
-    pub(super) fn conversations(&self, count: usize) -> Vec<&Words> {
+    pub(super) fn conversations(&self, count: usize) -> Vec<&WordHashes> {
         self.taken.values().take(count).map(|item| &item.words).collect()
     }
 
@@ -157,10 +157,11 @@ impl Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::dialogue::Line;
+    use crate::report::dialogue::DialogueLine;
 
     fn talk(at: usize, lines: usize) -> Dialogue {
-        let line = |n: usize| Line { speaker: n % 2, text: format!("talk {at} says ä{n} and then some more of it") };
+        let line =
+            |n: usize| DialogueLine { speaker: n % 2, text: format!("talk {at} says ä{n} and then some more of it") };
         Dialogue { people: 2, lines: (0..lines).map(line).collect(), ..Dialogue::default() }
     }
 
@@ -168,7 +169,7 @@ mod tests {
         let mut sample = Sample::default();
         for at in 0..count {
             let dialogue = talk(at, lines);
-            sample.offer(&dialogue, &Words::of(&dialogue));
+            sample.offer(&dialogue, &WordHashes::of(&dialogue));
         }
         sample
     }

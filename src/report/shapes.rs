@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value};
 
-use super::dialogue::{Cast, Dialogue, Line};
+use super::dialogue::{Dialogue, DialogueLine, Speakers};
 
 const LISTS: [&str; 8] =
     ["turns", "messages", "conversations", "conversation", "dialogue", "dialog", "utterances", "text"];
@@ -27,7 +27,7 @@ pub(super) fn dialogue(value: &Value) -> Result<Dialogue, String> {
         .iter()
         .find_map(|key| object.get(*key).filter(|said| said.is_array() || said.is_string()).map(|said| (*key, said)))
         .ok_or_else(|| format!("there are no turns: none of {} is a list or a text", LISTS.join(", ")))?;
-    let mut cast = Cast::default();
+    let mut cast = Speakers::default();
     let lines = match said {
         Value::Array(items) => from_list(key, items, &mut cast)?,
         other => from_text(other.as_str().unwrap_or_default(), &mut cast),
@@ -40,19 +40,19 @@ pub(super) fn dialogue(value: &Value) -> Result<Dialogue, String> {
 }
 
 /// Everybody in the room where `participants` says so; else everybody who spoke.
-fn people(object: &Map<String, Value>, cast: &mut Cast) -> usize {
+fn people(object: &Map<String, Value>, cast: &mut Speakers) -> usize {
     let listed = object.get("participants").and_then(Value::as_array).map_or(0, Vec::len);
     cast.len().max(listed)
 }
 
-fn from_list(key: &str, items: &[Value], cast: &mut Cast) -> Result<Vec<Line>, String> {
+fn from_list(key: &str, items: &[Value], cast: &mut Speakers) -> Result<Vec<DialogueLine>, String> {
     let mut lines = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let text = |keys: &[&str]| keys.iter().find_map(|key| item.get(*key).and_then(Value::as_str));
         let speaker = text(&SPEAKERS).ok_or_else(|| lacks(key, at, "speaker", &SPEAKERS))?;
         let said = text(&TEXTS).ok_or_else(|| lacks(key, at, "text", &TEXTS))?;
         if !speaker.eq_ignore_ascii_case("system") {
-            lines.push(Line { speaker: cast.position(speaker), text: said.to_owned() });
+            lines.push(DialogueLine { speaker: cast.position(speaker), text: said.to_owned() });
         }
     }
     Ok(lines)
@@ -63,11 +63,11 @@ fn lacks(key: &str, at: usize, what: &str, keys: &[&str]) -> String {
 }
 
 /// Lines with a label in front. A line without one goes on with what was said before it.
-fn from_text(text: &str, cast: &mut Cast) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+fn from_text(text: &str, cast: &mut Speakers) -> Vec<DialogueLine> {
+    let mut lines: Vec<DialogueLine> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some((name, said)) = labelled(line) {
-            lines.push(Line { speaker: cast.position(name), text: said.to_owned() });
+            lines.push(DialogueLine { speaker: cast.position(name), text: said.to_owned() });
         } else if let Some(last) = lines.last_mut() {
             last.text.push('\n');
             last.text.push_str(line);

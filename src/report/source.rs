@@ -11,7 +11,7 @@ use super::error::ReportError;
 use super::shapes;
 use crate::record::Conversation;
 use crate::record::parquet::Reader;
-use crate::stages::compile::Manifest;
+use crate::stages::compile::DatasetManifest;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs::{self, FsError};
 use crate::store::part;
@@ -22,7 +22,7 @@ const BUFFER: usize = 1 << 18;
 /// What was named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum SourceKind {
     /// A run directory: its sealed conversations.
     Run,
     /// A dataset folder, compiled or published.
@@ -35,12 +35,12 @@ pub enum Kind {
 
 /// Conversations that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct ConversationSource {
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: SourceKind,
 }
 
-impl Source {
+impl ConversationSource {
     /// Finds out what `path` is.
     pub(super) fn find(path: &Path) -> Result<Self, ReportError> {
         let metadata = match fs::metadata(path) {
@@ -55,30 +55,30 @@ impl Source {
     /// conversations are not sealed.
     pub(super) fn read(&self, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
         match self.kind {
-            Kind::Run => return read_run(&self.path, take),
-            Kind::Dataset => read_dataset(&self.path, take)?,
-            Kind::Jsonl => read_jsonl(&self.path, take)?,
-            Kind::Parquet => read_parquet(&self.path, take)?,
+            SourceKind::Run => return read_run(&self.path, take),
+            SourceKind::Dataset => read_dataset(&self.path, take)?,
+            SourceKind::Jsonl => read_jsonl(&self.path, take)?,
+            SourceKind::Parquet => read_parquet(&self.path, take)?,
         }
         Ok(true)
     }
 }
 
-fn folder_kind(path: &Path) -> Result<Kind, ReportError> {
+fn folder_kind(path: &Path) -> Result<SourceKind, ReportError> {
     if RunPaths::of_run(path).is_ok() {
-        Ok(Kind::Run)
+        Ok(SourceKind::Run)
     } else if path.join("data").is_dir() {
-        Ok(Kind::Dataset)
+        Ok(SourceKind::Dataset)
     } else {
         Err(ReportError::NotMeasurable { path: path.to_owned() })
     }
 }
 
-fn file_kind(path: &Path) -> Result<Kind, ReportError> {
+fn file_kind(path: &Path) -> Result<SourceKind, ReportError> {
     let mut head = Vec::new();
     let read = fs::open(path)?.take(4).read_to_end(&mut head);
     read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })?;
-    Ok(if head == b"PAR1" { Kind::Parquet } else { Kind::Jsonl })
+    Ok(if head == b"PAR1" { SourceKind::Parquet } else { SourceKind::Jsonl })
 }
 
 fn read_run(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
@@ -103,7 +103,7 @@ pub(super) fn parts(sealed: &SealedStage) -> Vec<String> {
 /// The Parquet files below `data/`, each first compared with the manifest where there is one.
 fn read_dataset(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
     let manifest_path = path.join("manifest.json");
-    let manifest: Option<Manifest> = match fs::read(&manifest_path) {
+    let manifest: Option<DatasetManifest> = match fs::read(&manifest_path) {
         Err(error) if error.is_not_found() => None,
         bytes => {
             let damaged = |error: serde_json::Error| damaged(&manifest_path, error.to_string());
@@ -127,7 +127,7 @@ fn read_dataset(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(
     Ok(())
 }
 
-fn compare(file: &Path, name: &str, manifest: &Manifest) -> Result<(), ReportError> {
+fn compare(file: &Path, name: &str, manifest: &DatasetManifest) -> Result<(), ReportError> {
     let Some(entry) = manifest.files.iter().find(|entry| entry.path == name) else {
         return Err(damaged(file, "the manifest does not list it".to_owned()));
     };

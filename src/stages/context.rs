@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Progress;
 use super::inputs::Inputs;
-use super::personas::Source;
+use super::personas::PersonaSource;
 use crate::config::Config;
 use crate::llm::Halt;
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 
 /// What every stage of a run works with.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub struct Context<'a> {
     /// The texts: prompts, shots, word lists, the coverage grid.
     pub inputs: &'a Inputs,
     /// What people or situations are imported from; `None` where nothing is.
-    pub source: Option<Source>,
+    pub source: Option<PersonaSource>,
     /// Where replies come from.
-    pub calls: Arc<Calls>,
+    pub calls: Arc<CallGateway>,
     /// How far the stage at work is.
     pub progress: Arc<Progress>,
     /// When the budget is reached: seal what is there instead of stopping.

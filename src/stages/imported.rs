@@ -109,14 +109,14 @@ impl SourceError {
 
 /// One line without its end.
 #[derive(Debug, Clone, Copy)]
-pub enum Line<'a> {
+pub enum InputLine<'a> {
     /// A whole one.
     Whole(&'a [u8]),
     /// The start of a line over [`MAX_LINE`].
     TooLong(&'a [u8]),
 }
 
-impl<'a> Line<'a> {
+impl<'a> InputLine<'a> {
     /// Its bytes, as far as they were kept.
     pub fn bytes(self) -> &'a [u8] {
         match self {
@@ -142,7 +142,7 @@ impl<R: BufRead> Lines<R> {
         Self { input, buffer: Vec::new(), number: 0 }
     }
 
-    fn next(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
+    fn next(&mut self) -> io::Result<Option<(u64, InputLine<'_>)>> {
         self.buffer.clear();
         let limit = MAX_LINE as u64 + 1;
         if (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer)? == 0 {
@@ -151,12 +151,12 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         if self.buffer.last() != Some(&b'\n') && self.buffer.len() > MAX_LINE {
             self.input.skip_until(b'\n')?;
-            return Ok(Some((self.number, Line::TooLong(&self.buffer))));
+            return Ok(Some((self.number, InputLine::TooLong(&self.buffer))));
         }
         let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let mark: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };
-        Ok(Some((self.number, Line::Whole(line.strip_prefix(mark).unwrap_or(line)))))
+        Ok(Some((self.number, InputLine::Whole(line.strip_prefix(mark).unwrap_or(line)))))
     }
 }
 
@@ -210,7 +210,7 @@ pub fn read(
 }
 
 /// Looks at a line and its number.
-pub type Visit<'a> = dyn FnMut(u64, Line<'_>) + 'a;
+pub type Visit<'a> = dyn FnMut(u64, InputLine<'_>) + 'a;
 
 fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
     let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);

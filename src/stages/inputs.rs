@@ -23,8 +23,8 @@ use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::Persona;
 use crate::stages::compile::PromptUse;
-use crate::stages::conversations::agents::{PromptFile, Prompts};
-use crate::stages::safety::words::{Words, WordsError};
+use crate::stages::conversations::agents::{AgentPromptFile, AgentPrompts};
+use crate::stages::safety::words::{WordLists, WordsError};
 use crate::stages::situations::Prompt;
 use crate::stages::situations::coverage::{Coverage, CoverageError};
 use crate::stages::situations::seeds::{self, Seed, SeedsError};
@@ -219,7 +219,7 @@ impl Inputs {
         Ok(())
     }
 
-    fn keep(&mut self, name: String, file: prompts::PromptFile) {
+    fn keep(&mut self, name: String, file: prompts::LoadedPromptFile) {
         self.files.insert(name.clone(), file.name.into());
         self.texts.insert(name, file.text);
     }
@@ -325,13 +325,13 @@ impl Inputs {
     }
 
     /// The prompts of the conversations stage, parsed.
-    pub fn conversation_prompts(&self) -> Result<Prompts, InputsError> {
+    pub fn conversation_prompts(&self) -> Result<AgentPrompts, InputsError> {
         let names = [SPEAKER, FUSED, SELECTOR].map(|name| self.shown(name));
         let [speaker, fused, selector] = &names;
-        Ok(Prompts::parse(
-            PromptFile { name: speaker, text: self.text(SPEAKER)? },
-            PromptFile { name: fused, text: self.text(FUSED)? },
-            PromptFile { name: selector, text: self.text(SELECTOR)? },
+        Ok(AgentPrompts::parse(
+            AgentPromptFile { name: speaker, text: self.text(SPEAKER)? },
+            AgentPromptFile { name: fused, text: self.text(FUSED)? },
+            AgentPromptFile { name: selector, text: self.text(SELECTOR)? },
         )?)
     }
 
@@ -348,8 +348,8 @@ impl Inputs {
     }
 
     /// The word lists, parsed.
-    pub fn words(&self) -> Result<Words, InputsError> {
-        let mut words = Words::default();
+    pub fn words(&self) -> Result<WordLists, InputsError> {
+        let mut words = WordLists::default();
         for (name, text) in &self.texts {
             let Some(file) = name.strip_prefix(WORDS).map(without_number) else { continue };
             words.add(file.strip_suffix(".txt").unwrap_or(file), &self.shown(name), text)?;

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::transcript::{self, MALFORMED, Told, Unusable};
+use super::transcript::{self, AskOutcome, MALFORMED, Unusable};
 use crate::config;
 use crate::draw::Draw;
-use crate::llm::recorded::{Calls, Site};
+use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Halt, ReplyFormat, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Participant, Situation};
@@ -34,13 +34,13 @@ const NOT_FOUND: Unusable = Unusable {
 
 /// What every conversation of a run is scored with.
 #[derive(Debug, Clone, Copy)]
-pub struct Stage<'a> {
+pub struct JudgeStage<'a> {
     /// The settings.
     pub settings: &'a config::Judge,
     /// The prompt.
     pub prompt: &'a Template,
     /// Where replies come from.
-    pub calls: &'a Calls,
+    pub calls: &'a CallGateway,
     /// The run's seed.
     pub seed: u64,
 }
@@ -51,7 +51,7 @@ pub struct Judgement {
     /// The logical model that judged.
     pub model: String,
     /// Scores by scale; empty after a failure.
-    pub scores: BTreeMap<String, Score>,
+    pub scores: BTreeMap<String, JudgeScore>,
     /// A line that contradicts what is given or what was said before; `null` where there is none.
     pub contradiction: Option<String>,
     /// Why there are no scores, such as `evidence_not_found` or `refused: hate`; `null` where there are.
@@ -60,7 +60,7 @@ pub struct Judgement {
 
 /// A score and the line it stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Score {
+pub struct JudgeScore {
     /// From 1 to 5.
     pub score: u64,
     /// Words of the conversation.
@@ -90,7 +90,7 @@ struct Person<'a> {
     goal: Option<&'a str>,
 }
 
-impl Stage<'_> {
+impl JudgeStage<'_> {
     /// Whether a conversation is among those that are scored.
     pub fn samples(&self, id: &str) -> bool {
         Draw::new(self.seed, &[STAGE, id]).unit() < self.settings.sample
@@ -106,7 +106,7 @@ impl Stage<'_> {
         }
         let values = values(situation, conversation);
         let said = evened(&values.conversation);
-        let site = Site { stage: STAGE, item: &conversation.id, turn: 0, role: Role::Judge, attempt: 0 };
+        let site = CallSite { stage: STAGE, item: &conversation.id, turn: 0, role: Role::Judge, attempt: 0 };
         let read = |value: &Value| read(value, &said);
         let told = transcript::ask(self.calls, site, self.prompt, &values, &format(), read).await?;
         let model = self.calls.profile(Role::Judge).model.clone();
@@ -117,10 +117,10 @@ impl Stage<'_> {
             failure: Some(why),
         };
         let judgement = match told {
-            Told::Read((scores, contradiction)) => Judgement { model, scores, contradiction, failure: None },
-            Told::Unusable(name) => failed(name.to_owned()),
-            Told::Refused(category) => failed(format!("refused: {category}")),
-            Told::Failed(reason) => failed(reason),
+            AskOutcome::Read((scores, contradiction)) => Judgement { model, scores, contradiction, failure: None },
+            AskOutcome::Unusable(name) => failed(name.to_owned()),
+            AskOutcome::Refused(category) => failed(format!("refused: {category}")),
+            AskOutcome::Failed(reason) => failed(reason),
         };
         conversation.judgement = serde_json::to_string(&judgement)
             .unwrap_or_else(|error| unreachable!("a judgement has a JSON form: {error}"));
@@ -158,7 +158,7 @@ fn format() -> ReplyFormat {
     ReplyFormat::json("judgement", closed(Value::Object(properties), &required))
 }
 
-type Scores = BTreeMap<String, Score>;
+type Scores = BTreeMap<String, JudgeScore>;
 
 /// The scores and the contradiction of a reply whose every quote is in `said`.
 fn read(value: &Value, said: &str) -> Result<(Scores, Option<String>), Unusable> {
@@ -167,7 +167,7 @@ fn read(value: &Value, said: &str) -> Result<(Scores, Option<String>), Unusable>
         let given = value.get(scale).ok_or(MALFORMED)?;
         let score = given.get("score").and_then(Value::as_u64).filter(|score| (LOWEST..=HIGHEST).contains(score));
         let quote = quote(given, said)?;
-        scores.insert(scale.to_owned(), Score { score: score.ok_or(MALFORMED)?, quote });
+        scores.insert(scale.to_owned(), JudgeScore { score: score.ok_or(MALFORMED)?, quote });
     }
     let contradiction = value.get("contradiction").ok_or(MALFORMED)?;
     let found = contradiction.get("found").and_then(Value::as_bool).ok_or(MALFORMED)?;
@@ -189,7 +189,7 @@ fn evened(text: &str) -> String {
 
 /// What a judge said over a whole stage: part of its notes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct JudgeFigures {
     /// Accepted conversations with scores.
     pub judged: u64,
     /// Mean score by scale.
@@ -202,7 +202,7 @@ pub struct Figures {
     pub failures: BTreeMap<String, u64>,
 }
 
-impl Figures {
+impl JudgeFigures {
     /// Counts a conversation that was accepted.
     pub fn add(&mut self, accepted: &Conversation) {
         let judgement = Some(&accepted.judgement).filter(|judgement| *judgement != "{}");
@@ -218,7 +218,7 @@ impl Figures {
         }
         self.judged += 1;
         self.contradictions += u64::from(judgement.contradiction.is_some());
-        for (scale, Score { score, .. }) in judgement.scores {
+        for (scale, JudgeScore { score, .. }) in judgement.scores {
             let counts = self.distribution.entry(scale.clone()).or_default();
             let at = usize::try_from(score.saturating_sub(LOWEST)).unwrap_or_default();
             counts.get_mut(at).into_iter().for_each(|count| *count += 1);
@@ -281,10 +281,10 @@ mod tests {
     #[test]
     fn the_sample_is_drawn_by_seed_and_id() {
         let (calls, prompt) =
-            (Calls::silent(1), prompt("judge.md", include_str!("../../prompts/judge/judge.md")).unwrap());
+            (CallGateway::silent(1), prompt("judge.md", include_str!("../../prompts/judge/judge.md")).unwrap());
         let drawn = |sample: f64, seed: u64| -> Vec<usize> {
             let settings = config::Judge { enabled: true, sample, prompt: None };
-            let stage = Stage { settings: &settings, prompt: &prompt, calls: &calls, seed };
+            let stage = JudgeStage { settings: &settings, prompt: &prompt, calls: &calls, seed };
             (0..2_000).filter(|at| stage.samples(&format!("c-{at}"))).collect()
         };
         assert_eq!((drawn(0.0, 1).len(), drawn(1.0, 1).len()), (0, 2_000));

@@ -27,4 +27,4 @@ mod transcript;
 mod window;
 pub mod writer;
 
-pub use progress::{Look, Progress};
+pub use progress::{Progress, ProgressSnapshot};

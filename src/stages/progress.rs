@@ -19,12 +19,12 @@ pub struct Progress {
     all_work: AtomicU64,
     /// What one input is expected to take, in thousandths of a unit, where all work is not known.
     each_work: AtomicU64,
-    past: Mutex<Vec<Look>>,
+    past: Mutex<Vec<ProgressSnapshot>>,
 }
 
 /// A look at a [`Progress`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Look {
+pub struct ProgressSnapshot {
     /// The stage at work; empty before the first.
     pub stage: &'static str,
     /// Accepted results the stage aims at; 0 where that is not known.
@@ -92,13 +92,13 @@ impl Progress {
     }
 
     /// The stages that ended since the last time of asking, as they ended.
-    pub fn take_past(&self) -> Vec<Look> {
+    pub fn take_past(&self) -> Vec<ProgressSnapshot> {
         std::mem::take(&mut self.past.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where things stand.
-    pub fn look(&self) -> Look {
-        Look {
+    pub fn look(&self) -> ProgressSnapshot {
+        ProgressSnapshot {
             stage: *self.stage.lock().unwrap_or_else(PoisonError::into_inner),
             wanted: self.wanted.load(Ordering::Relaxed),
             done: self.done.load(Ordering::Relaxed),

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::llm::recorded::{Calls, Site};
+use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Halt, Message, ReplyFormat};
 use crate::prompt::reply::read_json;
 use crate::prompt::template::{PromptError, Template};
@@ -40,7 +40,7 @@ pub(super) fn prompt(name: &str, text: &str, variables: &[&str]) -> Result<Templ
 
 /// What asking came to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Told<T> {
+pub(super) enum AskOutcome<T> {
     /// A reply that could be used.
     Read(T),
     /// None could; the last one's flaw, in a word.
@@ -66,13 +66,13 @@ pub(super) const MALFORMED: Unusable =
 
 /// Asks with the sections of `prompt`, filled with `values`, until `read` makes something of the reply or [`TRIES`] are used up.
 pub(super) async fn ask<T>(
-    calls: &Calls,
-    site: Site<'_>,
+    calls: &CallGateway,
+    site: CallSite<'_>,
     prompt: &Template,
     values: &(impl Serialize + Sync),
     format: &ReplyFormat,
     read: impl Fn(&Value) -> Result<T, Unusable> + Sync,
-) -> Result<Told<T>, Halt> {
+) -> Result<AskOutcome<T>, Halt> {
     let system = prompt.render("system", values)?;
     let user = prompt.render("user", values)?;
     let mut last = MALFORMED;
@@ -83,15 +83,15 @@ pub(super) async fn ask<T>(
             user = format!("{user}\n\n{repair}");
         }
         let messages = vec![Message::system(system.clone()), Message::user(user)];
-        let reply = match calls.ask(&Site { attempt, ..site }, messages, format.clone()).await? {
+        let reply = match calls.ask(&CallSite { attempt, ..site }, messages, format.clone()).await? {
             Answer::Reply(reply) => reply,
-            Answer::Refused { category, .. } => return Ok(Told::Refused(category)),
-            Answer::Failed { reason, .. } => return Ok(Told::Failed(reason)),
+            Answer::Refused { category, .. } => return Ok(AskOutcome::Refused(category)),
+            Answer::Failed { reason, .. } => return Ok(AskOutcome::Failed(reason)),
         };
         match read_json(&reply.text).map_err(|_| MALFORMED).and_then(|value| read(&value)) {
-            Ok(read) => return Ok(Told::Read(read)),
+            Ok(read) => return Ok(AskOutcome::Read(read)),
             Err(unusable) => last = unusable,
         }
     }
-    Ok(Told::Unusable(last.name))
+    Ok(AskOutcome::Unusable(last.name))
 }

@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::dedup::{ClusterSizes, Summary};
+use super::dedup::{ClusterSizes, DedupSummary};
 use super::error::StageError;
 use super::sealed::Sealed;
-use crate::record::arrow::Row;
+use crate::record::arrow::TableRow;
 use crate::record::{Dropped, Duplicate, Fate, Tally, parquet};
-use crate::store::checkpoint::{Manifest, StageDir};
-use crate::store::part::{JsonlWriter, PartFile, Place};
+use crate::store::checkpoint::{StageDir, StageManifest};
+use crate::store::part::{JsonlWriter, PartFile, RowPlace};
 
 /// The records of a sealed stage.
 pub(super) const PART: &str = "part-00000.jsonl";
@@ -63,7 +63,7 @@ pub trait Fates<R>: Send {
 
 /// What a stage says of itself when all its fates are put.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct StageResult {
     /// Inputs it had.
     pub inputs: u64,
     /// Those of them that are in no outcome, since they were not drawn.
@@ -76,11 +76,11 @@ pub struct Made {
 
 /// Writes the folder of a stage. Dropped without [`seal`](Self::seal) it leaves nothing that counts.
 #[derive(Debug)]
-pub struct StageWriter<R: Row> {
+pub struct StageWriter<R: TableRow> {
     stage: &'static str,
     dir: StageDir,
     rows: JsonlWriter,
-    table: parquet::Writer<PartFile, R>,
+    table: parquet::ParquetWriter<PartFile, R>,
     rejected: JsonlWriter,
     spool: JsonlWriter,
     /// Where each accepted record begins.
@@ -91,7 +91,7 @@ pub struct StageWriter<R: Row> {
     listed: u64,
 }
 
-impl<R: Row> StageWriter<R> {
+impl<R: TableRow> StageWriter<R> {
     /// Begins the folder of `stage`, emptied of what an interrupted attempt left.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl<R: Row> StageWriter<R> {
         Ok(Self {
             stage,
             rows: dir.jsonl_writer(PART)?,
-            table: parquet::Writer::new(dir.part(TABLE)?)?,
+            table: parquet::ParquetWriter::new(dir.part(TABLE)?)?,
             rejected: dir.jsonl_writer(REJECTED)?,
             spool: dir.jsonl_writer(SPOOL)?,
             dir,
@@ -140,7 +140,12 @@ impl<R: Row> StageWriter<R> {
     ///
     /// # Errors
     /// If the fates are not those of all inputs, or if something cannot be written. Nothing is visible then.
-    pub fn seal(mut self, made: Made, fingerprint: String, upstream: Option<String>) -> Result<Sealed<R>, StageError> {
+    pub fn seal(
+        mut self,
+        made: StageResult,
+        fingerprint: String,
+        upstream: Option<String>,
+    ) -> Result<Sealed<R>, StageError> {
         self.check_sums(&made)?;
         let summary = self.write_duplicates()?;
         let Self { stage, mut dir, rows, table, rejected, spool, tally, reasons, .. } = self;
@@ -158,11 +163,11 @@ impl<R: Row> StageWriter<R> {
         }
         let counts = counts(&tally, made.inputs, made.not_sampled);
         let stage = stage.to_owned();
-        let manifest = Manifest { stage, fingerprint, upstream, counts, notes, ..Manifest::default() };
+        let manifest = StageManifest { stage, fingerprint, upstream, counts, notes, ..StageManifest::default() };
         Ok(Sealed::of(dir.seal(manifest)?))
     }
 
-    fn check_sums(&self, made: &Made) -> Result<(), StageError> {
+    fn check_sums(&self, made: &StageResult) -> Result<(), StageError> {
         let outcomes = self.tally.total() + made.not_sampled;
         if outcomes != made.inputs || self.rows.rows() != self.tally.accepted {
             return Err(StageError::Sums { stage: self.stage, inputs: made.inputs, outcomes });
@@ -171,7 +176,7 @@ impl<R: Row> StageWriter<R> {
     }
 
     /// Writes the duplicates with the sizes of their clusters, which only now are known.
-    fn write_duplicates(&mut self) -> Result<Summary, StageError> {
+    fn write_duplicates(&mut self) -> Result<DedupSummary, StageError> {
         let mut out = self.dir.jsonl_writer(DUPLICATES)?;
         for duplicate in self.spool.read_all()? {
             out.push(&self.clusters.row(duplicate?))?;
@@ -181,7 +186,7 @@ impl<R: Row> StageWriter<R> {
     }
 }
 
-impl<R: Row + Debug + Send> Fates<R> for StageWriter<R> {
+impl<R: TableRow + Debug + Send> Fates<R> for StageWriter<R> {
     fn put(&mut self, fate: Fate<R>) -> Result<(), StageError> {
         self.tally.add(fate.outcome());
         match fate {
@@ -200,7 +205,7 @@ impl<R: Row + Debug + Send> Fates<R> for StageWriter<R> {
         let Some(offset) = self.places.get(number).copied() else { return Err(lost) };
         let end = self.places.get(number + 1).copied().unwrap_or_else(|| self.rows.bytes());
         let length = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        Ok(self.rows.read(Place { offset, length })?)
+        Ok(self.rows.read(RowPlace { offset, length })?)
     }
 
     fn count_duplicates(&mut self, unlisted: u64) {
@@ -218,7 +223,7 @@ impl<R: Row + Debug + Send> Fates<R> for StageWriter<R> {
 
 /// Keeps fates in memory, for whoever looks at a few of them.
 #[derive(Debug)]
-pub struct Collected<R> {
+pub struct CollectedFates<R> {
     /// What was accepted.
     pub accepted: Vec<R>,
     /// What was dropped.
@@ -228,13 +233,13 @@ pub struct Collected<R> {
     tally: Tally,
 }
 
-impl<R> Default for Collected<R> {
+impl<R> Default for CollectedFates<R> {
     fn default() -> Self {
         Self { accepted: Vec::new(), dropped: Vec::new(), duplicates: Vec::new(), tally: Tally::default() }
     }
 }
 
-impl<R: Clone + Send> Fates<R> for Collected<R> {
+impl<R: Clone + Send> Fates<R> for CollectedFates<R> {
     fn put(&mut self, fate: Fate<R>) -> Result<(), StageError> {
         self.tally.add(fate.outcome());
         match fate {
@@ -317,7 +322,7 @@ mod tests {
             writer.put(duplicate(number, number / 3))?;
         }
         let inputs = writer.tally().total();
-        writer.seal(Made { inputs, notes: json!({}), ..Made::default() }, "f".to_owned(), None)
+        writer.seal(StageResult { inputs, notes: json!({}), ..StageResult::default() }, "f".to_owned(), None)
     }
 
     #[test]
@@ -357,7 +362,7 @@ mod tests {
         let stage = folder.path().join("stages/1-personas");
         let mut writer = StageWriter::create("personas", &stage).unwrap();
         writer.put(Fate::Accepted(persona(0))).unwrap();
-        let made = Made { inputs: 2, ..Made::default() };
+        let made = StageResult { inputs: 2, ..StageResult::default() };
         assert_eq!(writer.seal(made, String::new(), None).unwrap_err().exit_code(), ExitCode::Bug);
         assert!(Sealed::<Persona>::open(&stage).unwrap().is_none());
     }

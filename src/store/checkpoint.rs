@@ -90,7 +90,7 @@ impl CheckpointError {
 
 /// What a sealed stage is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct StageManifest {
     /// Version of this file.
     pub format: u32,
     /// The stage's name.
@@ -107,7 +107,7 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
 }
 
-impl Default for Manifest {
+impl Default for StageManifest {
     fn default() -> Self {
         Self {
             format: FORMAT,
@@ -163,9 +163,9 @@ impl StageDir {
     }
 
     /// Seals the stage with everything that was written.
-    pub fn seal(mut self, manifest: Manifest) -> Result<SealedStage, CheckpointError> {
+    pub fn seal(mut self, manifest: StageManifest) -> Result<SealedStage, CheckpointError> {
         self.files.sort_by(|one, other| one.path.cmp(&other.path));
-        let manifest = Manifest { format: FORMAT, files: self.files, ..manifest };
+        let manifest = StageManifest { format: FORMAT, files: self.files, ..manifest };
         let path = self.folder.join(MANIFEST);
         let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| FsError {
             action: "describe",
@@ -186,7 +186,7 @@ fn hash(bytes: &[u8]) -> String {
 #[derive(Debug, Clone)]
 pub struct SealedStage {
     folder: PathBuf,
-    manifest: Manifest,
+    manifest: StageManifest,
     manifest_hash: String,
 }
 
@@ -232,7 +232,7 @@ impl SealedStage {
     }
 
     /// What was sealed.
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &StageManifest {
         &self.manifest
     }
 
@@ -289,7 +289,7 @@ impl SealedStage {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, CheckpointError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<StageManifest, CheckpointError> {
     #[derive(Deserialize)]
     struct Format {
         format: u32,
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
     use crate::draw::Draw;
     use crate::store::fs::faults;
-    use crate::store::fs::power_loss::{Trace, seeds};
+    use crate::store::fs::power_loss::{PowerLossTrace, seeds};
 
     fn seal(folder: &Path, rows: &[u32]) -> Result<SealedStage, CheckpointError> {
         let mut stage = StageDir::create(folder)?;
@@ -356,7 +356,7 @@ mod tests {
         table.append(b"PAR1")?;
         stage.add(table.finish(Some(rows.len() as u64))?);
         let counts = BTreeMap::from([("accepted".to_owned(), rows.len() as u64)]);
-        stage.seal(Manifest { stage: "situations".to_owned(), counts, ..Manifest::default() })
+        stage.seal(StageManifest { stage: "situations".to_owned(), counts, ..StageManifest::default() })
     }
 
     fn rows(folder: &Path) -> Result<Vec<u32>, CheckpointError> {
@@ -414,7 +414,7 @@ mod tests {
         for seed in seeds() {
             let (root, mut draw) = (faults::scratch(), Draw::new(seed, &["stage"]));
             let (folder, left) = (root.path().join("stage"), root.path().join("left"));
-            let trace = Trace::watch(&folder);
+            let trace = PowerLossTrace::watch(&folder);
             seal(&folder, &[1, 2]).unwrap();
             let steps = draw.between(0, trace.len());
             trace.crash(steps, &mut draw, &left);
@@ -492,9 +492,9 @@ mod tests {
         assert_eq!(code("{\"format\":2}"), ExitCode::Drift);
         assert_eq!(code("{\"format\":1}"), ExitCode::Damage);
         assert_eq!(code(""), ExitCode::Damage);
-        let climbing = Manifest {
+        let climbing = StageManifest {
             files: vec![FileEntry { path: "../x".to_owned(), bytes: 0, rows: None, sha256: String::new() }],
-            ..Manifest::default()
+            ..StageManifest::default()
         };
         assert_eq!(code(&serde_json::to_string(&climbing).unwrap()), ExitCode::Damage);
     }

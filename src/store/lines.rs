@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::fs::{self, FsError};
-use super::part::{FileEntry, Place};
+use super::part::{FileEntry, RowPlace};
 
 const BUFFER: usize = 1 << 18;
 
@@ -65,7 +65,7 @@ impl LinesFile {
     /// If it cannot be opened.
     pub fn skim(&self) -> Result<Lines, FsError> {
         let reader = BufReader::with_capacity(BUFFER, fs::open(&self.path)?);
-        let (file, place) = (self.clone(), Place { offset: 0, length: 0 });
+        let (file, place) = (self.clone(), RowPlace { offset: 0, length: 0 });
         Ok(Lines { reader, hash: None, file, line: Vec::new(), place, number: 0 })
     }
 
@@ -73,7 +73,7 @@ impl LinesFile {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&self, place: Place) -> Result<Vec<u8>, FsError> {
+    pub fn read(&self, place: RowPlace) -> Result<Vec<u8>, FsError> {
         fs::read_at(&fs::open(&self.path)?, &self.path, place.offset, place.length)
     }
 }
@@ -86,7 +86,7 @@ pub struct Lines {
     hash: Option<Sha256>,
     file: LinesFile,
     line: Vec<u8>,
-    place: Place,
+    place: RowPlace,
     number: u64,
 }
 
@@ -105,7 +105,7 @@ impl Lines {
         if let Some(hash) = &mut self.hash {
             hash.update(&self.line);
         }
-        self.place = Place { offset: self.place.offset + self.place.length as u64, length: self.line.len() };
+        self.place = RowPlace { offset: self.place.offset + self.place.length as u64, length: self.line.len() };
         self.number += 1;
         Ok(true)
     }
@@ -121,7 +121,7 @@ impl Lines {
     }
 
     /// Where it is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> RowPlace {
         self.place
     }
 

@@ -144,7 +144,7 @@ pub struct JsonlWriter {
 
 /// Where a row is in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct RowPlace {
     /// The first byte.
     pub offset: u64,
     /// Bytes, the newline included.
@@ -158,18 +158,18 @@ impl JsonlWriter {
     }
 
     /// Adds a row, and says where it is.
-    pub fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<Place, FsError> {
+    pub fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<RowPlace, FsError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, row).map_err(|error| self.part.failed(error.into()))?;
         self.line.push(b'\n');
         self.rows += 1;
-        let place = Place { offset: self.part.bytes, length: self.line.len() };
+        let place = RowPlace { offset: self.part.bytes, length: self.line.len() };
         self.part.append(&self.line)?;
         Ok(place)
     }
 
     /// Reads a row back.
-    pub fn read<T: DeserializeOwned>(&mut self, place: Place) -> Result<T, FsError> {
+    pub fn read<T: DeserializeOwned>(&mut self, place: RowPlace) -> Result<T, FsError> {
         let bytes = self.part.read_at(place.offset, place.length)?;
         serde_json::from_slice(&bytes).map_err(|error| self.part.failed(error.into()))
     }

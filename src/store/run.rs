@@ -34,7 +34,7 @@ pub const FORMAT: u32 = 2;
 
 /// Why a folder cannot be used as a run directory.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub enum RunDirError {
     /// Another process has it, or it cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -111,7 +111,7 @@ pub enum RunError {
     Io(#[from] FsError),
 }
 
-impl RunError {
+impl RunDirError {
     /// The exit code of a command that this error stops.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -134,11 +134,11 @@ pub struct RunPaths {
 
 impl RunPaths {
     /// The paths of a run that exists. Takes no lock.
-    pub fn of_run(root: &Path) -> Result<Self, RunError> {
+    pub fn of_run(root: &Path) -> Result<Self, RunDirError> {
         if root.join(RUN_FILE).is_file() {
             Ok(Self { root: root.to_owned() })
         } else {
-            Err(RunError::Absent { path: root.to_owned() })
+            Err(RunDirError::Absent { path: root.to_owned() })
         }
     }
 
@@ -204,7 +204,7 @@ impl RunPaths {
     }
 
     /// What the run was made from; `None` in a directory that has just been made.
-    pub fn info(&self) -> Result<Option<RunInfo>, RunError> {
+    pub fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
         let path = self.root.join(RUN_FILE);
         match fs::read(&path) {
             Err(error) if error.is_not_found() => Ok(None),
@@ -236,15 +236,15 @@ impl RunInfo {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<RunInfo, RunError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<RunInfo, RunDirError> {
     #[derive(Deserialize)]
     struct Format {
         format: u32,
     }
-    let damaged = |error: serde_json::Error| RunError::Damaged { path: path.to_owned(), problem: error.to_string() };
+    let damaged = |error: serde_json::Error| RunDirError::Damaged { path: path.to_owned(), problem: error.to_string() };
     let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
     if format > FORMAT {
-        return Err(RunError::NewerFormat { path: path.to_owned(), found: format });
+        return Err(RunDirError::NewerFormat { path: path.to_owned(), found: format });
     }
     serde_json::from_slice(bytes).map_err(damaged)
 }
@@ -275,17 +275,17 @@ impl RunDir {
     /// # Errors
     /// If another process has it, if it holds something else than a run, if others can write to it, if it is on a
     /// network file system and `allow_network_fs` is not set, if it cannot be written to.
-    pub fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunError> {
+    pub fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunDirError> {
         if path.exists() && !path.is_dir() {
-            return Err(RunError::NotOurs { path: path.to_owned(), problem: "is a file, not a folder" });
+            return Err(RunDirError::NotOurs { path: path.to_owned(), problem: "is a file, not a folder" });
         }
         fs::create_dir_all(path).map_err(|error| read_only(path, error))?;
         check_owner(path)?;
         if let Some(kind) = fs::network_file_system(path)?.filter(|_| !allow_network_fs) {
-            return Err(RunError::NetworkFileSystem { path: path.to_owned(), kind });
+            return Err(RunDirError::NetworkFileSystem { path: path.to_owned(), kind });
         }
         if !may_be_run(&fs::list(path)?) {
-            return Err(RunError::NotARun { path: path.to_owned() });
+            return Err(RunDirError::NotARun { path: path.to_owned() });
         }
         let lock = RunLock::acquire(path).map_err(|error| match error {
             LockError::Io(error) => read_only(path, error),
@@ -301,12 +301,12 @@ impl RunDir {
     }
 
     /// What the run was made from; `None` in a directory that has just been made.
-    pub fn info(&self) -> Result<Option<RunInfo>, RunError> {
+    pub fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
         self.paths.info()
     }
 
     /// Records what the run is made from, in place of what was recorded before.
-    pub fn write_info(&self, info: &RunInfo) -> Result<(), RunError> {
+    pub fn write_info(&self, info: &RunInfo) -> Result<(), RunDirError> {
         let path = self.paths.root.join(RUN_FILE);
         let mut bytes = serde_json::to_vec_pretty(info).map_err(|error| FsError {
             action: "describe",
@@ -326,7 +326,7 @@ fn may_be_run(names: &[String]) -> bool {
 }
 
 /// Refuses a folder that someone else owns or can write to, and a link to one that someone else has made.
-fn check_owner(path: &Path) -> Result<(), RunError> {
+fn check_owner(path: &Path) -> Result<(), RunDirError> {
     let link = fs::metadata(path)?;
     let folder = path.metadata().map_err(|source| FsError { action: "look at", path: path.to_owned(), source })?;
     let us = rustix::process::geteuid().as_raw();
@@ -338,13 +338,13 @@ fn check_owner(path: &Path) -> Result<(), RunError> {
     } else {
         return Ok(());
     };
-    Err(RunError::NotOurs { path: path.to_owned(), problem })
+    Err(RunDirError::NotOurs { path: path.to_owned(), problem })
 }
 
-fn read_only(path: &Path, error: FsError) -> RunError {
+fn read_only(path: &Path, error: FsError) -> RunDirError {
     match error.source.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            RunError::ReadOnly { path: path.to_owned(), source: error.source }
+            RunDirError::ReadOnly { path: path.to_owned(), source: error.source }
         }
         _ => error.into(),
     }
@@ -367,7 +367,7 @@ mod tests {
         let run = RunDir::open_or_create(&path, false).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(run.info().unwrap(), None);
-        assert!(matches!(RunPaths::of_run(&path), Err(RunError::Absent { .. })));
+        assert!(matches!(RunPaths::of_run(&path), Err(RunDirError::Absent { .. })));
         run.write_info(&info("one")).unwrap();
         assert_eq!(RunDir::open_or_create(&path, false).unwrap_err().exit_code(), ExitCode::InUse);
         assert_eq!(RunPaths::of_run(&path).unwrap().info().unwrap(), Some(info("one")));

@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use convogen::config::{Conversations, Ending, Gate, Gates, Layout, SpeakerSelection, Turns};
+use convogen::config::{Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange};
 use convogen::draw::Draw;
-use convogen::llm::recorded::Site;
+use convogen::llm::recorded::CallSite;
 use convogen::llm::{Answer, AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
 use convogen::record::{Dropped, Fate, Situation};
-use convogen::stages::conversations::Held;
-use convogen::stages::conversations::agents::Prompts;
+use convogen::stages::conversations::TalkOutcome;
+use convogen::stages::conversations::agents::AgentPrompts;
 use serde_json::json;
 
 use crate::plant::{self, KINDS};
@@ -28,7 +28,7 @@ const STRATEGIES: [SpeakerSelection; 5] = [
 ];
 
 /// Every section of prompts that use every variable everywhere.
-fn prompts_that_use_everything() -> Prompts {
+fn prompts_that_use_everything() -> AgentPrompts {
     let people = "{{ cast | length }}{% for one in cast %}, {{ one.name }}: {{ one.description | upper }}{% endfor %}";
     let talk = "{{ relations | join('; ') }} {{ situation }} {{ topic | title }} {{ starter }} {{ language_name }}";
     let person = "{{ name }} {{ persona }} {{ stance }} {{ goal }} {{ knowledge }}";
@@ -149,7 +149,7 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn take(&mut self, (fate, ledger): Held) {
+    fn take(&mut self, (fate, ledger): TalkOutcome) {
         let text = match fate {
             Fate::Accepted(talk) => serde_json::to_string(&talk).unwrap(),
             Fate::Duplicate(_) => unreachable!("nothing is compared here"),
@@ -170,7 +170,7 @@ impl Hashes {
 }
 
 /// Holds two conversations on every second scene: one on the scene as it is, one on an awkward one.
-async fn hold_all(settings: &Conversations, prompts: &Prompts) -> Hashes {
+async fn hold_all(settings: &Conversations, prompts: &AgentPrompts) -> Hashes {
     static PLAYS: LazyLock<Vec<Play>> = LazyLock::new(talk::plays);
     let mut hashes = Hashes::default();
     let asked = Arc::new(Mutex::new((blake3::Hasher::new(), 0)));
@@ -180,9 +180,9 @@ async fn hold_all(settings: &Conversations, prompts: &Prompts) -> Hashes {
         let language = ["pt-BR", "de", "ja", "zh-Hant", "tlh"][at / 2 % 5];
         for situation in [plain.clone(), awkward(plain, language)] {
             let (heard, scene, plays) = (Arc::clone(&asked), situation.clone(), plays.clone());
-            let tap = move |site: &Site<'_>, request: &ChatRequest, answer: &Answer| {
+            let tap = move |site: &CallSite<'_>, request: &ChatRequest, answer: &Answer| {
                 let mut heard = heard.lock().unwrap();
-                let Site { stage, item, turn, role, attempt } = site;
+                let CallSite { stage, item, turn, role, attempt } = site;
                 let sent = serde_json::to_string(&(request, answer)).unwrap();
                 let line = format!("{stage} {item} {turn} {role} {attempt} {sent}\n");
                 heard.0.update(line.as_bytes());
@@ -198,7 +198,7 @@ async fn hold_all(settings: &Conversations, prompts: &Prompts) -> Hashes {
 }
 
 /// A line for each of `settings`, and what had to be handled with any of them.
-async fn table(settings: &[Conversations], prompts: &Prompts) -> String {
+async fn table(settings: &[Conversations], prompts: &AgentPrompts) -> String {
     let (mut lines, mut handled) = (Vec::new(), BTreeSet::new());
     for settings in settings {
         for layout in [Layout::AgentFirst, Layout::SharedPrefix] {
@@ -234,10 +234,10 @@ async fn requests_and_records_stay_the_same_to_the_byte() {
 
 #[tokio::test]
 async fn they_stay_the_same_with_other_prompts_and_settings() {
-    let gates = Gates { agreement_run: 2, without: vec![Gate::Echo, Gate::Language, Gate::SpeaksForOthers] };
+    let gates = GateSettings { agreement_run: 2, without: vec![Gate::Echo, Gate::Language, Gate::SpeaksForOthers] };
     let bare = vec![Gate::Leak, Gate::Recital, Gate::LeakedKnowledge, Gate::TooLong];
     let patient = Conversations {
-        turns: Turns { min: 2, max: 24 },
+        turns: TurnRange { min: 2, max: 24 },
         ending: Ending::MaxOnly,
         allow_repeat_speaker: true,
         words_per_turn: None,
@@ -246,9 +246,9 @@ async fn they_stay_the_same_with_other_prompts_and_settings() {
         ..Conversations::default()
     };
     let hasty = Conversations {
-        turns: Turns { min: 3, max: 5 },
+        turns: TurnRange { min: 3, max: 5 },
         max_repairs: 0,
-        gates: Gates { agreement_run: 3, without: bare },
+        gates: GateSettings { agreement_run: 3, without: bare },
         ..Conversations::default()
     };
     let table = table(&[patient, hasty], &prompts_that_use_everything()).await;

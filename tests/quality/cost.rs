@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use convogen::config::{Conversations, Ending, Layout, SpeakerSelection, Turns};
-use convogen::llm::recorded::{Calls, Site};
+use convogen::config::{Conversations, Ending, Layout, SpeakerSelection, TurnRange};
+use convogen::llm::recorded::{CallGateway, CallSite};
 use convogen::llm::{Answer, ChatRequest, Message, ReplyFormat, Role};
 use convogen::record::Situation;
 use rustix::time::{ClockId, clock_gettime};
@@ -56,7 +56,7 @@ struct Made {
     format: ReplyFormat,
 }
 
-async fn hold(settings: &Conversations, calls: &Calls, situations: &[Situation], count: u64) {
+async fn hold(settings: &Conversations, calls: &CallGateway, situations: &[Situation], count: u64) {
     let prompts = stage::prompts();
     for (situation, replicate) in situations.iter().cycle().zip(0..count) {
         stage::stage(settings, &prompts, calls).hold(situation, replicate).await.unwrap();
@@ -67,9 +67,9 @@ async fn hold(settings: &Conversations, calls: &Calls, situations: &[Situation],
 async fn made(settings: &Conversations, situations: &[Situation]) -> Vec<Made> {
     let made = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&made);
-    let tap = move |site: &Site<'_>, request: &ChatRequest, _: &Answer| {
+    let tap = move |site: &CallSite<'_>, request: &ChatRequest, _: &Answer| {
         let (messages, format) = (request.messages.list(), request.format.clone());
-        let Site { item, turn, role, attempt, .. } = *site;
+        let CallSite { item, turn, role, attempt, .. } = *site;
         list.lock().unwrap().push(Made { item: item.to_owned(), turn, role, attempt, messages, format });
     };
     let calls = stage::calls(lines(), Some(Box::new(tap)));
@@ -84,7 +84,7 @@ async fn alone(made: &[Made]) -> Duration {
     let before = cpu();
     for (made, (messages, format)) in made.iter().zip(copies) {
         let Made { item, turn, role, attempt, .. } = made;
-        let site = Site { stage: "conversations", item, turn: *turn, role: *role, attempt: *attempt };
+        let site = CallSite { stage: "conversations", item, turn: *turn, role: *role, attempt: *attempt };
         std::hint::black_box(calls.ask(&site, messages, format).await.unwrap());
     }
     cpu().saturating_sub(before)
@@ -100,7 +100,7 @@ async fn a_conversation_costs_little_beside_its_calls() {
     for speaker_selection in [SpeakerSelection::Auto, SpeakerSelection::Fused, SpeakerSelection::RoundRobin] {
         for layout in [Layout::AgentFirst, Layout::SharedPrefix] {
             for max in [8, 20, 40] {
-                let turns = Turns { min: max, max };
+                let turns = TurnRange { min: max, max };
                 let settings = Conversations {
                     speaker_selection,
                     layout,

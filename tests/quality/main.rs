@@ -22,8 +22,8 @@ mod talk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use convogen::config::Gates;
-use convogen::stages::conversations::validate::{Examiner, Flaw, Ground, Instructions, Part, Place, Sound};
+use convogen::config::GateSettings;
+use convogen::stages::conversations::validate::{Examiner, Flaw, Ground, Instructions, Part, SoundReply, TurnPlace};
 
 use self::plant::{KINDS, Planted};
 use self::talk::{Person, Play};
@@ -40,9 +40,9 @@ fn instructions() -> String {
 }
 
 /// What the gates make of a reply.
-fn judge(planted: &Planted<'_>, instructions: &Arc<Instructions>) -> Result<Sound, Flaw> {
+fn judge(planted: &Planted<'_>, instructions: &Arc<Instructions>) -> Result<SoundReply, Flaw> {
     let Planted { play, speaker, said, reply, words, torn, secret } = planted;
-    let gates = Gates::default();
+    let gates = GateSettings::default();
     // The others' descriptions stand for what they alone know: as close to the talk as a secret can be.
     let owner = (speaker + 1) % play.people.len();
     let secret_of = |at: usize, person: &'_ Person| match secret {
@@ -66,13 +66,13 @@ fn judge(planted: &Planted<'_>, instructions: &Arc<Instructions>) -> Result<Soun
         gates: &gates,
     });
     for (_, line) in said.iter().skip(1) {
-        examiner.hear(&Sound::plain(line));
+        examiner.hear(&SoundReply::plain(line));
     }
-    examiner.examine(reply, Place { speaker: *speaker, words: *words, torn: *torn, must_go_on: true })
+    examiner.examine(reply, TurnPlace { speaker: *speaker, words: *words, torn: *torn, must_go_on: true })
 }
 
 /// The flaw that refuses a reply, or what was mended in it.
-fn named(judged: &Result<Sound, Flaw>) -> Vec<&'static str> {
+fn named(judged: &Result<SoundReply, Flaw>) -> Vec<&'static str> {
     match judged {
         Ok(sound) => sound.mended.clone(),
         Err(flaw) => vec![flaw.name()],

@@ -9,11 +9,11 @@ use convogen::config::{self, Conversations};
 use convogen::draw::Draw;
 use convogen::llm::budget::Budget;
 use convogen::llm::limiter::Limiter;
-use convogen::llm::recorded::{Calls, Line, Profile, Tap};
+use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
 use convogen::record::{Participant, Relation, Situation};
 use convogen::stages::Progress;
-use convogen::stages::conversations::agents::{PromptFile, Prompts};
+use convogen::stages::conversations::agents::{AgentPromptFile, AgentPrompts};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -24,16 +24,16 @@ use crate::talk::{self, Play};
 const SEED: u64 = 17;
 
 /// The prompts that ship.
-pub(crate) fn prompts() -> Prompts {
+pub(crate) fn prompts() -> AgentPrompts {
     let [speaker, fused, selector] =
         ["speaker", "fused", "selector"].map(|name| talk::read(&format!("prompts/conversations/{name}.md")));
     parse([&speaker, &fused, &selector])
 }
 
 /// Prompts with the texts of speaker, fused and selector.
-pub(crate) fn parse(texts: [&str; 3]) -> Prompts {
-    let file = |text| PromptFile { name: "prompt.md", text };
-    Prompts::parse(file(texts[0]), file(texts[1]), file(texts[2])).unwrap()
+pub(crate) fn parse(texts: [&str; 3]) -> AgentPrompts {
+    let file = |text| AgentPromptFile { name: "prompt.md", text };
+    AgentPrompts::parse(file(texts[0]), file(texts[1]), file(texts[2])).unwrap()
 }
 
 /// The scene as a situation: who stands where is taken from what they say, and every other person has a secret.
@@ -107,10 +107,15 @@ pub(crate) fn reply(text: String) -> Reply {
 }
 
 /// Calls that `answers` answers.
-pub(crate) fn calls(answers: Answers, tap: Option<Tap>) -> Calls {
-    let profile =
-        Profile { model: "actor".to_owned(), tier: "endpoint", temperature: Some(0.9), top_p: None, max_tokens: 300 };
-    let line = Arc::new(Line {
+pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway {
+    let profile = ModelProfile {
+        model: "actor".to_owned(),
+        tier: "endpoint",
+        temperature: Some(0.9),
+        top_p: None,
+        max_tokens: 300,
+    };
+    let line = Arc::new(ModelEndpoint {
         profile,
         model: Some(Box::new(Actor(answers))),
         limiter: Limiter::new(64),
@@ -118,10 +123,10 @@ pub(crate) fn calls(answers: Answers, tap: Option<Tap>) -> Calls {
         structured: StructuredSupport::Fixed(Structured::JsonSchema),
         wire: tokio::sync::OnceCell::new(),
     });
-    Calls {
+    CallGateway {
         journal: None,
         inherited: Vec::new(),
-        budget: Arc::new(Budget::new(&config::Budget::default(), &config::Models::default())),
+        budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
         lines: BTreeMap::from([(Role::Speaker, Arc::clone(&line)), (Role::Selector, line)]),
         control: Arc::default(),
         retry_failed: false,
@@ -133,9 +138,9 @@ pub(crate) fn calls(answers: Answers, tap: Option<Tap>) -> Calls {
 /// The stage with these settings.
 pub(crate) fn stage<'a>(
     settings: &'a Conversations,
-    prompts: &'a Prompts,
-    calls: &'a Calls,
-) -> convogen::stages::conversations::Stage<'a> {
+    prompts: &'a AgentPrompts,
+    calls: &'a CallGateway,
+) -> convogen::stages::conversations::ConversationStage<'a> {
     static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
-    convogen::stages::conversations::Stage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
+    convogen::stages::conversations::ConversationStage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
 }

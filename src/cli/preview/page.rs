@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::output::Span;
 use super::super::progress::thousands;
 use super::super::wrap::{columns, wrap};
-use crate::pipeline::preview::Shown;
+use crate::pipeline::preview::PreviewSample;
 use crate::record::{Conversation, Dropped, Participant, Relation, Situation};
 
 const BOLD: &str = "1";
@@ -20,7 +20,7 @@ const READABLE: std::ops::RangeInclusive<usize> = 40..=110;
 type Line = Vec<Span>;
 
 /// Everything there is to show, in lines of at most `width` columns.
-pub(super) fn page(shown: &Shown, width: usize) -> Vec<Line> {
+pub(super) fn page(shown: &PreviewSample, width: usize) -> Vec<Line> {
     let mut page = Page { lines: Vec::new(), width: width.clamp(*READABLE.start(), *READABLE.end()) };
     for (at, situation) in shown.situations.iter().enumerate() {
         page.situation(situation, at + 1, shown.situations.len());

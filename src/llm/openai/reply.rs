@@ -30,7 +30,7 @@ const FILTERED: [&str; 4] =
     ["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "content_filter_error"];
 
 /// What was asked, of whom, and how to name the settings involved.
-pub(super) struct Asked<'a> {
+pub(super) struct RequestInfo<'a> {
     pub(super) request: &'a ChatRequest,
     pub(super) url: &'a Url,
     pub(super) model: &'a str,
@@ -40,20 +40,20 @@ pub(super) struct Asked<'a> {
 
 /// An attempt without a reply.
 #[derive(Debug)]
-pub(super) struct Unserved {
+pub(super) struct FailedAttempt {
     pub(super) error: AttemptError,
     /// The request's field that the endpoint says it does not take.
     pub(super) field: Option<String>,
 }
 
-impl From<AttemptError> for Unserved {
+impl From<AttemptError> for FailedAttempt {
     fn from(error: AttemptError) -> Self {
         Self { error, field: None }
     }
 }
 
 /// Reads an answer.
-pub(super) fn read(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unserved> {
+pub(super) fn read(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply, FailedAttempt> {
     match answer.status {
         200..=299 => read_completion(answer, asked),
         status => Err(asked.refused(status, answer, &Complaint::of(&answer.body))),
@@ -61,7 +61,7 @@ pub(super) fn read(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unser
 }
 
 /// Reads the answer of a service that is no chat model: any JSON value.
-pub(super) fn read_value(answer: &HttpReply, asked: &Asked<'_>) -> Result<Value, AttemptError> {
+pub(super) fn read_value(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Value, AttemptError> {
     if !(200..=299).contains(&answer.status) {
         return Err(asked.refused(answer.status, answer, &Complaint::of(&answer.body)).error);
     }
@@ -106,7 +106,7 @@ fn value(raw: &RawValue) -> Option<Value> {
     serde_json::from_str(raw.get()).ok()
 }
 
-fn read_completion(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unserved> {
+fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply, FailedAttempt> {
     let completion: Completion<'_> =
         serde_json::from_slice(&answer.body).map_err(|e| asked.no_completion(answer, &e))?;
     if let Some(error) = completion.error.and_then(value) {
@@ -141,9 +141,9 @@ fn read_completion(answer: &HttpReply, asked: &Asked<'_>) -> Result<Reply, Unser
     Ok(Reply { text, finish, usage })
 }
 
-impl Asked<'_> {
+impl RequestInfo<'_> {
     /// The text of a choice, without reasoning and without what follows a stop text.
-    fn text(&self, said: &Said<'_>, finish: Finish) -> Result<String, Unserved> {
+    fn text(&self, said: &Said<'_>, finish: Finish) -> Result<String, FailedAttempt> {
         let text = match said.content.and_then(value) {
             Some(Value::String(text)) => Some(text),
             Some(Value::Array(parts)) => {
@@ -186,7 +186,7 @@ impl Asked<'_> {
     }
 
     /// The meaning of an answer that is an error, by its code first and its status second.
-    fn refused(&self, status: u16, answer: &HttpReply, complaint: &Complaint) -> Unserved {
+    fn refused(&self, status: u16, answer: &HttpReply, complaint: &Complaint) -> FailedAttempt {
         let said = quote(&complaint.message, self.credential);
         if complaint.is_one_of(&FILTERED) {
             let category = complaint.category.clone().unwrap_or_else(content_filter);
@@ -239,7 +239,7 @@ impl Asked<'_> {
     }
 
     /// 400: about this request, unless it is about a setting that all requests share.
-    fn bad_request(&self, status: u16, said: String, complaint: &Complaint) -> Unserved {
+    fn bad_request(&self, status: u16, said: String, complaint: &Complaint) -> FailedAttempt {
         let field = complaint.unsupported_field();
         if let Some(setting @ ("temperature" | "top_p")) = field {
             let message =
@@ -247,7 +247,7 @@ impl Asked<'_> {
             return AttemptError::Fatal { message }.into();
         }
         let field = field.map(str::to_owned);
-        Unserved { error: AttemptError::BadRequest { status, message: said }, field }
+        FailedAttempt { error: AttemptError::BadRequest { status, message: said }, field }
     }
 }
 
@@ -391,13 +391,13 @@ mod tests {
         }
     }
 
-    fn read_bytes(status: u16, body: &[u8], headers: HeaderMap) -> Result<Reply, Unserved> {
+    fn read_bytes(status: u16, body: &[u8], headers: HeaderMap) -> Result<Reply, FailedAttempt> {
         let advice = Advice { address: "base_url", model: "model", credential: "check the key in KEY".into() };
         let url = Url::parse("http://127.0.0.1:1/v1/chat/completions").unwrap();
         let credential = Credential::bearer(SecretString::from("canary-key-1")).unwrap();
         let request = request();
         let asked =
-            Asked { request: &request, url: &url, model: "demo", advice: &advice, credential: Some(&credential) };
+            RequestInfo { request: &request, url: &url, model: "demo", advice: &advice, credential: Some(&credential) };
         read(&HttpReply { status, headers, body: body.to_vec() }, &asked)
     }
 

@@ -6,7 +6,7 @@ use crate::llm::{ChatRequest, Role};
 const KEY_FORMAT: &str = "convogen reply key v1";
 /// The place of a call in the run. Together with the request it makes the key.
 #[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
+pub struct CallSite<'a> {
     /// The stage.
     pub stage: &'a str,
     /// The item.
@@ -20,7 +20,7 @@ pub struct Site<'a> {
 }
 
 /// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
-pub fn key(site: &Site<'_>, request: &ChatRequest) -> String {
+pub fn key(site: &CallSite<'_>, request: &ChatRequest) -> String {
     // Two requests without a text would have one key, and the reply to the first would answer the second.
     let body =
         serde_json::to_string(request).unwrap_or_else(|error| unreachable!("a request has a JSON form: {error}"));
@@ -58,7 +58,8 @@ mod tests {
     fn keys_never_change() {
         let schema = json!({"type": "object", "properties": {"next": {"type": "string", "maxLength": 9, "enum": ["Ann", "Bob"]},
             "end": {"type": "boolean"}}, "required": ["next", "end"], "additionalProperties": false});
-        let site = Site { stage: "conversations", item: "c-s-0001-000", turn: 12, role: Role::Selector, attempt: 1 };
+        let site =
+            CallSite { stage: "conversations", item: "c-s-0001-000", turn: 12, role: Role::Selector, attempt: 1 };
         let text = request(ReplyFormat::Text { prefix: None });
         let prefixed = request(ReplyFormat::Text { prefix: Some("Ann:".into()) });
         let json = request(ReplyFormat::json("turn", schema));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{Calls, Line, NO_ANSWER, Profile, Recorded, Site, key};
+use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, NO_ANSWER, Recorded, key};
 use crate::llm::{Answer, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
 
-impl Calls {
+impl CallGateway {
     /// How to ask this model for JSON: known, configured, or found out by a recorded call.
-    pub(super) async fn wire(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
+    pub(super) async fn wire(&self, line: &Arc<ModelEndpoint>) -> Result<Structured, Halt> {
         match line.structured {
             StructuredSupport::Native => Ok(Structured::JsonSchema),
             StructuredSupport::Fixed(wire) => Ok(wire),
@@ -20,10 +20,10 @@ impl Calls {
 
     /// Where the verdict on `line` is kept. Models of one name and sampling are probed under one key, so they share it:
     /// no key is asked for twice in a process.
-    fn verdict_on<'a>(&'a self, line: &'a Line) -> &'a OnceCell<Structured> {
-        let Profile { model, temperature, top_p, .. } = &line.profile;
-        let same = |other: &&Arc<Line>| {
-            let Profile { model: name, temperature: warmth, top_p: mass, .. } = &other.profile;
+    fn verdict_on<'a>(&'a self, line: &'a ModelEndpoint) -> &'a OnceCell<Structured> {
+        let ModelProfile { model, temperature, top_p, .. } = &line.profile;
+        let same = |other: &&Arc<ModelEndpoint>| {
+            let ModelProfile { model: name, temperature: warmth, top_p: mass, .. } = &other.profile;
             (name, warmth, mass) == (model, temperature, top_p)
         };
         self.lines.values().find(same).map_or(&line.wire, |first| &first.wire)
@@ -33,7 +33,7 @@ impl Calls {
     ///
     /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
     /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
-    async fn probe(&self, line: &Arc<Line>) -> Result<Structured, Halt> {
+    async fn probe(&self, line: &Arc<ModelEndpoint>) -> Result<Structured, Halt> {
         let format = ReplyFormat::json(
             "verdict",
             json!({
@@ -49,7 +49,7 @@ impl Calls {
                 Structured::JsonSchema => "Greet the people in the room.",
                 _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
             };
-            let site = Site { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
+            let site = CallSite { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
             let request = self.request(line, &site, vec![Message::user(words)], format.clone(), 64);
             let answer = match self.recorded(key(&site, &request), &site).await? {
                 Recorded::Answer(answer) => answer,

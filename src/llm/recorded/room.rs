@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Calls, Halt};
+use super::{CallGateway, Halt};
 use crate::store::journal::{Journal, LowSpace};
 
 /// How often the disk is looked at while there is too little room.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-impl Calls {
+impl CallGateway {
     /// Returns when there is room for what another call would have to record.
     pub(super) async fn wait_for_room(&self) -> Result<(), Halt> {
         let Some(journal) = &self.journal else { return Ok(()) };

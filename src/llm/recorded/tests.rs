@@ -31,10 +31,10 @@ impl ChatModel for Model {
     }
 }
 
-fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<Line> {
+fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEndpoint> {
     let temperature = Some(temperature);
-    Arc::new(Line {
-        profile: Profile { model: model.to_owned(), tier: "endpoint", temperature, top_p: None, max_tokens: 9 },
+    Arc::new(ModelEndpoint {
+        profile: ModelProfile { model: model.to_owned(), tier: "endpoint", temperature, top_p: None, max_tokens: 9 },
         model: Some(Box::new(Model { calls: Arc::clone(calls) })),
         limiter: Limiter::new(8),
         max_attempts: 1,
@@ -46,7 +46,7 @@ fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<Line> {
 #[test]
 fn calls_are_shared_by_tasks_on_all_threads() {
     fn shared<T: Send + Sync + 'static>() {}
-    shared::<Calls>();
+    shared::<CallGateway>();
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn models_of_one_name_and_sampling_are_probed_once() {
     let sent = Arc::new(AtomicUsize::new(0));
     let roles = [(Role::Situations, "one", 0.5), (Role::Selector, "one", 0.5), (Role::Judge, "one", 1.0)];
     let lines = roles.map(|(role, model, temperature)| (role, line(model, temperature, &sent)));
-    let calls = Calls { lines: BTreeMap::from(lines), ..Calls::silent(1) };
+    let calls = CallGateway { lines: BTreeMap::from(lines), ..CallGateway::silent(1) };
     let enforced = join_all(roles.map(|(role, ..)| calls.enforces_schemas(role))).await;
     assert!(enforced.into_iter().all(|enforced| enforced.unwrap()));
     assert_eq!(sent.load(Ordering::SeqCst), 2);

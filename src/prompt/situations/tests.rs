@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
-use crate::prompt::Wanted;
+use crate::prompt::CallRequest;
 use crate::prompt::leak::Leaks;
 use crate::prompt::reply::{Standard, parse_situations};
 use crate::prompt::schema::{mismatch, situations_schema};
@@ -27,18 +27,18 @@ fn template(mode: PersonaMode) -> Template {
     parse(name, &crate::store::fs::read_to_string(&shipped(name)).unwrap()).unwrap()
 }
 
-fn wanted(shot: &Shot, mode: PersonaMode) -> Wanted {
+fn wanted(shot: &Shot, mode: PersonaMode) -> CallRequest {
     let names: Vec<String> = shot.draft.personas.iter().map(|person| person.name.clone()).collect();
     match mode {
-        PersonaMode::Predefined => Wanted::Given(vec![names]),
-        PersonaMode::Auto => Wanted::Invented { count: 1, min: names.len(), max: names.len() },
+        PersonaMode::Predefined => CallRequest::Given(vec![names]),
+        PersonaMode::Auto => CallRequest::Invented { count: 1, min: names.len(), max: names.len() },
     }
 }
 
-fn values(shot: &Shot, mode: PersonaMode) -> Values<'_> {
+fn values(shot: &Shot, mode: PersonaMode) -> SituationValues<'_> {
     let given = shot.draft.personas.iter();
     let given = given.map(|p| Given { name: &p.name, persona: p.persona.as_deref().unwrap_or_default() });
-    Values {
+    SituationValues {
         language: "en",
         language_name: "English",
         count: 1,
@@ -46,13 +46,13 @@ fn values(shot: &Shot, mode: PersonaMode) -> Values<'_> {
         min_people: 3,
         max_people: 5,
         shots: vec![Example::new(shot, mode)],
-        ..Values::default()
+        ..SituationValues::default()
     }
 }
 
 #[test]
 fn variables_are_the_keys_of_the_values() {
-    let Value::Object(keys) = serde_json::to_value(Values::default()).unwrap() else { panic!("an object") };
+    let Value::Object(keys) = serde_json::to_value(SituationValues::default()).unwrap() else { panic!("an object") };
     let keys: BTreeSet<&str> = keys.keys().map(String::as_str).collect();
     assert_eq!(keys, VARIABLES.iter().copied().collect());
 }

@@ -40,14 +40,14 @@ pub(super) const SHORTEST_ID: usize = 16;
 
 /// How a file is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct BlockPlan {
     /// The file's size.
     pub(super) bytes: u64,
     /// The size of every block but the last.
     pub(super) block: u64,
 }
 
-impl Plan {
+impl BlockPlan {
     /// Blocks of the size asked for, or larger where there would be too many.
     pub(super) fn new(bytes: u64, asked: u64) -> Self {
         let needed = bytes.div_ceil(MOST_BLOCKS).next_multiple_of(STEP);
@@ -94,7 +94,7 @@ pub(super) fn crc64(content: &[u8]) -> [u8; 8] {
 
 /// A file that is being sent.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct FileSource {
     file: File,
     path: PathBuf,
     state: State,
@@ -107,7 +107,7 @@ pub(super) struct Source {
 #[derive(Debug, PartialEq, Eq)]
 struct State([i128; 7]);
 
-impl Source {
+impl FileSource {
     /// Opens a file.
     pub(super) fn open(path: &Path, checksum: Checksum) -> Result<Self, FsError> {
         let file = fs::open(path)?;
@@ -127,7 +127,7 @@ impl Source {
     }
 
     /// The next blocks must be read in order, so that the hash of the whole is right.
-    pub(super) fn read(&mut self, plan: Plan, number: u64, id_length: usize) -> Result<Block, FsError> {
+    pub(super) fn read(&mut self, plan: BlockPlan, number: u64, id_length: usize) -> Result<Block, FsError> {
         let mut buffer = self.pool.take(plan.length(number));
         named(&self.path, self.file.read_exact_at(&mut buffer.bytes, number * plan.block))?;
         if let Some(md5) = &mut self.md5 {
@@ -203,10 +203,10 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_cover_a_file_and_are_never_too_many(bytes in 1u64..1 << 45, asked in (1u64..64).prop_map(|mib| mib << 20)) {
-            let plan = Plan::new(bytes, asked);
+            let plan = BlockPlan::new(bytes, asked);
             prop_assert!(plan.count() <= MOST_BLOCKS && plan.block >= asked);
             prop_assert!((plan.count() - 1) * plan.block < bytes && plan.count() * plan.block >= bytes);
-            prop_assert_eq!(Plan::new(bytes, plan.block), plan, "a plan stays when it is made anew");
+            prop_assert_eq!(BlockPlan::new(bytes, plan.block), plan, "a plan stays when it is made anew");
         }
     }
 
@@ -234,8 +234,8 @@ mod tests {
         let path = folder.path().join("file");
         let content: Vec<u8> = (0..2_500_000u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
         fs::write_atomic(&path, &content).unwrap();
-        let mut source = Source::open(&path, Checksum::Md5).unwrap();
-        let plan = Plan::new(source.bytes().unwrap(), STEP);
+        let mut source = FileSource::open(&path, Checksum::Md5).unwrap();
+        let plan = BlockPlan::new(source.bytes().unwrap(), STEP);
         let mut whole = Vec::new();
         for number in 0..plan.count() {
             let block = source.read(plan, number, ID_LENGTH).unwrap();

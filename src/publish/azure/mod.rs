@@ -37,7 +37,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use self::refusal::{Operation, Refusals, code, status};
-use self::sign_in::{Credential, SignIn};
+use self::sign_in::{BlobCredential, SignIn};
 use self::wire::Wire;
 use super::blob::{Blob, Tag};
 use super::error::PublishError;
@@ -90,8 +90,8 @@ impl Container {
             ..ClientOptions::default()
         };
         let token = match &credential {
-            Credential::Entra(token) => Some(Arc::clone(token)),
-            Credential::Key(_) | Credential::Sas(_) => None,
+            BlobCredential::Entra(token) => Some(Arc::clone(token)),
+            BlobCredential::Key(_) | BlobCredential::Sas(_) => None,
         };
         let options = BlobContainerClientOptions { client_options: options, ..BlobContainerClientOptions::default() };
         let client = BlobContainerClient::new(http::join(&endpoint, &[&settings.container]), token, Some(options))

@@ -11,7 +11,7 @@ use azure_core::http::headers::HeaderName;
 use azure_core::http::{RawResponse, StatusCode};
 use azure_storage_blob::StorageError;
 
-use super::sign_in::{Credential, Sas};
+use super::sign_in::{BlobCredential, Sas};
 use crate::clock;
 use crate::net::entra;
 use crate::net::http::{certificate_trouble, chain, quote};
@@ -82,7 +82,7 @@ pub(super) struct Refusals {
     /// The container.
     pub(super) container: String,
     /// How requests are signed.
-    pub(super) credential: Credential,
+    pub(super) credential: BlobCredential,
 }
 
 /// The error code of an answer, or nothing where there was no answer or it had none.
@@ -144,12 +144,12 @@ impl Refusals {
     /// signature.
     fn either_advice(&self, operation: Operation) -> String {
         let advice = match &self.credential {
-            Credential::Key(_) => self.credential_advice(),
-            Credential::Sas(sas) => match validity(sas) {
+            BlobCredential::Key(_) => self.credential_advice(),
+            BlobCredential::Sas(sas) => match validity(sas) {
                 Some(ended) => return ended,
                 None => self.permission_advice(operation),
             },
-            Credential::Entra(_) => self.permission_advice(operation),
+            BlobCredential::Entra(_) => self.permission_advice(operation),
         };
         format!("{advice}; or the account's firewall does not let this machine in")
     }
@@ -169,34 +169,36 @@ impl Refusals {
 
     fn credential_advice(&self) -> String {
         match &self.credential {
-            Credential::Key(_) => {
+            BlobCredential::Key(_) => {
                 "the key is not this account's, or was renewed since; copy key or connection string anew".to_owned()
             }
-            Credential::Sas(sas) => validity(sas).unwrap_or_else(|| {
+            BlobCredential::Sas(sas) => validity(sas).unwrap_or_else(|| {
                 "the signature was not made with this account's key, was revoked, or is cut off; make a new one"
                     .to_owned()
             }),
-            Credential::Entra(_) => "the token is not for this account's tenant; sign in to the right one".to_owned(),
+            BlobCredential::Entra(_) => {
+                "the token is not for this account's tenant; sign in to the right one".to_owned()
+            }
         }
     }
 
     fn permission_advice(&self, operation: Operation) -> String {
         let needed = operation.permission();
         match &self.credential {
-            Credential::Sas(sas) => validity(sas).unwrap_or_else(|| match sas.field("sp") {
+            BlobCredential::Sas(sas) => validity(sas).unwrap_or_else(|| match sas.field("sp") {
                 Some(has) if operation.letters().chars().all(|letter| has.contains(letter)) => {
                     format!("the signature has the permission {needed}, but not for this resource; make one for the container")
                 }
                 Some(has) => format!("the signature lacks the permission {needed}; it has sp={has}; make a new one"),
                 None => format!("the policy of the signature must give the permission {needed}"),
             }),
-            Credential::Entra(_) => {
+            BlobCredential::Entra(_) => {
                 let container = &self.container;
                 format!(
                     "give the identity the role Storage Blob Data Contributor on the container {container} or its account"
                 )
             }
-            Credential::Key(_) => "the account may refuse keys; use destination.azure.auth: entra".to_owned(),
+            BlobCredential::Key(_) => "the account may refuse keys; use destination.azure.auth: entra".to_owned(),
         }
     }
 }
@@ -342,17 +344,17 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
 
-    fn refusals(credential: Credential) -> Refusals {
+    fn refusals(credential: BlobCredential) -> Refusals {
         let destination = "container demo at https://x.blob.example".to_owned();
         Refusals { destination, container: "demo".to_owned(), credential }
     }
 
     fn key() -> Refusals {
-        refusals(Credential::Key(SharedKey::new("x", &secrecy::SecretString::from("Y2FuYXJ5")).unwrap()))
+        refusals(BlobCredential::Key(SharedKey::new("x", &secrecy::SecretString::from("Y2FuYXJ5")).unwrap()))
     }
 
     fn sas(query: &str) -> Refusals {
-        refusals(Credential::Sas(Sas::new(query).unwrap()))
+        refusals(BlobCredential::Sas(Sas::new(query).unwrap()))
     }
 
     fn answer(status: u16, code: &str, date: u64, message: &str) -> Error {

@@ -29,14 +29,14 @@ pub(super) struct SignIn {
     /// The service's address, which in path style holds the account. No query.
     pub(super) endpoint: Url,
     /// What signs requests.
-    pub(super) credential: Credential,
+    pub(super) credential: BlobCredential,
     /// Addresses to hold on to: the name resolved to this machine alone, which was why a credential may go there in plain.
     pub(super) pinned: Vec<SocketAddr>,
 }
 
 /// What signs requests.
 #[derive(Debug, Clone)]
-pub(super) enum Credential {
+pub(super) enum BlobCredential {
     /// The account's key.
     Key(SharedKey),
     /// A shared access signature.
@@ -107,21 +107,21 @@ fn setup(message: String) -> PublishError {
 fn by_connection_string(
     settings: &AzureDestination,
     environment: &Environment,
-) -> Result<(Url, Credential), PublishError> {
+) -> Result<(Url, BlobCredential), PublishError> {
     let name = &settings.connection_string_env;
     let text = required(environment, name, "the storage account's connection string")?;
     let read = ConnectionString::parse(&text).map_err(|why| setup(format!("{name}: {why}")))?;
     let endpoint = given_endpoint(settings)?.unwrap_or(read.endpoint);
     let credential = match read.secret {
-        Secret::Sas(sas) => Credential::Sas(signature(name, sas.expose_secret())?),
+        Secret::Sas(sas) => BlobCredential::Sas(signature(name, sas.expose_secret())?),
         Secret::Key(key) => {
-            Credential::Key(shared_key(name, &read.account.unwrap_or_else(|| account_of(&endpoint)), &key)?)
+            BlobCredential::Key(shared_key(name, &read.account.unwrap_or_else(|| account_of(&endpoint)), &key)?)
         }
     };
     Ok((checked(name, &endpoint)?, credential))
 }
 
-fn by_key(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
+fn by_key(settings: &AzureDestination, environment: &Environment) -> Result<(Url, BlobCredential), PublishError> {
     let name = &settings.account_key_env;
     let key = SecretString::from(required(environment, name, "the storage account's key")?);
     let endpoint = endpoint(settings, environment)?;
@@ -130,10 +130,10 @@ fn by_key(settings: &AzureDestination, environment: &Environment) -> Result<(Url
         (None, Some(_)) => account_of(&endpoint),
         (None, None) => environment.first(&ACCOUNT).unwrap_or_else(|| account_of(&endpoint)),
     };
-    Ok((endpoint, Credential::Key(shared_key(name, &account, &key)?)))
+    Ok((endpoint, BlobCredential::Key(shared_key(name, &account, &key)?)))
 }
 
-fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
+fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url, BlobCredential), PublishError> {
     let name = &settings.sas_env;
     let text = required(environment, name, "a shared access signature")?;
     let text = text.trim();
@@ -147,14 +147,14 @@ fn by_sas(settings: &AzureDestination, environment: &Environment) -> Result<(Url
         (None, Some(address)) => checked(name, &service_of(name, address, &settings.container)?)?,
         (None, None) => endpoint(settings, environment)?,
     };
-    Ok((endpoint, Credential::Sas(sas)))
+    Ok((endpoint, BlobCredential::Sas(sas)))
 }
 
-fn by_entra(settings: &AzureDestination, environment: &Environment) -> Result<(Url, Credential), PublishError> {
+fn by_entra(settings: &AzureDestination, environment: &Environment) -> Result<(Url, BlobCredential), PublishError> {
     let endpoint = endpoint(settings, environment)?;
     let credential = entra::from_environment(&|name| environment.var(name))
         .map_err(|error| PublishError::SignIn(error.to_string()))?;
-    Ok((endpoint, Credential::Entra(credential)))
+    Ok((endpoint, BlobCredential::Entra(credential)))
 }
 
 fn required(environment: &Environment, name: &str, what: &str) -> Result<String, PublishError> {

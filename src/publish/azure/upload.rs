@@ -23,7 +23,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::blocks::{Block, ID_LENGTH, Plan, SHORTEST_ID, Source, crc64};
+use super::blocks::{Block, BlockPlan, FileSource, ID_LENGTH, SHORTEST_ID, crc64};
 use super::refusal::{Operation, code};
 use super::wire::BodyCrc64;
 use super::{Container, is_missing, is_taken, metadata};
@@ -75,11 +75,11 @@ impl Container {
             return Ok(Created::AlreadyThere);
         }
         let (path, checksum) = (source.to_owned(), self.checksum);
-        let opened = blocking(move || Source::open(&path, checksum)).await?;
+        let opened = blocking(move || FileSource::open(&path, checksum)).await?;
         if opened.bytes()? != entry.bytes {
             return Err(changed(job));
         }
-        let plan = Plan::new(entry.bytes, self.block_bytes);
+        let plan = BlockPlan::new(entry.bytes, self.block_bytes);
         let finish = if plan.count() <= 1 {
             self.put(job, opened, plan).await?
         } else {
@@ -121,7 +121,7 @@ impl Container {
     }
 
     /// Sends a file that fits into one block.
-    async fn put(&self, job: Job<'_>, mut source: Source, plan: Plan) -> Result<Finish, PublishError> {
+    async fn put(&self, job: Job<'_>, mut source: FileSource, plan: BlockPlan) -> Result<Finish, PublishError> {
         let read = blocking(move || {
             let content = match plan.count() {
                 0 => Bytes::new(),
@@ -159,7 +159,12 @@ impl Container {
         }
     }
 
-    async fn stage_and_commit(&self, job: Job<'_>, mut source: Source, plan: Plan) -> Result<Finish, PublishError> {
+    async fn stage_and_commit(
+        &self,
+        job: Job<'_>,
+        mut source: FileSource,
+        plan: BlockPlan,
+    ) -> Result<Finish, PublishError> {
         let client = self.blob(job.path).block_blob_client();
         let refused = |error| self.refusals.of(Operation::Create, job.path, error);
         for round in 0..ROUNDS {
@@ -187,9 +192,9 @@ impl Container {
     async fn stage(
         &self,
         job: Job<'_>,
-        source: Source,
+        source: FileSource,
         staging: &Staging<'_>,
-    ) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>, Source), PublishError> {
+    ) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>, FileSource), PublishError> {
         let shared = Arc::new(tokio::sync::Mutex::new(source));
         let (plan, id_length) = (staging.plan, staging.id_length);
         let blocks = stream::iter(0..plan.count()).then(|number| {
@@ -232,7 +237,7 @@ struct Staging<'a> {
     client: &'a BlockBlobClient,
     arrived: &'a Arrived,
     id_length: usize,
-    plan: Plan,
+    plan: BlockPlan,
     first: bool,
 }
 
@@ -281,9 +286,9 @@ async fn commit(
     }
 }
 
-async fn reopened(job: Job<'_>, checksum: crate::config::upload::Checksum) -> Result<Source, PublishError> {
+async fn reopened(job: Job<'_>, checksum: crate::config::upload::Checksum) -> Result<FileSource, PublishError> {
     let path = job.source.to_owned();
-    blocking(move || Source::open(&path, checksum)).await
+    blocking(move || FileSource::open(&path, checksum)).await
 }
 
 /// Reads away from the threads that wait for the network.

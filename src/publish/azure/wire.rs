@@ -19,7 +19,7 @@ use futures_util::StreamExt;
 use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::sign_in::Credential;
+use super::sign_in::BlobCredential;
 use crate::clock;
 use crate::net::entra;
 use crate::net::http::certificate_trouble;
@@ -56,13 +56,13 @@ pub(super) struct BodyCrc64(pub(super) String);
 /// The policy.
 #[derive(Debug)]
 pub(super) struct Wire {
-    credential: Credential,
+    credential: BlobCredential,
     answered: AtomicBool,
 }
 
 impl Wire {
     /// Nothing was sent yet.
-    pub(super) fn new(credential: Credential) -> Self {
+    pub(super) fn new(credential: BlobCredential) -> Self {
         Self { credential, answered: AtomicBool::new(false) }
     }
 
@@ -96,10 +96,10 @@ impl Wire {
         // The body is shared, not copied.
         let mut request = request.clone();
         match &self.credential {
-            Credential::Key(key) => key.sign(&mut request, http_date()),
-            Credential::Sas(sas) => sas.apply(&mut request),
+            BlobCredential::Key(key) => key.sign(&mut request, http_date()),
+            BlobCredential::Sas(sas) => sas.apply(&mut request),
             // The client's own policy, which comes after this one, sees to it.
-            Credential::Entra(_) => {}
+            BlobCredential::Entra(_) => {}
         }
         let patience = SILENCE + Duration::from_secs(request.body().len().unwrap_or(0) / SLOWEST);
         let response = match timeout(patience, first.send(ctx, &mut request, rest)).await {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn wire() -> Wire {
-        Wire::new(Credential::Sas(Sas::new("sv=1&sig=abc").unwrap()))
+        Wire::new(BlobCredential::Sas(Sas::new("sv=1&sig=abc").unwrap()))
     }
 
     #[tokio::test(start_paused = true)]

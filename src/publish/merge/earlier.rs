@@ -12,33 +12,33 @@ use super::{Batch, Kept};
 use crate::config;
 use crate::publish::error::PublishError;
 use crate::record::{Conversation, Persona, Situation};
-use crate::stages::compile::{CompileError, Source};
+use crate::stages::compile::{CompileError, RecordSource};
 use crate::stages::dedup::{Match, Shingling, TextIndex, conversation_text, normalize, situation_text};
 use crate::store::fs::FsError;
 use crate::store::lines::LinesFile;
-use crate::store::part::Place;
+use crate::store::part::RowPlace;
 
 /// Texts that are looked at to choose the pieces that are compared.
 const SAMPLE: usize = 1_000;
 
 /// Stands for a text: the first 128 bits of its BLAKE3 hash.
-pub(super) type Key = [u8; 16];
+pub(super) type TextDigest = [u8; 16];
 
 /// What stands for `text`.
-pub(super) fn key(text: &str) -> Key {
+pub(super) fn key(text: &str) -> TextDigest {
     let [key @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *blake3::hash(text.as_bytes()).as_bytes();
     key
 }
 
 /// What earlier runs hold.
 #[derive(Debug)]
-pub(super) struct Earlier {
+pub(super) struct EarlierRuns {
     /// The names of splits.
     splits: Vec<String>,
     /// The split by description, as a number of `splits`.
-    split_of: HashMap<Key, u32>,
+    split_of: HashMap<TextDigest, u32>,
     /// The id of a person by the hash of the description.
-    people: HashMap<Key, Box<str>>,
+    people: HashMap<TextDigest, Box<str>>,
     known: Option<Known>,
 }
 
@@ -48,12 +48,12 @@ struct Known {
     /// The files of situations that are kept.
     files: Vec<LinesFile>,
     /// A situation by content, people included: the number of its file, and where it is in it.
-    situations: HashMap<Key, (u32, Place)>,
+    situations: HashMap<TextDigest, (u32, RowPlace)>,
     near_situations: TextIndex,
     near_conversations: TextIndex,
 }
 
-impl Earlier {
+impl EarlierRuns {
     /// Nothing yet of `batches`. Files are in `folder`.
     pub(super) fn new(batches: &[Batch], dedup: Option<&config::Dedup>, folder: &Path) -> Result<Self, PublishError> {
         let known = dedup.map(|dedup| Known::new(batches, dedup, folder)).transpose()?;
@@ -131,7 +131,7 @@ impl Known {
     }
 
     /// Takes in a situation of the file that is the next.
-    fn learn(&mut self, situation: &Situation, place: Place) -> Result<(), FsError> {
+    fn learn(&mut self, situation: &Situation, place: RowPlace) -> Result<(), FsError> {
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.situations.entry(key(&situation.content_hash())).or_insert((file, place));
         self.near_situations.add(&situation.id, &situation_text(situation))
@@ -141,7 +141,7 @@ impl Known {
 /// An index for texts of `runs`. The first of each, as many of one run as of another, decide by what all are compared.
 fn index<'a, R: DeserializeOwned>(
     threshold: f64,
-    runs: impl ExactSizeIterator<Item = &'a Source>,
+    runs: impl ExactSizeIterator<Item = &'a RecordSource>,
     text: fn(&R) -> String,
     folder: &Path,
 ) -> Result<TextIndex, PublishError> {
@@ -153,14 +153,14 @@ fn index<'a, R: DeserializeOwned>(
 }
 
 /// A description as it is compared: equal here is what the dataset's own check calls equal.
-fn folded(persona: &str) -> Key {
+fn folded(persona: &str) -> TextDigest {
     key(&normalize(persona))
 }
 
 /// Shows every record of a file to `take`, and where it is.
 fn each<R: DeserializeOwned>(
     file: &LinesFile,
-    mut take: impl FnMut(R, Place) -> Result<(), FsError>,
+    mut take: impl FnMut(R, RowPlace) -> Result<(), FsError>,
 ) -> Result<(), PublishError> {
     let mut lines = file.lines()?;
     while lines.advance().map_err(CompileError::Changed)? {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Removed, Source, config};
+use super::{RecordSource, Removed, config};
 use crate::draw::Draw;
 use crate::record::{Conversation, Outcome, Participant, Persona, Relation, Situation, Speaker, Turn, content_hash};
 use crate::stages::dedup::normalize;
@@ -59,15 +59,15 @@ fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
     }
 }
 
-fn spooled<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> Source {
+fn spooled<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> RecordSource {
     let mut writer = JsonlWriter::create(folder, name).unwrap();
     for row in rows {
         writer.push(row).unwrap();
     }
-    Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
+    RecordSource::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
 }
 
-fn read<R: DeserializeOwned>(source: &Source) -> Vec<R> {
+fn read<R: DeserializeOwned>(source: &RecordSource) -> Vec<R> {
     source.records().collect::<Result<_, _>>().unwrap()
 }
 

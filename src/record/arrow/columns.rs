@@ -5,23 +5,23 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int32Array, Int64Array, ListArray, StringArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 
-use super::{Cells, Column, Kind, Record, Row, TableError, element, fields};
+use super::{ArrowRecord, Column, ColumnKind, RowCells, TableError, TableRow, element, fields};
 use crate::record::{Conversation, Participant, Persona, Relation, Situation, Speaker, Turn};
 
 const fn key(name: &'static str) -> Column {
-    Column::new(name, Kind::Key)
+    Column::new(name, ColumnKind::Key)
 }
 
 const fn prose(name: &'static str) -> Column {
-    Column::new(name, Kind::Text)
+    Column::new(name, ColumnKind::Text)
 }
 
 const fn category(name: &'static str) -> Column {
-    Column::new(name, Kind::Category)
+    Column::new(name, ColumnKind::Category)
 }
 
-const fn list<R: Record>(name: &'static str) -> Column {
-    Column::new(name, Kind::List(R::COLUMNS))
+const fn list<R: ArrowRecord>(name: &'static str) -> Column {
+    Column::new(name, ColumnKind::List(R::COLUMNS))
 }
 
 fn strings<'a, R>(rows: &[&'a R], get: impl Fn(&'a R) -> &'a str) -> ArrayRef {
@@ -43,7 +43,7 @@ fn int64<R>(rows: &[&R], column: &'static str, get: impl Fn(&R) -> u64) -> Resul
     Ok(Arc::new(rows.iter().map(|row| fit(get(row))).collect::<Result<Int64Array, _>>()?))
 }
 
-fn lists<'a, R, T: Record + 'a>(rows: &[&'a R], get: impl Fn(&'a R) -> &'a [T]) -> Result<ArrayRef, TableError> {
+fn lists<'a, R, T: ArrowRecord + 'a>(rows: &[&'a R], get: impl Fn(&'a R) -> &'a [T]) -> Result<ArrayRef, TableError> {
     let items: Vec<&T> = rows.iter().flat_map(|row| get(row)).collect();
     let arrays = T::arrays(&items)?;
     let items = StructArray::try_new_with_length(fields(T::COLUMNS), arrays, None, items.len())?;
@@ -57,17 +57,17 @@ fn weigh<const N: usize>(strings: [&str; N]) -> usize {
     strings.iter().map(|text| text.len() + size_of::<i32>()).sum()
 }
 
-fn weigh_all<T: Record>(items: &[T]) -> usize {
-    items.iter().map(Record::weight).sum()
+fn weigh_all<T: ArrowRecord>(items: &[T]) -> usize {
+    items.iter().map(ArrowRecord::weight).sum()
 }
 
-impl Record for Persona {
+impl ArrowRecord for Persona {
     const NAME: &'static str = "personas";
     const COLUMNS: &'static [Column] = &[
         key("id"),
         prose("persona"),
-        Column::optional("name", Kind::Category),
-        Column::optional("domain", Kind::Category),
+        Column::optional("name", ColumnKind::Category),
+        Column::optional("domain", ColumnKind::Category),
         category("split"),
         key("source"),
         key("hash"),
@@ -85,7 +85,7 @@ impl Record for Persona {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             id: cells.string("id")?,
             persona: cells.string("persona")?,
@@ -103,7 +103,7 @@ impl Record for Persona {
     }
 }
 
-impl Row for Persona {
+impl TableRow for Persona {
     fn id(&self) -> &str {
         &self.id
     }
@@ -113,7 +113,7 @@ impl Row for Persona {
     }
 }
 
-impl Record for Situation {
+impl ArrowRecord for Situation {
     const NAME: &'static str = "situations";
     const COLUMNS: &'static [Column] = &[
         key("id"),
@@ -147,7 +147,7 @@ impl Record for Situation {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             id: cells.string("id")?,
             split: cells.string("split")?,
@@ -172,7 +172,7 @@ impl Record for Situation {
     }
 }
 
-impl Row for Situation {
+impl TableRow for Situation {
     fn id(&self) -> &str {
         &self.id
     }
@@ -182,7 +182,7 @@ impl Row for Situation {
     }
 }
 
-impl Record for Conversation {
+impl ArrowRecord for Conversation {
     const NAME: &'static str = "conversations";
     const COLUMNS: &'static [Column] = &[
         key("id"),
@@ -197,9 +197,9 @@ impl Record for Conversation {
         category("stop_reason"),
         category("model"),
         category("tier"),
-        Column::new("prompt_tokens", Kind::Int64),
-        Column::new("cached_prompt_tokens", Kind::Int64),
-        Column::new("completion_tokens", Kind::Int64),
+        Column::new("prompt_tokens", ColumnKind::Int64),
+        Column::new("cached_prompt_tokens", ColumnKind::Int64),
+        Column::new("completion_tokens", ColumnKind::Int64),
         prose("attributes"),
         prose("provenance"),
         prose("labels"),
@@ -236,7 +236,7 @@ impl Record for Conversation {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             id: cells.string("id")?,
             situation_id: cells.string("situation_id")?,
@@ -275,7 +275,7 @@ impl Record for Conversation {
     }
 }
 
-impl Row for Conversation {
+impl TableRow for Conversation {
     fn id(&self) -> &str {
         &self.id
     }
@@ -285,16 +285,16 @@ impl Row for Conversation {
     }
 }
 
-impl Record for Participant {
+impl ArrowRecord for Participant {
     const NAME: &'static str = "participants";
     const COLUMNS: &'static [Column] = &[
         key("id"),
         category("name"),
         prose("description"),
         prose("persona"),
-        Column::optional("stance", Kind::Text),
-        Column::optional("goal", Kind::Text),
-        Column::optional("knowledge", Kind::Text),
+        Column::optional("stance", ColumnKind::Text),
+        Column::optional("goal", ColumnKind::Text),
+        Column::optional("knowledge", ColumnKind::Text),
     ];
 
     fn arrays(rows: &[&Self]) -> Result<Vec<ArrayRef>, TableError> {
@@ -309,7 +309,7 @@ impl Record for Participant {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             id: cells.string("id")?,
             name: cells.string("name")?,
@@ -327,7 +327,7 @@ impl Record for Participant {
     }
 }
 
-impl Record for Relation {
+impl ArrowRecord for Relation {
     const NAME: &'static str = "relations";
     const COLUMNS: &'static [Column] = &[category("from"), category("to"), category("type"), prose("text")];
 
@@ -340,7 +340,7 @@ impl Record for Relation {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             from: cells.string("from")?,
             to: cells.string("to")?,
@@ -354,7 +354,7 @@ impl Record for Relation {
     }
 }
 
-impl Record for Speaker {
+impl ArrowRecord for Speaker {
     const NAME: &'static str = "participants";
     const COLUMNS: &'static [Column] = &[key("id"), category("name"), prose("description"), prose("persona")];
 
@@ -367,7 +367,7 @@ impl Record for Speaker {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             id: cells.string("id")?,
             name: cells.string("name")?,
@@ -381,16 +381,16 @@ impl Record for Speaker {
     }
 }
 
-impl Record for Turn {
+impl ArrowRecord for Turn {
     const NAME: &'static str = "turns";
     const COLUMNS: &'static [Column] = &[
-        Column::new("index", Kind::Int32),
+        Column::new("index", ColumnKind::Int32),
         category("speaker_id"),
         category("speaker"),
-        Column::optional("addressee_id", Kind::Category),
+        Column::optional("addressee_id", ColumnKind::Category),
         prose("text"),
         category("selected_by"),
-        Column::new("attempts", Kind::Int32),
+        Column::new("attempts", ColumnKind::Int32),
     ];
 
     fn arrays(rows: &[&Self]) -> Result<Vec<ArrayRef>, TableError> {
@@ -405,7 +405,7 @@ impl Record for Turn {
         ])
     }
 
-    fn from_cells(cells: Cells<'_>) -> Result<Self, TableError> {
+    fn from_cells(cells: RowCells<'_>) -> Result<Self, TableError> {
         Ok(Self {
             index: cells.uint32("index")?,
             speaker_id: cells.string("speaker_id")?,

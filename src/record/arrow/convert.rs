@@ -11,20 +11,20 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, StringArray};
 use arrow_schema::DataType;
 
-use super::Kind;
+use super::ColumnKind;
 
 /// `found` in the type of `kind`, or `None` where nothing of that kind can be in it. A value that does not fit the type
 /// is null.
-pub(super) fn convert(found: &ArrayRef, kind: Kind) -> Option<ArrayRef> {
+pub(super) fn convert(found: &ArrayRef, kind: ColumnKind) -> Option<ArrayRef> {
     match kind {
         _ if *found.data_type() == kind.data_type() => Some(Arc::clone(found)),
-        Kind::List(_) => found.as_list_opt::<i32>().map(|_| Arc::clone(found)),
-        Kind::Int32 => {
+        ColumnKind::List(_) => found.as_list_opt::<i32>().map(|_| Arc::clone(found)),
+        ColumnKind::Int32 => {
             let narrow = |value: Option<i64>| i32::try_from(value?).ok();
             Some(Arc::new(integers(found)?.into_iter().map(narrow).collect::<Int32Array>()))
         }
-        Kind::Int64 => Some(Arc::new(Int64Array::from(integers(found)?))),
-        Kind::Key | Kind::Category | Kind::Text => strings(found),
+        ColumnKind::Int64 => Some(Arc::new(Int64Array::from(integers(found)?))),
+        ColumnKind::Key | ColumnKind::Category | ColumnKind::Text => strings(found),
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn texts(found: impl Array + 'static) -> Option<Vec<Option<String>>> {
-        let array = convert(&(Arc::new(found) as ArrayRef), Kind::Key)?;
+        let array = convert(&(Arc::new(found) as ArrayRef), ColumnKind::Key)?;
         Some(array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
     }
 
@@ -78,7 +78,7 @@ mod tests {
 
     fn numbers(found: impl Array + 'static) -> Option<Numbers> {
         let found: ArrayRef = Arc::new(found);
-        let (narrow, wide) = (convert(&found, Kind::Int32)?, convert(&found, Kind::Int64)?);
+        let (narrow, wide) = (convert(&found, ColumnKind::Int32)?, convert(&found, ColumnKind::Int64)?);
         Some((narrow.as_primitive::<Int32Type>().iter().collect(), wide.as_primitive::<Int64Type>().iter().collect()))
     }
 

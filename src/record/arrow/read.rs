@@ -5,31 +5,31 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StructArray};
 
 use super::convert::convert;
-use super::{Column, Record, TableError};
+use super::{ArrowRecord, Column, TableError};
 
 /// One row of a [`StructArray`] whose columns are those of a record, in their order.
 #[derive(Debug, Clone, Copy)]
-pub struct Cells<'a> {
+pub struct RowCells<'a> {
     columns: &'static [Column],
     arrays: &'a [ArrayRef],
     row: usize,
 }
 
 /// The records of an array of objects.
-pub(super) fn records<R: Record>(array: &StructArray) -> Result<Vec<R>, TableError> {
+pub(super) fn records<R: ArrowRecord>(array: &StructArray) -> Result<Vec<R>, TableError> {
     let arrays = R::COLUMNS.iter().map(|column| find::<R>(array, column)).collect::<Result<Vec<_>, _>>()?;
-    (0..array.len()).map(|row| R::from_cells(Cells { columns: R::COLUMNS, arrays: &arrays, row })).collect()
+    (0..array.len()).map(|row| R::from_cells(RowCells { columns: R::COLUMNS, arrays: &arrays, row })).collect()
 }
 
 /// A column by its name, in the type it should have. Lists are converted item by item as they are read, so that their
 /// fields too are found by name.
-fn find<R: Record>(array: &StructArray, column: &Column) -> Result<ArrayRef, TableError> {
+fn find<R: ArrowRecord>(array: &StructArray, column: &Column) -> Result<ArrayRef, TableError> {
     let expected = column.kind.data_type();
     let missing = || TableError::Column { column: column.name, expected: expected.to_string(), table: R::NAME };
     array.column_by_name(column.name).and_then(|found| convert(found, column.kind)).ok_or_else(missing)
 }
 
-impl<'a> Cells<'a> {
+impl<'a> RowCells<'a> {
     /// A string that must be there.
     pub fn string(self, column: &'static str) -> Result<String, TableError> {
         self.optional(column)?.ok_or(TableError::Null { column, row: self.row })
@@ -58,7 +58,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A list of objects. Null, which some writers put for an empty list, is empty.
-    pub fn list<T: Record>(self, column: &'static str) -> Result<Vec<T>, TableError> {
+    pub fn list<T: ArrowRecord>(self, column: &'static str) -> Result<Vec<T>, TableError> {
         let array = self.array(column)?.as_list_opt::<i32>().ok_or_else(|| self.mismatch(column))?;
         if array.is_null(self.row) {
             return Ok(Vec::new());

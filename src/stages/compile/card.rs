@@ -6,11 +6,11 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::screening::Screening;
-use super::seen::Seen;
-use super::table::{Split, Table};
+use super::seen::SeenRecords;
+use super::table::{Split, WrittenTable};
 use super::{Input, Leakage, ModelUse, PromptUse, StageOutcomes};
 use crate::config;
-use crate::record::arrow::{Column, Kind};
+use crate::record::arrow::{Column, ColumnKind};
 
 const TEMPLATE: &str = include_str!("card.md");
 /// The tier of records that the model which ships has made.
@@ -19,7 +19,12 @@ pub(super) const DEMO: &str = "demo";
 const UNNAMED: &str = "Synthetic multi-party conversations";
 
 /// The card's text; the error says why it cannot be rendered.
-pub(super) fn render(input: &Input<'_>, tables: &[Table], seen: &Seen, leakage: &Leakage) -> Result<String, String> {
+pub(super) fn render(
+    input: &Input<'_>,
+    tables: &[WrittenTable],
+    seen: &SeenRecords,
+    leakage: &Leakage,
+) -> Result<String, String> {
     let front = serde_saphyr::to_string(&FrontMatter::new(input, tables, seen)).map_err(|error| error.to_string())?;
     let body = Serde(Body::new(input, tables, seen, leakage));
     let body = Environment::new().render_str(TEMPLATE, body).map_err(|error| error.to_string())?;
@@ -85,13 +90,13 @@ struct SplitInfo {
 }
 
 impl FrontMatter {
-    fn new(input: &Input<'_>, tables: &[Table], seen: &Seen) -> Self {
+    fn new(input: &Input<'_>, tables: &[WrittenTable], seen: &SeenRecords) -> Self {
         Self {
             language: seen.languages.iter().cloned().collect(),
             // The hub's word for a license that nobody stated.
             license: input.card.license.clone().unwrap_or_else(|| "unknown".to_owned()),
             pretty_name: title(input.card),
-            size_categories: [size_category(tables.first().map_or(0, Table::rows))],
+            size_categories: [size_category(tables.first().map_or(0, WrittenTable::rows))],
             task_categories: ["text-generation"],
             tags: ["synthetic", "conversational", "multi-party", "convogen"],
             annotations_creators: ["machine-generated"],
@@ -104,7 +109,7 @@ impl FrontMatter {
 
 impl TableConfig {
     /// The first table is what loads when none is named.
-    fn new(table: &Table, default: bool) -> Self {
+    fn new(table: &WrittenTable, default: bool) -> Self {
         let files =
             |split: &Split| DataFiles { split: split.name.clone(), path: format!("{}/{}-*", table.folder, split.name) };
         Self { config_name: table.name, default, data_files: table.splits.iter().map(files).collect() }
@@ -112,7 +117,7 @@ impl TableConfig {
 }
 
 impl TableInfo {
-    fn new(table: &Table) -> Self {
+    fn new(table: &WrittenTable) -> Self {
         Self {
             config_name: table.name,
             features: table.columns.iter().map(Feature::new).collect(),
@@ -126,14 +131,14 @@ impl TableInfo {
 impl Feature {
     fn new(column: &Column) -> Self {
         let list = match column.kind {
-            Kind::List(columns) => Some(columns.iter().map(Self::new).collect()),
+            ColumnKind::List(columns) => Some(columns.iter().map(Self::new).collect()),
             _ => None,
         };
         Self { name: column.name, dtype: column.kind.dtype(), list }
     }
 }
 
-fn split_infos(table: &Table) -> Vec<SplitInfo> {
+fn split_infos(table: &WrittenTable) -> Vec<SplitInfo> {
     let info =
         |split: &Split| SplitInfo { name: split.name.clone(), num_bytes: split.arrow_bytes, num_examples: split.rows };
     table.splits.iter().map(info).collect()
@@ -164,8 +169,9 @@ struct BodyTable {
 }
 
 impl<'a> Body<'a> {
-    fn new(input: &Input<'a>, tables: &[Table], seen: &Seen, leakage: &'a Leakage) -> Self {
-        let table = |table: &Table| BodyTable { name: table.name, folder: table.folder, splits: split_infos(table) };
+    fn new(input: &Input<'a>, tables: &[WrittenTable], seen: &SeenRecords, leakage: &'a Leakage) -> Self {
+        let table =
+            |table: &WrittenTable| BodyTable { name: table.name, folder: table.folder, splits: split_infos(table) };
         Self {
             title: title(input.card),
             date: input.card.date.as_deref().map(one_line),

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{CompileError, Source};
+use super::{CompileError, RecordSource};
 use crate::stages::dedup::{Shingling, TextIndex, normalize};
 use crate::store::fs::FsError;
 use crate::store::lines::LinesFile;
@@ -176,7 +176,7 @@ pub(super) fn near<R: DeserializeOwned>(
     text: fn(&R) -> String,
     folder: &Path,
 ) -> Result<u64, CompileError> {
-    let splits: Vec<Source> = splits.into_iter().map(|file| Source::spooled(vec![file])).collect();
+    let splits: Vec<RecordSource> = splits.into_iter().map(|file| RecordSource::spooled(vec![file])).collect();
     if splits.len() < 2 {
         return Ok(0);
     }
@@ -223,7 +223,7 @@ impl Marks {
 }
 
 fn texts<R: DeserializeOwned>(
-    split: &Source,
+    split: &RecordSource,
     text: fn(&R) -> String,
 ) -> impl Iterator<Item = Result<String, CompileError>> {
     split.records::<R>().map(move |row| row.map(|row| text(&row)))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Table;
+use super::table::WrittenTable;
 use super::{CompileError, Leakage, StageOutcomes};
 use crate::store::part::{FileEntry, PartFile};
 
@@ -14,7 +14,7 @@ pub const FORMAT: u32 = 1;
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct DatasetManifest {
     /// Version of this form: [`FORMAT`].
     pub format: u32,
     /// Every file but the manifest itself, by path.
@@ -30,18 +30,18 @@ pub struct Manifest {
 /// The manifest of `files`, whatever their order.
 pub(super) fn build(
     mut files: Vec<FileEntry>,
-    tables: &[Table],
+    tables: &[WrittenTable],
     outcomes: &[StageOutcomes],
     leakage: Leakage,
-) -> Manifest {
+) -> DatasetManifest {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let splits = |table: &Table| table.splits.iter().map(|split| (split.name.clone(), split.rows)).collect();
+    let splits = |table: &WrittenTable| table.splits.iter().map(|split| (split.name.clone(), split.rows)).collect();
     let rows = tables.iter().map(|table| (table.name.to_owned(), splits(table))).collect();
-    Manifest { format: FORMAT, files, rows, outcomes: outcomes.to_vec(), leakage }
+    DatasetManifest { format: FORMAT, files, rows, outcomes: outcomes.to_vec(), leakage }
 }
 
 /// Writes `manifest.json` and returns its SHA-256.
-pub(super) fn write(folder: &Path, manifest: &Manifest) -> Result<String, CompileError> {
+pub(super) fn write(folder: &Path, manifest: &DatasetManifest) -> Result<String, CompileError> {
     let mut json = serde_json::to_vec_pretty(manifest)
         .map_err(|error| CompileError::Encode { path: folder.join("manifest.json"), reason: error.to_string() })?;
     json.push(b'\n');

@@ -34,15 +34,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::leakage::{Compared, Leakage};
-pub use self::manifest::{FORMAT, Manifest};
-pub use self::source::{Records, Source};
+pub use self::manifest::{DatasetManifest, FORMAT};
+pub use self::source::{RecordSource, Records};
 
 use self::leakage::People;
-use self::seen::Seen;
-use self::table::{Draft, Table};
+use self::seen::SeenRecords;
+use self::table::{DatasetDraft, WrittenTable};
 use crate::config;
 use crate::exit::ExitCode;
-use crate::record::arrow::{Record as _, TableError};
+use crate::record::arrow::{ArrowRecord as _, TableError};
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::dedup;
 use crate::store::checkpoint::CheckpointError;
@@ -54,11 +54,11 @@ use crate::store::part::FileEntry;
 #[derive(Debug, Clone)]
 pub struct Input<'a> {
     /// The people, [`Persona`] records; none to leave them out.
-    pub personas: Source,
+    pub personas: RecordSource,
     /// The situations, [`Situation`] records; none to leave them out.
-    pub situations: Source,
+    pub situations: RecordSource,
     /// The conversations, [`Conversation`] records; none to leave them out.
-    pub conversations: Source,
+    pub conversations: RecordSource,
     /// When situations and conversations were, or are to be, compared across splits, by the thresholds of `dedup`.
     pub compared: Compared,
     /// The settings that shaped the data as YAML: no host, no folder of the run, nothing secret.
@@ -110,7 +110,7 @@ pub struct StageOutcomes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
     /// What is in it.
-    pub manifest: Manifest,
+    pub manifest: DatasetManifest,
     /// SHA-256 of `manifest.json`, in hex. It stands for the whole dataset: equal data, equal hash.
     pub manifest_sha256: String,
 }
@@ -224,13 +224,13 @@ fn compile_within(
         let source = std::io::ErrorKind::DirectoryNotEmpty.into();
         return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
     }
-    let mut seen = Seen::new(People::new(folder, limits.people, limits.sort / 8));
-    let draft = Draft { folder, limits, written, rows: Cell::new(0) };
+    let mut seen = SeenRecords::new(People::new(folder, limits.people, limits.sort / 8));
+    let draft = DatasetDraft { folder, limits, written, rows: Cell::new(0) };
     let talks = draft.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
     let situations = draft.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
     let people = draft.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
     let leakage = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
-    let tables: Vec<Table> = [talks, situations, people].into_iter().flatten().collect();
+    let tables: Vec<WrittenTable> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);
     }
@@ -250,15 +250,15 @@ fn leakage(
     folder: &Path,
     input: &Input<'_>,
     people: &mut People,
-    situations: Option<&Table>,
-    talks: Option<&Table>,
+    situations: Option<&WrittenTable>,
+    talks: Option<&WrittenTable>,
 ) -> Result<Leakage, CompileError> {
     let (persona_ids, persona_texts) = people.crossing()?;
     let found = Leakage { persona_ids, persona_texts, compared: input.compared, ..Leakage::default() };
     if input.compared == Compared::WhenMade {
         return Ok(found);
     }
-    let splits = |table: Option<&Table>| {
+    let splits = |table: Option<&WrittenTable>| {
         table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect()
     };
     let thresholds = input.dedup;

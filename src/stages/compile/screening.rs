@@ -35,18 +35,18 @@ struct Judged {
 
 /// Counted while conversations pass.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct ScreeningCounts {
     local: u64,
     services: BTreeSet<String>,
-    safety: safety::Figures,
-    judge: judge::Figures,
+    safety: safety::SafetyFigures,
+    judge: judge::JudgeFigures,
     judges: BTreeSet<String>,
 }
 
-impl Counts {
+impl ScreeningCounts {
     pub(super) fn add(&mut self, conversation: &Conversation) {
         self.safety.add(conversation);
-        if let Some(report) = stated::<safety::Report>(&conversation.safety) {
+        if let Some(report) = stated::<safety::SafetyReport>(&conversation.safety) {
             self.local += u64::from(report.screen.is_some());
             self.services.extend(report.service.map(|asked| cell(&format!("{} {}", asked.name, asked.model))));
         }
@@ -66,7 +66,7 @@ impl Counts {
     }
 
     fn judged(&self) -> Judged {
-        let judge::Figures { judged, means, .. } = &self.judge;
+        let judge::JudgeFigures { judged, means, .. } = &self.judge;
         let means: Vec<String> = means.iter().map(|(scale, mean)| format!("{scale} {mean:.2}")).collect();
         let models = self.judges.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         Judged { models, count: *judged, means: means.join(", ") }

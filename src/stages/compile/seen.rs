@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use super::card::DEMO;
 use super::leakage::People;
-use super::screening::Counts;
+use super::screening::ScreeningCounts;
 use crate::record::{Conversation, Persona, Situation};
 use crate::store::fs::FsError;
 
 /// What was seen of the records so far.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenRecords {
     /// The languages they state.
     pub(super) languages: BTreeSet<String>,
     /// Whether the model that ships made one of them.
     pub(super) demo: bool,
     /// How conversations were screened and scored.
-    pub(super) screening: Counts,
+    pub(super) screening: ScreeningCounts,
     /// Who is in which split.
     pub(super) people: People,
 }
 
-impl Seen {
+impl SeenRecords {
     pub(super) fn new(people: People) -> Self {
-        Self { languages: BTreeSet::new(), demo: false, screening: Counts::default(), people }
+        Self { languages: BTreeSet::new(), demo: false, screening: ScreeningCounts::default(), people }
     }
 
     pub(super) fn persona(&mut self, persona: &Persona) -> Result<(), FsError> {

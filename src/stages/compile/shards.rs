@@ -3,25 +3,25 @@
 use std::path::Path;
 
 use super::CompileError;
-use crate::record::arrow::{Row, TableError};
-use crate::record::parquet::Writer;
+use crate::record::arrow::{TableError, TableRow};
+use crate::record::parquet::ParquetWriter;
 use crate::store::fs;
 use crate::store::part::{FileEntry, PartFile};
 
 /// Writes rows into as many files as it takes. Their count is known only at the end, and so are their names.
 #[derive(Debug)]
-pub(super) struct Shards<'a, R: Row> {
+pub(super) struct Shards<'a, R: TableRow> {
     folder: &'a Path,
     /// `<table's folder>/<split>`, what every name begins with.
     prefix: String,
     /// Bytes at which a file ends with the row group that reaches them.
     limit: u64,
-    open: Option<Writer<PartFile, R>>,
+    open: Option<ParquetWriter<PartFile, R>>,
     done: Vec<FileEntry>,
     arrow_bytes: u64,
 }
 
-impl<'a, R: Row> Shards<'a, R> {
+impl<'a, R: TableRow> Shards<'a, R> {
     pub(super) fn new(folder: &'a Path, home: &str, split: &str, limit: u64) -> Self {
         Self { folder, prefix: format!("{home}/{split}"), limit, open: None, done: Vec::new(), arrow_bytes: 0 }
     }
@@ -53,11 +53,11 @@ impl<'a, R: Row> Shards<'a, R> {
         Ok((self.done, self.arrow_bytes))
     }
 
-    fn next_file(&self) -> Result<Writer<PartFile, R>, CompileError> {
-        Writer::new(PartFile::create(self.folder, &self.unnumbered())?).map_err(|error| self.failed(error))
+    fn next_file(&self) -> Result<ParquetWriter<PartFile, R>, CompileError> {
+        ParquetWriter::new(PartFile::create(self.folder, &self.unnumbered())?).map_err(|error| self.failed(error))
     }
 
-    fn end(&mut self, writer: Writer<PartFile, R>) -> Result<(), CompileError> {
+    fn end(&mut self, writer: ParquetWriter<PartFile, R>) -> Result<(), CompileError> {
         let (sink, written) = writer.finish().map_err(|error| self.failed(error))?;
         self.done.push(sink.finish(Some(written.rows))?);
         self.arrow_bytes += written.arrow_bytes;

@@ -15,12 +15,12 @@ use crate::store::sort::{Sorted, Sorter};
 
 /// The records of a table: files of one JSON object a line, each as convogen writes it, to be read as often as it takes.
 #[derive(Debug, Clone, Default)]
-pub struct Source {
+pub struct RecordSource {
     files: Vec<LinesFile>,
     sealed: bool,
 }
 
-impl Source {
+impl RecordSource {
     /// The accepted records of a stage.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Source {
 /// The lines of a source, one at a time.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
-    source: &'a Source,
+    source: &'a RecordSource,
     open: fn(&LinesFile) -> Result<Lines, crate::store::fs::FsError>,
     ahead: std::slice::Iter<'a, LinesFile>,
     lines: Option<Lines>,
@@ -169,12 +169,12 @@ impl<R: DeserializeOwned> Iterator for Records<'_, R> {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Ordered<'a> {
     AsTheyCome(Reading<'a>),
-    Sorted { source: &'a Source, sorted: Sorted },
+    Sorted { source: &'a RecordSource, sorted: Sorted },
 }
 
 impl<'a> Ordered<'a> {
     /// Passes lines through that are in order already; others are sorted, with about `memory` bytes and files in `folder`.
-    pub(super) fn of(source: &'a Source, folder: &Path, memory: usize) -> Result<Self, CompileError> {
+    pub(super) fn of(source: &'a RecordSource, folder: &Path, memory: usize) -> Result<Self, CompileError> {
         if source.is_in_order()? {
             return Ok(Self::AsTheyCome(source.read()));
         }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::shards::Shards;
-use super::source::{Ordered, Source};
+use super::source::{Ordered, RecordSource};
 use super::{CompileError, Limits};
-use crate::record::arrow::{Column, Row};
+use crate::record::arrow::{Column, TableRow};
 use crate::store::fs;
 use crate::store::lines::LinesFile;
 use crate::store::part::{FileEntry, PartFile};
@@ -23,7 +23,7 @@ const MAX_NAME: usize = 64;
 
 /// A table as it was written.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct WrittenTable {
     /// Its name, which is that of its records.
     pub(super) name: &'static str,
     /// Its columns.
@@ -49,14 +49,14 @@ pub(super) struct Split {
     pub(super) jsonl: LinesFile,
 }
 
-impl Table {
+impl WrittenTable {
     pub(super) fn rows(&self) -> u64 {
         self.splits.iter().map(|split| split.rows).sum()
     }
 }
 
 /// Where tables are written.
-pub(super) struct Draft<'a> {
+pub(super) struct DatasetDraft<'a> {
     pub(super) folder: &'a Path,
     pub(super) limits: Limits,
     /// Told after each row how many have been written so far.
@@ -64,15 +64,15 @@ pub(super) struct Draft<'a> {
     pub(super) rows: Cell<u64>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> DatasetDraft<'a> {
     /// Writes the table of `source` with its Parquet files in `home`, and shows every record to `look`; `None` when there is
     /// no record.
-    pub(super) fn write<R: Row>(
+    pub(super) fn write<R: TableRow>(
         &self,
-        source: &Source,
+        source: &RecordSource,
         home: &'static str,
         look: &mut dyn FnMut(&R) -> Result<(), CompileError>,
-    ) -> Result<Option<Table>, CompileError> {
+    ) -> Result<Option<WrittenTable>, CompileError> {
         if source.rows() == 0 {
             return Ok(None);
         }
@@ -91,11 +91,11 @@ impl<'a> Draft<'a> {
         self.finish(home, written.splits, train).map(Some)
     }
 
-    fn shards<R: Row>(&self, home: &str, split: &str) -> Shards<'a, R> {
+    fn shards<R: TableRow>(&self, home: &str, split: &str) -> Shards<'a, R> {
         Shards::new(self.folder, home, split, self.limits.file)
     }
 
-    fn push<R: Row>(&self, shards: &mut Shards<'_, R>, record: R) -> Result<(), CompileError> {
+    fn push<R: TableRow>(&self, shards: &mut Shards<'_, R>, record: R) -> Result<(), CompileError> {
         shards.push(record)?;
         self.rows.set(self.rows.get() + 1);
         (self.written)(self.rows.get());
@@ -103,14 +103,14 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the Parquet files that are still to be written.
-    fn finish<R: Row>(
+    fn finish<R: TableRow>(
         &self,
         home: &'static str,
         parted: BTreeMap<String, SplitLines>,
         train: Shards<'_, R>,
-    ) -> Result<Table, CompileError> {
+    ) -> Result<WrittenTable, CompileError> {
         let mut table =
-            Table { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
+            WrittenTable { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
         let mut parted: Vec<(String, SplitLines)> = parted.into_iter().collect();
         parted.sort_by_key(|(name, _)| name != TRAIN);
         let mut train = Some(train);
@@ -133,9 +133,14 @@ impl<'a> Draft<'a> {
         Ok(table)
     }
 
-    fn read_back<R: Row>(&self, home: &str, split: &str, jsonl: &LinesFile) -> Result<Shards<'a, R>, CompileError> {
+    fn read_back<R: TableRow>(
+        &self,
+        home: &str,
+        split: &str,
+        jsonl: &LinesFile,
+    ) -> Result<Shards<'a, R>, CompileError> {
         let mut shards = self.shards(home, split);
-        for record in Source::spooled(vec![jsonl.clone()]).records() {
+        for record in RecordSource::spooled(vec![jsonl.clone()]).records() {
             self.push(&mut shards, record?)?;
         }
         Ok(shards)
@@ -164,7 +169,7 @@ struct JsonLines<'a> {
 
 impl JsonLines<'_> {
     /// Adds a record that comes behind all others by its id, and was read from `line`.
-    fn add<R: Row>(&mut self, record: &R, line: &[u8]) -> Result<(), CompileError> {
+    fn add<R: TableRow>(&mut self, record: &R, line: &[u8]) -> Result<(), CompileError> {
         if self.last.as_deref() == Some(record.id()) {
             return Err(CompileError::DuplicateId { table: R::NAME, id: record.id().to_owned() });
         }
@@ -182,7 +187,7 @@ impl JsonLines<'_> {
         Ok(parted.file.append(line)?)
     }
 
-    fn encode<R: Row>(&mut self, record: &R) -> Result<(), CompileError> {
+    fn encode<R: TableRow>(&mut self, record: &R) -> Result<(), CompileError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, record).map_err(|error| CompileError::Encode {
             path: self.folder.join("jsonl"),
@@ -195,7 +200,7 @@ impl JsonLines<'_> {
 
 impl SplitLines {
     /// Begins the split that `record` is in.
-    fn create<R: Row>(folder: &Path, record: &R) -> Result<Self, CompileError> {
+    fn create<R: TableRow>(folder: &Path, record: &R) -> Result<Self, CompileError> {
         let split = record.split();
         if !is_name(split) {
             let (id, split) = (record.id().to_owned(), split.to_owned());

@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::exit::ExitCode;
-use crate::record::arrow::Row;
+use crate::record::arrow::TableRow;
 use crate::record::{Fate, Participant, Relation, Speaker, Turn};
 use crate::stages::sealed::Sealed;
-use crate::stages::writer::{Fates, Made, StageWriter};
+use crate::stages::writer::{Fates, StageResult, StageWriter};
 use crate::store::fs::faults;
 use crate::store::lines::LinesFile;
 use crate::store::part::JsonlWriter;
@@ -73,12 +73,12 @@ impl Sample {
     }
 }
 
-fn spooled<R: Row>(folder: &Path, rows: &[R]) -> Source {
+fn spooled<R: TableRow>(folder: &Path, rows: &[R]) -> RecordSource {
     let mut writer = JsonlWriter::create(folder, R::NAME).unwrap();
     for row in rows {
         writer.push(row).unwrap();
     }
-    Source::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
+    RecordSource::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
 }
 
 fn split(at: usize) -> String {
@@ -218,7 +218,7 @@ fn the_same_input_gives_the_same_folder() {
 fn the_manifest_lists_every_file_as_it_is() {
     let (Compiled { manifest, manifest_sha256 }, mut files) = compiled(&Sample::new(10));
     let written = files.remove("manifest.json").unwrap();
-    assert_eq!(serde_json::from_slice::<Manifest>(&written).unwrap(), manifest);
+    assert_eq!(serde_json::from_slice::<DatasetManifest>(&written).unwrap(), manifest);
     assert_eq!(format!("{:x}", Sha256::digest(&written)), manifest_sha256);
     let listed: Vec<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(listed, files.keys().collect::<Vec<_>>());
@@ -453,12 +453,12 @@ fn every_row_is_told_once() {
 }
 
 /// A stage with these accepted records.
-fn sealed<R: Row + Clone + std::fmt::Debug + Send>(folder: &Path, rows: &[R]) -> Sealed<R> {
+fn sealed<R: TableRow + Clone + std::fmt::Debug + Send>(folder: &Path, rows: &[R]) -> Sealed<R> {
     let mut writer = StageWriter::create("stage", folder).unwrap();
     for row in rows {
         writer.put(Fate::Accepted(row.clone())).unwrap();
     }
-    writer.seal(Made { inputs: rows.len() as u64, ..Made::default() }, String::new(), None).unwrap()
+    writer.seal(StageResult { inputs: rows.len() as u64, ..StageResult::default() }, String::new(), None).unwrap()
 }
 
 #[test]
@@ -468,9 +468,9 @@ fn sealed_stages_give_what_their_records_give_and_a_stage_without_records_gives_
     sample.outcomes.retain(|outcome| outcome.stage != "personas");
     let stages = root.path().join("stages");
     let input = Input {
-        personas: Source::sealed(sealed(&stages.join("1"), &sample.personas).stage()).unwrap(),
-        situations: Source::sealed(sealed(&stages.join("2"), &sample.situations).stage()).unwrap(),
-        conversations: Source::sealed(sealed(&stages.join("3"), &sample.conversations).stage()).unwrap(),
+        personas: RecordSource::sealed(sealed(&stages.join("1"), &sample.personas).stage()).unwrap(),
+        situations: RecordSource::sealed(sealed(&stages.join("2"), &sample.situations).stage()).unwrap(),
+        conversations: RecordSource::sealed(sealed(&stages.join("3"), &sample.conversations).stage()).unwrap(),
         ..sample.input(root.path())
     };
     let made = compile(&root.path().join("dataset"), &input, &|_| {}).unwrap();
@@ -482,7 +482,7 @@ fn a_sealed_part_that_changed_since_it_was_opened_is_damage_and_named() {
     let (sample, root) = (Sample::new(12), tempfile::tempdir().unwrap());
     let folder = root.path().join("2-situations");
     let stage = sealed(&folder, &sample.situations);
-    let input = Input { situations: Source::sealed(stage.stage()).unwrap(), ..sample.input(root.path()) };
+    let input = Input { situations: RecordSource::sealed(stage.stage()).unwrap(), ..sample.input(root.path()) };
     let part = folder.join("part-00000.jsonl");
     let sound = fs::read(&part).unwrap();
     let lines: Vec<&[u8]> = sound.split_inclusive(|byte| *byte == b'\n').collect();
@@ -512,7 +512,7 @@ fn a_line_that_is_no_record_is_named_wherever_it_is_sorted_to() {
             rows.push(&row).unwrap();
         }
         let file = LinesFile::new(root.path(), rows.finish().unwrap());
-        let input = Input { situations: Source::spooled(vec![file]), outcomes: &[], ..sample.input(root.path()) };
+        let input = Input { situations: RecordSource::spooled(vec![file]), outcomes: &[], ..sample.input(root.path()) };
         let folder = root.path().join(format!("dataset-{}", order[0]));
         let error = compile(&folder, &input, &|_| {}).unwrap_err().to_string();
         assert!(error.contains("odd.jsonl, line 2: invalid type: integer `3`"), "{error}");

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::sections::{Candidates, File, Sections, Values};
+use super::sections::{Candidates, File, SectionValues, Sections};
 use super::validate::{Instructions, NAME};
 use crate::config::Layout;
 use crate::llm::Message;
@@ -18,7 +18,7 @@ use crate::record::Situation;
 
 /// The prompts of the conversations stage.
 #[derive(Debug)]
-pub struct Prompts {
+pub struct AgentPrompts {
     speaker: Template,
     fused: Template,
     selector: Template,
@@ -57,19 +57,19 @@ const MOST_LANGUAGES: usize = 64;
 
 /// A prompt file: its name for messages, and its text.
 #[derive(Debug, Clone, Copy)]
-pub struct PromptFile<'a> {
+pub struct AgentPromptFile<'a> {
     /// Name for messages.
     pub name: &'a str,
     /// Content.
     pub text: &'a str,
 }
 
-impl Prompts {
+impl AgentPrompts {
     /// Reads and checks the three prompt files.
     pub fn parse(
-        speaker: PromptFile<'_>,
-        fused: PromptFile<'_>,
-        selector: PromptFile<'_>,
+        speaker: AgentPromptFile<'_>,
+        fused: AgentPromptFile<'_>,
+        selector: AgentPromptFile<'_>,
     ) -> Result<Self, PromptError> {
         Ok(Self {
             speaker: Template::parse(speaker.name, speaker.text, SPEAKER_SECTIONS, VARIABLES)?,
@@ -89,7 +89,7 @@ impl Prompts {
 
     /// What a speaker called `name` is told whatever they are like: every section, filled with the two values alone.
     fn bare(&self, name: &str, language_name: &str) -> Result<String, PromptError> {
-        let values = Values { name, language_name, ..Values::default() };
+        let values = SectionValues { name, language_name, ..SectionValues::default() };
         let texts = self.told_sections().map(|(template, section)| values.render(template, section));
         Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
     }
@@ -138,7 +138,7 @@ pub struct TurnPrompt<'a> {
 /// Writes the messages of one conversation.
 #[derive(Debug)]
 pub struct Script<'a> {
-    prompts: &'a Prompts,
+    prompts: &'a AgentPrompts,
     layout: Layout,
     situation: &'a Situation,
     language_name: String,
@@ -164,9 +164,10 @@ struct SpokenLine {
 
 impl<'a> Script<'a> {
     /// The script for `situation`.
-    pub fn new(prompts: &'a Prompts, layout: Layout, situation: &'a Situation) -> Result<Self, PromptError> {
+    pub fn new(prompts: &'a AgentPrompts, layout: Layout, situation: &'a Situation) -> Result<Self, PromptError> {
         let language_name = language::name(&situation.language);
-        let values = Values { situation: Some(situation), language_name: &language_name, ..Values::default() };
+        let values =
+            SectionValues { situation: Some(situation), language_name: &language_name, ..SectionValues::default() };
         let transcript = values.render(&prompts.speaker, "opener")?;
         let (opener, lines, kept) = (transcript.len(), Vec::new(), Sections::default());
         Ok(Self { prompts, layout, situation, language_name, transcript, opener, lines, kept })
@@ -188,7 +189,7 @@ impl<'a> Script<'a> {
     pub fn speak(&mut self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
         let Some(person) = self.situation.personas.get(turn.speaker) else { return Ok(Vec::new()) };
         let last = self.lines.last().and_then(|line| self.situation.personas.get(line.speaker));
-        let values = Values {
+        let values = SectionValues {
             name: &person.name,
             person: Some(person),
             situation: Some(self.situation),
@@ -218,13 +219,13 @@ impl<'a> Script<'a> {
         may_end: bool,
         flaw: Option<&str>,
     ) -> Result<Vec<Message>, PromptError> {
-        let values = Values {
+        let values = SectionValues {
             situation: Some(self.situation),
             language_name: &self.language_name,
             candidates: Candidates::Members(candidates),
             may_end,
             flaw,
-            ..Values::default()
+            ..SectionValues::default()
         };
         let mut section = |file, section| self.kept.render(self.prompts, file, section, None, &values);
         let system = match self.layout {

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use super::agents::Prompts;
+use super::agents::AgentPrompts;
 use super::ledger::Ledger;
-use super::{Stage, UNFINISHED};
+use super::{ConversationStage, UNFINISHED};
 use crate::config::{Config, Conversations, Judge, Safety};
 use crate::llm::Halt;
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 use crate::prompt::template::Template;
 use crate::record::{Conversation, Fate, Situation};
 use crate::stages::Progress;
 use crate::stages::inputs::{Inputs, InputsError};
-use crate::stages::safety::words::Words;
+use crate::stages::safety::words::WordLists;
 use crate::stages::{judge, safety};
 
 /// What every conversation of a run goes through, with all it takes: shared by the tasks that hold them.
@@ -22,17 +22,17 @@ pub struct ConversationFlow {
     settings: Conversations,
     screens: Safety,
     judging: Judge,
-    prompts: Prompts,
-    words: Words,
+    prompts: AgentPrompts,
+    words: WordLists,
     safety: Option<Template>,
     judge: Option<Template>,
-    calls: Arc<Calls>,
+    calls: Arc<CallGateway>,
     progress: Arc<Progress>,
     seed: u64,
 }
 
 /// What came of a conversation, and what had to be handled on the way.
-pub type Held = (Fate<Conversation>, Ledger);
+pub type TalkOutcome = (Fate<Conversation>, Ledger);
 
 impl ConversationFlow {
     /// The flow that `config` asks for, with the texts of a run.
@@ -42,7 +42,7 @@ impl ConversationFlow {
     pub fn new(
         config: &Config,
         inputs: &Inputs,
-        calls: Arc<Calls>,
+        calls: Arc<CallGateway>,
         progress: Arc<Progress>,
     ) -> Result<Self, InputsError> {
         Ok(Self {
@@ -73,7 +73,7 @@ impl ConversationFlow {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let held = self.screen(situation, self.talk().hold(situation, replicate).await?).await?;
         self.progress.end_one_of(held.1.turns());
         Ok(held)
@@ -84,7 +84,7 @@ impl ConversationFlow {
     ///
     /// # Errors
     /// What [`hold`](Self::hold) fails for, except that a reply is not there.
-    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let held = self.talk().hold_so_far(situation, replicate).await?;
         if matches!(&held.0, Fate::Accepted(talk) if talk.stop_reason == UNFINISHED) {
             return Ok(self.screen_locally(held));
@@ -95,8 +95,8 @@ impl ConversationFlow {
         }
     }
 
-    fn talk(&self) -> Stage<'_> {
-        Stage {
+    fn talk(&self) -> ConversationStage<'_> {
+        ConversationStage {
             settings: &self.settings,
             prompts: &self.prompts,
             calls: &self.calls,
@@ -105,8 +105,8 @@ impl ConversationFlow {
         }
     }
 
-    fn screening(&self) -> Option<safety::Stage<'_>> {
-        let stage = safety::Stage {
+    fn screening(&self) -> Option<safety::SafetyStage<'_>> {
+        let stage = safety::SafetyStage {
             settings: &self.screens,
             words: &self.words,
             prompt: self.safety.as_ref(),
@@ -115,12 +115,12 @@ impl ConversationFlow {
         self.screens().then_some(stage)
     }
 
-    fn scoring(&self) -> Option<judge::Stage<'_>> {
+    fn scoring(&self) -> Option<judge::JudgeStage<'_>> {
         let prompt = self.judge.as_ref().filter(|_| self.judging.enabled)?;
-        Some(judge::Stage { settings: &self.judging, prompt, calls: &self.calls, seed: self.seed })
+        Some(judge::JudgeStage { settings: &self.judging, prompt, calls: &self.calls, seed: self.seed })
     }
 
-    fn screen_locally(&self, held: Held) -> Held {
+    fn screen_locally(&self, held: TalkOutcome) -> TalkOutcome {
         match (held, self.screening()) {
             ((Fate::Accepted(mut conversation), ledger), Some(safety)) => {
                 let dropped = safety.screen_locally(&mut conversation);
@@ -131,7 +131,7 @@ impl ConversationFlow {
     }
 
     /// Screens and scores what was held.
-    async fn screen(&self, situation: &Situation, held: Held) -> Result<Held, Halt> {
+    async fn screen(&self, situation: &Situation, held: TalkOutcome) -> Result<TalkOutcome, Halt> {
         let (mut fate, ledger) = held;
         if let Some(safety) = self.screening() {
             fate = match fate {

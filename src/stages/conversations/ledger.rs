@@ -87,7 +87,7 @@ impl Ledger {
 
 /// What was handled in all conversations of a run, whether they were kept or not; the notes of the sealed stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct ConversationFigures {
     /// Turns that were asked for.
     pub turns: u64,
     /// Turns that took more than one reply.
@@ -104,7 +104,7 @@ pub struct Figures {
     pub tokens: u64,
 }
 
-impl Figures {
+impl ConversationFigures {
     /// Adds what was handled in one conversation.
     pub fn add(&mut self, ledger: &Ledger) {
         self.turns += u64::from(ledger.turns);
@@ -146,13 +146,16 @@ mod tests {
         for flaw in [Flaw::Echo, Flaw::Loop, Flaw::Echo] {
             ledger.flaw(flaw);
         }
-        let mut figures = Figures::default();
+        let mut figures = ConversationFigures::default();
         figures.add(&ledger);
         figures.add(&Ledger::default());
         let sums = (figures.turns, figures.asked_again, figures.repair_calls, figures.repair_tokens, figures.tokens);
         assert_eq!(sums, (2, 1, 2, 270, 500));
         assert_eq!(figures.line(), "gates: 50.0 % of turns were asked for again (echo 2, loop 1), 54.0 % of tokens");
-        assert_eq!(Figures::default().line(), "gates: 0.0 % of turns were asked for again, 0.0 % of tokens");
+        assert_eq!(
+            ConversationFigures::default().line(),
+            "gates: 0.0 % of turns were asked for again, 0.0 % of tokens"
+        );
         let handled = serde_json::to_value(&ledger).unwrap();
         assert_eq!(
             (handled["repair_prompt_tokens"].as_u64(), handled["repair_completion_tokens"].as_u64()),

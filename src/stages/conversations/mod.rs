@@ -21,17 +21,17 @@ pub mod validate;
 
 use serde_json::json;
 
-pub use self::flow::{ConversationFlow, Held};
+pub use self::flow::{ConversationFlow, TalkOutcome};
 pub use self::run::run;
 
-use self::agents::{Prompts, Script};
+use self::agents::{AgentPrompts, Script};
 use self::ledger::Ledger;
 use self::selection::{Floor, Named, by};
-use self::turn::{Line, Spoken};
+use self::turn::{Spoken, SpokenLine};
 use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
-use crate::llm::recorded::{Calls, Site};
+use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Halt, ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 use crate::stages::Progress;
@@ -48,13 +48,13 @@ const MOST_FORMATS: usize = 16;
 
 /// What every conversation of a run shares.
 #[derive(Debug, Clone, Copy)]
-pub struct Stage<'a> {
+pub struct ConversationStage<'a> {
     /// The settings.
     pub settings: &'a Conversations,
     /// The prompts.
-    pub prompts: &'a Prompts,
+    pub prompts: &'a AgentPrompts,
     /// Where replies come from.
-    pub calls: &'a Calls,
+    pub calls: &'a CallGateway,
     /// Told of every turn.
     pub progress: &'a Progress,
     /// The run's seed.
@@ -66,12 +66,12 @@ pub fn item_id(situation_id: &str, replicate: u64) -> String {
     format!("c-{situation_id}-{replicate:03}")
 }
 
-impl Stage<'_> {
+impl ConversationStage<'_> {
     /// Holds the `replicate`-th conversation on `situation`.
     ///
     /// # Errors
-    /// Only what stops the whole run; what befalls this item alone is in [`Held`].
-    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+    /// Only what stops the whole run; what befalls this item alone is in [`TalkOutcome`].
+    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let mut talk = self.talk(situation, replicate)?;
         let end = talk.run().await?;
         Ok(talk.finish(end))
@@ -82,7 +82,7 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// What [`hold`](Self::hold) fails for, except that a reply is not there.
-    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<Held, Halt> {
+    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let mut talk = self.talk(situation, replicate)?;
         match talk.run().await {
             Ok(end) => Ok(talk.finish(end)),
@@ -94,18 +94,18 @@ impl Stage<'_> {
         }
     }
 
-    fn talk<'a>(&'a self, situation: &'a Situation, replicate: u64) -> Result<Talk<'a>, Halt> {
+    fn talk<'a>(&'a self, situation: &'a Situation, replicate: u64) -> Result<ConversationState<'a>, Halt> {
         let script = Script::new(self.prompts, self.settings.layout, situation)?;
-        Ok(Talk::new(*self, situation, item_id(&situation.id, replicate), script))
+        Ok(ConversationState::new(*self, situation, item_id(&situation.id, replicate), script))
     }
 }
 
 /// A conversation in progress.
 #[derive(Debug)]
-struct Talk<'a> {
+struct ConversationState<'a> {
     id: String,
     settings: &'a Conversations,
-    calls: &'a Calls,
+    calls: &'a CallGateway,
     progress: &'a Progress,
     situation: &'a Situation,
     script: Script<'a>,
@@ -132,9 +132,9 @@ enum End {
     Dropped { outcome: Outcome, reason: String, detail: String },
 }
 
-impl<'a> Talk<'a> {
-    fn new(stage: Stage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
-        let Stage { settings, calls, progress, seed, .. } = stage;
+impl<'a> ConversationState<'a> {
+    fn new(stage: ConversationStage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
+        let ConversationStage { settings, calls, progress, seed, .. } = stage;
         let people = situation.personas.len();
         let floor = Floor {
             taken: vec![0; people],
@@ -256,7 +256,7 @@ impl<'a> Talk<'a> {
         for attempt in 0..SELECTOR_TRIES {
             let messages = self.script.select(candidates, may_end, flaw.as_deref())?;
             let format = self.format(candidates, selector_format);
-            let site = Site { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
+            let site = CallSite { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
             self.ledger.ask_selector();
             // A selector that refuses or fails costs the choice, not the conversation.
             let Answer::Reply(reply) = self.calls.ask(&site, messages, format).await? else { break };
@@ -311,8 +311,8 @@ impl<'a> Talk<'a> {
         self.agreed_to_end()
     }
 
-    fn take(&mut self, speaker: usize, selected_by: &'static str, line: Line) {
-        let Line { sound, attempts, next, end } = line;
+    fn take(&mut self, speaker: usize, selected_by: &'static str, line: SpokenLine) {
+        let SpokenLine { sound, attempts, next, end } = line;
         let index = self.index();
         let is_closing = self.examiner.as_mut().is_some_and(|examiner| examiner.hear(&sound));
         if self.may_end() && (end || is_closing) {
@@ -378,7 +378,7 @@ impl<'a> Talk<'a> {
         End::Dropped { outcome, reason, detail }
     }
 
-    fn finish(self, end: End) -> Held {
+    fn finish(self, end: End) -> TalkOutcome {
         match end {
             End::Over(stop) => {
                 let ledger = self.ledger.clone();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ledger::Figures;
-use super::{ConversationFlow, Held, STAGE, item_id};
+use super::ledger::ConversationFigures;
+use super::{ConversationFlow, STAGE, TalkOutcome, item_id};
 use crate::config::Config;
 use crate::llm::{Halt, Role};
 use crate::record::{Conversation, Dropped, Fate, Situation};
@@ -14,7 +14,7 @@ use crate::stages::dedup::{self, Deduplicator, Hasher, Prepared, Shingling};
 use crate::stages::error::StageError;
 use crate::stages::sealed::Sealed;
 use crate::stages::window::Window;
-use crate::stages::writer::{Fates, Made};
+use crate::stages::writer::{Fates, StageResult};
 use crate::stages::{judge, safety};
 use crate::store::checkpoint::{CheckpointError, Rows};
 
@@ -26,7 +26,7 @@ pub async fn run(
     context: &Context<'_>,
     situations: &Sealed<Situation>,
     fates: &mut dyn Fates<Conversation>,
-) -> Result<Made, StageError> {
+) -> Result<StageResult, StageError> {
     let (calls, progress) = (Arc::clone(&context.calls), Arc::clone(&context.progress));
     let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, calls, progress)?);
     warn(context, &flow);
@@ -48,7 +48,7 @@ pub async fn run(
         context.settle_for_less()?;
         stage.give_up_rest()?;
     }
-    Ok(Made { inputs, notes: stage.sums.notes(context), ..Made::default() })
+    Ok(StageResult { inputs, notes: stage.sums.notes(context), ..StageResult::default() })
 }
 
 /// What the settings of the screens and the judge make worth knowing before anything is spent.
@@ -69,7 +69,7 @@ fn warn(context: &Context<'_>, flow: &ConversationFlow) {
 }
 
 /// An item and what came of it; with what an accepted conversation is compared by, if it is to be compared.
-type Ended = (String, Result<(Held, Option<Prepared>), Halt>);
+type Ended = (String, Result<(TalkOutcome, Option<Prepared>), Halt>);
 
 /// The stage at work.
 struct Stage<'a> {
@@ -182,7 +182,7 @@ impl<'a> Stage<'a> {
 }
 
 /// What an accepted conversation is compared by: made in the item's own task, so on any core.
-fn prepare(hasher: &Hasher, held: &Held) -> Option<Prepared> {
+fn prepare(hasher: &Hasher, held: &TalkOutcome) -> Option<Prepared> {
     match &held.0 {
         Fate::Accepted(conversation) => Some(hasher.prepare(&dedup::conversation_text(conversation))),
         Fate::Duplicate(_) | Fate::Dropped(_) => None,
@@ -218,9 +218,9 @@ impl Iterator for Items {
 /// What the stage's conversations came to.
 #[derive(Default)]
 struct Sums {
-    gates: Figures,
-    safety: safety::Figures,
-    judge: judge::Figures,
+    gates: ConversationFigures,
+    safety: safety::SafetyFigures,
+    judge: judge::JudgeFigures,
 }
 
 impl Sums {
@@ -240,7 +240,7 @@ impl Sums {
         let Config { safety, judge, .. } = context.config;
         let safety = Some(&self.safety).filter(|_| safety.screen || safety.service.is_some());
         let judge = Some(&self.judge).filter(|_| judge.enabled);
-        let told = [safety.and_then(safety::Figures::told), judge.and_then(judge::Figures::told)];
+        let told = [safety.and_then(safety::SafetyFigures::told), judge.and_then(judge::JudgeFigures::told)];
         told.into_iter().flatten().for_each(|told| context.tell(told));
         json!({"gates": self.gates, "safety": safety, "judge": judge})
     }

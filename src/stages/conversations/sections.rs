@@ -3,7 +3,7 @@
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::agents::Prompts;
+use super::agents::AgentPrompts;
 use crate::prompt::template::{PromptError, Template, Value};
 use crate::record::{Participant, Situation};
 
@@ -17,7 +17,7 @@ const BY_SPEAKER: &[&str] = &["name", "persona", "stance", "goal", "knowledge", 
 
 /// The values prompts are filled with. Everything that varies by turn is optional.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Values<'a> {
+pub(super) struct SectionValues<'a> {
     pub(super) name: &'a str,
     pub(super) person: Option<&'a Participant>,
     pub(super) situation: Option<&'a Situation>,
@@ -48,7 +48,7 @@ impl Default for Candidates<'_> {
     }
 }
 
-impl<'a> Values<'a> {
+impl<'a> SectionValues<'a> {
     /// A section of `template` with these values.
     pub(super) fn render(&self, template: &Template, section: &str) -> Result<String, PromptError> {
         template.render_with(section, |variable| self.get(variable))
@@ -123,11 +123,11 @@ impl Sections {
     /// A section with `values`, which are those of `speaker`.
     pub(super) fn render(
         &mut self,
-        prompts: &Prompts,
+        prompts: &AgentPrompts,
         file: File,
         section: &'static str,
         speaker: Option<usize>,
-        values: &Values<'_>,
+        values: &SectionValues<'_>,
     ) -> Result<String, PromptError> {
         let template = prompts.file(file);
         let mentions = |variable: &&str| template.mentions(section, variable);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::agents::TurnPrompt;
-use super::validate::{Examiner, Flaw, Ground, Instructions, Part, Place, Sound};
-use super::{Talk, length};
-use crate::config::{Gates, SpeakerSelection};
+use super::validate::{Examiner, Flaw, Ground, Instructions, Part, SoundReply, TurnPlace};
+use super::{ConversationState, length};
+use crate::config::{GateSettings, SpeakerSelection};
 use crate::draw::Draw;
-use crate::llm::recorded::Site;
+use crate::llm::recorded::CallSite;
 use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
 use crate::record::{Outcome, Participant, Situation};
 
@@ -18,7 +18,7 @@ use crate::record::{Outcome, Participant, Situation};
 #[derive(Debug)]
 pub(super) enum Spoken {
     /// A sound line.
-    Line(Line),
+    Line(SpokenLine),
     /// Every attempt had a flaw; this was the last one's.
     Flawed(Flaw),
     /// The endpoint refused or failed.
@@ -27,8 +27,8 @@ pub(super) enum Spoken {
 
 /// A line that stands.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) sound: Sound,
+pub(super) struct SpokenLine {
+    pub(super) sound: SoundReply,
     pub(super) attempts: u32,
     /// With `fused`: who was handed the floor.
     pub(super) next: Option<usize>,
@@ -43,7 +43,7 @@ struct Parts<'r> {
     end: bool,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> ConversationState<'a> {
     /// Lets `speaker` say the next line.
     pub(super) async fn speak(&mut self, speaker: usize) -> Result<Spoken, Halt> {
         let index = self.index();
@@ -61,7 +61,7 @@ impl<'a> Talk<'a> {
             };
             let messages = self.script.speak(&prompt)?;
             let format = if fused { self.format(&hand_over, fused_format) } else { self.text_format(speaker) };
-            let site = Site { stage: super::STAGE, item: &self.id, turn: index, role: Role::Speaker, attempt };
+            let site = CallSite { stage: super::STAGE, item: &self.id, turn: index, role: Role::Speaker, attempt };
             self.ledger.ask_speaker(attempt);
             let reply = match self.calls.ask(&site, messages, format).await? {
                 Answer::Reply(reply) => reply,
@@ -78,7 +78,7 @@ impl<'a> Talk<'a> {
                     let torn = reply.finish == Finish::Length;
                     let must_go_on = !self.may_end() && !self.is_last();
                     let examiner = self.examiner()?;
-                    let sound = examiner.examine(&parts.text, Place { speaker, words, torn, must_go_on });
+                    let sound = examiner.examine(&parts.text, TurnPlace { speaker, words, torn, must_go_on });
                     sound.map(|sound| (sound, parts))
                 }
                 Err(flaw) => Err(flaw),
@@ -86,7 +86,7 @@ impl<'a> Talk<'a> {
             match judged {
                 Ok((sound, Parts { next, end, .. })) => {
                     sound.mended.iter().for_each(|what| self.ledger.mend(what));
-                    return Ok(Spoken::Line(Line { sound, attempts: attempt + 1, next, end }));
+                    return Ok(Spoken::Line(SpokenLine { sound, attempts: attempt + 1, next, end }));
                 }
                 Err(found) => {
                     self.ledger.flaw(found);
@@ -144,7 +144,7 @@ impl<'a> Talk<'a> {
 }
 
 /// What replies in a situation are judged against.
-fn ground<'a>(situation: &'a Situation, instructions: Vec<Arc<Instructions>>, gates: &'a Gates) -> Ground<'a> {
+fn ground<'a>(situation: &'a Situation, instructions: Vec<Arc<Instructions>>, gates: &'a GateSettings) -> Ground<'a> {
     let people = situation.personas.iter().zip(instructions);
     let texts = [&situation.situation, &situation.topic, &situation.conversation_starter];
     let cast = situation.personas.iter().flat_map(|person| [&person.name, &person.description]);

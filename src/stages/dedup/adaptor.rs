@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Dedup, Hasher, Prepared, Shingling, Text, Verdict};
-use crate::record::arrow::Row;
+use crate::record::arrow::TableRow;
 use crate::record::{Duplicate, Fate};
 use crate::stages::error::StageError;
 use crate::stages::writer::Fates;
@@ -17,7 +17,7 @@ pub struct Deduplicator<R> {
     text: fn(&R) -> String,
 }
 
-impl<R: Row> Deduplicator<R> {
+impl<R: TableRow> Deduplicator<R> {
     /// Compares the `text` of records; two are duplicates from the similarity `threshold` on. A large index goes to a file in
     /// `folder`.
     pub fn new(threshold: f64, shingling: Shingling, folder: &Path, text: fn(&R) -> String) -> Self {

@@ -3,23 +3,23 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::held::Held;
+use super::held::HeldRecords;
 use super::nearest::nearest;
-use super::prepared::{Hasher, Known, Prepared};
+use super::prepared::{ComparedText, Hasher, Prepared};
 use super::{DuplicateKind, Match, Shingling};
 
 /// Texts kept in memory, kilobytes each: for thousands, not millions. See [`Dedup`](super::Dedup) for those.
 #[derive(Debug)]
 pub struct Collection {
     hasher: Arc<Hasher>,
-    held: Held,
-    known: Vec<Arc<Known>>,
+    held: HeldRecords,
+    known: Vec<Arc<ComparedText>>,
 }
 
 impl Collection {
     /// An empty one; see [`Dedup::new`](super::Dedup::new).
     pub fn new(threshold: f64, shingling: Shingling) -> Self {
-        Self { hasher: Hasher::new(threshold, shingling), held: Held::default(), known: Vec::new() }
+        Self { hasher: Hasher::new(threshold, shingling), held: HeldRecords::default(), known: Vec::new() }
     }
 
     /// How many texts are kept.

@@ -10,7 +10,7 @@ const BLOCK: usize = 1_024;
 
 /// Records from one number on.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct HeldRecords {
     /// The number of the first.
     pub(super) first: u32,
     pub(super) runs: Vec<HeldRun>,
@@ -18,7 +18,7 @@ pub(super) struct Held {
     len: u32,
 }
 
-impl Held {
+impl HeldRecords {
     /// None yet; their numbers will begin with `first`.
     pub(super) fn from(first: u32) -> Self {
         Self { first, ..Self::default() }

@@ -31,14 +31,14 @@ const LANES: usize = 16;
 
 /// How a signature is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct BandLayout {
     /// Number of bands.
     pub(super) bands: usize,
     /// Values in a band.
     pub(super) rows: usize,
 }
 
-impl Layout {
+impl BandLayout {
     /// The sharpest layout (most rows, so fewest candidates in vain) of at most [`VALUES`] values that finds
     /// [`BAND_RECALL`] of the pairs at `threshold`: with [`FEW_BANDS`] if two rows do with them, else with two rows,
     /// else with one.
@@ -129,7 +129,7 @@ fn least_agreement(threshold: f64) -> u32 {
 /// Makes the band keys and the sketch of a set of shingles.
 #[derive(Debug)]
 pub(super) struct MinHasher {
-    layout: Layout,
+    layout: BandLayout,
     /// Agreement from which two sketches may be of near duplicates.
     pub(super) least_agreement: u32,
     permutations: Vec<Permutations>,
@@ -145,10 +145,10 @@ struct Permutations {
 
 impl MinHasher {
     pub(super) fn new(threshold: f64) -> Self {
-        Self::with_layout(Layout::for_threshold(threshold), least_agreement(threshold.clamp(0.0, 1.0)))
+        Self::with_layout(BandLayout::for_threshold(threshold), least_agreement(threshold.clamp(0.0, 1.0)))
     }
 
-    fn with_layout(layout: Layout, least_agreement: u32) -> Self {
+    fn with_layout(layout: BandLayout, least_agreement: u32) -> Self {
         let values = VALUES.max(layout.bands.saturating_mul(layout.rows));
         let permutations = (0..values.div_ceil(LANES)).map(|block| {
             let mut found = Permutations { factors: [0; LANES], offsets: [0; LANES] };
@@ -208,7 +208,7 @@ mod tests {
     use crate::draw::Draw;
 
     /// The probability that two sets with Jaccard index `jaccard` agree in a band.
-    fn recall(layout: Layout, jaccard: f64) -> f64 {
+    fn recall(layout: BandLayout, jaccard: f64) -> f64 {
         1.0 - (1.0 - jaccard.powf(layout.rows as f64)).powf(layout.bands as f64)
     }
 
@@ -216,18 +216,18 @@ mod tests {
     fn every_layout_keeps_the_promise_at_its_threshold() {
         for percent in 1..=100 {
             let threshold = f64::from(percent) / 100.0;
-            let layout = Layout::for_threshold(threshold);
+            let layout = BandLayout::for_threshold(threshold);
             assert!(recall(layout, threshold) >= BAND_RECALL, "{threshold}: {layout:?}");
             assert!(layout.rows == 1 || layout.bands * layout.rows <= VALUES, "{threshold}: {layout:?}");
             assert!(threshold < 0.57 || layout.bands <= FEW_BANDS, "{threshold}: {layout:?}");
         }
         // Pinned: another layout finds other candidates.
-        assert_eq!(Layout::for_threshold(0.4), Layout { bands: 27, rows: 2 });
-        assert_eq!(Layout::for_threshold(0.7), Layout { bands: 12, rows: 3 });
-        assert_eq!(Layout::for_threshold(0.8), Layout { bands: 12, rows: 5 });
-        assert_eq!(Layout::for_threshold(1.0), Layout { bands: 1, rows: 64 });
+        assert_eq!(BandLayout::for_threshold(0.4), BandLayout { bands: 27, rows: 2 });
+        assert_eq!(BandLayout::for_threshold(0.7), BandLayout { bands: 12, rows: 3 });
+        assert_eq!(BandLayout::for_threshold(0.8), BandLayout { bands: 12, rows: 5 });
+        assert_eq!(BandLayout::for_threshold(1.0), BandLayout { bands: 1, rows: 64 });
         for odd in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
-            let layout = Layout::for_threshold(odd);
+            let layout = BandLayout::for_threshold(odd);
             assert!((1..=1_000).contains(&layout.bands), "{odd}: {layout:?}");
         }
     }
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn keys_never_change() {
-        let hasher = MinHasher::with_layout(Layout { bands: 2, rows: 2 }, 0);
+        let hasher = MinHasher::with_layout(BandLayout { bands: 2, rows: 2 }, 0);
         let (keys, sketch) = hasher.keys_and_sketch(&[1, 2, 3]);
         assert_eq!((&keys, sketch), (&hasher.keys_and_sketch(&[3, 1, 2, 2]).0, Sketch::from_bytes(&sketch.to_bytes())));
         assert_eq!(keys, PINNED);

@@ -40,12 +40,12 @@ pub use collection::Collection;
 pub(crate) use nearest::jaccard;
 pub use normalize::normalize;
 pub use prepared::{Hasher, Prepared};
-pub use report::{Cluster, ClusterSizes, DuplicateRow, Summary};
+pub use report::{Cluster, ClusterSizes, DedupSummary, DuplicateRow};
 pub use shingles::Shingling;
 pub use text_index::TextIndex;
 pub use texts::Text;
 
-use self::held::Held;
+use self::held::HeldRecords;
 use self::minhash::Sketch;
 use self::nearest::{Cache, nearest};
 use self::spill::Spill;
@@ -62,7 +62,7 @@ const TELLING_PIECES: usize = 6;
 #[derive(Debug)]
 pub struct Dedup {
     hasher: Arc<Hasher>,
-    held: Held,
+    held: HeldRecords,
     spill: Spill,
     spill_above: usize,
     cache: Cache,
@@ -97,7 +97,7 @@ impl Dedup {
     pub fn new(threshold: f64, shingling: Shingling, folder: &Path) -> Self {
         Self {
             hasher: Hasher::new(threshold, shingling),
-            held: Held::default(),
+            held: HeldRecords::default(),
             spill: Spill::new(folder),
             spill_above: SPILL_ABOVE,
             cache: Cache::default(),
@@ -214,7 +214,7 @@ impl Dedup {
     }
 }
 
-fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<prepared::Known, E> {
+fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<prepared::ComparedText, E> {
     text.map(|Text { id, text }| hasher.known(id, &text))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::prepared::{Known, Prepared};
+use super::prepared::{ComparedText, Prepared};
 use super::{DuplicateKind, Match};
 
 /// Bytes of recently compared records that are held at most, in two generations.
@@ -13,10 +13,10 @@ const CACHE: usize = 1 << 20;
 pub(super) fn nearest<C, E>(
     prepared: &Prepared,
     candidates: impl IntoIterator<Item = C>,
-    mut known: impl FnMut(C) -> Result<Arc<Known>, E>,
+    mut known: impl FnMut(C) -> Result<Arc<ComparedText>, E>,
 ) -> Result<Option<Match>, E> {
     let mut own: Option<Vec<u64>> = None;
-    let mut best: Option<(f64, Arc<Known>)> = None;
+    let mut best: Option<(f64, Arc<ComparedText>)> = None;
     for candidate in candidates {
         let other = known(candidate)?;
         if other.exact == prepared.exact {
@@ -50,14 +50,18 @@ pub(crate) fn jaccard(left: &[u64], right: &[u64]) -> f64 {
 /// Records that were compared not long ago. What is similar to one text is often similar to the next.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    young: HashMap<u32, Arc<Known>>,
+    young: HashMap<u32, Arc<ComparedText>>,
     young_bytes: usize,
-    old: HashMap<u32, Arc<Known>>,
+    old: HashMap<u32, Arc<ComparedText>>,
 }
 
 impl Cache {
     /// The record with a number, made if it is not held.
-    pub(super) fn get<E>(&mut self, record: u32, make: impl FnOnce() -> Result<Known, E>) -> Result<Arc<Known>, E> {
+    pub(super) fn get<E>(
+        &mut self,
+        record: u32,
+        make: impl FnOnce() -> Result<ComparedText, E>,
+    ) -> Result<Arc<ComparedText>, E> {
         if let Some(known) = self.young.get(&record) {
             return Ok(Arc::clone(known));
         }
@@ -69,7 +73,7 @@ impl Cache {
         Ok(known)
     }
 
-    fn put(&mut self, record: u32, known: Arc<Known>) {
+    fn put(&mut self, record: u32, known: Arc<ComparedText>) {
         // What a map and a shared value cost beside what they hold.
         self.young_bytes += known.shingles.len() * 8 + known.id.len() + 128;
         self.young.insert(record, known);
@@ -102,7 +106,7 @@ mod tests {
                 let known = cache.get(record, || {
                     made += 1;
                     made_first += usize::from(record == 0);
-                    Ok::<_, Infallible>(Known { id: record.to_string(), exact: 0, shingles: vec![0; 250] })
+                    Ok::<_, Infallible>(ComparedText { id: record.to_string(), exact: 0, shingles: vec![0; 250] })
                 });
                 assert_eq!(known.unwrap().id, record.to_string());
             }

@@ -31,7 +31,7 @@ pub struct Prepared {
 
 /// What two texts are compared by.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct ComparedText {
     pub(super) id: String,
     pub(super) exact: u128,
     /// The sorted set of shingles.
@@ -59,9 +59,9 @@ impl Hasher {
     }
 
     /// What a kept text is compared by.
-    pub(super) fn known(&self, id: String, text: &str) -> Known {
+    pub(super) fn known(&self, id: String, text: &str) -> ComparedText {
         let normalized = normalize(text);
-        Known { id, exact: xxh3_128(normalized.as_bytes()), shingles: self.shingling.shingles(&normalized) }
+        ComparedText { id, exact: xxh3_128(normalized.as_bytes()), shingles: self.shingling.shingles(&normalized) }
     }
 }
 
@@ -83,7 +83,7 @@ impl Prepared {
         as_set(self.pieces.clone())
     }
 
-    pub(super) fn known(&self, id: &str) -> Known {
-        Known { id: id.to_owned(), exact: self.exact, shingles: self.shingles() }
+    pub(super) fn known(&self, id: &str) -> ComparedText {
+        ComparedText { id: id.to_owned(), exact: self.exact, shingles: self.shingles() }
     }
 }

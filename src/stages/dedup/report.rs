@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::record::{Duplicate, DuplicateKind};
 
-/// Clusters listed in a [`Summary`].
+/// Clusters listed in a [`DedupSummary`].
 const LARGEST: usize = 10;
 
 /// A removed record: one line of `duplicates.jsonl` and of the report of `convogen dedup`.
@@ -27,7 +27,7 @@ pub struct DuplicateRow {
 
 /// What was removed, in a few figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
+pub struct DedupSummary {
     /// Removed as exact copies.
     pub exact: u64,
     /// Removed as near duplicates.
@@ -55,7 +55,7 @@ pub struct ClusterSizes {
     /// Records removed in favour of one, by 96 bits of the hash of its id: among a million clusters two share them with a
     /// probability of 10^-17.
     removed: HashMap<[u32; 3], u32>,
-    summary: Summary,
+    summary: DedupSummary,
 }
 
 impl ClusterSizes {
@@ -84,8 +84,8 @@ impl ClusterSizes {
     }
 
     /// The figures so far.
-    pub fn summary(&self) -> Summary {
-        Summary { clusters: self.removed.len() as u64, ..self.summary.clone() }
+    pub fn summary(&self) -> DedupSummary {
+        DedupSummary { clusters: self.removed.len() as u64, ..self.summary.clone() }
     }
 
     /// Keeps the ten largest. A cluster only grows, and is ranked whenever it does, so none of them can be missed.

@@ -17,7 +17,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::normalize::normalize;
-use crate::config::{Turns, WordsPerTurn};
+use crate::config::{TurnRange, WordsPerTurn};
 
 /// Texts expected to have fewer words than this are cut into word 3-grams.
 const SHORT_TEXT_WORDS: f64 = 50.0;
@@ -50,7 +50,7 @@ impl Shingling {
     }
 
     /// For conversations in a language, of so many turns, with so many words each.
-    pub fn for_conversations(language: &str, turns: Turns, words_per_turn: Option<WordsPerTurn>) -> Self {
+    pub fn for_conversations(language: &str, turns: TurnRange, words_per_turn: Option<WordsPerTurn>) -> Self {
         let mean = f64::midpoint(f64::from(turns.min), f64::from(turns.max));
         Self::for_length(language, mean * words_per_turn.map_or(FREE_TURN_WORDS, |words| words.median))
     }
@@ -170,7 +170,7 @@ mod tests {
     fn language_and_configured_length_decide() {
         let of = |language, min, max, median: Option<f64>| {
             let words = median.map(|median| WordsPerTurn { median, ..WordsPerTurn::default() });
-            Shingling::for_conversations(language, Turns { min, max }, words)
+            Shingling::for_conversations(language, TurnRange { min, max }, words)
         };
         assert_eq!(of("en", 6, 10, Some(9.0)), Shingling::Words(5));
         assert_eq!(of("en", 4, 6, Some(9.0)), Shingling::Words(3));

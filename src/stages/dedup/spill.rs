@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::held::Held;
+use super::held::HeldRecords;
 use super::minhash::Sketch;
 use super::runs::{self, HeldRun, Run};
 use crate::store::fs::{FsError, ScratchFile};
@@ -30,7 +30,7 @@ impl Spill {
     }
 
     /// Takes everything over from memory.
-    pub(super) fn take(&mut self, held: &mut Held) -> Result<(), FsError> {
+    pub(super) fn take(&mut self, held: &mut HeldRecords) -> Result<(), FsError> {
         let sketches = match &mut self.sketches {
             Some(sketches) => sketches,
             None => self.sketches.insert(ScratchFile::create(&self.folder, "dedup-sketches")?),
@@ -40,7 +40,7 @@ impl Spill {
         }
         sketches.flush()?;
         let run = FileRun::of(&self.folder, held.take_run())?;
-        *held = Held::from(held.next());
+        *held = HeldRecords::from(held.next());
         runs::push_run(&mut self.runs, run, |old, young| FileRun::merged(&self.folder, &old, &young))
     }
 

@@ -20,8 +20,8 @@ use serde_json::json;
 use super::Progress;
 use super::context::Context;
 use super::error::StageError;
-use super::imported::{self, InputDigest, Line, SourceError};
-use super::writer::{Fates, Made};
+use super::imported::{self, InputDigest, InputLine, SourceError};
+use super::writer::{Fates, StageResult};
 use crate::config::{Config, SituationMode};
 use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
@@ -35,7 +35,7 @@ const BUILT_IN: &str = "built-in";
 
 /// Where personas are read from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum PersonaSource {
     /// JSONL text that is compiled in.
     BuiltIn(&'static str),
     /// A JSONL file, plain or compressed with gzip or zstd.
@@ -44,7 +44,7 @@ pub enum Source {
 
 /// What to take of a source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct PersonaOptions {
     /// How many to take: those with the smallest seeded hash, so that a larger sample contains the smaller. `None`: all.
     pub sample: Option<u64>,
     /// Shorter descriptions are rejected; in characters.
@@ -97,14 +97,14 @@ impl PersonasError {
 ///
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
-pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<Made, StageError> {
+pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<StageResult, StageError> {
     let Config { personas, seed, compile, .. } = context.config;
     let Some(source) = context.source.as_ref().filter(|_| context.config.situations.mode == SituationMode::Predefined)
     else {
-        return Ok(Made { notes: json!({}), ..Made::default() });
+        return Ok(StageResult { notes: json!({}), ..StageResult::default() });
     };
     context.progress.start("personas", personas.sample.unwrap_or(0));
-    let options = Options {
+    let options = PersonaOptions {
         sample: personas.sample,
         min_chars: personas.length.min,
         max_chars: personas.length.max,
@@ -119,25 +119,25 @@ pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<Made
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
 pub fn read(
-    source: &Source,
-    options: &Options,
+    source: &PersonaSource,
+    options: &PersonaOptions,
     progress: &Progress,
     fates: &mut dyn Fates<Persona>,
-) -> Result<Made, StageError> {
+) -> Result<StageResult, StageError> {
     let (name, shown) = match source {
-        Source::BuiltIn(_) => (BUILT_IN.to_owned(), BUILT_IN.to_owned()),
-        Source::File(path) => (file_name(path), path.display().to_string()),
+        PersonaSource::BuiltIn(_) => (BUILT_IN.to_owned(), BUILT_IN.to_owned()),
+        PersonaSource::File(path) => (file_name(path), path.display().to_string()),
     };
     let mut scan = Scan::new(&name, options, progress, fates);
     let digest = match source {
-        Source::BuiltIn(text) => {
+        PersonaSource::BuiltIn(text) => {
             // Reading from memory can't fail.
             imported::each(text.as_bytes(), &mut |number, line| scan.row(number, line))
                 .map_err(|source| SourceError::Io(FsError { action: "read", path: PathBuf::from(BUILT_IN), source }))
                 .map_err(PersonasError::from)?;
             InputDigest::of(text.as_bytes())
         }
-        Source::File(path) => {
+        PersonaSource::File(path) => {
             imported::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
                 .map_err(PersonasError::from)?
         }
@@ -152,7 +152,7 @@ fn file_name(path: &Path) -> String {
 /// One pass over a source.
 struct Scan<'a> {
     name: &'a str,
-    options: &'a Options,
+    options: &'a PersonaOptions,
     progress: &'a Progress,
     sampler: Sampler<'a>,
     fates: &'a mut dyn Fates<Persona>,
@@ -165,12 +165,17 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(name: &'a str, options: &'a Options, progress: &'a Progress, fates: &'a mut dyn Fates<Persona>) -> Self {
+    fn new(
+        name: &'a str,
+        options: &'a PersonaOptions,
+        progress: &'a Progress,
+        fates: &'a mut dyn Fates<Persona>,
+    ) -> Self {
         let sampler = Sampler::new(name, options);
         Self { name, options, progress, sampler, fates, read: 0, not_sampled: 0, first_rejected: None, failed: Ok(()) }
     }
 
-    fn row(&mut self, number: u64, line: Line<'_>) {
+    fn row(&mut self, number: u64, line: InputLine<'_>) {
         if line.is_blank() || self.failed.is_err() {
             return;
         }
@@ -187,24 +192,24 @@ impl<'a> Scan<'a> {
         };
     }
 
-    fn judge(&mut self, number: u64, line: Line<'_>) -> Result<Offered, row::Reason> {
+    fn judge(&mut self, number: u64, line: InputLine<'_>) -> Result<Offered, row::RowFault> {
         let row = row::parse(line)?;
         let text = row::checked(&row.persona, self.options.min_chars, self.options.max_chars)?;
         let folded = sample::fold(text);
         if let Some(what) = person::objection(&folded) {
-            return Err(row::Reason::NotAPerson(what));
+            return Err(row::RowFault::NotAPerson(what));
         }
         Ok(self.sampler.offer(number, text, &folded, row.domain))
     }
 
-    fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::Reason) -> Result<(), StageError> {
+    fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::RowFault) -> Result<(), StageError> {
         let reason = reason.to_string();
         self.first_rejected.get_or_insert_with(|| (line, reason.clone()));
         let id = format!("{}:{line}", self.name);
         self.fates.put(Fate::Dropped(Dropped { id, outcome: Outcome::Rejected, reason, detail: excerpt(bytes) }))
     }
 
-    fn finish(self, source_name: String, input: &InputDigest) -> Result<Made, StageError> {
+    fn finish(self, source_name: String, input: &InputDigest) -> Result<StageResult, StageError> {
         self.failed?;
         if self.read == 0 {
             return Err(PersonasError::Empty { source_name }.into());
@@ -219,7 +224,7 @@ impl<'a> Scan<'a> {
         self.fates.count_duplicates(unlisted);
         self.progress.accept(self.fates.tally().accepted);
         let source = Some(input.sha256.clone());
-        Ok(Made { inputs: self.read, not_sampled: self.not_sampled, notes: json!({"input": input}), source })
+        Ok(StageResult { inputs: self.read, not_sampled: self.not_sampled, notes: json!({"input": input}), source })
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::stages::imported::{Line, MAX_LINE};
+use crate::stages::imported::{InputLine, MAX_LINE};
 
 /// Where a description is looked for: PersonaHub's `persona.jsonl` and elite files use the first, its samples the second.
 const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];
@@ -21,7 +21,7 @@ const DOMAIN_KEYS: [&str; 4] = [
 
 /// Why a row is set aside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Reason {
+pub(super) enum RowFault {
     #[error("longer than {MAX_LINE} bytes")]
     LineTooLong,
     #[error("not valid UTF-8 from byte {0}")]
@@ -44,30 +44,30 @@ pub(super) enum Reason {
 
 /// What a row says.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct PersonaRow<'a> {
     pub(super) persona: Cow<'a, str>,
     pub(super) domain: Option<String>,
 }
 
-pub(super) fn parse(line: Line<'_>) -> Result<Row<'_>, Reason> {
-    let Line::Whole(bytes) = line else { return Err(Reason::LineTooLong) };
-    let text = str::from_utf8(bytes).map_err(|error| Reason::NotUtf8(error.valid_up_to() + 1))?;
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| Reason::Invalid(said(&error)))?;
+pub(super) fn parse(line: InputLine<'_>) -> Result<PersonaRow<'_>, RowFault> {
+    let InputLine::Whole(bytes) = line else { return Err(RowFault::LineTooLong) };
+    let text = str::from_utf8(bytes).map_err(|error| RowFault::NotUtf8(error.valid_up_to() + 1))?;
+    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| RowFault::Invalid(said(&error)))?;
     let [first, second] = fields.texts;
     let domain = fields.domains.into_iter().flatten().find_map(|domain| stated(&domain));
-    Ok(Row { persona: first.or(second).ok_or(Reason::NoText)?, domain })
+    Ok(PersonaRow { persona: first.or(second).ok_or(RowFault::NoText)?, domain })
 }
 
 /// The description trimmed, if it is fit to be one.
-pub(super) fn checked(persona: &str, min: usize, max: usize) -> Result<&str, Reason> {
+pub(super) fn checked(persona: &str, min: usize, max: usize) -> Result<&str, RowFault> {
     let text = persona.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if let Some(c) = text.chars().find(|c| c.is_control() && !c.is_whitespace()) {
-        return Err(Reason::ControlCharacter(format!("U+{:04X}", u32::from(c))));
+        return Err(RowFault::ControlCharacter(format!("U+{:04X}", u32::from(c))));
     }
     match text.chars().count() {
-        0 => Err(Reason::Empty),
-        chars if chars < min => Err(Reason::TooShort { chars, min }),
-        chars if chars > max => Err(Reason::TooLong { chars, max }),
+        0 => Err(RowFault::Empty),
+        chars if chars < min => Err(RowFault::TooShort { chars, min }),
+        chars if chars > max => Err(RowFault::TooLong { chars, max }),
         _ => Ok(text),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, hash_map};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::Options;
+use super::PersonaOptions;
 use crate::draw::Draw;
 use crate::record::{self, Duplicate, DuplicateKind, Fate, Persona};
 use crate::stages::writer::LISTED_ROWS;
@@ -79,7 +79,7 @@ struct Entry {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(source: &'a str, options: &'a Options) -> Self {
+    pub(super) fn new(source: &'a str, options: &'a PersonaOptions) -> Self {
         let (splits, shares) = options.splits.iter().map(|(name, share)| (name.as_str(), *share)).unzip();
         let taken = match options.sample {
             None => Taken::All(HashMap::new()),

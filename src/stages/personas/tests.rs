@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::exit::ExitCode;
 use crate::record::Tally;
-use crate::stages::writer::{Collected, LISTED_ROWS, StageWriter};
+use crate::stages::writer::{CollectedFates, LISTED_ROWS, StageWriter};
 
-fn options() -> Options {
+fn options() -> PersonaOptions {
     let splits = BTreeMap::from([("test".to_owned(), 0.1), ("train".to_owned(), 0.9)]);
-    Options { sample: None, min_chars: 10, max_chars: 2000, seed: 17, splits }
+    PersonaOptions { sample: None, min_chars: 10, max_chars: 2000, seed: 17, splits }
 }
 
-fn with_sample(sample: u64) -> Options {
-    Options { sample: Some(sample), ..options() }
+fn with_sample(sample: u64) -> PersonaOptions {
+    PersonaOptions { sample: Some(sample), ..options() }
 }
 
 fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
@@ -29,8 +29,8 @@ fn file(folder: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 /// What was put, and what was made of it.
 #[derive(Debug)]
 struct People {
-    fates: Collected<Persona>,
-    made: Made,
+    fates: CollectedFates<Persona>,
+    made: StageResult,
 }
 
 impl People {
@@ -43,15 +43,15 @@ impl People {
     }
 }
 
-fn read(source: &Source, options: &Options) -> Result<People, StageError> {
-    let mut fates = Collected::default();
+fn read(source: &PersonaSource, options: &PersonaOptions) -> Result<People, StageError> {
+    let mut fates = CollectedFates::default();
     let made = super::read(source, options, &Progress::default(), &mut fates)?;
     Ok(People { fates, made })
 }
 
-fn read_bytes(bytes: &[u8], options: &Options) -> Result<People, StageError> {
+fn read_bytes(bytes: &[u8], options: &PersonaOptions) -> Result<People, StageError> {
     let folder = tempfile::tempdir().unwrap();
-    read(&Source::File(file(&folder, "people.jsonl", bytes)), options)
+    read(&PersonaSource::File(file(&folder, "people.jsonl", bytes)), options)
 }
 
 fn input(people: &People) -> &Value {
@@ -217,7 +217,7 @@ fn source(error: &StageError) -> Option<&SourceError> {
 }
 
 fn refusal(path: &Path) -> StageError {
-    let error = read(&Source::File(path.to_owned()), &options()).unwrap_err();
+    let error = read(&PersonaSource::File(path.to_owned()), &options()).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Input, "{error}");
     assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
     error
@@ -249,10 +249,13 @@ fn what_is_no_file_of_rows_is_refused_by_name() {
 
 #[test]
 fn the_text_that_ships_is_read_like_a_file() {
-    let people = read(&Source::BuiltIn("{\"persona\":\"A gardener of alpine plants\"}\n"), &options()).unwrap();
+    let people = read(&PersonaSource::BuiltIn("{\"persona\":\"A gardener of alpine plants\"}\n"), &options()).unwrap();
     assert_eq!(people.accepted()[0].source, "built-in:1");
     assert_eq!(input(&people)["sha256"].as_str().unwrap().len(), 64);
-    assert!(matches!(read(&Source::BuiltIn(""), &options()), Err(StageError::Personas(PersonasError::Empty { .. }))));
+    assert!(matches!(
+        read(&PersonaSource::BuiltIn(""), &options()),
+        Err(StageError::Personas(PersonasError::Empty { .. }))
+    ));
 }
 
 #[test]
@@ -272,7 +275,7 @@ fn a_larger_sample_contains_the_smaller() {
         assert!(people.accepted().is_sorted_by_key(|person| &person.id), "source order");
         smaller = people.fates.accepted;
     }
-    let drawn = |seed| read_bytes(text.as_bytes(), &Options { seed, ..with_sample(50) }).unwrap().fates.accepted;
+    let drawn = |seed| read_bytes(text.as_bytes(), &PersonaOptions { seed, ..with_sample(50) }).unwrap().fates.accepted;
     let same = drawn(17).iter().filter(|one| drawn(18).iter().any(|other| one.id == other.id)).count();
     assert!(same < 25, "another seed draws other people, {same} are the same");
 }
@@ -283,7 +286,7 @@ fn shares_decide_how_many_people_a_split_has() {
     let test = people.accepted().iter().filter(|p| p.split == "test").count();
     // Binomial, 400 expected, standard deviation 19.
     assert!((320..480).contains(&test), "{test}");
-    let one = read_bytes(rows(5).as_bytes(), &Options { splits: BTreeMap::new(), ..options() }).unwrap();
+    let one = read_bytes(rows(5).as_bytes(), &PersonaOptions { splits: BTreeMap::new(), ..options() }).unwrap();
     assert!(one.accepted().iter().all(|p| p.split == "train"));
 }
 
@@ -293,10 +296,10 @@ fn lists_are_bounded_and_counts_are_not() {
     let text = rows(1) + &"{\"persona\":\"short\"}\n".repeat(many + 5) + &rows(1).repeat(many + 7);
     for sample in [None, Some(3)] {
         let folder = tempfile::tempdir().unwrap();
-        let source = Source::File(file(&folder, "people.jsonl", text.as_bytes()));
+        let source = PersonaSource::File(file(&folder, "people.jsonl", text.as_bytes()));
         let mut writer = StageWriter::<Persona>::create("personas", &folder.path().join("stage")).unwrap();
         writer.list_few();
-        let options = Options { sample, ..options() };
+        let options = PersonaOptions { sample, ..options() };
         let made = super::read(&source, &options, &Progress::default(), &mut writer).unwrap();
         let sealed = writer.seal(made, String::new(), None).unwrap();
         let Tally { rejected, duplicate, .. } = sealed.tally();
@@ -329,7 +332,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in soup(), sample in proptest::option::of(0_u64..4)) {
-        let options = Options { sample, min_chars: 1, ..options() };
+        let options = PersonaOptions { sample, min_chars: 1, ..options() };
         match read_bytes(&bytes, &options) {
             Ok(people) => {
                 assert_sums(&people);
@@ -359,7 +362,7 @@ fn which_rows_are_set_aside_and_why_stays_what_it_was() {
         include_str!("../../../prompts/personas/personahub-placeholder.jsonl"),
         include_str!("../../../prompts/personas/quickstart.jsonl")
     );
-    let people = read(&Source::BuiltIn(rows), &Options { min_chars: 1, ..options() }).unwrap();
+    let people = read(&PersonaSource::BuiltIn(rows), &PersonaOptions { min_chars: 1, ..options() }).unwrap();
     assert_sums(&people);
     let number = |id: &str| id.trim_start_matches("built-in:").to_owned();
     let aside = people.fates.dropped.iter().map(|row| format!("{} {}", number(&row.id), row.reason));
@@ -386,7 +389,7 @@ fn shared(name: &str) -> Option<PathBuf> {
 #[test]
 fn real_rows_lose_only_what_is_no_person() {
     let Some(path) = shared("personahub-2000.jsonl") else { return };
-    let people = read(&Source::File(path), &Options { min_chars: 1, ..options() }).unwrap();
+    let people = read(&PersonaSource::File(path), &PersonaOptions { min_chars: 1, ..options() }).unwrap();
     assert_sums(&people);
     assert_eq!(people.made.inputs, 2_000);
     println!("{:?}", people.tally());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::SafetyReport;
 use crate::config::safety::Action;
 use crate::record::{Conversation, Dropped};
 
 /// Counts over a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct SafetyFigures {
     /// Accepted conversations that were screened, by whatever was asked to.
     pub screened: u64,
     /// Accepted conversations that a service refused or failed to look at, by reason.
@@ -23,11 +23,11 @@ pub struct Figures {
     pub dropped: BTreeMap<String, u64>,
 }
 
-impl Figures {
+impl SafetyFigures {
     /// Counts a conversation that was accepted.
     pub fn add(&mut self, accepted: &Conversation) {
         if accepted.safety != "{}"
-            && let Ok(report) = serde_json::from_str::<Report>(&accepted.safety)
+            && let Ok(report) = serde_json::from_str::<SafetyReport>(&accepted.safety)
         {
             self.count(&report);
         }
@@ -40,7 +40,7 @@ impl Figures {
         }
     }
 
-    fn count(&mut self, report: &Report) {
+    fn count(&mut self, report: &SafetyReport) {
         match report.service.as_ref().and_then(|asked| asked.unscreened.clone()) {
             Some(why) => *self.unscreened.entry(why).or_default() += 1,
             None => self.screened += 1,

@@ -19,14 +19,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::category::Category;
-pub use self::figures::Figures;
+pub use self::figures::SafetyFigures;
 use self::screen::Screen;
 pub use self::service::pieces_of;
-use self::words::Words;
-use super::transcript::Told;
+use self::words::WordLists;
+use super::transcript::AskOutcome;
 use crate::config;
 use crate::config::safety::{Action, OnFailure};
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 use crate::llm::{Halt, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Dropped, Fate, Outcome};
@@ -38,20 +38,20 @@ pub const UNSCREENED: &str = "safety_unscreened";
 
 /// What every conversation of a run is screened with.
 #[derive(Debug, Clone, Copy)]
-pub struct Stage<'a> {
+pub struct SafetyStage<'a> {
     /// The settings.
     pub settings: &'a config::Safety,
     /// The word lists.
-    pub words: &'a Words,
+    pub words: &'a WordLists,
     /// What a judge is told, where one is asked.
     pub prompt: Option<&'a Template>,
     /// Where replies come from.
-    pub calls: &'a Calls,
+    pub calls: &'a CallGateway,
 }
 
 /// What was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
+pub struct SafetyDecision {
     /// What.
     pub category: Category,
     /// Who found it: `pattern`, `words`, or the name of a service.
@@ -66,13 +66,13 @@ pub struct Decision {
 
 /// The column `safety`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct SafetyReport {
     /// The local screen; `null` where it is off.
     pub screen: Option<Local>,
     /// The service; `null` where there is none.
-    pub service: Option<Asked>,
+    pub service: Option<ServiceCall>,
     /// Everything that was found.
-    pub decisions: Vec<Decision>,
+    pub decisions: Vec<SafetyDecision>,
 }
 
 /// What the local screen did besides deciding.
@@ -86,7 +86,7 @@ pub struct Local {
 
 /// What a service did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct ServiceCall {
     /// Its name.
     pub name: String,
     /// The logical model.
@@ -100,14 +100,14 @@ pub fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
     service::prompt(name, text)
 }
 
-impl Stage<'_> {
+impl SafetyStage<'_> {
     /// Screens a conversation that was held: the conversation with what was decided, or why it is dropped. Only what the
     /// screens say decides; nothing else of it changes.
     ///
     /// # Errors
     /// Only what stops the whole run.
     pub async fn screen(&self, mut conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
-        let mut report = Report::default();
+        let mut report = SafetyReport::default();
         // What is dropped already need not be shown to anybody.
         if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report) {
             return Ok(Fate::Dropped(dropped));
@@ -128,10 +128,10 @@ impl Stage<'_> {
 
     /// The local screen alone, of a conversation that is not recorded to its end: why it would be dropped, if it would.
     pub fn screen_locally(&self, conversation: &mut Conversation) -> Option<Dropped> {
-        self.look_if_asked(conversation, &mut Report::default())
+        self.look_if_asked(conversation, &mut SafetyReport::default())
     }
 
-    fn look_if_asked(&self, conversation: &mut Conversation, report: &mut Report) -> Option<Dropped> {
+    fn look_if_asked(&self, conversation: &mut Conversation, report: &mut SafetyReport) -> Option<Dropped> {
         if self.settings.screen {
             report.screen = Some(self.look(conversation, &mut report.decisions));
         }
@@ -139,7 +139,7 @@ impl Stage<'_> {
     }
 
     /// The local screen of all texts.
-    fn look(&self, conversation: &mut Conversation, decisions: &mut Vec<Decision>) -> Local {
+    fn look(&self, conversation: &mut Conversation, decisions: &mut Vec<SafetyDecision>) -> Local {
         let Conversation { language, situation, topic, conversation_starter, relations, turns, .. } = conversation;
         let screen = Screen { words: self.words, actions: &self.settings.action };
         let mut local = Local { words: self.words.speaks(language), reserved: BTreeMap::new() };
@@ -151,7 +151,7 @@ impl Stage<'_> {
             for (category, count) in screened.reserved {
                 *local.reserved.entry(category).or_default() += count;
             }
-            decisions.extend(screened.found.into_iter().map(|(category, source)| Decision {
+            decisions.extend(screened.found.into_iter().map(|(category, source)| SafetyDecision {
                 category,
                 source: source.as_str().to_owned(),
                 score: 1.0,
@@ -164,16 +164,16 @@ impl Stage<'_> {
     }
 
     /// Asks the service, if there is one. Returns what the conversation came to where it did not look and that drops it.
-    async fn consult(&self, conversation: &Conversation, report: &mut Report) -> Result<Option<Dropped>, Halt> {
+    async fn consult(&self, conversation: &Conversation, report: &mut SafetyReport) -> Result<Option<Dropped>, Halt> {
         let Some(service) = self.settings.service else { return Ok(None) };
         let (outcome, unscreened) = match service::ask(self.calls, service, self.prompt, conversation).await? {
-            Told::Read(scores) => {
+            AskOutcome::Read(scores) => {
                 report.decisions.extend(scores.into_iter().filter_map(|score| self.decide(service.as_str(), score)));
                 (Outcome::Accepted, None)
             }
-            Told::Refused(category) => (Outcome::Refused, Some(format!("refused: {category}"))),
-            Told::Failed(reason) => (Outcome::Failed, Some(reason)),
-            Told::Unusable(name) => (Outcome::Failed, Some(name.to_owned())),
+            AskOutcome::Refused(category) => (Outcome::Refused, Some(format!("refused: {category}"))),
+            AskOutcome::Failed(reason) => (Outcome::Failed, Some(reason)),
+            AskOutcome::Unusable(name) => (Outcome::Failed, Some(name.to_owned())),
         };
         if let (Some(why), OnFailure::Drop) = (&unscreened, self.settings.on_failure) {
             let detail = format!("{} did not look at it: {why}", service.as_str());
@@ -181,13 +181,13 @@ impl Stage<'_> {
             return Ok(Some(Dropped { id: conversation.id.clone(), outcome, reason, detail }));
         }
         let model = self.calls.profile(Role::Safety).model.clone();
-        report.service = Some(Asked { name: service.as_str().to_owned(), model, unscreened });
+        report.service = Some(ServiceCall { name: service.as_str().to_owned(), model, unscreened });
         Ok(None)
     }
 
     /// What a score means, if it counts. Where nothing can be replaced, redacting is dropping.
-    fn decide(&self, source: &str, score: service::Score) -> Option<Decision> {
-        let service::Score { category, value, turn } = score;
+    fn decide(&self, source: &str, score: service::CategoryScore) -> Option<SafetyDecision> {
+        let service::CategoryScore { category, value, turn } = score;
         let threshold = category.threshold(&self.settings.thresholds)?;
         let action = match category.action(&self.settings.action) {
             Action::Flag => Action::Flag,
@@ -196,12 +196,12 @@ impl Stage<'_> {
         let counts = value >= threshold;
         // Three places are plenty to read.
         let score = (value * 1000.0).round() / 1000.0;
-        counts.then(|| Decision { category, source: source.to_owned(), score, turn, action })
+        counts.then(|| SafetyDecision { category, source: source.to_owned(), score, turn, action })
     }
 }
 
 /// The conversation's end, if a decision drops it: the first one names the reason.
-fn rejected(conversation: &Conversation, decisions: &[Decision]) -> Option<Dropped> {
+fn rejected(conversation: &Conversation, decisions: &[SafetyDecision]) -> Option<Dropped> {
     let first = decisions.iter().find(|decision| decision.action == Action::Drop)?;
     let place = first.turn.map_or_else(|| "the conversation".to_owned(), |turn| format!("turn {turn}"));
     Some(Dropped {

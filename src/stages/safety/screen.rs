@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use super::category::Category;
 use super::pii::{self, Finding};
-use super::words::Words;
+use super::words::WordLists;
 use crate::config::safety::{Action, Actions};
 
 /// Where something was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum FindingSource {
     /// The form of personal data.
     Pattern,
     /// A word list.
     Words,
 }
 
-impl Source {
+impl FindingSource {
     /// The value in records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ pub struct Screened {
     /// The text, with what is to be redacted replaced by its category in brackets.
     pub text: String,
     /// Everything found, in the order of the text; what is replaced first comes first.
-    pub found: Vec<(Category, Source)>,
+    pub found: Vec<(Category, FindingSource)>,
     /// What is set aside for documentation, tests and fiction, and was left alone.
     pub reserved: BTreeMap<Category, u32>,
 }
@@ -41,7 +41,7 @@ pub struct Screened {
 #[derive(Debug, Clone, Copy)]
 pub struct Screen<'a> {
     /// The word lists.
-    pub words: &'a Words,
+    pub words: &'a WordLists,
     /// What is done about what.
     pub actions: &'a Actions,
 }
@@ -68,12 +68,12 @@ impl Screen<'_> {
     }
 
     /// Everything in `text`, in order and, among what is to be redacted, without overlaps.
-    fn find(&self, language: &str, text: &str) -> (Vec<(Finding, Source)>, BTreeMap<Category, u32>) {
+    fn find(&self, language: &str, text: &str) -> (Vec<(Finding, FindingSource)>, BTreeMap<Category, u32>) {
         let personal = pii::find(text);
         let words = self.words.find(language, text).into_iter();
-        let words = words.map(|(category, range)| (Finding { category, range }, Source::Words));
+        let words = words.map(|(category, range)| (Finding { category, range }, FindingSource::Words));
         let mut all: Vec<_> =
-            personal.findings.into_iter().map(|found| (found, Source::Pattern)).chain(words).collect();
+            personal.findings.into_iter().map(|found| (found, FindingSource::Pattern)).chain(words).collect();
         all.sort_by_key(|(finding, _)| (finding.range.start, finding.range.end, finding.category));
         (all, personal.reserved)
     }
@@ -81,7 +81,7 @@ impl Screen<'_> {
 
 impl Screened {
     /// Replaces the findings. One that overlaps the one before it waits for the next look.
-    fn replace(&mut self, findings: &[(Finding, Source)]) {
+    fn replace(&mut self, findings: &[(Finding, FindingSource)]) {
         let mut out = String::with_capacity(self.text.len());
         let mut from = 0;
         for (Finding { category, range }, source) in findings {

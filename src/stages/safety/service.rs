@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::category::Category;
 use crate::config::safety::Service;
 use crate::llm::azure::content_safety::TEXT_CAP;
-use crate::llm::recorded::{Calls, Site};
+use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Halt, Message, ReplyFormat, Role};
 use crate::prompt::template::{PromptError, Template};
 use crate::record::Conversation;
-use crate::stages::transcript::{self, MALFORMED, Told, Unusable};
+use crate::stages::transcript::{self, AskOutcome, MALFORMED, Unusable};
 
 /// Texts in one call to a moderation endpoint, each with a result of its own.
 const MOST_TEXTS: usize = 32;
@@ -26,7 +26,7 @@ const JUDGE_TOP: u64 = 3;
 
 /// A score of a category.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Score {
+pub(super) struct CategoryScore {
     pub(super) category: Category,
     /// From 0 to 1.
     pub(super) value: f64,
@@ -44,12 +44,12 @@ pub(super) fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
 
 /// What `service` makes of a conversation. `prompt` is what a judge is told.
 pub(super) async fn ask(
-    calls: &Calls,
+    calls: &CallGateway,
     service: Service,
     prompt: Option<&Template>,
     conversation: &Conversation,
-) -> Result<Told<Vec<Score>>, Halt> {
-    let site = Site { stage: super::STAGE, item: &conversation.id, turn: 0, role: Role::Safety, attempt: 0 };
+) -> Result<AskOutcome<Vec<CategoryScore>>, Halt> {
+    let site = CallSite { stage: super::STAGE, item: &conversation.id, turn: 0, role: Role::Safety, attempt: 0 };
     if let (Service::Judge, Some(prompt)) = (service, prompt) {
         let lines: Vec<String> = seen(conversation).into_iter().map(|(_, line)| line).collect();
         let values = json!({"conversation": lines.join("\n"), "flaw": ""});
@@ -60,10 +60,10 @@ pub(super) async fn ask(
         let messages = piece.iter().map(|(_, line)| Message::user(line.clone())).collect();
         let format = ReplyFormat::Text { prefix: None };
         // Neither service writes anything, so no token of a reply is set aside.
-        let reply = match calls.ask_at_length(&Site { turn: at, ..site }, messages, format, 0).await? {
+        let reply = match calls.ask_at_length(&CallSite { turn: at, ..site }, messages, format, 0).await? {
             Answer::Reply(reply) => reply,
-            Answer::Refused { category, .. } => return Ok(Told::Refused(category)),
-            Answer::Failed { reason, .. } => return Ok(Told::Failed(reason)),
+            Answer::Refused { category, .. } => return Ok(AskOutcome::Refused(category)),
+            Answer::Failed { reason, .. } => return Ok(AskOutcome::Failed(reason)),
         };
         let list = serde_json::from_str::<Value>(&reply.text).ok();
         let read = list.as_ref().and_then(Value::as_array).and_then(|list| match service {
@@ -72,10 +72,10 @@ pub(super) async fn ask(
         });
         match read {
             Some(read) => scores.extend(read),
-            None => return Ok(Told::Unusable(MALFORMED.name)),
+            None => return Ok(AskOutcome::Unusable(MALFORMED.name)),
         }
     }
-    Ok(Told::Read(scores))
+    Ok(AskOutcome::Read(scores))
 }
 
 /// What a service is shown: situation and topic, which stand in the record too, then starter and turns.
@@ -122,7 +122,7 @@ fn cut(line: &str) -> Vec<String> {
 }
 
 /// `[{"category": "Hate", "severity": 2}, …]`.
-fn read_azure(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
+fn read_azure(list: &[Value], piece: &Piece) -> Option<Vec<CategoryScore>> {
     let first = piece.first()?.0;
     let turn = first.filter(|_| piece.iter().all(|(turn, _)| *turn == first));
     let scores = list.iter().map(|entry| {
@@ -134,14 +134,14 @@ fn read_azure(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
             "Violence" => Category::Violence,
             _ => return None,
         };
-        Some(Score { category, value: severity / AZURE_TOP, turn })
+        Some(CategoryScore { category, value: severity / AZURE_TOP, turn })
     });
     scores.collect::<Option<Vec<_>>>().filter(|scores| !scores.is_empty())
 }
 
 /// `[{"category_scores": {"hate": 0.1, "self-harm/intent": 0.2, …}}, …]`, one for each line. Categories of its own, such as
 /// `illicit`, are passed over.
-fn read_moderation(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
+fn read_moderation(list: &[Value], piece: &Piece) -> Option<Vec<CategoryScore>> {
     let mut scores = Vec::new();
     for (result, (turn, _)) in list.iter().zip(piece) {
         let given = result.get("category_scores")?.as_object()?;
@@ -153,7 +153,7 @@ fn read_moderation(list: &[Value], piece: &Piece) -> Option<Vec<Score>> {
             let highest = parts
                 .filter_map(|(_, score)| score.as_f64())
                 .fold(None, |top: Option<f64>, score| Some(top.map_or(score, |top| top.max(score))));
-            scores.extend(highest.map(|score| Score { category, value: score.clamp(0.0, 1.0), turn: *turn }));
+            scores.extend(highest.map(|score| CategoryScore { category, value: score.clamp(0.0, 1.0), turn: *turn }));
         }
     }
     Some(scores).filter(|scores| !scores.is_empty())
@@ -168,11 +168,12 @@ fn judge_format() -> ReplyFormat {
     ReplyFormat::json("severities", schema)
 }
 
-fn read_judge(value: &Value) -> Result<Vec<Score>, Unusable> {
+fn read_judge(value: &Value) -> Result<Vec<CategoryScore>, Unusable> {
     let severity =
         |category: Category| value.get(category.as_str()).and_then(Value::as_u64).filter(|s| *s <= JUDGE_TOP);
-    let scores = Category::JUDGED
-        .map(|category| Some(Score { category, value: severity(category)? as f64 / JUDGE_TOP as f64, turn: None }));
+    let scores = Category::JUDGED.map(|category| {
+        Some(CategoryScore { category, value: severity(category)? as f64 / JUDGE_TOP as f64, turn: None })
+    });
     scores.into_iter().collect::<Option<Vec<_>>>().ok_or(MALFORMED)
 }
 
@@ -204,14 +205,17 @@ mod tests {
         let piece = vec![(Some(4), "a".to_owned())];
         let azure = [json!({"category": "SelfHarm", "severity": 7}), json!({"category": "Hate", "severity": 0})];
         let scores = read_azure(&azure, &piece).unwrap();
-        assert_eq!(scores[0], Score { category: Category::SelfHarm, value: 1.0, turn: Some(4) });
+        assert_eq!(scores[0], CategoryScore { category: Category::SelfHarm, value: 1.0, turn: Some(4) });
         let moderation =
             [json!({"category_scores": {"hate": 0.1, "hate/threatening": 0.9, "self-harm/intent": 0.2, "illicit": 1}})];
         let scores = read_moderation(&moderation, &piece).unwrap();
         assert_eq!(scores.len(), 2);
-        assert_eq!(scores[0], Score { category: Category::Hate, value: 0.9, turn: Some(4) });
+        assert_eq!(scores[0], CategoryScore { category: Category::Hate, value: 0.9, turn: Some(4) });
         let judge = json!({"hate": 0, "harassment": 3, "sexual": 1, "self_harm": 2, "violence": 0});
-        assert_eq!(read_judge(&judge).unwrap()[1], Score { category: Category::Harassment, value: 1.0, turn: None });
+        assert_eq!(
+            read_judge(&judge).unwrap()[1],
+            CategoryScore { category: Category::Harassment, value: 1.0, turn: None }
+        );
     }
 
     #[test]

@@ -42,11 +42,11 @@ pub enum WordsError {
 
 /// The lists of a run, by language.
 #[derive(Debug, Default)]
-pub struct Words {
+pub struct WordLists {
     lists: BTreeMap<String, Vec<(Category, Regex)>>,
 }
 
-impl Words {
+impl WordLists {
     /// Adds the list `text` for `language`; `file` is its name for messages.
     pub fn add(&mut self, language: &str, file: &str, text: &str) -> Result<(), WordsError> {
         let wrong = |line| WordsError::Heading { file: file.to_owned(), line };
@@ -119,7 +119,7 @@ mod tests {
         "# a list\n[violence]\nbring  it down   # comment\nsmash*\ndon't move\n[hate]\n下等人\nกวน\na$$\n";
 
     fn found(text: &str) -> Vec<&str> {
-        let mut words = Words::default();
+        let mut words = WordLists::default();
         words.add("en", "en.txt", LIST).unwrap();
         words.find("en-GB", text).into_iter().map(|(_, range)| &text[range]).collect()
     }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(found("他们是下等人吗"), ["下等人"]);
         assert_eq!(found("เขากวนฉัน"), ["กวน"]);
         assert_eq!(found("What an a$$, he said."), ["a$$"]);
-        let mut words = Words::default();
+        let mut words = WordLists::default();
         words.add("en", "en.txt", LIST).unwrap();
         assert!(words.find("de", "smash").is_empty() && words.speaks("en-US") && !words.speaks("de"));
     }
@@ -144,7 +144,7 @@ mod tests {
         for (text, line) in
             [("word\n", 1), ("[violence]\na\n\n[weather]\n", 4), ("# c\n[email]\n", 2), ("[hate]\n*\n", 2)]
         {
-            let error = Words::default().add("en", "w/en.txt", text).unwrap_err();
+            let error = WordLists::default().add("en", "w/en.txt", text).unwrap_err();
             assert_eq!(error, WordsError::Heading { file: "w/en.txt".to_owned(), line });
         }
     }

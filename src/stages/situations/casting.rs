@@ -33,7 +33,7 @@ use crate::lexicon::words;
 use crate::record::Persona;
 use era::Era;
 use roles::Roles;
-use rotation::{Sizes, Turns};
+use rotation::{Rotation, Sizes};
 
 /// A pool is used only if it is at least this part of those who draw on it, so that no one is used much more than others.
 const POOL_SHARE: usize = 4;
@@ -94,8 +94,8 @@ pub struct Group {
 pub struct Cast {
     mode: CastingMode,
     seed: u64,
-    troupes: Vec<Troupe>,
-    turns: Turns,
+    troupes: Vec<CastPool>,
+    turns: Rotation,
     left_out: Vec<(String, usize)>,
 }
 
@@ -121,10 +121,10 @@ impl Cast {
             .flat_map(|(split, members)| {
                 let eras = by_era(members, &told, max);
                 let told = &told;
-                eras.into_iter().map(move |(name, members)| Troupe::new(split, name, &members, told, size, seed))
+                eras.into_iter().map(move |(name, members)| CastPool::new(split, name, &members, told, size, seed))
             })
             .collect();
-        let turns = Turns::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
+        let turns = Rotation::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
         Ok(Self { mode, seed, troupes, turns, left_out })
     }
 
@@ -210,7 +210,7 @@ fn by_era(members: &[usize], told: &[Told], full: usize) -> Vec<(&'static str, V
 
 /// The people of one split and era, in shuffled order.
 #[derive(Debug)]
-struct Troupe {
+struct CastPool {
     split: String,
     /// What its draws go by: the split, and the era if that is not the split's largest.
     name: String,
@@ -235,7 +235,7 @@ struct Traits {
     roles: Roles,
 }
 
-impl Troupe {
+impl CastPool {
     fn new(split: &str, suffix: &str, members: &[usize], told: &[Told], size: GroupSize, seed: u64) -> Self {
         let name = format!("{split}{suffix}");
         let order: Vec<usize> =

@@ -11,7 +11,7 @@ const TRIES: u64 = 3;
 
 /// Cells by their running number.
 #[derive(Debug, Default)]
-pub(super) struct Cells {
+pub(super) struct CellNumbers {
     fresh: u64,
     /// One entry for each situation that is still owed.
     owed: VecDeque<u64>,
@@ -19,7 +19,7 @@ pub(super) struct Cells {
     lost: BTreeMap<u64, (u64, u64)>,
 }
 
-impl Cells {
+impl CellNumbers {
     /// The cell of the next call, and how many of at most `room` situations it is to make.
     pub(super) fn next(&mut self, room: usize) -> (u64, usize) {
         let Some(cell) = self.owed.pop_front() else {
@@ -55,7 +55,7 @@ mod tests {
 
     /// The cells of `count` accepted situations, where a call for cell `n` fails as `fails` says of its number and its try.
     fn accepted(count: usize, fails: impl Fn(u64, u64) -> bool) -> Vec<u64> {
-        let mut queue = Cells::default();
+        let mut queue = CellNumbers::default();
         let (mut accepted, mut asked) = (Vec::new(), BTreeMap::<u64, u64>::new());
         while accepted.len() < count {
             // Rounds of eight calls, as a run has them: what is lost in one comes back in the next.
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_call_for_several_makes_up_for_what_it_lost_alone() {
-        let mut cells = Cells::default();
+        let mut cells = CellNumbers::default();
         assert_eq!([cells.next(3), cells.next(3)], [(0, 3), (1, 3)]);
         cells.lose(0, 3);
         cells.lose(0, 3);

@@ -10,7 +10,7 @@ use crate::prompt::draft::Draft;
 use crate::record::{Participant, Relation, Situation};
 
 /// What a situation takes from its call.
-pub(super) struct Context<'a> {
+pub(super) struct DraftContext<'a> {
     pub(super) language: &'a str,
     pub(super) attributes: &'a BTreeMap<String, String>,
     pub(super) provenance: &'a Value,
@@ -24,7 +24,7 @@ pub(super) fn proposed_names(draft: &Draft) -> Vec<(String, String)> {
 }
 
 /// The record of `draft`. `names` replace the ones the model gave, wherever they stand.
-pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, context: &Context<'_>) -> Situation {
+pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, context: &DraftContext<'_>) -> Situation {
     let names = names.unwrap_or_else(|| draft.personas.iter().map(|person| person.name.clone()).collect());
     let renames = Renames::of(draft, &names);
     let mend = |text: &str| renames.apply(text);
@@ -135,10 +135,10 @@ fn stands_alone(before: Option<char>, rest: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::draft::Person;
+    use crate::prompt::draft::DraftPerson;
 
     fn draft(names: &[&str]) -> Draft {
-        let personas = names.iter().map(|name| Person {
+        let personas = names.iter().map(|name| DraftPerson {
             name: (*name).to_owned(),
             persona: None,
             description: String::new(),

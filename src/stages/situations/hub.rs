@@ -19,7 +19,7 @@ use crate::stages::dedup::{Collection, Shingling};
 /// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered.
 #[derive(Debug)]
 pub struct Hub {
-    settings: config::Hub,
+    settings: config::HubSettings,
     seeds: Vec<Arc<Shot>>,
     /// In the order of admission.
     grown: Vec<Member>,
@@ -29,7 +29,7 @@ pub struct Hub {
     /// Members by how often they were shown; of equals the oldest last, since the last one leaves first.
     uses: BTreeSet<(u64, Reverse<u64>)>,
     gate: Collection,
-    figures: Figures,
+    figures: HubActivity,
 }
 
 /// An accepted situation in the hub.
@@ -44,11 +44,11 @@ struct Member {
 }
 
 /// The accepted situations in the hub at some moment.
-pub type Snapshot = Vec<Arc<Shot>>;
+pub type HubSnapshot = Vec<Arc<Shot>>;
 
 /// What the hub did, for the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Figures {
+pub struct HubActivity {
     /// Situations admitted.
     pub admitted: u64,
     /// Situations too like another to teach anything.
@@ -63,7 +63,7 @@ pub struct Figures {
 
 impl Hub {
     /// A hub that starts with hand-written shots.
-    pub fn new(settings: config::Hub, seeds: Vec<Shot>) -> Self {
+    pub fn new(settings: config::HubSettings, seeds: Vec<Shot>) -> Self {
         let gate = gate(&settings);
         let seeds = seeds.into_iter().map(Arc::new).collect();
         Self {
@@ -74,33 +74,33 @@ impl Hub {
             names: BTreeMap::new(),
             uses: BTreeSet::new(),
             gate,
-            figures: Figures::default(),
+            figures: HubActivity::default(),
         }
     }
 
     /// The hub as it stands.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> HubSnapshot {
         self.grown.iter().map(|member| Arc::clone(&member.shot)).collect()
     }
 
     /// What it did so far.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> HubActivity {
         self.figures
     }
 
     /// Draws the examples of one prompt from `snapshot` and the hand-written shots, and counts their use.
     pub fn examples(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &HubSnapshot,
         selection: ShotSelection,
         count: usize,
         draw: &mut Draw,
-    ) -> Snapshot {
-        let chosen: Snapshot = match selection {
+    ) -> HubSnapshot {
+        let chosen: HubSnapshot = match selection {
             ShotSelection::Fixed => self.seeds.iter().take(count).cloned().collect(),
             ShotSelection::Random => {
                 let seeds = self.seed_share(count, snapshot.len(), draw);
-                let mut chosen: Snapshot = draw.sample(&self.seeds, seeds).into_iter().cloned().collect();
+                let mut chosen: HubSnapshot = draw.sample(&self.seeds, seeds).into_iter().cloned().collect();
                 chosen.extend(draw.sample(snapshot, count - seeds).into_iter().cloned());
                 draw.sample(&chosen, chosen.len()).into_iter().cloned().collect()
             }
@@ -173,7 +173,7 @@ impl Hub {
 }
 
 /// Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
-fn gate(settings: &config::Hub) -> Collection {
+fn gate(settings: &config::HubSettings) -> Collection {
     Collection::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3))
 }
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
-        let settings = config::Hub { round_calls: Some(4), seed_ratio, novelty: 0.6, cap };
+        let settings = config::HubSettings { round_calls: Some(4), seed_ratio, novelty: 0.6, cap };
         Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect())
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let mut hub = hub(0.0, 2);
         hub.offer(example("s-1"), &text(1));
         hub.offer(example("s-2"), &text(2));
-        let only_second: Snapshot = hub.snapshot().into_iter().skip(1).collect();
+        let only_second: HubSnapshot = hub.snapshot().into_iter().skip(1).collect();
         hub.examples(&only_second, ShotSelection::Random, 1, &mut Draw::new(1, &["p"]));
         hub.offer(example("s-3"), &text(3));
         let left: Vec<String> = hub.snapshot().iter().map(|e| e.name.clone()).collect();

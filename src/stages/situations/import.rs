@@ -13,13 +13,13 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{STAGE, draft};
 use crate::exit::ExitCode;
-use crate::prompt::draft::{Draft, Tie};
+use crate::prompt::draft::{Draft, DraftRelation};
 use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
 use crate::stages::dedup::{self, Deduplicator, Shingling};
 use crate::stages::error::StageError;
-use crate::stages::imported::{self, Line, SourceError};
-use crate::stages::writer::{Fates, Made};
+use crate::stages::imported::{self, InputLine, SourceError};
+use crate::stages::writer::{Fates, StageResult};
 
 /// What an import depends on.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) fn import(
     import: &Import<'_>,
     progress: &Progress,
     fates: &mut dyn Fates<Situation>,
-) -> Result<Made, StageError> {
+) -> Result<StageResult, StageError> {
     progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
     let shingling = Shingling::for_situations(import.language);
     let text = dedup::situation_text;
@@ -106,7 +106,7 @@ pub(super) fn import(
         let (path, rejected) = (import.source.to_owned(), fates.tally().rejected);
         return Err(ImportError::Nothing { path, rejected, first }.into());
     }
-    Ok(Made { inputs, notes: json!({"input": digest}), source: Some(digest.sha256), ..Made::default() })
+    Ok(StageResult { inputs, notes: json!({"input": digest}), source: Some(digest.sha256), ..StageResult::default() })
 }
 
 /// One pass over the file.
@@ -126,7 +126,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Takes a line, unless there are enough; what is behind them is only hashed.
-    fn row(&mut self, number: u64, line: Line<'_>) {
+    fn row(&mut self, number: u64, line: InputLine<'_>) {
         if line.is_blank() || self.failed.is_err() || self.fates.tally().accepted >= self.import.count {
             return;
         }
@@ -135,7 +135,7 @@ impl Scan<'_> {
         self.progress.advance(1, self.fates.tally().accepted);
     }
 
-    fn take(&mut self, number: u64, line: Line<'_>) -> Result<(), StageError> {
+    fn take(&mut self, number: u64, line: InputLine<'_>) -> Result<(), StageError> {
         let parsed = text(line).and_then(|line| situation(line, number, self.import));
         let fate = match parsed.and_then(|situation| self.unless_there(situation)) {
             Err(detail) => Fate::Dropped(self.reject(number, detail)),
@@ -160,8 +160,8 @@ impl Scan<'_> {
 }
 
 /// The text of a line, or why it has none.
-fn text(line: Line<'_>) -> Result<&str, String> {
-    let Line::Whole(bytes) = line else { return Err("the line is longer than 1 MiB".to_owned()) };
+fn text(line: InputLine<'_>) -> Result<&str, String> {
+    let InputLine::Whole(bytes) = line else { return Err("the line is longer than 1 MiB".to_owned()) };
     let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
     // Files that were put together have their marks amid them.
     Ok(text.trim_start_matches('\u{feff}'))
@@ -250,7 +250,7 @@ fn people(id: &str, draft: &Draft, rows: Vec<RowPerson>) -> Vec<Participant> {
         .collect()
 }
 
-fn relation(tie: &Tie, people: &[Participant]) -> Relation {
+fn relation(tie: &DraftRelation, people: &[Participant]) -> Relation {
     let id = |name: &str| {
         let person = people.iter().find(|person| person.name == name);
         person.map(|person| person.id.clone()).unwrap_or_default()
@@ -263,15 +263,15 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::stages::writer::Collected;
+    use crate::stages::writer::CollectedFates;
 
-    fn run(lines: &str) -> Result<Collected<Situation>, StageError> {
+    fn run(lines: &str) -> Result<CollectedFates<Situation>, StageError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         let splits = BTreeMap::from([("train".to_owned(), 1.0)]);
         let settings =
             Import { source: file.path(), language: "en", splits: &splits, dedup: Some(0.7), seed: 1, count: 100 };
-        let mut fates = Collected::default();
+        let mut fates = CollectedFates::default();
         import(&settings, &Progress::default(), &mut fates)?;
         Ok(fates)
     }

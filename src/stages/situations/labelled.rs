@@ -7,10 +7,10 @@
 use serde::Deserialize;
 
 use super::casting::domain_of_text;
-use super::names::seen::{Seen, seen};
+use super::names::seen::{SeenNames, seen};
 use crate::stages::Progress;
-use crate::stages::personas::{self, Options, Source};
-use crate::stages::writer::Collected;
+use crate::stages::personas::{self, PersonaOptions, PersonaSource};
+use crate::stages::writer::CollectedFates;
 
 const LABELLED: &str = include_str!("../../../tests/fixtures/personas/labelled.jsonl");
 const SHIPPED: [&str; 2] = [
@@ -81,9 +81,9 @@ pub(super) fn descriptions() -> Vec<String> {
 
 fn passes(row: &Label) -> bool {
     let line = serde_json::json!({ "persona": row.persona }).to_string();
-    let options = Options { sample: None, min_chars: 1, max_chars: 2000, seed: 1, splits: [].into() };
-    let source = Source::BuiltIn(Box::leak(line.into_boxed_str()));
-    personas::read(&source, &options, &Progress::default(), &mut Collected::default()).is_ok()
+    let options = PersonaOptions { sample: None, min_chars: 1, max_chars: 2000, seed: 1, splits: [].into() };
+    let source = PersonaSource::BuiltIn(Box::leak(line.into_boxed_str()));
+    personas::read(&source, &options, &Progress::default(), &mut CollectedFates::default()).is_ok()
 }
 
 fn measured<'a>(rows: impl Iterator<Item = &'a Label>) -> [Score; 6] {
@@ -96,7 +96,7 @@ fn measured<'a>(rows: impl Iterator<Item = &'a Label>) -> [Score; 6] {
         if !row.is_person {
             continue;
         }
-        let Seen { gender: sex, region, carried } = seen(&row.persona);
+        let SeenNames { gender: sex, region, carried } = seen(&row.persona);
         let sex = sex.map(|sex| if sex { "f" } else { "m" });
         gender.add(sex, row.gender.is_some(), sex.and_then(|sex| sex.chars().next()) == row.gender);
         culture.add(

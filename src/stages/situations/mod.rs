@@ -28,20 +28,20 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use self::casting::Cast;
-use self::cells::Cells;
+use self::cells::CellNumbers;
 use self::coverage::{Coverage, GROUP_SIZE};
-use self::hub::{Figures, Snapshot};
+use self::hub::{HubActivity, HubSnapshot};
 use self::names::Namer;
-use self::round::{Call, Person, Slot};
-use self::seeds::{Deal, Seed};
+use self::round::{GivenPerson, RoundCall, Slot};
+use self::seeds::{Dealer, Seed};
 use super::Progress;
 use super::dedup::{self, Deduplicator, Shingling};
 use super::error::StageError;
-use super::writer::{Collected, Fates, Made};
-use crate::config::{GroupSize, Hub, SituationMode, Situations};
+use super::writer::{CollectedFates, Fates, StageResult};
+use crate::config::{GroupSize, HubSettings, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::Halt;
-use crate::llm::recorded::Calls;
+use crate::llm::recorded::CallGateway;
 use crate::llm::{Message, Role};
 use crate::prompt::draft::Draft;
 use crate::prompt::reply::Standard;
@@ -61,7 +61,7 @@ const ATTEMPTS_PER_SITUATION: u64 = 3;
 
 /// Everything the stage depends on.
 #[derive(Debug)]
-pub struct Stage<'a> {
+pub struct SituationStage<'a> {
     /// The settings.
     pub settings: &'a Situations,
     /// The prompt.
@@ -81,18 +81,18 @@ pub struct Stage<'a> {
     /// Hand-written examples.
     pub shots: Vec<Shot>,
     /// Where replies come from.
-    pub calls: Arc<Calls>,
+    pub calls: Arc<CallGateway>,
     /// The run's seed.
     pub seed: u64,
 }
 
 /// Figures of the stage.
 #[derive(Debug, Default, Serialize)]
-pub struct Notes {
+pub struct SituationNotes {
     /// Rounds taken in.
     pub rounds: u64,
     /// What the hub did.
-    pub hub: Figures,
+    pub hub: HubActivity,
     /// Situations accepted by coverage cell, `name=value` joined by commas.
     pub coverage: BTreeMap<String, u64>,
     /// Situations accepted by seed id.
@@ -102,7 +102,7 @@ pub struct Notes {
 
 /// A planned round under way: its calls, each a task of its own.
 struct Flight {
-    calls: Vec<Arc<Call>>,
+    calls: Vec<Arc<RoundCall>>,
     tasks: Vec<JoinHandle<Result<Vec<Fate<Draft>>, Halt>>>,
 }
 
@@ -111,12 +111,12 @@ struct RoundState<'a> {
     hub: hub::Hub,
     namer: Namer,
     /// Hub states by round: of the last two taken in.
-    before: VecDeque<Snapshot>,
-    deal: Deal,
+    before: VecDeque<HubSnapshot>,
+    deal: Dealer,
     dedup: Option<Deduplicator<Situation>>,
     planned: Planned,
-    cells: Cells,
-    figures: Notes,
+    cells: CellNumbers,
+    figures: SituationNotes,
     fates: &'a mut dyn Fates<Situation>,
 }
 
@@ -126,10 +126,10 @@ struct Planned {
     slots: u64,
 }
 
-impl Stage<'_> {
+impl SituationStage<'_> {
     /// The messages of the first call as it would be made, without making it. `shown`: whether the schema is in the prompt.
     pub fn rehearse(&self, shown: bool) -> Result<Vec<Message>, PromptError> {
-        let mut none = Collected::default();
+        let mut none = CollectedFates::default();
         let first = self.plan(&mut self.begin(&mut none), 0).and_then(|calls| calls.into_iter().next());
         let Some(call) = first else { return Ok(Vec::new()) };
         let schema = schema::situations_schema(&self.prompt.wanted(&call), Standard::Full);
@@ -143,11 +143,11 @@ impl Stage<'_> {
             hub: hub::Hub::new(self.settings.hub.clone(), self.shots.clone()),
             namer: Namer::new(language, self.seed),
             before: VecDeque::from([Vec::new(), Vec::new()]),
-            deal: Deal::default(),
+            deal: Dealer::default(),
             dedup: self.dedup.map(|at| Deduplicator::new(at, shingling, &folder, dedup::situation_text)),
             planned: Planned::default(),
-            cells: Cells::default(),
-            figures: Notes::default(),
+            cells: CellNumbers::default(),
+            figures: SituationNotes::default(),
             fates,
         }
     }
@@ -162,7 +162,7 @@ impl Stage<'_> {
         &self,
         progress: &Arc<Progress>,
         fates: &mut dyn Fates<Situation>,
-    ) -> Result<(Made, bool), StageError> {
+    ) -> Result<(StageResult, bool), StageError> {
         let mut state = self.begin(fates);
         progress.start(STAGE, self.count());
         progress.expect(self.count());
@@ -186,7 +186,7 @@ impl Stage<'_> {
         };
         state.figures.hub = state.hub.figures();
         let notes = json!({"figures": state.figures});
-        Ok((Made { inputs: state.planned.slots, notes, ..Made::default() }, complete))
+        Ok((StageResult { inputs: state.planned.slots, notes, ..StageResult::default() }, complete))
     }
 
     fn count(&self) -> u64 {
@@ -194,12 +194,12 @@ impl Stage<'_> {
     }
 
     /// Plans the next round, unless what is accepted and under way is enough or attempts are used up.
-    fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Option<Vec<Call>> {
+    fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Option<Vec<RoundCall>> {
         let accepted = state.fates.tally().accepted;
         let wanted = self.count().saturating_sub(accepted + pending);
         let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
         let per_call = self.prompt.config.situations_per_call.max(1);
-        let width = self.settings.hub.round_calls.unwrap_or_else(|| Hub::width(self.count(), per_call));
+        let width = self.settings.hub.round_calls.unwrap_or_else(|| HubSettings::width(self.count(), per_call));
         let room = (width.max(1) * per_call) as u64;
         let mut left = usize::try_from(wanted.min(attempts).min(room)).unwrap_or(usize::MAX);
         if left == 0 {
@@ -217,7 +217,7 @@ impl Stage<'_> {
     }
 
     /// A call for at most `room` situations: fewer where it makes up for some that were lost.
-    fn plan_call(&self, state: &mut RoundState<'_>, round: u64, number: usize, room: usize) -> Call {
+    fn plan_call(&self, state: &mut RoundState<'_>, round: u64, number: usize, room: usize) -> RoundCall {
         let id = format!("s-{round:05}-{number:04}");
         let mut draw = Draw::new(self.seed, &[STAGE, &id, "examples"]);
         // The hub after round r-2: rounds are planned when one or both of the rounds before were taken in.
@@ -237,7 +237,7 @@ impl Stage<'_> {
             *said = least.to_string();
         }
         let seed = state.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
-        Call { id, slots, examples, attributes, cell, seed }
+        RoundCall { id, slots, examples, attributes, cell, seed }
     }
 
     fn plan_slot(&self, state: &mut RoundState<'_>, id: String, size: Option<usize>) -> Slot {
@@ -251,12 +251,12 @@ impl Stage<'_> {
         let members: Vec<&Persona> = group.members.iter().filter_map(|at| self.people.get(*at)).collect();
         let personas: Vec<&str> = members.iter().map(|member| member.persona.as_str()).collect();
         let names = state.namer.name_group(ordinal, &personas);
-        let people = members.iter().zip(names).map(|(member, name)| Person {
+        let people = members.iter().zip(names).map(|(member, name)| GivenPerson {
             id: member.id.clone(),
             name,
             persona: member.persona.clone(),
         });
-        let people: Vec<Person> = people.collect();
+        let people: Vec<GivenPerson> = people.collect();
         Slot { id, split: group.split, size: people.len(), people, ordinal }
     }
 
@@ -265,9 +265,9 @@ impl Stage<'_> {
         Draw::new(self.seed, &[STAGE, id, "size"]).between(min, max)
     }
 
-    fn fly(&self, calls: Vec<Call>, progress: &Arc<Progress>) -> Flight {
-        let calls: Vec<Arc<Call>> = calls.into_iter().map(Arc::new).collect();
-        let fill = |call: &Arc<Call>| {
+    fn fly(&self, calls: Vec<RoundCall>, progress: &Arc<Progress>) -> Flight {
+        let calls: Vec<Arc<RoundCall>> = calls.into_iter().map(Arc::new).collect();
+        let fill = |call: &Arc<RoundCall>| {
             let (prompt, replies, call) = (Arc::clone(&self.prompt), Arc::clone(&self.calls), Arc::clone(call));
             let progress = Arc::clone(progress);
             tokio::spawn(async move {
@@ -326,7 +326,7 @@ impl Stage<'_> {
     fn take_call(
         &self,
         state: &mut RoundState<'_>,
-        call: &Call,
+        call: &RoundCall,
         filled: Vec<Fate<Draft>>,
         progress: &Progress,
     ) -> Result<(), StageError> {
@@ -339,7 +339,7 @@ impl Stage<'_> {
             "mode": self.settings.mode,
             "seed": self.seed,
         });
-        let context = draft::Context {
+        let context = draft::DraftContext {
             language: &self.prompt.language,
             attributes: &call.attributes,
             provenance: &provenance,
@@ -371,7 +371,7 @@ impl Stage<'_> {
 
 impl RoundState<'_> {
     /// Deduplicates, offers to the hub, and puts.
-    fn accept(&mut self, situation: Situation, call: &Call) -> Result<(), StageError> {
+    fn accept(&mut self, situation: Situation, call: &RoundCall) -> Result<(), StageError> {
         let fate = match &mut self.dedup {
             Some(dedup) => dedup.judge(situation, self.fates)?,
             None => Fate::Accepted(situation),
@@ -383,7 +383,7 @@ impl RoundState<'_> {
         self.fates.put(fate)
     }
 
-    fn count(&mut self, call: &Call) {
+    fn count(&mut self, call: &RoundCall) {
         if let Some(seed) = &call.seed {
             *self.figures.seeds.entry(seed.id.clone()).or_default() += 1;
         }
@@ -398,12 +398,16 @@ impl RoundState<'_> {
 pub fn sample(shot: &Shot, language: &str) -> Situation {
     let size = shot.draft.personas.len();
     let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size, ordinal: 0 };
-    let context =
-        draft::Context { language, attributes: &BTreeMap::new(), provenance: &serde_json::Value::Null, labels: "{}" };
+    let context = draft::DraftContext {
+        language,
+        attributes: &BTreeMap::new(),
+        provenance: &serde_json::Value::Null,
+        labels: "{}",
+    };
     draft::record(&place, &shot.draft, None, &context)
 }
 
 /// The slots of a call that came to nothing since the run stopped first.
-fn give_up(state: &mut RoundState<'_>, call: &Call) -> Result<(), StageError> {
+fn give_up(state: &mut RoundState<'_>, call: &RoundCall) -> Result<(), StageError> {
     call.slots.iter().try_for_each(|slot| state.fates.put(Fate::Dropped(Dropped::over_budget(slot.id.clone()))))
 }

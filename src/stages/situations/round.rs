@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::hub::Snapshot;
+use super::hub::HubSnapshot;
 use super::seeds::Seed;
 use crate::config::{PromptConfig, SituationMode};
-use crate::llm::recorded::{Calls, Site};
+use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Finish, Halt, Message, Reply, ReplyFormat, Role};
 use crate::prompt::draft::Draft;
 use crate::prompt::leak::Leaks;
 use crate::prompt::reply::{self, Standard};
-use crate::prompt::situations::{Attribute, Example, Given, Values};
+use crate::prompt::situations::{Attribute, Example, Given, SituationValues};
 use crate::prompt::template::{PromptError, Template};
-use crate::prompt::{Wanted, language, schema};
+use crate::prompt::{CallRequest, language, schema};
 use crate::record::{Dropped, Fate, Outcome};
 
 /// Tokens a call may have at least, whatever a spoken turn may have: a situation is longer than a turn.
@@ -29,7 +29,7 @@ pub(super) struct Slot {
     pub(super) id: String,
     pub(super) split: String,
     /// The people given: persona id, name, persona. Empty where the model invents them.
-    pub(super) people: Vec<Person>,
+    pub(super) people: Vec<GivenPerson>,
     /// How many people to invent, where it does.
     pub(super) size: usize,
     /// Its number among all situations planned.
@@ -38,7 +38,7 @@ pub(super) struct Slot {
 
 /// A person given to the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Person {
+pub(super) struct GivenPerson {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) persona: String,
@@ -46,10 +46,10 @@ pub(super) struct Person {
 
 /// A call that is to be made.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct RoundCall {
     pub(super) id: String,
     pub(super) slots: Vec<Slot>,
-    pub(super) examples: Snapshot,
+    pub(super) examples: HubSnapshot,
     pub(super) attributes: BTreeMap<String, String>,
     /// The number of the coverage cell that they come from.
     pub(super) cell: u64,
@@ -92,7 +92,7 @@ impl Prompt {
     ///
     /// A reply is held to the full standard and goes back once with what is wrong with it. What then still falls short of
     /// what makes a *good* situation, but is one, is taken: it is paid for.
-    pub(super) async fn fill(&self, calls: &Calls, call: &Call) -> Result<Vec<Fate<Draft>>, Halt> {
+    pub(super) async fn fill(&self, calls: &CallGateway, call: &RoundCall) -> Result<Vec<Fate<Draft>>, Halt> {
         let first = match self.ask(calls, call, 0, None).await? {
             Answer::Reply(reply) => reply,
             lost => return Ok(call.slots.iter().map(|slot| Fate::Dropped(lose(&lost, slot))).collect()),
@@ -111,15 +111,15 @@ impl Prompt {
 
     async fn ask(
         &self,
-        calls: &Calls,
-        call: &Call,
+        calls: &CallGateway,
+        call: &RoundCall,
         attempt: u32,
         repair: Option<(&Reply, &str)>,
     ) -> Result<Answer, Halt> {
         let schema = schema::situations_schema(&self.wanted(call), standard(calls));
         let shown = !calls.enforces_schemas(Role::Situations).await?;
         let messages = self.messages(call, shown.then_some(&schema), repair)?;
-        let site = Site { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
+        let site = CallSite { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
         let max_tokens = calls.profile(Role::Situations).max_tokens.saturating_mul(wanted).max(LEAST_TOKENS);
         let format = ReplyFormat::json("situations", schema);
@@ -130,7 +130,7 @@ impl Prompt {
     /// used, and why.
     pub(super) fn messages(
         &self,
-        call: &Call,
+        call: &RoundCall,
         schema: Option<&Value>,
         repair: Option<(&Reply, &str)>,
     ) -> Result<Vec<Message>, PromptError> {
@@ -148,12 +148,17 @@ impl Prompt {
         Ok(messages)
     }
 
-    fn values<'a>(&'a self, call: &'a Call, schema: Option<&'a str>, language_name: &'a str) -> Values<'a> {
+    fn values<'a>(
+        &'a self,
+        call: &'a RoundCall,
+        schema: Option<&'a str>,
+        language_name: &'a str,
+    ) -> SituationValues<'a> {
         let given = |slot: &'a Slot| slot.people.iter().map(|p| Given { name: &p.name, persona: &p.persona }).collect();
         let with_people = call.slots.iter().filter(|slot| !slot.people.is_empty());
         let mode = self.wanted(call).mode();
         let (min_people, max_people) = sizes(call);
-        Values {
+        SituationValues {
             language: &self.language,
             language_name,
             count: call.slots.len(),
@@ -170,19 +175,19 @@ impl Prompt {
         }
     }
 
-    pub(super) fn wanted(&self, call: &Call) -> Wanted {
+    pub(super) fn wanted(&self, call: &RoundCall) -> CallRequest {
         let (min, max) = sizes(call);
         match self.mode {
-            SituationMode::Auto => Wanted::Invented { count: call.slots.len(), min, max },
+            SituationMode::Auto => CallRequest::Invented { count: call.slots.len(), min, max },
             SituationMode::Predefined | SituationMode::File => {
                 let names = |slot: &Slot| slot.people.iter().map(|person| person.name.clone()).collect();
-                Wanted::Given(call.slots.iter().map(names).collect())
+                CallRequest::Given(call.slots.iter().map(names).collect())
             }
         }
     }
 
     /// One result a slot, whatever the reply was.
-    fn read(&self, call: &Call, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
+    fn read(&self, call: &RoundCall, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let cut_off = reply.finish == Finish::Length;
         let unfit = |flaw: String| if cut_off { CUT_OFF.to_owned() } else { flaw };
@@ -192,7 +197,7 @@ impl Prompt {
             .collect()
     }
 
-    fn unless_copied(&self, call: &Call, draft: Draft) -> Result<Draft, Unfit> {
+    fn unless_copied(&self, call: &RoundCall, draft: Draft) -> Result<Draft, Unfit> {
         match call.seed.as_ref().and_then(|seed| seed.copied(&draft, &self.language)) {
             Some(detail) => Err(Unfit { reason: "copies_seed", detail }),
             None => Ok(draft),
@@ -201,7 +206,7 @@ impl Prompt {
 }
 
 /// What the model can be asked for.
-fn standard(calls: &Calls) -> Standard {
+fn standard(calls: &CallGateway) -> Standard {
     match calls.profile(Role::Situations).tier {
         "demo" => Standard::Demo,
         _ => Standard::Full,
@@ -209,7 +214,7 @@ fn standard(calls: &Calls) -> Standard {
 }
 
 /// Fewest and most people in the situations of a call.
-fn sizes(call: &Call) -> (usize, usize) {
+fn sizes(call: &RoundCall) -> (usize, usize) {
     let sizes = call.slots.iter().map(|slot| slot.size);
     (sizes.clone().min().unwrap_or(2), sizes.max().unwrap_or(2))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Stage;
+use super::SituationStage;
 use super::casting::Cast;
 use super::import::{self, Import};
 use crate::config::SituationMode;
@@ -11,9 +11,9 @@ use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
 use crate::stages::inputs::InputsError;
-use crate::stages::personas::Source;
+use crate::stages::personas::PersonaSource;
 use crate::stages::sealed::Sealed;
-use crate::stages::writer::{Fates, Made};
+use crate::stages::writer::{Fates, StageResult};
 
 /// Makes situations of `people`, or imports them, and puts what became of each into `fates`.
 ///
@@ -23,7 +23,7 @@ pub async fn run(
     context: &Context<'_>,
     people: &Sealed<Persona>,
     fates: &mut dyn Fates<Situation>,
-) -> Result<Made, StageError> {
+) -> Result<StageResult, StageError> {
     match context.config.situations.mode {
         SituationMode::File => import(context, fates),
         SituationMode::Predefined => generate(context, &people.read()?, fates).await,
@@ -35,8 +35,8 @@ pub async fn run(
 ///
 /// # Errors
 /// If nothing in it is a situation, or something cannot be read or written.
-pub fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) -> Result<Made, StageError> {
-    let Some(Source::File(source)) = &context.source else { return Ok(Made::default()) };
+pub fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) -> Result<StageResult, StageError> {
+    let Some(PersonaSource::File(source)) = &context.source else { return Ok(StageResult::default()) };
     let config = context.config;
     let import = Import {
         source,
@@ -57,7 +57,7 @@ pub async fn generate(
     context: &Context<'_>,
     people: &[Persona],
     fates: &mut dyn Fates<Situation>,
-) -> Result<Made, StageError> {
+) -> Result<StageResult, StageError> {
     let stage = stage(context, people)?;
     for (split, number) in stage.cast.iter().flat_map(Cast::left_out) {
         context.tell(format!("split {split} has only {number} people, too few for a group: it stays empty"));
@@ -77,14 +77,14 @@ pub fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -> Resul
     Ok(stage(context, people)?.rehearse(shown).map_err(InputsError::from)?)
 }
 
-fn stage<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<Stage<'a>, StageError> {
+fn stage<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
     let Context { config, inputs, .. } = *context;
     let settings = &config.situations;
     let cast = match settings.mode {
         SituationMode::Predefined => Some(Cast::new(people, settings.casting.mode, settings.personas, config.seed)?),
         SituationMode::Auto | SituationMode::File => None,
     };
-    Ok(Stage {
+    Ok(SituationStage {
         settings,
         prompt: Arc::new(inputs.situations_prompt(config)?),
         people,

@@ -273,12 +273,12 @@ pub fn check_used(template: &Template, seeds: &[Seed]) -> Result<(), SeedsError>
 
 /// Deals places in a list out, every one before any comes again.
 #[derive(Debug, Default)]
-pub(super) struct Deal {
+pub(super) struct Dealer {
     round: u64,
     left: Vec<usize>,
 }
 
-impl Deal {
+impl Dealer {
     /// The next of `count` places; none when there are none. Ask for the same `count` and `seed` every time.
     pub(super) fn next(&mut self, count: usize, seed: u64) -> Option<usize> {
         if self.left.is_empty() {
@@ -378,7 +378,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_seed_is_dealt_before_any_comes_again(count in 1_usize..40, rounds in 1_usize..4, seed: u64) {
-            let mut deal = Deal::default();
+            let mut deal = Dealer::default();
             for _ in 0..rounds {
                 let mut dealt: Vec<usize> = (0..count).filter_map(|_| deal.next(count, seed)).collect();
                 dealt.sort_unstable();

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-static RULES: Mutex<Vec<Arc<Rule>>> = Mutex::new(Vec::new());
+static RULES: Mutex<Vec<Arc<FaultRule>>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
-struct Rule {
+struct FaultRule {
     folder: PathBuf,
     action: Option<&'static str>,
     /// The first operation, counted from 1, that fails.
@@ -22,7 +22,7 @@ struct Rule {
 
 /// The rule holds as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Fault(Arc<Rule>);
+pub(crate) struct Fault(Arc<FaultRule>);
 
 /// From the `step`th operation on (counted from 1) nothing reaches the disk: what a kill leaves behind.
 pub(crate) fn die_at(folder: &Path, step: u64) -> Fault {
@@ -35,12 +35,12 @@ pub(crate) fn fail(folder: &Path, action: &'static str, nth: u64) -> Fault {
 }
 
 fn arm(folder: &Path, action: Option<&'static str>, from: u64, to: u64) -> Fault {
-    let rule = Arc::new(Rule { folder: folder.to_owned(), action, from, to, seen: AtomicU64::new(0) });
+    let rule = Arc::new(FaultRule { folder: folder.to_owned(), action, from, to, seen: AtomicU64::new(0) });
     rules().push(Arc::clone(&rule));
     Fault(rule)
 }
 
-fn rules() -> std::sync::MutexGuard<'static, Vec<Arc<Rule>>> {
+fn rules() -> std::sync::MutexGuard<'static, Vec<Arc<FaultRule>>> {
     RULES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -61,15 +61,15 @@ static ROOMS: Mutex<Vec<(PathBuf, u64)>> = Mutex::new(Vec::new());
 
 /// The disk that holds a folder has this much room as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Room(PathBuf);
+pub(crate) struct DiskRoom(PathBuf);
 
 /// Says that the disk that holds `folder` has `free` bytes left.
-pub(crate) fn room(folder: &Path, free: u64) -> Room {
+pub(crate) fn room(folder: &Path, free: u64) -> DiskRoom {
     ROOMS.lock().unwrap_or_else(PoisonError::into_inner).push((folder.to_owned(), free));
-    Room(folder.to_owned())
+    DiskRoom(folder.to_owned())
 }
 
-impl Drop for Room {
+impl Drop for DiskRoom {
     fn drop(&mut self) {
         ROOMS.lock().unwrap_or_else(PoisonError::into_inner).retain(|(folder, _)| *folder != self.0);
     }

@@ -1,7 +1,7 @@
 //! What a disk may hold after the power went. Tests only.
 //!
-//! A [`Trace`] watches one flat folder and remembers, after each operation that changed the disk, what was in it. From
-//! that, [`Trace::crash`] makes a folder as a crash after any of the operations could have left it: of what was written
+//! A [`PowerLossTrace`] watches one flat folder and remembers, after each operation that changed the disk, what was in it. From
+//! that, [`PowerLossTrace::crash`] makes a folder as a crash after any of the operations could have left it: of what was written
 //! since the last sync of a file any pages may be missing, and the file may have any length between; of the names that
 //! were made, moved or removed since the last sync of the folder any may be as they were. Draws are seeded.
 
@@ -38,9 +38,9 @@ static WATCHED: Mutex<Vec<Arc<Watched>>> = Mutex::new(Vec::new());
 
 /// Watches as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Trace(Arc<Watched>);
+pub(crate) struct PowerLossTrace(Arc<Watched>);
 
-impl Trace {
+impl PowerLossTrace {
     /// Watches a folder, which may not exist yet. What is in it now is taken to be durable.
     pub(crate) fn watch(folder: &Path) -> Self {
         let before = read_all(folder);
@@ -67,7 +67,7 @@ impl Trace {
     }
 }
 
-impl Drop for Trace {
+impl Drop for PowerLossTrace {
     fn drop(&mut self) {
         lock(&WATCHED).retain(|watched| !Arc::ptr_eq(watched, &self.0));
     }
@@ -197,7 +197,7 @@ fn only_what_was_synced_is_certain() {
     let folder = faults::scratch();
     let watched = folder.path().join("watched");
     super::create_dir_all(&watched).unwrap();
-    let trace = Trace::watch(&watched);
+    let trace = PowerLossTrace::watch(&watched);
     super::write_atomic(&watched.join("a"), b"whole").unwrap();
     let done = trace.len();
     let mut file = super::create_new(&watched.join("b")).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::frame::{FORMAT, FrameError, Kind};
+use super::frame::{EntryKind, FORMAT, FrameError};
 use crate::exit::ExitCode;
 use crate::store::fs::FsError;
 
@@ -51,7 +51,7 @@ pub enum JournalError {
     #[error("a {kind} entry cannot be recorded: {problem}")]
     Unfit {
         /// Its kind.
-        kind: Kind,
+        kind: EntryKind,
         /// What is wrong with it.
         problem: String,
     },
@@ -86,7 +86,7 @@ impl JournalError {
 impl From<Damage> for JournalError {
     fn from(damage: Damage) -> Self {
         match damage.problem {
-            Problem::Line(FrameError::Format(found)) => Self::NewerFormat { path: damage.file, found },
+            JournalProblem::Line(FrameError::Format(found)) => Self::NewerFormat { path: damage.file, found },
             _ => Self::Damaged(Box::new(damage)),
         }
     }
@@ -103,12 +103,12 @@ pub struct Damage {
     /// The item, such as `item c-0001`, or the one recorded before it, such as `after item c-0000`.
     pub item: Option<String>,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: JournalProblem,
 }
 
 /// Kinds of damage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum JournalProblem {
     /// A line is broken.
     #[error("{0}")]
     Line(FrameError),
@@ -154,7 +154,7 @@ pub enum Problem {
     },
 }
 
-impl Serialize for Problem {
+impl Serialize for JournalProblem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

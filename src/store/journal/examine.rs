@@ -14,18 +14,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{Damage, JournalError, Problem};
-use super::frame::{self, Entry, FORMAT, FrameError, Kind};
+use super::error::{Damage, JournalError, JournalProblem};
+use super::frame::{self, EntryKind, FORMAT, FrameError, JournalEntry};
 use super::index::{Digest, digest};
 use super::segment::{self, Header, Location, Previous};
 use crate::store::fs;
 
 /// A sound line.
 #[derive(Debug)]
-pub(super) struct Sound<'a> {
+pub(super) struct SoundLine<'a> {
     pub offset: u64,
     pub bytes: &'a [u8],
-    pub entry: Entry<'a>,
+    pub entry: JournalEntry<'a>,
 }
 
 /// The first of the broken lines between two sound ones.
@@ -51,7 +51,7 @@ pub(super) struct Examined<'a> {
     /// Whether it is the last one, the only one a crash can have torn.
     pub newest: bool,
     /// The sound lines, the header first.
-    pub lines: Vec<Sound<'a>>,
+    pub lines: Vec<SoundLine<'a>>,
     /// Where the first torn line begins, if there is one.
     pub torn: Option<u64>,
     pub damage: Vec<Damage>,
@@ -59,8 +59,8 @@ pub(super) struct Examined<'a> {
 
 impl<'a> Examined<'a> {
     /// The sound entries but for the header, and where they are.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Location, &Entry<'a>)> {
-        self.lines.iter().filter(|line| line.entry.kind != Kind::Segment).map(|line| {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Location, &JournalEntry<'a>)> {
+        self.lines.iter().filter(|line| line.entry.kind != EntryKind::Segment).map(|line| {
             let length = u32::try_from(line.bytes.len()).unwrap_or(u32::MAX);
             (Location { segment: self.number, length, offset: line.offset }, &line.entry)
         })
@@ -68,7 +68,7 @@ impl<'a> Examined<'a> {
 
     /// The sound replies, as the index has them.
     pub(super) fn replies(&self) -> impl Iterator<Item = (Digest, Location)> {
-        let replies = self.entries().filter(|(_, entry)| entry.kind == Kind::Reply);
+        let replies = self.entries().filter(|(_, entry)| entry.kind == EntryKind::Reply);
         replies.map(|(location, entry)| (digest(entry.key.as_deref().unwrap_or_default()), location))
     }
 
@@ -120,7 +120,9 @@ impl Chain {
     fn follow(&mut self, dir: &Path, bytes: &[u8], examined: &mut Examined<'_>) {
         if self.next < examined.number {
             let missing = segment::path(dir, self.next);
-            examined.damage.insert(0, Damage { file: missing, offset: 0, item: None, problem: Problem::Segment });
+            examined
+                .damage
+                .insert(0, Damage { file: missing, offset: 0, item: None, problem: JournalProblem::Segment });
             self.sound = false;
         }
         let header = examined.lines.first().and_then(|line| Some((line.entry.seq, header(&line.entry)?)));
@@ -142,14 +144,14 @@ impl Chain {
         let run_id = self.run_id.get_or_insert_with(|| header.run_id.clone());
         let last_seq = header.previous.as_ref().map_or(0, |previous| previous.last_seq);
         let problem = if header.format > FORMAT {
-            Problem::Line(FrameError::Format(header.format))
+            JournalProblem::Line(FrameError::Format(header.format))
         } else if *run_id != header.run_id {
-            Problem::OtherRun { expected: run_id.clone(), found: header.run_id.clone() }
+            JournalProblem::OtherRun { expected: run_id.clone(), found: header.run_id.clone() }
         } else if seq != last_seq.saturating_add(1) {
-            Problem::OutOfPlace { seq }
+            JournalProblem::OutOfPlace { seq }
         } else if self.sound && header.previous != self.previous {
             file = if self.previous.is_some() { &self.path } else { file };
-            Problem::Chain
+            JournalProblem::Chain
         } else {
             return;
         };
@@ -157,8 +159,8 @@ impl Chain {
     }
 }
 
-fn header(entry: &Entry<'_>) -> Option<Header> {
-    (entry.kind == Kind::Segment && entry.batch == entry.seq).then(|| entry.read().ok()).flatten()
+fn header(entry: &JournalEntry<'_>) -> Option<Header> {
+    (entry.kind == EntryKind::Segment && entry.batch == entry.seq).then(|| entry.read().ok()).flatten()
 }
 
 /// Judges one segment by itself.
@@ -167,7 +169,7 @@ pub(super) fn examine<'a>(path: &'a Path, bytes: &'a [u8], number: u32, newest: 
     let mut broken = BTreeMap::new();
     for line in segment::lines(bytes) {
         match line.entry {
-            Ok(entry) => lines.push(Sound { offset: line.offset, bytes: line.bytes, entry }),
+            Ok(entry) => lines.push(SoundLine { offset: line.offset, bytes: line.bytes, entry }),
             Err(reason) => {
                 let item = || frame::legible_item(line.bytes);
                 broken.entry(lines.len()).or_insert_with(|| Broken { offset: line.offset, reason, item: item() });
@@ -184,8 +186,8 @@ impl Examined<'_> {
         let begins = self.lines.first().is_some_and(|line| line.offset == 0 && header(&line.entry).is_some());
         if !begins {
             let problem = match broken.get(&0).map(|broken| broken.reason) {
-                Some(reason @ FrameError::Format(_)) => Problem::Line(reason),
-                _ => Problem::Header,
+                Some(reason @ FrameError::Format(_)) => JournalProblem::Line(reason),
+                _ => JournalProblem::Header,
             };
             self.report(0, None, problem);
         }
@@ -206,16 +208,16 @@ impl Examined<'_> {
         let (last, its_batch) = (before.entry.seq, before.entry.batch);
         let next = last.saturating_add(1);
         let batch_fits = batch == its_batch || (next..=seq).contains(&batch);
-        if seq <= last || !batch_fits || line.entry.kind == Kind::Segment {
-            return self.report(offset, self.item_at(at), Problem::OutOfPlace { seq });
+        if seq <= last || !batch_fits || line.entry.kind == EntryKind::Segment {
+            return self.report(offset, self.item_at(at), JournalProblem::OutOfPlace { seq });
         }
         match broken {
             None if seq == next => {}
             None => {
-                let problem = Problem::Missing { first: next, last: seq - 1 };
+                let problem = JournalProblem::Missing { first: next, last: seq - 1 };
                 self.report(offset, self.item_before(at), problem);
             }
-            Some(broken) if seq == next => self.report(broken.offset, self.item_before(at), Problem::Inserted),
+            Some(broken) if seq == next => self.report(broken.offset, self.item_before(at), JournalProblem::Inserted),
             Some(broken) => self.judge_hole(at, broken, batch == last_batch && batch <= next),
         }
     }
@@ -226,7 +228,7 @@ impl Examined<'_> {
             self.torn.get_or_insert(broken.offset);
         } else {
             let item = broken.item.as_ref().map(|item| format!("item {item}"));
-            self.report(broken.offset, item.or_else(|| self.item_before(at)), Problem::Line(broken.reason));
+            self.report(broken.offset, item.or_else(|| self.item_before(at)), JournalProblem::Line(broken.reason));
         }
     }
 
@@ -239,7 +241,7 @@ impl Examined<'_> {
         self.item_at(at.checked_sub(1)?).map(|item| format!("after {item}"))
     }
 
-    fn report(&mut self, offset: u64, item: Option<String>, problem: Problem) {
+    fn report(&mut self, offset: u64, item: Option<String>, problem: JournalProblem) {
         self.damage.push(Damage { file: self.path.to_owned(), offset, item, problem });
     }
 }

@@ -27,7 +27,7 @@ const SUFFIX: usize = CRC_KEY.len() + 8 + 2;
 /// What an entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum EntryKind {
     /// The first line of a segment. Written by the journal itself.
     Segment,
     /// A call is about to be sent: it may cost something from now on.
@@ -40,7 +40,7 @@ pub enum Kind {
     Seal,
 }
 
-impl Kind {
+impl EntryKind {
     /// The value as it stands in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for EntryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -71,13 +71,13 @@ impl fmt::Display for Kind {
 
 /// One record of the journal, borrowed from its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct JournalEntry<'a> {
     /// Its place in the journal: 1, 2, 3 … without gaps, over all segments.
     pub seq: u64,
     /// The `seq` of the first entry that was synced together with this one.
     pub batch: u64,
     /// What it records.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// The call it is about.
     pub key: Option<Cow<'a, str>>,
     /// The item it is about.
@@ -86,7 +86,7 @@ pub struct Entry<'a> {
     pub body: &'a str,
 }
 
-impl Entry<'_> {
+impl JournalEntry<'_> {
     /// Parses the body.
     pub fn read<'de, T: Deserialize<'de>>(&'de self) -> serde_json::Result<T> {
         serde_json::from_str(self.body)
@@ -117,12 +117,12 @@ pub enum FrameError {
 
 /// An entry that is to be written: its line from `,"kind":` to the end of the body, all but its place in the journal.
 #[derive(Debug)]
-pub(super) struct Record(Vec<u8>);
+pub(super) struct EntryText(Vec<u8>);
 
-impl Record {
+impl EntryText {
     /// An entry with the JSON form of `body`.
     pub(super) fn new<B: Serialize + ?Sized>(
-        kind: Kind,
+        kind: EntryKind,
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
@@ -135,7 +135,7 @@ impl Record {
     }
 
     /// An entry as it was read.
-    pub(super) fn of(entry: &Entry<'_>) -> Self {
+    pub(super) fn of(entry: &JournalEntry<'_>) -> Self {
         let mut record = Self::head(entry.kind, entry.key.as_deref(), entry.item.as_deref());
         let start = record.0.len();
         record.0.extend_from_slice(entry.body.as_bytes());
@@ -143,7 +143,7 @@ impl Record {
         record
     }
 
-    fn head(kind: Kind, key: Option<&str>, item: Option<&str>) -> Self {
+    fn head(kind: EntryKind, key: Option<&str>, item: Option<&str>) -> Self {
         let mut head = Vec::with_capacity(USUAL_LENGTH);
         head.extend_from_slice(b",\"kind\":\"");
         head.extend_from_slice(kind.as_str().as_bytes());
@@ -178,8 +178,8 @@ impl Record {
 }
 
 /// Appends the line of an entry, newline included.
-pub(super) fn encode(line: &mut Vec<u8>, entry: &Entry<'_>) {
-    Record::of(entry).write(line, entry.seq, entry.batch);
+pub(super) fn encode(line: &mut Vec<u8>, entry: &JournalEntry<'_>) {
+    EntryText::of(entry).write(line, entry.seq, entry.batch);
 }
 
 fn push_text(line: &mut Vec<u8>, text: Option<&str>) {
@@ -209,7 +209,7 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 }
 
 /// Checks and reads one line, given without its newline.
-pub(super) fn decode(line: &[u8]) -> Result<Entry<'_>, FrameError> {
+pub(super) fn decode(line: &[u8]) -> Result<JournalEntry<'_>, FrameError> {
     let at = line.len().checked_sub(SUFFIX).ok_or(FrameError::Torn)?;
     let (checked, suffix) = line.split_at_checked(at).ok_or(FrameError::Torn)?;
     let crc = suffix.strip_prefix(CRC_KEY).and_then(|rest| rest.strip_suffix(b"\"}")).ok_or(FrameError::Torn)?;
@@ -229,13 +229,13 @@ pub(super) fn decode(line: &[u8]) -> Result<Entry<'_>, FrameError> {
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    fn entry(mut self) -> Result<Entry<'a>, FrameError> {
+    fn entry(mut self) -> Result<JournalEntry<'a>, FrameError> {
         self.after(",\"seq\":")?;
         let seq = self.number()?;
         self.after(",\"batch\":")?;
         let batch = self.number()?;
         self.after(",\"kind\":")?;
-        let kind = self.text()?.and_then(|text| Kind::parse(&text)).ok_or(FrameError::Foreign)?;
+        let kind = self.text()?.and_then(|text| EntryKind::parse(&text)).ok_or(FrameError::Foreign)?;
         self.after(",\"key\":")?;
         let key = self.text()?;
         self.after(",\"item\":")?;
@@ -244,7 +244,7 @@ impl<'a> Cursor<'a> {
         if kind.needs_key() && key.is_none() {
             return Err(FrameError::Foreign);
         }
-        Ok(Entry { seq, batch, kind, key, item, body: self.0 })
+        Ok(JournalEntry { seq, batch, kind, key, item, body: self.0 })
     }
 
     /// Steps over what must come next.
@@ -309,14 +309,14 @@ mod tests {
 
     use super::*;
 
-    fn line(entry: &Entry<'_>) -> Vec<u8> {
+    fn line(entry: &JournalEntry<'_>) -> Vec<u8> {
         let mut line = Vec::new();
         encode(&mut line, entry);
         line
     }
 
-    fn reply<'a>(key: &'a str, item: &'a str, body: &'a str) -> Entry<'a> {
-        Entry { seq: 42, batch: 7, kind: Kind::Reply, key: Some(key.into()), item: Some(item.into()), body }
+    fn reply<'a>(key: &'a str, item: &'a str, body: &'a str) -> JournalEntry<'a> {
+        JournalEntry { seq: 42, batch: 7, kind: EntryKind::Reply, key: Some(key.into()), item: Some(item.into()), body }
     }
 
     #[test]
@@ -379,9 +379,9 @@ mod tests {
             seq in any::<u64>(), batch in any::<u64>(), kind in 0_usize..5,
             key in ".{0,20}", item in proptest::option::of(".{0,20}"), body in ".{0,40}",
         ) {
-            let kind = [Kind::Segment, Kind::Intent, Kind::Reply, Kind::Reject, Kind::Seal][kind];
+            let kind = [EntryKind::Segment, EntryKind::Intent, EntryKind::Reply, EntryKind::Reject, EntryKind::Seal][kind];
             let body = serde_json::to_string(&body).unwrap();
-            let entry = Entry { seq, batch, kind, key: Some(key.into()), item: item.map(Into::into), body: &body };
+            let entry = JournalEntry { seq, batch, kind, key: Some(key.into()), item: item.map(Into::into), body: &body };
             let written = line(&entry);
             prop_assert_eq!(decode(&written[..written.len() - 1]), Ok(entry));
         }

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::error::{Damage, JournalError, Problem};
+use super::error::{Damage, JournalError, JournalProblem};
 use super::examine;
-use super::frame::{self, Entry, FrameError, Kind};
+use super::frame::{self, EntryKind, FrameError, JournalEntry};
 use super::segment::{self, Location};
 use crate::store::fs::{self, FsError};
 
@@ -23,7 +23,7 @@ pub(super) type Digest = [u8; 16];
 
 /// Keys and places, 32 bytes for each reply that was there when the journal was opened, in the order of the keys.
 #[derive(Debug, Default)]
-pub(super) struct Index(Vec<(Digest, Location)>);
+pub(super) struct JournalIndex(Vec<(Digest, Location)>);
 
 /// Two replies with one key.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub(super) struct Repeated {
     pub later: Location,
 }
 
-impl Index {
+impl JournalIndex {
     /// The index of `replies`, given in the order of the journal, and those that repeat a key, in that order as well.
     pub(super) fn new(mut replies: Vec<(Digest, Location)>) -> (Self, Vec<Repeated>) {
         // Stable: of the replies with one key the first stays the first.
@@ -105,18 +105,18 @@ impl Segments {
     pub(super) fn look<T>(
         &self,
         location: Location,
-        look: impl FnOnce(&Entry<'_>) -> Result<T, FrameError>,
+        look: impl FnOnce(&JournalEntry<'_>) -> Result<T, FrameError>,
     ) -> Result<T, JournalError> {
         let path = segment::path(&self.dir, location.segment);
         let file = self.open(location.segment, &path)?;
         let line = fs::read_at(&file, &path, location.offset, location.length as usize)?;
         let sound = frame::decode(&line).and_then(|entry| match entry.kind {
-            Kind::Reply => look(&entry),
+            EntryKind::Reply => look(&entry),
             _ => Err(FrameError::Foreign),
         });
         sound.map_err(|reason| {
             let item = frame::legible_item(&line).map(|item| format!("item {item}"));
-            Damage { file: path, offset: location.offset, item, problem: Problem::Line(reason) }.into()
+            Damage { file: path, offset: location.offset, item, problem: JournalProblem::Line(reason) }.into()
         })
     }
 
@@ -136,7 +136,7 @@ impl Segments {
     }
 }
 
-fn unreadable(entry: &Entry<'_>, key: &str, source: serde_json::Error) -> JournalError {
+fn unreadable(entry: &JournalEntry<'_>, key: &str, source: serde_json::Error) -> JournalError {
     let item = entry.item.as_deref().unwrap_or("-").to_owned();
     JournalError::Unreadable { item, key: key.to_owned(), source }
 }
@@ -146,7 +146,7 @@ fn unreadable(entry: &Entry<'_>, key: &str, source: serde_json::Error) -> Journa
 #[derive(Debug)]
 pub struct Archive {
     segments: Segments,
-    index: Index,
+    index: JournalIndex,
 }
 
 impl Archive {
@@ -161,7 +161,7 @@ impl Archive {
             replies.extend(segment.replies());
             Ok(())
         })?;
-        Ok(Self { segments: Segments::new(dir), index: Index::new(replies).0 })
+        Ok(Self { segments: Segments::new(dir), index: JournalIndex::new(replies).0 })
     }
 
     /// The body of the first reply with this key.
@@ -200,7 +200,7 @@ mod tests {
         let keys =
             [hex, &hex.to_uppercase(), &hex[1..], "+0112233445566778899aabbccddeeff", "", "key-001", "Schlüssel"];
         let replies = keys.iter().zip(0..).map(|(key, offset)| (digest(key), place(offset))).collect();
-        let (index, repeated) = Index::new(replies);
+        let (index, repeated) = JournalIndex::new(replies);
         assert_eq!((index.len(), repeated.len()), (keys.len(), 0));
         for (key, offset) in keys.iter().zip(0..) {
             assert_eq!(index.get(key), Some(place(offset)), "{key}");
@@ -215,7 +215,7 @@ mod tests {
         let options = Options { segment_bytes: 100, free_space_floor: 0, space_check_batches: 64 };
         let (journal, _) = Journal::open(folder.path(), "run", options, |_| ()).unwrap();
         for number in 0..40 {
-            journal.append_blocking(Kind::Reply, Some(&format!("key-{number}")), None, &number).unwrap();
+            journal.append_blocking(EntryKind::Reply, Some(&format!("key-{number}")), None, &number).unwrap();
         }
         drop(journal);
         let archive = Archive::open(folder.path()).unwrap();
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn of_replies_with_one_key_the_first_is_found_and_the_others_are_told_in_order() {
         let replies = [("b", 0), ("a", 1), ("b", 2), ("a", 3), ("b", 4)];
-        let (index, repeated) = Index::new(replies.map(|(key, offset)| (digest(key), place(offset))).to_vec());
+        let (index, repeated) = JournalIndex::new(replies.map(|(key, offset)| (digest(key), place(offset))).to_vec());
         assert_eq!((index.get("a"), index.get("b")), (Some(place(1)), Some(place(0))));
         let told: Vec<_> = repeated.iter().map(|pair| (pair.first.offset, pair.later.offset)).collect();
         assert_eq!(told, [(0, 2), (1, 3), (0, 4)]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::examine::{Examined, examine};
-use super::frame::{self, Entry, Kind};
+use super::frame::{self, EntryKind, JournalEntry};
 
 /// The bytes of a first segment, and of each line its batch and range, newline included.
 struct Model {
@@ -18,23 +18,23 @@ struct Model {
 /// A segment of a header and the given batches of bodies.
 fn model(batches: &[Vec<String>]) -> Model {
     let mut model = Model { bytes: Vec::new(), lines: Vec::new() };
-    model.push(1, 1, Kind::Segment, "{\"format\":1,\"run_id\":\"r\",\"previous\":null}");
+    model.push(1, 1, EntryKind::Segment, "{\"format\":1,\"run_id\":\"r\",\"previous\":null}");
     let mut seq = 1;
     for batch in batches {
         let first = seq + 1;
         for body in batch {
             seq += 1;
-            model.push(seq, first, Kind::Reply, &serde_json::to_string(body).unwrap());
+            model.push(seq, first, EntryKind::Reply, &serde_json::to_string(body).unwrap());
         }
     }
     model
 }
 
 impl Model {
-    fn push(&mut self, seq: u64, batch: u64, kind: Kind, body: &str) {
+    fn push(&mut self, seq: u64, batch: u64, kind: EntryKind, body: &str) {
         let start = self.bytes.len();
         let key = format!("key-{seq}");
-        let entry = Entry { seq, batch, kind, key: Some(key.into()), item: Some("item".into()), body };
+        let entry = JournalEntry { seq, batch, kind, key: Some(key.into()), item: Some("item".into()), body };
         frame::encode(&mut self.bytes, &entry);
         self.lines.push((batch, start..self.bytes.len()));
     }
@@ -154,7 +154,7 @@ proptest! {
 #[test]
 fn numbers_at_their_limit_do_not_overflow() {
     let mut model = model(&[]);
-    model.push(u64::MAX, u64::MAX, Kind::Reply, "0");
-    model.push(u64::MAX, u64::MAX, Kind::Reply, "0");
+    model.push(u64::MAX, u64::MAX, EntryKind::Reply, "0");
+    model.push(u64::MAX, u64::MAX, EntryKind::Reply, "0");
     assert_eq!(examine(Path::new("segment"), &model.bytes, 1, true).damage.len(), 2);
 }

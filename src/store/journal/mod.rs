@@ -97,18 +97,18 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-pub use error::{Damage, JournalError, Problem};
-use frame::Record;
-pub use frame::{Entry, FrameError, Kind};
+pub use error::{Damage, JournalError, JournalProblem};
+use frame::EntryText;
+pub use frame::{EntryKind, FrameError, JournalEntry};
 pub use index::Archive;
-pub use recovery::{Conflict, Intent, Recovered, Torn};
-pub use salvage::{Report, Salvaged, salvage, verify};
+pub use recovery::{Conflict, Intent, Recovered, TornTail};
+pub use salvage::{JournalReport, Salvaged, salvage, verify};
 pub use space::LowSpace;
 
-use index::{Index, Segments};
+use index::{JournalIndex, Segments};
 use recovery::Intents;
 use space::Space;
-use writer::{Answer, Request, Shared, Writer};
+use writer::{JournalWriter, Request, SharedWriter, Waiter};
 
 use super::fs::{self, FsError};
 
@@ -137,9 +137,9 @@ impl Default for Options {
 /// Dropping it waits until everything that was handed over is durable.
 #[derive(Debug)]
 pub struct Journal {
-    index: Index,
+    index: JournalIndex,
     segments: Segments,
-    shared: Arc<Shared>,
+    shared: Arc<SharedWriter>,
     space: Arc<Space>,
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
@@ -153,15 +153,15 @@ impl Journal {
         dir: &Path,
         run_id: &str,
         options: Options,
-        mut on_entry: impl FnMut(&Entry<'_>),
+        mut on_entry: impl FnMut(&JournalEntry<'_>),
     ) -> Result<(Self, Recovered), JournalError> {
         fs::create_dir_all(dir)?;
         let space = Arc::new(Space::new(dir, options.free_space_floor)?);
         let (tail, index, recovered) = recovery::recover(dir, run_id, &mut on_entry)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedWriter::default());
         let (requests, receiver) = mpsc::channel();
         let writer =
-            Writer { tail, shared: Arc::clone(&shared), requests: receiver, options, space: Arc::clone(&space) };
+            JournalWriter { tail, shared: Arc::clone(&shared), requests: receiver, options, space: Arc::clone(&space) };
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run())
@@ -176,37 +176,37 @@ impl Journal {
     /// The entry is on its way when this returns: dropping the future does not take it back.
     pub fn append<B: Serialize + ?Sized>(
         &self,
-        kind: Kind,
+        kind: EntryKind,
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
     ) -> Acknowledgement {
         let (sender, outcome) = oneshot::channel();
-        self.hand_over(kind, key, item, body, Answer::Task(sender));
+        self.hand_over(kind, key, item, body, Waiter::Task(sender));
         Acknowledgement { outcome, shared: Arc::clone(&self.shared) }
     }
 
     /// Records an entry and waits until it is durable. Not for use within an async task.
     pub fn append_blocking<B: Serialize + ?Sized>(
         &self,
-        kind: Kind,
+        kind: EntryKind,
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
     ) -> Result<(), JournalError> {
         let (sender, outcome) = mpsc::sync_channel(1);
-        self.hand_over(kind, key, item, body, Answer::Thread(sender));
+        self.hand_over(kind, key, item, body, Waiter::Thread(sender));
         outcome.recv().unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
     /// Sends an entry to the writer, or answers at once that it cannot be.
     fn hand_over<B: Serialize + ?Sized>(
         &self,
-        kind: Kind,
+        kind: EntryKind,
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
-        answer: Answer,
+        answer: Waiter,
     ) {
         let record = self.shared.check().and_then(|()| record(kind, key, item, body));
         match (record, &self.requests) {
@@ -257,19 +257,19 @@ impl Drop for Journal {
 }
 
 fn record<B: Serialize + ?Sized>(
-    kind: Kind,
+    kind: EntryKind,
     key: Option<&str>,
     item: Option<&str>,
     body: &B,
-) -> Result<Record, JournalError> {
+) -> Result<EntryText, JournalError> {
     let unfit = |problem: &str| JournalError::Unfit { kind, problem: problem.to_owned() };
-    if kind == Kind::Segment {
+    if kind == EntryKind::Segment {
         return Err(unfit("the journal writes headers itself"));
     }
     if kind.needs_key() && key.is_none() {
         return Err(unfit("it has no key"));
     }
-    let record = Record::new(kind, key, item, body).map_err(|error| unfit(&error.to_string()))?;
+    let record = EntryText::new(kind, key, item, body).map_err(|error| unfit(&error.to_string()))?;
     if record.len() > LONGEST {
         return Err(unfit("it is longer than 64 MiB"));
     }
@@ -281,7 +281,7 @@ fn record<B: Serialize + ?Sized>(
 #[must_use = "an entry counts only once it is acknowledged"]
 pub struct Acknowledgement {
     outcome: oneshot::Receiver<Result<(), JournalError>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedWriter>,
 }
 
 impl Future for Acknowledgement {
@@ -297,7 +297,7 @@ impl Future for Acknowledgement {
 /// and not settled: while a run is at work, those in flight.
 ///
 /// Reads only, takes no lock, and may be used while a run is at work. A folder without a journal has no entries.
-pub fn scan(dir: &Path, mut on_entry: impl FnMut(&Entry<'_>)) -> Result<Vec<Intent>, JournalError> {
+pub fn scan(dir: &Path, mut on_entry: impl FnMut(&JournalEntry<'_>)) -> Result<Vec<Intent>, JournalError> {
     let mut intents = Intents::default();
     examine::walk(dir, None, |segment| {
         segment.check()?;
@@ -306,7 +306,7 @@ pub fn scan(dir: &Path, mut on_entry: impl FnMut(&Entry<'_>)) -> Result<Vec<Inte
                 file: segment.path.to_owned(),
                 offset: location.offset,
                 item: entry.item.as_ref().map(|item| format!("item {item}")),
-                problem: Problem::Body { seq: entry.seq },
+                problem: JournalProblem::Body { seq: entry.seq },
             })?;
             on_entry(entry);
         }

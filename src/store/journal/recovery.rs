@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::error::{Damage, JournalError, Problem};
+use super::error::{Damage, JournalError, JournalProblem};
 use super::examine::{self, Examined};
-use super::frame::{self, Entry, Kind};
-use super::index::{Digest, Index, Repeated, Segments, digest};
-use super::segment::{self, Location, Tail};
+use super::frame::{self, EntryKind, JournalEntry};
+use super::index::{Digest, JournalIndex, Repeated, Segments, digest};
+use super::segment::{self, ActiveSegment, Location};
 use crate::store::fs::{self, FsError};
 
 /// What was found when a journal was opened.
@@ -27,7 +27,7 @@ pub struct Recovered {
     /// Calls that were answered twice, differently. The first answer counts.
     pub conflicts: Vec<Conflict>,
     /// Where a crash has torn the newest segment; what was torn is gone, and was not acknowledged.
-    pub torn: Option<Torn>,
+    pub torn: Option<TornTail>,
 }
 
 /// A call that was announced.
@@ -65,7 +65,7 @@ impl fmt::Display for Conflict {
 
 /// The end of what a crash left sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Torn {
+pub struct TornTail {
     /// The segment.
     pub file: PathBuf,
     /// The first byte that is not.
@@ -84,20 +84,20 @@ pub(super) struct Intents {
 
 impl Intents {
     /// Takes the next entry, in order. A body that is no JSON is damage.
-    pub(super) fn note(&mut self, entry: &Entry<'_>) -> serde_json::Result<()> {
+    pub(super) fn note(&mut self, entry: &JournalEntry<'_>) -> serde_json::Result<()> {
         let Some(key) = entry.key.as_deref() else { return Ok(()) };
         match entry.kind {
-            Kind::Intent => {
+            EntryKind::Intent => {
                 let (key, item) = (key.to_owned(), entry.item.as_deref().map(str::to_owned));
                 self.latest.insert(key.clone(), entry.seq);
                 self.open.insert(entry.seq, Intent { seq: entry.seq, key, item, body: entry.to_raw()? });
             }
-            Kind::Reply | Kind::Reject => {
+            EntryKind::Reply | EntryKind::Reject => {
                 if let Some(seq) = self.latest.remove(key) {
                     self.open.remove(&seq);
                 }
             }
-            Kind::Segment | Kind::Seal => {}
+            EntryKind::Segment | EntryKind::Seal => {}
         }
         Ok(())
     }
@@ -109,42 +109,42 @@ impl Intents {
 }
 
 /// Takes in what counts, in order.
-pub(super) struct Intake<'a> {
+pub(super) struct RecoveredEntries<'a> {
     dir: &'a Path,
     replies: Vec<(Digest, Location)>,
     intents: Intents,
     recovered: Recovered,
-    on_entry: &'a mut dyn FnMut(&Entry<'_>),
+    on_entry: &'a mut dyn FnMut(&JournalEntry<'_>),
 }
 
-impl<'a> Intake<'a> {
-    pub(super) fn new(dir: &'a Path, on_entry: &'a mut dyn FnMut(&Entry<'_>)) -> Self {
+impl<'a> RecoveredEntries<'a> {
+    pub(super) fn new(dir: &'a Path, on_entry: &'a mut dyn FnMut(&JournalEntry<'_>)) -> Self {
         let (replies, intents, recovered) = Default::default();
         Self { dir, replies, intents, recovered, on_entry }
     }
 
-    pub(super) fn take(&mut self, location: Location, entry: &Entry<'_>) -> Result<(), JournalError> {
+    pub(super) fn take(&mut self, location: Location, entry: &JournalEntry<'_>) -> Result<(), JournalError> {
         self.recovered.entries += 1;
         self.intents.note(entry).map_err(|_| self.no_json(location, entry))?;
-        if entry.kind == Kind::Reply {
+        if entry.kind == EntryKind::Reply {
             self.replies.push((digest(entry.key.as_deref().unwrap_or_default()), location));
         }
         (self.on_entry)(entry);
         Ok(())
     }
 
-    fn no_json(&self, location: Location, entry: &Entry<'_>) -> Damage {
+    fn no_json(&self, location: Location, entry: &JournalEntry<'_>) -> Damage {
         Damage {
             file: segment::path(self.dir, location.segment),
             offset: location.offset,
             item: entry.item.as_ref().map(|item| format!("item {item}")),
-            problem: Problem::Body { seq: entry.seq },
+            problem: JournalProblem::Body { seq: entry.seq },
         }
     }
 
-    pub(super) fn finish(mut self) -> Result<(Index, Recovered), JournalError> {
+    pub(super) fn finish(mut self) -> Result<(JournalIndex, Recovered), JournalError> {
         self.recovered.possibly_billed = self.intents.unsettled();
-        let (index, repeated) = Index::new(self.replies);
+        let (index, repeated) = JournalIndex::new(self.replies);
         let segments = Segments::new(self.dir);
         for pair in repeated {
             self.recovered.conflicts.extend(conflict(self.dir, &segments, pair)?);
@@ -171,11 +171,11 @@ fn conflict(dir: &Path, segments: &Segments, pair: Repeated) -> Result<Option<Co
 pub(super) fn recover(
     dir: &Path,
     run_id: &str,
-    on_entry: &mut dyn FnMut(&Entry<'_>),
-) -> Result<(Tail, Index, Recovered), JournalError> {
+    on_entry: &mut dyn FnMut(&JournalEntry<'_>),
+) -> Result<(ActiveSegment, JournalIndex, Recovered), JournalError> {
     fs::create_dir_all(dir)?;
     fs::remove_temporaries(dir)?;
-    let mut intake = Intake::new(dir, on_entry);
+    let mut intake = RecoveredEntries::new(dir, on_entry);
     let mut tail = None;
     examine::walk(dir, Some(run_id), |segment| {
         segment.check()?;
@@ -185,14 +185,14 @@ pub(super) fn recover(
         let (rewritten, bytes) = copy_forward(dir, run_id, segment)?;
         let again = examine::examine(segment.path, &bytes, segment.number, true);
         again.entries().try_for_each(|(location, entry)| intake.take(location, entry))?;
-        intake.recovered.torn = segment.torn.map(|offset| Torn { file: segment.path.to_owned(), offset });
+        intake.recovered.torn = segment.torn.map(|offset| TornTail { file: segment.path.to_owned(), offset });
         tail = Some(rewritten);
         Ok(())
     })?;
     let (index, recovered) = intake.finish()?;
     let tail = match tail {
         Some(tail) => tail,
-        None => Tail::first(dir, run_id)?,
+        None => ActiveSegment::first(dir, run_id)?,
     };
     Ok((tail, index, recovered))
 }
@@ -202,7 +202,7 @@ pub(super) fn recover(
 /// Always, not only after a torn line: what is read here may be in the page cache only, of a process that died before
 /// its sync, or whose sync failed. Entries behind a hole move up, so that numbers stay without gaps; all of them are of
 /// one batch, whose number is that of its first entry still.
-fn copy_forward(dir: &Path, run_id: &str, segment: &Examined<'_>) -> Result<(Tail, Vec<u8>), FsError> {
+fn copy_forward(dir: &Path, run_id: &str, segment: &Examined<'_>) -> Result<(ActiveSegment, Vec<u8>), FsError> {
     let mut bytes = Vec::new();
     let mut next = segment.lines.first().map_or(1, |line| line.entry.seq);
     for line in &segment.lines {
@@ -210,10 +210,10 @@ fn copy_forward(dir: &Path, run_id: &str, segment: &Examined<'_>) -> Result<(Tai
             bytes.extend_from_slice(line.bytes);
             bytes.push(b'\n');
         } else {
-            frame::encode(&mut bytes, &Entry { seq: next, ..line.entry.clone() });
+            frame::encode(&mut bytes, &JournalEntry { seq: next, ..line.entry.clone() });
         }
         next += 1;
     }
-    let tail = Tail::install(dir, run_id, segment.number, next - 1, &bytes)?;
+    let tail = ActiveSegment::install(dir, run_id, segment.number, next - 1, &bytes)?;
     Ok((tail, bytes))
 }

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::error::{Damage, JournalError, Problem};
+use super::error::{Damage, JournalError, JournalProblem};
 use super::examine::{self, Examined};
-use super::frame::{Entry, Kind, Record};
-use super::recovery::{Conflict, Intake, Intent, Torn};
-use super::segment::{self, Tail};
+use super::frame::{EntryKind, EntryText, JournalEntry};
+use super::recovery::{Conflict, Intent, RecoveredEntries, TornTail};
+use super::segment::{self, ActiveSegment};
 use crate::store::fs;
 
 /// What a journal holds, and what is wrong with it.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub struct JournalReport {
     /// Segments that were read.
     pub segments: u64,
     /// Their size.
@@ -28,21 +28,21 @@ pub struct Report {
     /// Calls with two answers that differ.
     pub conflicts: Vec<Conflict>,
     /// Where a crash, or a write that is under way, has left a torn line: no damage.
-    pub torn: Option<Torn>,
+    pub torn: Option<TornTail>,
     /// What no crash explains. Empty: the journal is sound.
     pub damage: Vec<Damage>,
 }
 
 /// Reads everything in the journal in `dir` again, and reports rather than stops.
-pub fn verify(dir: &Path) -> Result<Report, JournalError> {
-    let mut report = Report::default();
-    let mut ignore = |_: &Entry<'_>| ();
-    let mut intake = Intake::new(dir, &mut ignore);
+pub fn verify(dir: &Path) -> Result<JournalReport, JournalError> {
+    let mut report = JournalReport::default();
+    let mut ignore = |_: &JournalEntry<'_>| ();
+    let mut intake = RecoveredEntries::new(dir, &mut ignore);
     examine::walk(dir, None, |segment| {
         report.segments += 1;
         report.bytes += fs::metadata(segment.path)?.len();
         report.damage.extend(segment.damage.iter().cloned());
-        report.torn = segment.torn.map(|offset| Torn { file: segment.path.to_owned(), offset });
+        report.torn = segment.torn.map(|offset| TornTail { file: segment.path.to_owned(), offset });
         for (location, entry) in segment.entries() {
             *report.entries.entry(entry.kind.as_str()).or_default() += 1;
             match intake.take(location, entry) {
@@ -61,10 +61,10 @@ pub fn verify(dir: &Path) -> Result<Report, JournalError> {
 }
 
 /// Bodies are not parsed when a run is resumed; here they are. Those of intents have been, by the intake.
-fn body_damage(segment: &Examined<'_>, offset: u64, entry: &Entry<'_>) -> Option<Damage> {
-    let sound = entry.kind == Kind::Intent || entry.read::<serde::de::IgnoredAny>().is_ok();
+fn body_damage(segment: &Examined<'_>, offset: u64, entry: &JournalEntry<'_>) -> Option<Damage> {
+    let sound = entry.kind == EntryKind::Intent || entry.read::<serde::de::IgnoredAny>().is_ok();
     let item = entry.item.as_ref().map(|item| format!("item {item}"));
-    let problem = Problem::Body { seq: entry.seq };
+    let problem = JournalProblem::Body { seq: entry.seq };
     (!sound).then(|| Damage { file: segment.path.to_owned(), offset, item, problem })
 }
 
@@ -91,7 +91,7 @@ pub fn salvage(dir: &Path, new_dir: &Path, run_id: &str) -> Result<Salvaged, Jou
         return Err(JournalError::Present { path: new_dir.to_owned() });
     }
     fs::create_dir_all(new_dir)?;
-    let mut tail = Tail::first(new_dir, run_id)?;
+    let mut tail = ActiveSegment::first(new_dir, run_id)?;
     let mut salvaged = Salvaged::default();
     let mut seen = HashSet::new();
     examine::walk(dir, None, |segment| {
@@ -100,10 +100,11 @@ pub fn salvage(dir: &Path, new_dir: &Path, run_id: &str) -> Result<Salvaged, Jou
         for (location, entry) in segment.entries().filter(|(_, entry)| entry.kind.needs_key()) {
             if let Some(damage) = body_damage(segment, location.offset, entry) {
                 salvaged.damage.push(damage);
-            } else if entry.kind != Kind::Reply || seen.insert(entry.key.as_deref().unwrap_or_default().to_owned()) {
+            } else if entry.kind != EntryKind::Reply || seen.insert(entry.key.as_deref().unwrap_or_default().to_owned())
+            {
                 salvaged.entries += 1;
-                salvaged.replies += u64::from(entry.kind == Kind::Reply);
-                wanted.push(Record::of(entry));
+                salvaged.replies += u64::from(entry.kind == EntryKind::Reply);
+                wanted.push(EntryText::of(entry));
             }
         }
         tail.commit(wanted.iter())?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{self, Entry, FORMAT, FrameError, Kind, Record};
+use super::frame::{self, EntryKind, EntryText, FORMAT, FrameError, JournalEntry};
 use crate::store::fs::{self, FsError, NewFile};
 
 const EXTENSION: &str = ".jsonl";
@@ -61,15 +61,15 @@ fn number(name: &str) -> Option<u32> {
 
 /// A line of a segment, sound or not.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct SegmentLine<'a> {
     pub offset: u64,
     /// Without the newline.
     pub bytes: &'a [u8],
-    pub entry: Result<Entry<'a>, FrameError>,
+    pub entry: Result<JournalEntry<'a>, FrameError>,
 }
 
 /// The lines of a segment. The last one may lack its newline.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = SegmentLine<'_>> {
     let mut offset = 0;
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -80,7 +80,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
         let line = whole.strip_suffix(b"\n").unwrap_or(whole);
         let at = offset;
         offset += length as u64;
-        Some(Line { offset: at, bytes: line, entry: frame::decode(line) })
+        Some(SegmentLine { offset: at, bytes: line, entry: frame::decode(line) })
     })
 }
 
@@ -89,7 +89,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
 /// A segment gets its name only when its first bytes are durable, so that there is never one without a header. Nothing
 /// else ever writes to it, and after a failure it is not written to again.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct ActiveSegment {
     dir: PathBuf,
     run_id: String,
     number: u32,
@@ -99,7 +99,7 @@ pub(super) struct Tail {
     hash: blake3::Hasher,
 }
 
-impl Tail {
+impl ActiveSegment {
     /// Begins a journal.
     pub(super) fn first(dir: &Path, run_id: &str) -> Result<Self, FsError> {
         Self::begin(dir, run_id, 1, 0, None)
@@ -120,7 +120,7 @@ impl Tail {
             source: source.into(),
         })?;
         let mut line = Vec::new();
-        let entry = Entry { seq, batch: seq, kind: Kind::Segment, key: None, item: None, body: &body };
+        let entry = JournalEntry { seq, batch: seq, kind: EntryKind::Segment, key: None, item: None, body: &body };
         frame::encode(&mut line, &entry);
         Self::install(dir, run_id, number, seq, &line)
     }
@@ -157,7 +157,7 @@ impl Tail {
     }
 
     /// Writes one batch and makes it durable.
-    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r Record>) -> Result<(), FsError> {
+    pub(super) fn commit<'r>(&mut self, records: impl Iterator<Item = &'r EntryText>) -> Result<(), FsError> {
         let batch = self.last_seq + 1;
         let mut seq = self.last_seq;
         let mut bytes = Vec::new();

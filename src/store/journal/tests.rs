@@ -9,7 +9,7 @@ use super::*;
 use crate::draw::Draw;
 use crate::exit::ExitCode;
 use crate::store::fs::faults;
-use crate::store::fs::power_loss::{Trace, seeds};
+use crate::store::fs::power_loss::{PowerLossTrace, seeds};
 
 const SMALL: Options = Options { segment_bytes: 600, free_space_floor: 0, space_check_batches: 2 };
 
@@ -18,7 +18,7 @@ fn open(dir: &Path) -> Result<(Journal, Recovered), JournalError> {
 }
 
 fn reply(journal: &Journal, key: &str) -> Result<(), JournalError> {
-    journal.append_blocking(Kind::Reply, Some(key), Some("item"), &json!({"text": format!("the answer to {key}")}))
+    journal.append_blocking(EntryKind::Reply, Some(key), Some("item"), &json!({"text": format!("the answer to {key}")}))
 }
 
 /// Intent and reply for `calls`, one after the other. Returns the keys that were acknowledged.
@@ -26,7 +26,7 @@ fn call(journal: &Journal, calls: std::ops::Range<u32>) -> BTreeSet<String> {
     let mut acknowledged = BTreeSet::new();
     for number in calls {
         let key = format!("key-{number:03}");
-        let intent = journal.append_blocking(Kind::Intent, Some(&key), Some("item"), &number);
+        let intent = journal.append_blocking(EntryKind::Intent, Some(&key), Some("item"), &number);
         if intent.is_ok() && reply(journal, &key).is_ok() {
             acknowledged.insert(key);
         }
@@ -59,7 +59,7 @@ fn what_was_recorded_is_there_after_a_restart() {
     let (journal, recovered) = open(folder.path()).unwrap();
     assert_eq!((recovered.entries, recovered.torn), (0, None));
     let keys = call(&journal, 0..20);
-    journal.append_blocking(Kind::Seal, None, None, &json!({"stage": "personas"})).unwrap();
+    journal.append_blocking(EntryKind::Seal, None, None, &json!({"stage": "personas"})).unwrap();
     assert!(found(&journal).is_empty(), "nobody asks again for what this process has recorded");
     journal.close().unwrap();
     let segments = segment::numbers(folder.path()).unwrap().len();
@@ -73,8 +73,8 @@ fn what_was_recorded_is_there_after_a_restart() {
     assert_eq!(fs::list(folder.path()).unwrap().len(), segments, "nothing unfinished stays");
     assert!(recovered.possibly_billed.is_empty() && recovered.conflicts.is_empty() && recovered.torn.is_none());
     assert!(seen.is_sorted());
-    assert_eq!(seen.iter().filter(|(_, kind)| *kind == Kind::Reply).count(), 20);
-    assert_eq!(seen.last().unwrap().1, Kind::Seal);
+    assert_eq!(seen.iter().filter(|(_, kind)| *kind == EntryKind::Reply).count(), 20);
+    assert_eq!(seen.last().unwrap().1, EntryKind::Seal);
     assert_eq!(found(&journal), keys);
     assert_eq!(journal.get("never asked").unwrap().map(|body| body.to_string()), None);
 }
@@ -124,7 +124,7 @@ fn nothing_acknowledged_is_lost_when_the_power_fails() {
         let mut certain = BTreeSet::new();
         for life in 0..4_u32 {
             let dir = folder.path().join(life.to_string());
-            let trace = Trace::watch(&dir);
+            let trace = PowerLossTrace::watch(&dir);
             let (journal, _) = open(&dir).unwrap_or_else(|error| panic!("seed {seed}, life {life}: {error}"));
             assert!(found(&journal).is_superset(&certain), "seed {seed}, life {life}");
             let opened = (trace.len(), found(&journal));
@@ -145,7 +145,8 @@ fn nothing_acknowledged_is_lost_when_the_power_fails() {
 fn batch(journal: &Journal, calls: std::ops::Range<u32>) -> Vec<String> {
     let keys: Vec<String> = calls.map(|number| format!("key-{number:03}")).collect();
     let body = |key: &str| json!({"text": format!("the answer to {key}")});
-    let waiting: Vec<_> = keys.iter().map(|key| journal.append(Kind::Reply, Some(key), None, &body(key))).collect();
+    let waiting: Vec<_> =
+        keys.iter().map(|key| journal.append(EntryKind::Reply, Some(key), None, &body(key))).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for acknowledgement in waiting {
         runtime.block_on(acknowledgement).unwrap();
@@ -184,8 +185,8 @@ fn what_survives_of_a_torn_batch_is_kept_and_renumbered() {
     let dir = folder.path();
     let options = Options { segment_bytes: 1 << 20, ..SMALL };
     let body = |key: &str| json!({"text": format!("the answer to {key}")});
-    let record = |key: &str| Record::new(Kind::Reply, Some(key), None, &body(key)).unwrap();
-    let mut tail = segment::Tail::first(dir, "run").unwrap();
+    let record = |key: &str| EntryText::new(EntryKind::Reply, Some(key), None, &body(key)).unwrap();
+    let mut tail = segment::ActiveSegment::first(dir, "run").unwrap();
     tail.commit([record("key-000")].iter()).unwrap();
     tail.commit(["key-001", "key-002", "key-003"].map(record).iter()).unwrap();
     drop(tail);
@@ -251,7 +252,7 @@ fn many_wait_for_one_sync() {
     let body = json!({"text": "x".repeat(10_000)});
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let waiting: Vec<_> = keys.iter().map(|key| journal.append(Kind::Reply, Some(key), None, &body)).collect();
+        let waiting: Vec<_> = keys.iter().map(|key| journal.append(EntryKind::Reply, Some(key), None, &body)).collect();
         for acknowledgement in waiting {
             acknowledgement.await.unwrap();
         }
@@ -265,7 +266,7 @@ fn many_wait_for_one_sync() {
 fn what_no_one_waits_for_is_recorded_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path()).unwrap();
-    drop(journal.append(Kind::Reply, Some("key-000"), None, &json!({"text": "the answer to key-000"})));
+    drop(journal.append(EntryKind::Reply, Some("key-000"), None, &json!({"text": "the answer to key-000"})));
     journal.close().unwrap();
     assert_eq!(found(&open(folder.path()).unwrap().0).len(), 1);
 }
@@ -277,11 +278,11 @@ fn calls_without_an_outcome_are_listed_forever() {
     let note = |journal: &Journal, kind, key, body: &str| {
         journal.append_blocking(kind, Some(key), Some("c-0001"), body).unwrap();
     };
-    note(&journal, Kind::Intent, "answered", "a");
-    note(&journal, Kind::Intent, "lost", "first");
-    note(&journal, Kind::Intent, "rejected", "r");
-    note(&journal, Kind::Reply, "answered", "a");
-    note(&journal, Kind::Reject, "rejected", "r");
+    note(&journal, EntryKind::Intent, "answered", "a");
+    note(&journal, EntryKind::Intent, "lost", "first");
+    note(&journal, EntryKind::Intent, "rejected", "r");
+    note(&journal, EntryKind::Reply, "answered", "a");
+    note(&journal, EntryKind::Reject, "rejected", "r");
     assert_eq!(scan(folder.path(), |_| ()).unwrap().len(), 1, "status sees what is in flight");
     drop(journal);
 
@@ -290,8 +291,8 @@ fn calls_without_an_outcome_are_listed_forever() {
         recovered.possibly_billed.iter().map(|intent| (intent.key.as_str(), intent.body.get())).collect();
     assert_eq!(lost, [("lost", "\"first\"")]);
     assert_eq!(recovered.possibly_billed[0].item.as_deref(), Some("c-0001"));
-    note(&journal, Kind::Intent, "lost", "second");
-    note(&journal, Kind::Reply, "lost", "at last");
+    note(&journal, EntryKind::Intent, "lost", "second");
+    note(&journal, EntryKind::Reply, "lost", "at last");
     drop(journal);
     let bodies: Vec<_> =
         verify(folder.path()).unwrap().possibly_billed.iter().map(|intent| intent.body.to_string()).collect();
@@ -303,7 +304,7 @@ fn the_first_of_two_replies_counts() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path()).unwrap();
     for text in ["one", "one", "two"] {
-        journal.append_blocking(Kind::Reply, Some("twice"), Some("c-0001"), text).unwrap();
+        journal.append_blocking(EntryKind::Reply, Some("twice"), Some("c-0001"), text).unwrap();
     }
     drop(journal);
     let (journal, recovered) = open(folder.path()).unwrap();
@@ -319,11 +320,11 @@ fn the_first_of_two_replies_counts() {
 fn entries_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(folder.path()).unwrap();
-    assert_eq!(journal.append_blocking(Kind::Reply, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
-    assert_eq!(journal.append_blocking(Kind::Segment, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
+    assert_eq!(journal.append_blocking(EntryKind::Reply, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
+    assert_eq!(journal.append_blocking(EntryKind::Segment, None, None, &0).unwrap_err().exit_code(), ExitCode::Bug);
     let unserializable = std::collections::BTreeMap::from([((1, 2), 3)]);
     assert_eq!(
-        journal.append_blocking(Kind::Seal, None, None, &unserializable).unwrap_err().exit_code(),
+        journal.append_blocking(EntryKind::Seal, None, None, &unserializable).unwrap_err().exit_code(),
         ExitCode::Bug
     );
     assert_eq!(call(&journal, 0..1).len(), 1, "the journal goes on");
@@ -389,7 +390,7 @@ fn the_chain_shows_what_single_lines_cannot() {
     for line in segment::lines(&sound) {
         let entry = line.entry.unwrap();
         let body = entry.body.replace("answer", "ANSWER");
-        frame::encode(&mut forged, &Entry { body: &body, ..entry });
+        frame::encode(&mut forged, &JournalEntry { body: &body, ..entry });
     }
     spoil(&second, |bytes| *bytes = forged);
     let error = error_of(&dir);

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::Options;
 use super::error::JournalError;
-use super::frame::Record;
-use super::segment::Tail;
+use super::frame::EntryText;
+use super::segment::ActiveSegment;
 use super::space::Space;
 
 /// The most entries in a batch.
@@ -23,12 +23,12 @@ const BATCH_ENTRIES: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Who waits for the outcome of an entry.
-pub(super) enum Answer {
+pub(super) enum Waiter {
     Task(oneshot::Sender<Result<(), JournalError>>),
     Thread(mpsc::SyncSender<Result<(), JournalError>>),
 }
 
-impl Answer {
+impl Waiter {
     /// Gives the outcome. Whoever stopped waiting has no use for it.
     pub(super) fn give(self, outcome: Result<(), JournalError>) {
         match self {
@@ -40,18 +40,18 @@ impl Answer {
 
 /// An entry that someone waits for.
 pub(super) struct Request {
-    pub record: Record,
-    pub answer: Answer,
+    pub record: EntryText,
+    pub answer: Waiter,
 }
 
 /// What the writer shares with those who use the journal.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SharedWriter {
     /// The first failure.
     failure: OnceLock<Arc<JournalError>>,
 }
 
-impl Shared {
+impl SharedWriter {
     /// The error for whoever comes after the first failure, if there was one.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         match self.failure.get() {
@@ -67,15 +67,15 @@ impl Shared {
 }
 
 /// The thread's state.
-pub(super) struct Writer {
-    pub tail: Tail,
-    pub shared: Arc<Shared>,
+pub(super) struct JournalWriter {
+    pub tail: ActiveSegment,
+    pub shared: Arc<SharedWriter>,
     pub requests: mpsc::Receiver<Request>,
     pub options: Options,
     pub space: Arc<Space>,
 }
 
-impl Writer {
+impl JournalWriter {
     /// Works until no one can send any more, or something fails.
     pub(super) fn run(mut self) {
         let mut batches = 0_u64;

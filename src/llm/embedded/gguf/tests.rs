@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::super::engine::Mind;
+use super::super::engine::LoadedModel;
 use super::super::model::Memory;
 use super::*;
 
@@ -86,8 +86,8 @@ fn tiny() -> File {
     file
 }
 
-fn load(bytes: &[u8]) -> Result<Mind, GgufError> {
-    Mind::read(Cursor::new(bytes))
+fn load(bytes: &[u8]) -> Result<LoadedModel, GgufError> {
+    LoadedModel::read(Cursor::new(bytes))
 }
 
 #[test]

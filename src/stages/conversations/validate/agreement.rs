@@ -4,7 +4,7 @@
 //! turns). A line is one if next to nothing is left of it without words of agreement, of praise and of grammar. Lines in
 //! languages whose lexicon has no such words are not judged.
 
-use super::words::Words;
+use super::words::SpokenWords;
 use crate::lexicon::{Lexicon, List, is_unspaced};
 
 /// Share of words, at most, that may be about something.
@@ -38,7 +38,7 @@ impl Agreement {
 
     /// Whether `text`, which has these `words`, only agrees, thanks or flatters. `names` are the people's, which say nothing
     /// either.
-    pub(super) fn is_all_of(&self, text: &str, words: &Words, names: &[&str]) -> bool {
+    pub(super) fn is_all_of(&self, text: &str, words: &SpokenWords, names: &[&str]) -> bool {
         if text.contains(['?', '？']) {
             return false;
         }
@@ -46,7 +46,7 @@ impl Agreement {
         if unspaced { self.is_all_of_unspaced(text, names) } else { self.is_all_of_spaced(text, words, names) }
     }
 
-    fn is_all_of_spaced(&self, text: &str, words: &Words, names: &[&str]) -> bool {
+    fn is_all_of_spaced(&self, text: &str, words: &SpokenWords, names: &[&str]) -> bool {
         let mut lower = text.to_lowercase().replace('’', "'");
         let mut agrees = false;
         for idiom in self.idioms.iter().flat_map(List::texts) {
@@ -58,11 +58,11 @@ impl Agreement {
         if !agrees && text.is_ascii() {
             return self.is_most_of(words, agrees, names);
         }
-        self.is_most_of(&Words::of(&lower), agrees, names)
+        self.is_most_of(&SpokenWords::of(&lower), agrees, names)
     }
 
     /// Whether next to nothing in `words` is about something, and something `agrees`.
-    fn is_most_of(&self, words: &Words, agrees: bool, names: &[&str]) -> bool {
+    fn is_most_of(&self, words: &SpokenWords, agrees: bool, names: &[&str]) -> bool {
         if words.iter().any(|word| self.turns.has(word)) || !(agrees || words.iter().any(|word| self.agrees.has(word)))
         {
             return false;
@@ -91,7 +91,7 @@ mod tests {
 
     fn only_agrees(text: &str, language: &str) -> bool {
         let agreement = Agreement::of_language(language);
-        agreement.is_some_and(|agreement| agreement.is_all_of(text, &Words::of(text), &["Ann", "王伟"]))
+        agreement.is_some_and(|agreement| agreement.is_all_of(text, &SpokenWords::of(text), &["Ann", "王伟"]))
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::instructions::Told;
-use super::words::{Key, Words};
+use super::instructions::SpeakerBrief;
+use super::words::{SpokenWords, WordHash};
 
 /// Times a run of four words may recur within a turn before it counts as a loop.
 const LOOP_REPEATS: usize = 3;
@@ -33,20 +33,20 @@ struct Run {
 }
 
 impl Run {
-    fn length(self, words: &Words) -> usize {
+    fn length(self, words: &SpokenWords) -> usize {
         if words.are_unspaced() { self.characters } else { self.words }
     }
 }
 
 /// Whether four words recur often, one word is said on and on, or a sentence is said twice.
-pub(super) fn loops(text: &str, words: &Words) -> bool {
+pub(super) fn loops(text: &str, words: &SpokenWords) -> bool {
     let words = words.keys();
     let stutters = words.chunk_by(|a, b| a == b).any(|run| run.len() >= STUTTER);
     // Whatever recurs, three words in a row do. Of five words of a sentence, too: only its ends may be cut off within a word.
     stutters || (most_frequent(words.windows(3)) >= 2 && says_much_again(text, words))
 }
 
-fn says_much_again(text: &str, words: &[Key]) -> bool {
+fn says_much_again(text: &str, words: &[WordHash]) -> bool {
     let varied = words.windows(4).filter(|run| run.iter().any(|word| Some(word) != run.first()));
     let (left, right) = words.split_at(words.len() / 2);
     let doubled = words.len() >= 6 && words.len().is_multiple_of(2) && left == right && words.first() != words.get(1);
@@ -54,52 +54,52 @@ fn says_much_again(text: &str, words: &[Key]) -> bool {
 }
 
 /// How often the most frequent one of `runs` stands there.
-fn most_frequent<'a>(runs: impl Iterator<Item = &'a [Key]>) -> usize {
-    let mut runs: Vec<&[Key]> = runs.collect();
+fn most_frequent<'a>(runs: impl Iterator<Item = &'a [WordHash]>) -> usize {
+    let mut runs: Vec<&[WordHash]> = runs.collect();
     runs.sort_unstable();
     runs.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or(0)
 }
 
 fn says_a_sentence_twice(text: &str) -> bool {
     let mut said = BTreeSet::new();
-    let sentences = text.split_sentence_bounds().map(|sentence| Words::of(sentence).into_keys());
+    let sentences = text.split_sentence_bounds().map(|sentence| SpokenWords::of(sentence).into_keys());
     sentences.filter(|sentence| sentence.len() >= ECHO_WORDS).any(|sentence| !said.insert(sentence))
 }
 
 /// A line that was said, as later ones are held against it.
 #[derive(Debug)]
-pub(super) struct Earlier {
-    words: Vec<Key>,
+pub(super) struct EarlierLine {
+    words: Vec<WordHash>,
     /// A bit for each of its words, by their keys.
     bits: u128,
 }
 
-impl Earlier {
-    pub(super) fn new(words: Vec<Key>) -> Self {
+impl EarlierLine {
+    pub(super) fn new(words: Vec<WordHash>) -> Self {
         let bits = words.iter().fold(0, |bits, word| bits | bit(*word));
         Self { words, bits }
     }
 
-    pub(super) fn words(&self) -> &[Key] {
+    pub(super) fn words(&self) -> &[WordHash] {
         &self.words
     }
 
     /// No fewer of `words` than are common to both, in order.
-    fn may_share(&self, words: &[Key]) -> usize {
+    fn may_share(&self, words: &[WordHash]) -> usize {
         words.iter().filter(|word| self.bits & bit(**word) != 0).count()
     }
 }
 
-fn bit(word: Key) -> u128 {
+fn bit(word: WordHash) -> u128 {
     1 << (word % 128)
 }
 
 /// Whether `words` say again what one of the `earlier` lines said.
-pub(super) fn echoes<'a>(words: &[Key], earlier: impl IntoIterator<Item = &'a Earlier>) -> bool {
+pub(super) fn echoes<'a>(words: &[WordHash], earlier: impl IntoIterator<Item = &'a EarlierLine>) -> bool {
     words.len() >= ECHO_WORDS && earlier.into_iter().any(|line| repeats(words, line))
 }
 
-fn repeats(words: &[Key], earlier: &Earlier) -> bool {
+fn repeats(words: &[WordHash], earlier: &EarlierLine) -> bool {
     let share = |common: usize| 2.0 * common as f64 / (words.len() + earlier.words.len()) as f64;
     if earlier.words.len() < ECHO_WORDS || share(earlier.may_share(words)) < ECHO_ADDED {
         return false;
@@ -110,7 +110,7 @@ fn repeats(words: &[Key], earlier: &Earlier) -> bool {
 }
 
 /// Length of the longest common subsequence, by one row of the classic table.
-fn longest_common(a: &[Key], b: &[Key]) -> usize {
+fn longest_common(a: &[WordHash], b: &[WordHash]) -> usize {
     let mut row = vec![0_usize; b.len()];
     for word in a {
         let (mut diagonal, mut left) = (0, 0);
@@ -124,21 +124,21 @@ fn longest_common(a: &[Key], b: &[Key]) -> usize {
 }
 
 /// Whether `words` copy a passage of what the speaker was told, or of the `situation` that was told last.
-pub(super) fn leaks(words: &Words, told: &Told, situation: &[Key]) -> bool {
+pub(super) fn leaks(words: &SpokenWords, told: &SpeakerBrief, situation: &[WordHash]) -> bool {
     let length = LEAK_RUN.length(words);
-    let familiar = |word: &Key| told.has(*word) || situation.contains(word);
+    let familiar = |word: &WordHash| told.has(*word) || situation.contains(word);
     // Few replies have so many words in a row that stand there at all, in whatever order.
     let mut runs = words.keys().split(|word| !familiar(word));
     runs.any(|run| run.len() >= length) && shares_run(words.keys(), &told.words(situation), length)
 }
 
 /// Whether `words` copy a passage of the persona.
-pub(super) fn recites(words: &Words, persona: &[Key]) -> bool {
+pub(super) fn recites(words: &SpokenWords, persona: &[WordHash]) -> bool {
     shares_run(words.keys(), persona, RECITAL_RUN.length(words))
 }
 
 /// Whether `length` words in a row are alike in both.
-fn shares_run(words: &[Key], source: &[Key], length: usize) -> bool {
+fn shares_run(words: &[WordHash], source: &[WordHash], length: usize) -> bool {
     // Every run of that length holds one of these places.
     (length - 1..words.len()).step_by(length).any(|at| {
         let (before, after) = words.split_at(at);
@@ -151,7 +151,7 @@ fn shares_run(words: &[Key], source: &[Key], length: usize) -> bool {
 }
 
 /// How many are alike from the start.
-fn alike<'a>(one: impl Iterator<Item = &'a Key>, other: impl Iterator<Item = &'a Key>) -> usize {
+fn alike<'a>(one: impl Iterator<Item = &'a WordHash>, other: impl Iterator<Item = &'a WordHash>) -> usize {
     one.zip(other).take_while(|(a, b)| a == b).count()
 }
 
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn echo(line: &str, earlier: &str) -> bool {
-        echoes(Words::of(line).keys(), [&Earlier::new(Words::of(earlier).into_keys())])
+        echoes(SpokenWords::of(line).keys(), [&EarlierLine::new(SpokenWords::of(earlier).into_keys())])
     }
 
     #[test]
@@ -193,17 +193,17 @@ mod tests {
             "and so on and so forth and so on and so forth and so on and so forth",
             "very very very very very very very very very long",
         ] {
-            assert!(loops(text, &Words::of(text)), "{text}");
+            assert!(loops(text, &SpokenWords::of(text)), "{text}");
         }
         for text in ["No, no, no, no, no, no!", "哈哈哈哈哈哈！", "Ha ha ha ha, you and you and you."] {
-            assert!(!loops(text, &Words::of(text)), "{text}");
+            assert!(!loops(text, &SpokenWords::of(text)), "{text}");
         }
     }
 
     #[test]
     fn a_recital_is_a_passage_and_no_single_fact() {
         let persona = "a retired postman who breeds racing pigeons on the roof of a tower block";
-        let recites = |text: &str, persona: &str| recites(&Words::of(text), Words::of(persona).keys());
+        let recites = |text: &str, persona: &str| recites(&SpokenWords::of(text), SpokenWords::of(persona).keys());
         let recital = |text: &str| recites(text, persona);
         assert!(recital("Well, I am a retired postman who breeds racing pigeons."));
         assert!(!recital("My racing pigeons would not sit still on the roof for that."));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::words::{Key, Words};
+use super::words::{SpokenWords, WordHash};
 
 /// Stands for the speaker's name in a text given to [`Instructions::with_gaps`]. Nobody writes it: it means nothing in Unicode.
 pub const NAME: char = '\u{e000}';
@@ -12,14 +12,14 @@ pub const NAME: char = '\u{e000}';
 pub struct Instructions {
     pieces: Vec<Piece>,
     /// The words that are the same for everyone, sorted.
-    vocabulary: Vec<Key>,
+    vocabulary: Vec<WordHash>,
     /// What stands between two spaces around a name, such as `NAME's`, each once.
     named: Vec<String>,
 }
 
 #[derive(Debug)]
 enum Piece {
-    Word(Key),
+    Word(WordHash),
     /// An index into `named`.
     Named(usize),
 }
@@ -40,11 +40,11 @@ impl Instructions {
                 pieces.push(Piece::Named(known.unwrap_or(named.len())));
                 named.extend(known.is_none().then(|| part.to_owned()));
             } else {
-                pieces.extend(Words::of(part).into_keys().into_iter().map(Piece::Word));
+                pieces.extend(SpokenWords::of(part).into_keys().into_iter().map(Piece::Word));
             }
         }
         let words = pieces.iter().filter_map(|piece| if let Piece::Word(word) = piece { Some(*word) } else { None });
-        let mut vocabulary: Vec<Key> = words.collect();
+        let mut vocabulary: Vec<WordHash> = words.collect();
         vocabulary.sort_unstable();
         vocabulary.dedup();
         Self { pieces, vocabulary, named }
@@ -53,26 +53,26 @@ impl Instructions {
 
 /// What one speaker was told.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct SpeakerBrief {
     instructions: Arc<Instructions>,
     /// The words of each part with the name in it.
-    named: Vec<Vec<Key>>,
+    named: Vec<Vec<WordHash>>,
 }
 
-impl Told {
+impl SpeakerBrief {
     pub(super) fn new(instructions: Arc<Instructions>, name: &str) -> Self {
-        let with_name = |part: &String| Words::of(&part.replace(NAME, name)).into_keys();
+        let with_name = |part: &String| SpokenWords::of(&part.replace(NAME, name)).into_keys();
         let named = instructions.named.iter().map(with_name).collect();
         Self { instructions, named }
     }
 
     /// Whether a word is among them.
-    pub(super) fn has(&self, word: Key) -> bool {
+    pub(super) fn has(&self, word: WordHash) -> bool {
         self.instructions.vocabulary.binary_search(&word).is_ok() || self.named.iter().any(|part| part.contains(&word))
     }
 
     /// All words in order, and then `more`.
-    pub(super) fn words(&self, more: &[Key]) -> Vec<Key> {
+    pub(super) fn words(&self, more: &[WordHash]) -> Vec<WordHash> {
         let mut words = Vec::with_capacity(self.instructions.pieces.len() + more.len());
         for piece in &self.instructions.pieces {
             match piece {

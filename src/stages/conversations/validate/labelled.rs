@@ -3,8 +3,8 @@
 
 use super::agreement::Agreement;
 use super::language::Home;
-use super::secret::{Known, Secrets};
-use super::words::{Words, count};
+use super::secret::{PriorKnowledge, Secrets};
+use super::words::{SpokenWords, count};
 use super::{ai_talk, closing};
 
 const TALKS: [(&str, &str); 3] = [
@@ -28,18 +28,18 @@ fn openings(text: &'static str) -> impl Iterator<Item = String> {
 }
 
 fn only_agrees(tag: &str, line: &str, names: &[&str]) -> bool {
-    Agreement::of_language(tag).is_some_and(|agreement| agreement.is_all_of(line, &Words::of(line), names))
+    Agreement::of_language(tag).is_some_and(|agreement| agreement.is_all_of(line, &SpokenWords::of(line), names))
 }
 
 fn is_foreign(tag: &str, line: &str, names: &[&str]) -> bool {
-    Home::new(tag, names.to_vec()).is_foreign(line, &Words::of(line), 0)
+    Home::new(tag, names.to_vec()).is_foreign(line, &SpokenWords::of(line), 0)
 }
 
 /// Whether `line` tells what someone else alone knows.
 fn tells(tag: &str, line: &str, secret: &str) -> bool {
-    let known = Known::read(["They wait. Sie warten. 他们在等。"].into_iter());
+    let known = PriorKnowledge::read(["They wait. Sie warten. 他们在等。"].into_iter());
     let secrets = Secrets::new(tag, [(0, secret)].into_iter());
-    secrets.told_by(1, &Words::of(line), &|| &known, &std::iter::empty())
+    secrets.told_by(1, &SpokenWords::of(line), &|| &known, &std::iter::empty())
 }
 
 fn judged(tag: &str, line: &str, before: &str) -> String {

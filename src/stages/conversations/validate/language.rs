@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use super::words::Words;
+use super::words::SpokenWords;
 use crate::lexicon::{Lexicon, List, Marks};
 
 /// The most frequent words in talk. Some stand in several lists; what counts is which list has most of a line.
@@ -104,13 +104,13 @@ impl<'a> Home<'a> {
     }
 
     /// Whether `text` of `speaker`, which has these `words`, is clearly in another language. Names do not count.
-    pub(super) fn is_foreign(&self, text: &str, words: &Words, speaker: usize) -> bool {
+    pub(super) fn is_foreign(&self, text: &str, words: &SpokenWords, speaker: usize) -> bool {
         let Some(script) = self.script else { return false };
         let words = self.without_names(text, words, speaker);
         is_in_other_script(&words, script) || (script == Script::Latin && self.is_other_latin(&words))
     }
 
-    fn without_names<'w>(&self, text: &str, words: &'w Words, speaker: usize) -> Cow<'w, Words> {
+    fn without_names<'w>(&self, text: &str, words: &'w SpokenWords, speaker: usize) -> Cow<'w, SpokenWords> {
         let parts = |name: &&'a str| [Some(*name), name.split_whitespace().next()].into_iter().flatten();
         if !self.names.iter().flat_map(parts).any(|part| text.contains(part)) {
             return Cow::Borrowed(words);
@@ -119,12 +119,12 @@ impl<'a> Home<'a> {
         let (before, rest) = self.names.split_at(speaker.min(self.names.len()));
         let (own, after) = rest.split_at(rest.len().min(1));
         let names = before.iter().chain(after).chain(own).flat_map(parts);
-        Cow::Owned(Words::of(&names.fold(text.to_owned(), |text, part| text.replace(part, " "))))
+        Cow::Owned(SpokenWords::of(&names.fold(text.to_owned(), |text, part| text.replace(part, " "))))
     }
 
     /// Whether one of the other languages has clearly more of the line than its own. What two languages share speaks for
     /// neither.
-    fn is_other_latin(&self, words: &Words) -> bool {
+    fn is_other_latin(&self, words: &SpokenWords) -> bool {
         let Some(own) = self.latin.filter(|_| words.len() >= LEAST_WORDS) else { return false };
         let words: Vec<Signs> = words.iter().map(Signs::of).collect();
         let clearly = |other: Latin| {
@@ -138,7 +138,7 @@ impl<'a> Home<'a> {
     }
 }
 
-fn is_in_other_script(words: &Words, expected: Script) -> bool {
+fn is_in_other_script(words: &SpokenWords, expected: Script) -> bool {
     let scripts = words.iter().filter_map(|word| word.chars().map(Script::of).find(|script| *script != Script::Other));
     let scripts: Vec<Script> = scripts.collect();
     let count = |script: Script| scripts.iter().filter(|found| **found == script).count();
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn is_foreign(text: &str, tag: &str, names: &[&str]) -> bool {
-        Home::new(tag, names.to_vec()).is_foreign(text, &Words::of(text), 0)
+        Home::new(tag, names.to_vec()).is_foreign(text, &SpokenWords::of(text), 0)
     }
 
     #[test]

@@ -3,18 +3,18 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Flaw;
-use super::words::{Words, count};
+use super::words::{SpokenWords, count};
 
 /// How long a reply may be, and whether it was cut off.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct LengthAllowance {
     /// The word target, where there is one and the gate is on.
     pub(super) target: Option<u32>,
     /// Whether the token limit cut the reply off.
     pub(super) torn: bool,
 }
 
-impl Room {
+impl LengthAllowance {
     /// A target is a wish: up to this many words nothing is cut.
     fn limit(self) -> Option<usize> {
         self.target.map(|target| target as usize * 2 + 10)
@@ -28,15 +28,19 @@ impl Room {
 
 /// Cuts a torn or overlong reply at its last sentence end within the limit. What is over it and cannot be cut stays, unless
 /// it is a speech.
-pub(super) fn cut(text: String, room: Room, mended: &mut Vec<&'static str>) -> Result<(String, Words), Flaw> {
-    let words = Words::of(&text);
+pub(super) fn cut(
+    text: String,
+    room: LengthAllowance,
+    mended: &mut Vec<&'static str>,
+) -> Result<(String, SpokenWords), Flaw> {
+    let words = SpokenWords::of(&text);
     if !room.torn && room.limit().is_none_or(|limit| words.len() <= limit) {
         return Ok((text, words));
     }
     let kept = whole_sentences(&text, room.limit());
     if !kept.is_empty() {
         mended.push(if room.torn { "torn" } else { "too_long" });
-        let words = Words::of(&kept);
+        let words = SpokenWords::of(&kept);
         return Ok((kept, words));
     }
     if room.torn {
@@ -70,11 +74,12 @@ mod tests {
     use super::*;
 
     fn torn(text: &str) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: None, torn: true }, &mut Vec::new()).map(|(text, _)| text)
+        cut(text.to_owned(), LengthAllowance { target: None, torn: true }, &mut Vec::new()).map(|(text, _)| text)
     }
 
     fn aimed(text: &str, target: u32) -> Result<String, Flaw> {
-        cut(text.to_owned(), Room { target: Some(target), torn: false }, &mut Vec::new()).map(|(text, _)| text)
+        cut(text.to_owned(), LengthAllowance { target: Some(target), torn: false }, &mut Vec::new())
+            .map(|(text, _)| text)
     }
 
     #[test]
@@ -91,6 +96,9 @@ mod tests {
         assert_eq!(aimed(&format!("We wait. Then {}", numbered(40)), 2).unwrap(), "We wait.");
         assert_eq!(aimed(&numbered(50), 2), Err(Flaw::TooLong));
         assert_eq!(aimed(&numbered(16), 2).unwrap(), numbered(16));
-        assert_eq!(cut(numbered(500), Room { target: None, torn: false }, &mut Vec::new()).unwrap().0, numbered(500));
+        assert_eq!(
+            cut(numbered(500), LengthAllowance { target: None, torn: false }, &mut Vec::new()).unwrap().0,
+            numbered(500)
+        );
     }
 }

@@ -25,15 +25,15 @@ use std::sync::Arc;
 
 use self::agreement::Agreement;
 pub use self::closing::is_closing;
-use self::copies::Earlier;
+use self::copies::EarlierLine;
 pub use self::flaw::Flaw;
-use self::instructions::Told;
+use self::instructions::SpeakerBrief;
 pub use self::instructions::{Instructions, NAME};
 use self::language::Home;
-use self::length::Room;
-use self::secret::{Known, Secrets};
-use self::words::{Key, Words};
-use crate::config::{Gate, Gates};
+use self::length::LengthAllowance;
+use self::secret::{PriorKnowledge, Secrets};
+use self::words::{SpokenWords, WordHash};
+use crate::config::{Gate, GateSettings};
 use crate::lexicon::Lexicon;
 
 /// What is looked for in talk, in every language.
@@ -43,14 +43,14 @@ static TALK: Lexicon = Lexicon::folder("talk");
 /// with what was said before it.
 #[derive(Debug)]
 pub struct Examiner<'a> {
-    gates: &'a Gates,
+    gates: &'a GateSettings,
     public: Vec<&'a str>,
     people: Vec<Person<'a>>,
     names: Vec<&'a str>,
     agreement: Option<Agreement>,
     home: Home<'a>,
     /// The words of the situation, which the instructions end with.
-    situation: Vec<Key>,
+    situation: Vec<WordHash>,
     secrets: Secrets,
     /// What was said so far, the starter first.
     heard: Vec<Heard>,
@@ -70,7 +70,7 @@ pub struct Ground<'a> {
     /// BCP 47 tag of the language.
     pub language: &'a str,
     /// Which gates judge, and how strictly.
-    pub gates: &'a Gates,
+    pub gates: &'a GateSettings,
 }
 
 /// One person's part in a conversation.
@@ -91,22 +91,22 @@ pub struct Part<'a> {
 #[derive(Debug)]
 struct Person<'a> {
     part: Part<'a>,
-    told: OnceCell<Told>,
-    persona: OnceCell<Vec<Key>>,
-    known: OnceCell<Known>,
+    told: OnceCell<SpeakerBrief>,
+    persona: OnceCell<Vec<WordHash>>,
+    known: OnceCell<PriorKnowledge>,
 }
 
 /// A line that was said.
 #[derive(Debug)]
 struct Heard {
-    line: Earlier,
+    line: EarlierLine,
     is_closing: bool,
     only_agrees: bool,
 }
 
 /// A turn that a reply is for.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct TurnPlace {
     /// Who speaks.
     pub speaker: usize,
     /// The word target of this turn.
@@ -119,18 +119,18 @@ pub struct Place {
 
 /// A reply that can stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sound {
+pub struct SoundReply {
     /// The words to keep.
     pub text: String,
     /// What was mended on the way, for the ledger.
     pub mended: Vec<&'static str>,
-    words: Words,
+    words: SpokenWords,
 }
 
-impl Sound {
+impl SoundReply {
     /// A line that stands as it is, such as the one that opens.
     pub fn plain(text: &str) -> Self {
-        Self { text: text.to_owned(), mended: Vec::new(), words: Words::of(text) }
+        Self { text: text.to_owned(), mended: Vec::new(), words: SpokenWords::of(text) }
     }
 }
 
@@ -146,24 +146,24 @@ impl<'a> Examiner<'a> {
             home: Home::new(language, names.clone()),
             names,
             agreement: Agreement::of_language(language),
-            situation: Words::of(situation).into_keys(),
+            situation: SpokenWords::of(situation).into_keys(),
             secrets: Secrets::new(language, secrets),
             heard: Vec::new(),
             people: people.into_iter().map(Person::new).collect(),
         };
-        examiner.hear(&Sound::plain(starter));
+        examiner.hear(&SoundReply::plain(starter));
         examiner
     }
 
     /// Takes a line among those that were said. Whether it says goodbye, or is nothing but thanks.
-    pub fn hear(&mut self, line: &Sound) -> bool {
-        let Sound { text, words, .. } = line;
+    pub fn hear(&mut self, line: &SoundReply) -> bool {
+        let SoundReply { text, words, .. } = line;
         let is_closing = is_closing(text);
         self.secrets.hear(words);
         self.heard.push(Heard {
             is_closing,
             only_agrees: self.gates.has(Gate::AgreementRun) && self.only_agrees(text, words),
-            line: Earlier::new(words.keys().to_vec()),
+            line: EarlierLine::new(words.keys().to_vec()),
         });
         is_closing
     }
@@ -172,7 +172,7 @@ impl<'a> Examiner<'a> {
     ///
     /// # Errors
     /// The first flaw found of a reply that cannot be kept, in the order of how much of it the flaw spoils.
-    pub fn examine(&self, reply: &str, place: Place) -> Result<Sound, Flaw> {
+    pub fn examine(&self, reply: &str, place: TurnPlace) -> Result<SoundReply, Flaw> {
         let mut mended = Vec::new();
         let (text, words) = self.clean(reply, place, &mut mended)?;
         let Some(person) = self.people.get(place.speaker).filter(|_| !words.is_empty()) else {
@@ -192,7 +192,7 @@ impl<'a> Examiner<'a> {
         ];
         let found = checks.into_iter().find(|(flaw, fails)| self.judges(*flaw) && fails());
         found.map_or(Ok(()), |(flaw, _)| Err(flaw))?;
-        Ok(Sound { text, mended, words })
+        Ok(SoundReply { text, mended, words })
     }
 
     fn judges(&self, flaw: Flaw) -> bool {
@@ -200,7 +200,12 @@ impl<'a> Examiner<'a> {
     }
 
     /// The words of the reply alone: without wrapping, labels, lines of others, and what is too much.
-    fn clean(&self, reply: &str, place: Place, mended: &mut Vec<&'static str>) -> Result<(String, Words), Flaw> {
+    fn clean(
+        &self,
+        reply: &str,
+        place: TurnPlace,
+        mended: &mut Vec<&'static str>,
+    ) -> Result<(String, SpokenWords), Flaw> {
         if self.gates.has(Gate::Leak) && ai_talk::has_marker(reply) {
             return Err(Flaw::Leak);
         }
@@ -218,19 +223,19 @@ impl<'a> Examiner<'a> {
         }
         text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let target = place.words.filter(|_| self.gates.has(Gate::TooLong));
-        length::cut(text, Room { target, torn: place.torn }, mended)
+        length::cut(text, LengthAllowance { target, torn: place.torn }, mended)
     }
 
-    fn tells_secret(&self, words: &Words, speaker: usize, person: &Person<'_>) -> bool {
+    fn tells_secret(&self, words: &SpokenWords, speaker: usize, person: &Person<'_>) -> bool {
         let said = self.heard.iter().map(|heard| &heard.line);
         self.secrets.told_by(speaker, words, &|| self.known_to(person), &said)
     }
 
     /// What a person can know before anybody has spoken: all that is public, and their own part.
-    fn known_to<'p>(&self, person: &'p Person<'_>) -> &'p Known {
+    fn known_to<'p>(&self, person: &'p Person<'_>) -> &'p PriorKnowledge {
         person.known.get_or_init(|| {
             let own = [person.part.persona].into_iter().chain(person.part.own.iter().copied());
-            Known::read(self.public.iter().copied().chain(own).chain(person.part.secret))
+            PriorKnowledge::read(self.public.iter().copied().chain(own).chain(person.part.secret))
         })
     }
 
@@ -239,14 +244,14 @@ impl<'a> Examiner<'a> {
     }
 
     /// Whether this line and those before it make a run of lines that only agree. The starter is no such line.
-    fn goes_on_agreeing(&self, text: &str, words: &Words) -> bool {
+    fn goes_on_agreeing(&self, text: &str, words: &SpokenWords) -> bool {
         let before = (self.gates.agreement_run as usize).saturating_sub(1);
         let lines = self.heard.get(1..).unwrap_or_default();
         let run = lines.iter().rev().take(before).filter(|line| line.only_agrees).count();
         run >= before && self.only_agrees(text, words)
     }
 
-    fn only_agrees(&self, text: &str, words: &Words) -> bool {
+    fn only_agrees(&self, text: &str, words: &SpokenWords) -> bool {
         self.agreement.as_ref().is_some_and(|agreement| agreement.is_all_of(text, words, &self.names))
     }
 }
@@ -256,12 +261,12 @@ impl<'a> Person<'a> {
         Self { part, told: OnceCell::new(), persona: OnceCell::new(), known: OnceCell::new() }
     }
 
-    fn told(&self) -> &Told {
-        self.told.get_or_init(|| Told::new(Arc::clone(&self.part.instructions), self.part.name))
+    fn told(&self) -> &SpeakerBrief {
+        self.told.get_or_init(|| SpeakerBrief::new(Arc::clone(&self.part.instructions), self.part.name))
     }
 
-    fn persona(&self) -> &[Key] {
-        self.persona.get_or_init(|| Words::of(self.part.persona).into_keys())
+    fn persona(&self) -> &[WordHash] {
+        self.persona.get_or_init(|| SpokenWords::of(self.part.persona).into_keys())
     }
 }
 
@@ -281,14 +286,14 @@ fn unwrap(reply: &str) -> String {
 mod tests {
     use super::*;
 
-    static GATES: Gates = Gates { agreement_run: 3, without: Vec::new() };
+    static GATES: GateSettings = GateSettings { agreement_run: 3, without: Vec::new() };
 
     /// Lines said after the starter, and whether the conversation must go on.
     #[derive(Clone)]
     struct Scene<'a> {
         said: Vec<&'a str>,
         must_go_on: bool,
-        gates: &'a Gates,
+        gates: &'a GateSettings,
     }
 
     fn scene() -> Scene<'static> {
@@ -296,7 +301,7 @@ mod tests {
     }
 
     /// What is made of `reply` as Ann Lee's.
-    fn examine(reply: &str, scene: &Scene<'_>) -> Result<Sound, Flaw> {
+    fn examine(reply: &str, scene: &Scene<'_>) -> Result<SoundReply, Flaw> {
         let text = "Speak as \u{e000} would in real life. Say one thing at a time, in your own words.";
         let instructions = Arc::new(Instructions::with_gaps(text));
         let part = |name, persona, secret| {
@@ -317,9 +322,9 @@ mod tests {
             gates: scene.gates,
         });
         for line in &scene.said {
-            examiner.hear(&Sound::plain(line));
+            examiner.hear(&SoundReply::plain(line));
         }
-        examiner.examine(reply, Place { speaker: 0, words: None, torn: false, must_go_on: scene.must_go_on })
+        examiner.examine(reply, TurnPlace { speaker: 0, words: None, torn: false, must_go_on: scene.must_go_on })
     }
 
     #[test]
@@ -384,13 +389,13 @@ mod tests {
         scene.said.push("Yes, exactly, thank you so much.");
         assert_eq!(examine("I couldn't agree more, Bob.", &scene), Err(Flaw::AgreementRun));
         assert!(examine("Good, then who calls the caretaker?", &scene).is_ok());
-        let patient = Gates { agreement_run: 4, without: Vec::new() };
+        let patient = GateSettings { agreement_run: 4, without: Vec::new() };
         assert!(examine("I couldn't agree more, Bob.", &Scene { gates: &patient, ..scene }).is_ok());
     }
 
     #[test]
     fn a_gate_that_is_off_lets_its_flaw_pass_and_no_other() {
-        let off = Gates { without: vec![Gate::Echo], agreement_run: 3 };
+        let off = GateSettings { without: vec![Gate::Echo], agreement_run: 3 };
         let open = Scene { gates: &off, ..scene() };
         assert!(examine("I knew we should have taken the stairs today!", &open).is_ok());
         assert_eq!(examine("As an AI I cannot be stuck in a lift.", &open), Err(Flaw::AiTalk));

@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use super::copies::Earlier;
-use super::words::{Key, Words, key};
+use super::copies::EarlierLine;
+use super::words::{SpokenWords, WordHash, key};
 use super::{TALK, language::primary};
 use crate::lexicon::{Lexicon, List};
 
@@ -42,28 +42,28 @@ enum Content {
     /// The words that tell, each once.
     Words(Vec<Telling>),
     /// All of it, where words are characters.
-    Characters(Vec<Key>),
+    Characters(Vec<WordHash>),
 }
 
 #[derive(Debug)]
 struct Telling {
-    stem: Key,
+    stem: WordHash,
     is_number: bool,
     was_said: bool,
 }
 
 /// What a person can know before anybody has spoken.
 #[derive(Debug)]
-pub(super) struct Known {
-    texts: Vec<Vec<Key>>,
-    stems: HashSet<Key>,
+pub(super) struct PriorKnowledge {
+    texts: Vec<Vec<WordHash>>,
+    stems: HashSet<WordHash>,
 }
 
-impl Known {
+impl PriorKnowledge {
     pub(super) fn read<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let texts: Vec<Words> = texts.map(Words::of).collect();
+        let texts: Vec<SpokenWords> = texts.map(SpokenWords::of).collect();
         let stems = texts.iter().flat_map(stems).collect();
-        Self { texts: texts.into_iter().map(Words::into_keys).collect(), stems }
+        Self { texts: texts.into_iter().map(SpokenWords::into_keys).collect(), stems }
     }
 }
 
@@ -76,11 +76,11 @@ impl Secrets {
     }
 
     /// What was said is no secret from then on.
-    pub(super) fn hear(&mut self, words: &Words) {
+    pub(super) fn hear(&mut self, words: &SpokenWords) {
         if self.0.is_empty() {
             return;
         }
-        let stems: Vec<Key> = stems(words).collect();
+        let stems: Vec<WordHash> = stems(words).collect();
         for secret in &mut self.0 {
             let Content::Words(words) = &mut secret.content else { continue };
             for word in words {
@@ -93,14 +93,14 @@ impl Secrets {
     pub(super) fn told_by<'k>(
         &self,
         speaker: usize,
-        words: &Words,
-        known: &dyn Fn() -> &'k Known,
-        said: &(impl Iterator<Item = &'k Earlier> + Clone),
+        words: &SpokenWords,
+        known: &dyn Fn() -> &'k PriorKnowledge,
+        said: &(impl Iterator<Item = &'k EarlierLine> + Clone),
     ) -> bool {
         if self.0.iter().all(|secret| secret.owner == speaker) {
             return false;
         }
-        let stems: Vec<Key> = stems(words).collect();
+        let stems: Vec<WordHash> = stems(words).collect();
         self.0.iter().filter(|secret| secret.owner != speaker).any(|secret| match &secret.content {
             Content::Words(telling) => tell(telling, &stems, known),
             Content::Characters(secret) => shares_unknown_run(words.keys(), secret, known, said),
@@ -110,7 +110,7 @@ impl Secrets {
 
 impl Content {
     fn read(secret: &str, common: Option<&List>) -> Self {
-        let words = Words::of(secret);
+        let words = SpokenWords::of(secret);
         if words.are_unspaced() {
             return Self::Characters(words.into_keys());
         }
@@ -125,7 +125,7 @@ impl Content {
 }
 
 /// Whether enough of the `telling` words that are not known are among `stems`.
-fn tell<'k>(telling: &[Telling], stems: &[Key], known: &dyn Fn() -> &'k Known) -> bool {
+fn tell<'k>(telling: &[Telling], stems: &[WordHash], known: &dyn Fn() -> &'k PriorKnowledge) -> bool {
     let unsaid = || telling.iter().filter(|word| !word.was_said);
     let gives_away = |word: &&Telling| stems.contains(&word.stem);
     let (count, numbers) = counts(unsaid().filter(gives_away));
@@ -164,19 +164,19 @@ fn stem(word: &str) -> &str {
     stem.unwrap_or(word)
 }
 
-fn stems(words: &Words) -> impl Iterator<Item = Key> {
+fn stems(words: &SpokenWords) -> impl Iterator<Item = WordHash> {
     words.iter().map(|word| key(stem(word)))
 }
 
 /// Whether `words` hold a run of characters of the secret that stands in nothing known and was not `said`.
 fn shares_unknown_run<'k>(
-    words: &[Key],
-    secret: &[Key],
-    known: &dyn Fn() -> &'k Known,
-    said: &(impl Iterator<Item = &'k Earlier> + Clone),
+    words: &[WordHash],
+    secret: &[WordHash],
+    known: &dyn Fn() -> &'k PriorKnowledge,
+    said: &(impl Iterator<Item = &'k EarlierLine> + Clone),
 ) -> bool {
-    let holds = |text: &[Key], run: &[Key]| text.windows(run.len()).any(|window| window == run);
-    let is_known = |run: &[Key]| {
+    let holds = |text: &[WordHash], run: &[WordHash]| text.windows(run.len()).any(|window| window == run);
+    let is_known = |run: &[WordHash]| {
         known().texts.iter().any(|text| holds(text, run)) || said.clone().any(|line| holds(line.words(), run))
     };
     secret.windows(TELLING_RUN).any(|run| holds(words, run) && !is_known(run))
@@ -195,14 +195,14 @@ mod tests {
     }
 
     fn tells_in(tag: &str, line: &str, secrets: &[&str], known: &[&str], said: &[&str]) -> bool {
-        let known = Known::read(known.iter().copied());
+        let known = PriorKnowledge::read(known.iter().copied());
         let mut secrets = Secrets::new(tag, secrets.iter().map(|secret| (0, *secret)));
-        let said: Vec<Words> = said.iter().map(|line| Words::of(line)).collect();
+        let said: Vec<SpokenWords> = said.iter().map(|line| SpokenWords::of(line)).collect();
         for words in &said {
             secrets.hear(words);
         }
-        let said: Vec<Earlier> = said.into_iter().map(|words| Earlier::new(words.into_keys())).collect();
-        let words = Words::of(line);
+        let said: Vec<EarlierLine> = said.into_iter().map(|words| EarlierLine::new(words.into_keys())).collect();
+        let words = SpokenWords::of(line);
         assert!(!secrets.told_by(0, &words, &|| &known, &said.iter()), "the owner may tell it");
         secrets.told_by(1, &words, &|| &known, &said.iter())
     }

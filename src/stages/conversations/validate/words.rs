@@ -7,24 +7,24 @@ use crate::lexicon::is_unspaced;
 
 /// A word as it is compared: the XXH3 of its letters. Two of the some thousand words of a conversation share one by chance
 /// once in 10^12 conversations.
-pub(super) type Key = u64;
+pub(super) type WordHash = u64;
 
 /// The key of a word in lower case.
-pub(super) fn key(word: &str) -> Key {
+pub(super) fn key(word: &str) -> WordHash {
     xxh3_64(word.as_bytes())
 }
 
 /// Lower-cased words by Unicode's rules (UAX 29), so that scripts without spaces have words too: a word is a character there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Words {
+pub(super) struct SpokenWords {
     /// The words, one after the other.
     letters: String,
     /// Where each ends in `letters`.
     ends: Vec<usize>,
-    keys: Vec<Key>,
+    keys: Vec<WordHash>,
 }
 
-impl Words {
+impl SpokenWords {
     /// The words of `text`.
     pub(super) fn of(text: &str) -> Self {
         let mut words = Self {
@@ -65,12 +65,12 @@ impl Words {
     }
 
     /// The key of each word.
-    pub(super) fn keys(&self) -> &[Key] {
+    pub(super) fn keys(&self) -> &[WordHash] {
         &self.keys
     }
 
     /// The keys alone, without the letters.
-    pub(super) fn into_keys(self) -> Vec<Key> {
+    pub(super) fn into_keys(self) -> Vec<WordHash> {
         self.keys
     }
 
@@ -104,7 +104,7 @@ mod tests {
         #[test]
         fn words_are_those_of_the_whole_text(text in "([a-zA-Z0-9Σσßİあ王กא_’'.:,;!\\-\u{301}\u{11d3c}\u{200d}\u{202f}\u{a0}\t\n ]|\\PC){0,40}") {
             let whole: Vec<String> = text.unicode_words().map(|word| word.to_lowercase().replace('’', "'")).collect();
-            let words = Words::of(&text);
+            let words = SpokenWords::of(&text);
             prop_assert_eq!(words.iter().collect::<Vec<_>>(), &whole[..]);
             prop_assert_eq!(words.keys(), whole.iter().map(|word| key(word)).collect::<Vec<_>>());
             prop_assert_eq!((words.len(), count(&text)), (whole.len(), whole.len()));

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::safety::{Action, Actions};
 use crate::draw::Draw;
 use crate::stages::safety::screen::Screen;
-use crate::stages::safety::words::Words;
+use crate::stages::safety::words::WordLists;
 
 /// What must be found, and nothing else: the text, the category, the place.
 const POSITIVE: &[(&str, Category, &str)] = &[
@@ -301,7 +301,7 @@ fn of_ten_thousand_lines_of_plain_talk_next_to_none_is_taken_for_personal_data()
 
 fn redacted(text: &str) -> String {
     let actions = Actions { violence: Action::Redact, hate: Action::Redact, ..Actions::default() };
-    let mut words = Words::default();
+    let mut words = WordLists::default();
     words.add("en", "en.txt", "[violence]\nkill you\nyou now\nviolence\n[hate]\nkill*\nemail\n").unwrap();
     Screen { words: &words, actions: &actions }.look("en", text).text
 }

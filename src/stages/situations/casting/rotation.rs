@@ -51,7 +51,7 @@ impl Sizes {
 /// Takes turns in proportion to `weights` (Sainte-Laguë's divisors): after any number of turns everyone has had their share to
 /// within one. Gives who is next and how often they were before.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct Rotation {
     pattern: Vec<(usize, u64)>,
     per_pattern: Vec<u64>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Turns {
 /// weight of one has its turn.
 const PATTERN: (usize, usize) = (10_000, 1_000_000);
 
-impl Turns {
+impl Rotation {
     pub(super) fn new(weights: &[usize]) -> Self {
         let mut taken = vec![0_u64; weights.len()];
         let length =
@@ -121,7 +121,7 @@ mod tests {
 
         #[test]
         fn turns_follow_shares(weights in proptest::collection::vec(1_usize..1000, 1..5), upto in 1_u64..25_000) {
-            let turns = Turns::new(&weights);
+            let turns = Rotation::new(&weights);
             let mut had = vec![0_u64; weights.len()];
             for ordinal in 0..upto {
                 let (who, before) = turns.of(ordinal).unwrap();

@@ -118,7 +118,7 @@ fn what_descriptions_tell_of_names_and_the_names_drawn_stay_what_they_were() {
     // Pinned: datasets made by earlier versions depend on it.
     let texts = super::super::labelled::descriptions();
     let told = texts.iter().map(|text| {
-        let seen::Seen { gender, region, carried } = seen::seen(text);
+        let seen::SeenNames { gender, region, carried } = seen::seen(text);
         format!("{gender:?} {region:?} {carried:?}")
     });
     insta::assert_snapshot!(hash(told), @"730f0d0ef0f838f89d0053029639da6e");
