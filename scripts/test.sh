@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+# Incremental compilation gains nothing in one pass over everything, and takes as much disk again.
+export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 locked=(--locked)
 
 step() { printf '\n== %s\n' "$*"; }

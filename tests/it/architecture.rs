@@ -71,3 +71,25 @@ fn no_module_imports_upward() {
     }
     assert!(upward.is_empty(), "{upward:#?}");
 }
+
+/// The name of a type that a line declares for others to use.
+fn declared(line: &str) -> Option<&str> {
+    let line = line.trim_start().strip_prefix("pub")?;
+    let line = if line.starts_with('(') { line.split_once(')')?.1 } else { line };
+    let (kind, rest) = line.trim_start().split_once(' ')?;
+    let is_type = matches!(kind, "struct" | "enum" | "trait" | "type");
+    is_type.then(|| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+}
+
+#[test]
+fn no_two_types_share_a_name() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, text) in all() {
+        for name in text.lines().filter_map(declared) {
+            places.entry(name.to_owned()).or_default().push(path.clone());
+        }
+    }
+    assert!(places.len() > 200, "too few types are found: {}", places.len());
+    places.retain(|_, paths| paths.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
+}
