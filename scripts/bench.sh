@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = build ]; then exec scripts/bench-build.sh; fi
-cargo build --locked --release --quiet --bin convogen --example scripted-endpoint --example fast-endpoint --example replay --example null-blob
+cargo build --features bench --locked --release --quiet --bin convogen --example scripted-endpoint --example fast-endpoint --example replay --example null-blob
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 export CONVOGEN="$target/release/convogen" EXAMPLES="$target/release/examples" READER="$target/readers/bin/python"
 export PYTHONDONTWRITEBYTECODE=1

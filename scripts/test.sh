@@ -15,11 +15,11 @@ step "format"
 cargo fmt --check
 
 step "lints"
-cargo clippy "${locked[@]}" --all-targets -- -D warnings
+cargo clippy "${locked[@]}" --all-targets --features bench -- -D warnings
 cargo clippy "${locked[@]}" --no-default-features --lib -- -D warnings
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --document-private-items --quiet
 
 step "weights of the embedded model"
 cargo run "${locked[@]}" --quiet -- model pull

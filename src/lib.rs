@@ -36,52 +36,94 @@
 //! cli ─► { publish ─► pipeline ─► stages ─► { llm ─► net, prompt, store, record } }
 //! ```
 //!
-//! * [`cli`]: commands, output, exit codes; nothing else in the crate prints.
-//! * [`config`]: the YAML files, typed and checked, and which keys shape the data.
-//! * [`pipeline`]: the stages of a run in their order, and looking at a run from outside.
-//! * [`report`]: what sealed runs, datasets and reference files are like, measured. Over [`pipeline`], called by [`cli`].
-//! * [`publish`]: finished runs compiled together and sent to a container or folder, whole or not at all.
-//! * [`stages`]: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
+//! * `cli`: commands, output, exit codes; nothing else in the crate prints.
+//! * `config`: the YAML files, typed and checked, and which keys shape the data.
+//! * `pipeline`: the stages of a run in their order, and looking at a run from outside.
+//! * `report`: what sealed runs, datasets and reference files are like, measured. Over `pipeline`, called by `cli`.
+//! * `publish`: finished runs compiled together and sent to a container or folder, whole or not at all.
+//! * `stages`: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
 //!   compile; dedup is what they call.
-//! * [`llm`]: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
-//! * [`net`]: the HTTPS client, what is worth another attempt, signing in; models and storage share it.
-//! * [`prompt`]: templates, shots, schemas, and reading what models reply.
-//! * [`store`]: journal, checkpoints, lock, files. Knows no model.
-//! * [`record`]: what travels between stages and ends in the dataset. [`draw`]: seeded draws. [`clock`]: the only clock.
-//! * [`exit`]: the exit codes. `loopback`: what is this machine.
+//! * `llm`: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.
+//! * `net`: the HTTPS client, what is worth another attempt, signing in; models and storage share it.
+//! * `prompt`: templates, shots, schemas, and reading what models reply.
+//! * `store`: journal, checkpoints, lock, files. Knows no model.
+//! * `record`: what travels between stages and ends in the dataset. `draw`: seeded draws. `clock`: the only clock.
+//! * `exit`: the exit codes. `loopback`: what is this machine.
 //! * `lexicon`: the word lists that ship, and the one matcher that looks words up in them.
 //!
 //! # From code
 //!
+//! What is exported here is the whole interface: reading a configuration, running it, looking at a run, publishing it, the records
+//! of a dataset, and the seam behind which a model stands.
+//!
 //! ```no_run
-//! use convogen::config::{environment::Environment, load::load};
-//! use convogen::pipeline::run::{Options, Watch, run};
+//! use convogen::{Environment, RunOptions, RunWatch, load, run};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let loaded = load(Some("configs/pipeline.yaml".as_ref()), &["situations.count=5".to_owned()])?;
-//! let ended = run(&loaded, &Environment::load()?, &Options::default(), &Watch::default()).await?;
-//! println!("{} conversations", ended.summary.stages["conversations"].accepted);
+//! let end = run(&loaded, &Environment::load()?, &RunOptions::default(), &RunWatch::default()).await?;
+//! println!("{} conversations", end.summary.stages["conversations"].accepted);
 //! # Ok(())
 //! # }
 //! ```
+
+// What measuring reaches inside the crate by is `pub` in any build, and reachable in its own: there the lint has its say.
+#![cfg_attr(not(feature = "bench"), allow(unreachable_pub))]
 
 // The scripted endpoint, which unit tests borrow from the integration tests, knows the crate by its name.
 #[cfg(test)]
 extern crate self as convogen;
 
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod draw;
-pub mod exit;
+#[cfg(test)]
+#[path = "../tests/inside/mod.rs"]
+mod inside;
+
+mod cli;
+mod clock;
+mod config;
+mod draw;
+mod exit;
 mod lexicon;
-pub mod llm;
+mod llm;
 mod loopback;
-pub mod net;
-pub mod pipeline;
-pub mod prompt;
-pub mod publish;
-pub mod record;
-pub mod report;
-pub mod stages;
-pub mod store;
+mod net;
+mod pipeline;
+mod prompt;
+mod publish;
+mod record;
+mod report;
+mod stages;
+mod store;
+
+#[doc(inline)]
+pub use self::{
+    cli::run as run_program,
+    config::environment::Environment,
+    config::error::ConfigError,
+    config::load::load,
+    config::loaded::Loaded,
+    draw::Draw,
+    exit::ExitCode,
+    llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Role, Transient, Usage},
+    pipeline::error::RunError,
+    pipeline::run::{RunEnd, RunOptions, RunWatch, run},
+    publish::error::PublishError,
+    publish::flow::{PublishOptions, compile_upload},
+    publish::watch::PublishWatch,
+    record::{Conversation, Participant, Persona, Relation, Situation, Speaker, StopReason, Turn},
+    report::{Report, ReportError, report},
+};
+
+/// What the programs that measure convogen need of its insides. No part of the interface.
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench {
+    pub use crate::clock::cpu_time;
+    pub use crate::config::Timeouts;
+    pub use crate::config::upload::{AzureDestination, BlobAuth, Checksum};
+    pub use crate::net::http::Http;
+    pub use crate::publish::azure::Container;
+    pub use crate::publish::blob::Created;
+    pub use crate::publish::destination::Destination;
+    pub use crate::store::part::FileEntry;
+}

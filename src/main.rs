@@ -1,4 +1,4 @@
-//! The `convogen` program. Everything is in the library; see [`convogen::cli`].
+//! The `convogen` program. Everything is in the library; see [`convogen::run_program`].
 
 use std::process::ExitCode;
 
@@ -18,5 +18,5 @@ fn keep_no_freed_memory() {
 
 fn main() -> ExitCode {
     keep_no_freed_memory();
-    convogen::cli::run()
+    convogen::run_program()
 }

@@ -12,7 +12,7 @@ use crate::exit::ExitCode;
 /// what is left is compiled into JSONL and Parquet. A run that is interrupted goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "convogen", version, max_term_width = 100, propagate_version = false, after_help = after_help())]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -40,7 +40,7 @@ fn after_help() -> String {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a dataset: run the stages, look at a run, check it
     #[command(subcommand)]
     Pipeline(Pipeline),
@@ -73,7 +73,7 @@ pub enum Command {
 
 /// The commands about runs.
 #[derive(Debug, Subcommand)]
-pub enum Pipeline {
+pub(crate) enum Pipeline {
     /// Start a run, or go on with one; a finished run is left as it is
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
@@ -132,7 +132,7 @@ A reference is a run directory, a dataset folder, a Parquet file of conversation
 
 /// Which configuration.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// The configuration; left out: the built-in quick start
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -144,7 +144,7 @@ pub struct ConfigArgs {
 /// `pipeline run`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Clone, Default, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -173,7 +173,7 @@ pub struct RunArgs {
 
 /// `pipeline status`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The run; left out: that of the quick start
     #[arg(value_name = "RUN_DIR", default_value = "runs/quickstart")]
     pub run_dir: PathBuf,
@@ -184,7 +184,7 @@ pub struct StatusArgs {
 
 /// `pipeline verify`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The run
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
@@ -198,7 +198,7 @@ pub struct VerifyArgs {
 
 /// `compile-upload`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct CompileUploadArgs {
+pub(crate) struct CompileUploadArgs {
     /// The upload configuration: runs, tables, destination
     #[arg(long, short, value_name = "FILE")]
     pub config: PathBuf,
@@ -218,14 +218,14 @@ pub struct CompileUploadArgs {
 
 /// The commands about what is published.
 #[derive(Debug, Subcommand)]
-pub enum PublishCommand {
+pub(crate) enum PublishCommand {
     /// Remove old versions of a dataset; what latest.json points at always stays
     Gc(GcArgs),
 }
 
 /// `publish gc`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct GcArgs {
+pub(crate) struct GcArgs {
     /// The upload configuration that it was published by
     #[arg(long, short, value_name = "FILE")]
     pub config: PathBuf,
@@ -245,7 +245,7 @@ pub struct GcArgs {
 
 /// `pipeline gc`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct RunGcArgs {
+pub(crate) struct RunGcArgs {
     /// The run; it must be finished, its stages sealed and its dataset compiled
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
@@ -256,7 +256,7 @@ pub struct RunGcArgs {
 
 /// `plan`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -267,7 +267,7 @@ pub struct PlanArgs {
 
 /// `preview`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct PreviewArgs {
+pub(crate) struct PreviewArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -287,7 +287,7 @@ pub struct PreviewArgs {
 
 /// `explain`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// A conversation's id, such as it stands in the dataset
     #[arg(value_name = "ID")]
     pub id: String,
@@ -298,7 +298,7 @@ pub struct ExplainArgs {
 
 /// `report`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// The run; a dataset folder or a JSONL or Parquet file of conversations does as well
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
@@ -312,7 +312,7 @@ pub struct ReportArgs {
 
 /// The commands about configurations.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Check a configuration and every file it names, and say what it would do
     Check(ConfigArgs),
     /// Print a configuration with every default written out
@@ -327,7 +327,7 @@ pub enum ConfigCommand {
 
 /// The kinds of configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ConfigKind {
+pub(crate) enum ConfigKind {
     /// What `pipeline run` reads
     #[default]
     Pipeline,
@@ -339,7 +339,7 @@ pub enum ConfigKind {
 
 /// The commands about the built-in model.
 #[derive(Debug, Clone, Copy, Subcommand)]
-pub enum ModelCommand {
+pub(crate) enum ModelCommand {
     /// Fetch the weights into the cache directory, unless they are there
     Pull,
     /// Print where the weights are
@@ -348,7 +348,7 @@ pub enum ModelCommand {
 
 /// `init`.
 #[derive(Debug, Clone, Default, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// Where to write; made if need be
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,

@@ -10,7 +10,7 @@ use crate::store::fs::FsError;
 
 /// Why a command failed, ready to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
     pub code: ExitCode,
     /// What went wrong.
@@ -23,12 +23,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with a message of its own.
-    pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// The failure that `error` and what lies behind it describe. Layers say their own code.
-    pub fn of(code: ExitCode, error: &dyn Error) -> Self {
+    pub(crate) fn of(code: ExitCode, error: &dyn Error) -> Self {
         let message = error.to_string();
         let mut causes: Vec<String> = Vec::new();
         let mut next = error.source();
@@ -45,7 +45,7 @@ impl Failure {
 
     /// The same with advice.
     #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }

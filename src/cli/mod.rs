@@ -3,20 +3,20 @@
 //! One file a command. [`args`] holds what clap reads, [`output`] everything that is printed, [`failure`] how
 //! errors are shown, [`telemetry`] logging. Nothing else in the crate prints.
 
-pub mod args;
+pub(crate) mod args;
 mod config;
 mod explain;
-pub mod failure;
+pub(crate) mod failure;
 mod init;
 mod model;
-pub mod output;
+pub(crate) mod output;
 mod pipeline;
 mod plan;
 mod preview;
 mod progress;
 mod publish;
 mod report;
-pub mod telemetry;
+pub(crate) mod telemetry;
 mod wrap;
 
 use std::io::Write;

@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Verbosity {
+pub(crate) struct Verbosity {
     /// Errors only.
     pub quiet: bool,
     /// How often `-v` was given.
@@ -23,7 +23,7 @@ pub struct Verbosity {
 
 /// Where a command writes. Clones write to the same place.
 #[derive(Clone)]
-pub struct Printer {
+pub(crate) struct Printer {
     streams: Arc<Streams>,
     verbosity: Verbosity,
     colour: bool,
@@ -34,7 +34,7 @@ pub struct Printer {
 
 /// A piece of a page on stdout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// What it says, on one line.
     pub text: String,
     /// How it looks on a terminal, an SGR code; empty: plain.
@@ -78,7 +78,7 @@ impl Label {
 
 impl Printer {
     /// Writes to the standard streams of the process.
-    pub fn standard(verbosity: Verbosity) -> Self {
+    pub(crate) fn standard(verbosity: Verbosity) -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = io::stderr().is_terminal();
@@ -99,12 +99,12 @@ impl Printer {
     }
 
     /// Columns that a page on stdout may take.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.terminal.or_else(terminal_width).unwrap_or(PAGE_WIDTH)
     }
 
     /// Writes lines to stdout, styled where it is a terminal.
-    pub fn page(&self, lines: &[Vec<Span>]) -> Result<(), Failure> {
+    pub(crate) fn page(&self, lines: &[Vec<Span>]) -> Result<(), Failure> {
         let shown = |span: &Span| match clean(&span.text) {
             text if span.style.is_empty() || self.terminal.is_none() => text,
             text => format!("\u{1b}[{}m{text}\u{1b}[0m", span.style),
@@ -114,12 +114,12 @@ impl Printer {
     }
 
     /// How much is said.
-    pub fn verbosity(&self) -> Verbosity {
+    pub(crate) fn verbosity(&self) -> Verbosity {
         self.verbosity
     }
 
     /// Writes `text` and a line break to stdout. A closed stdout is no failure.
-    pub fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         self.stdout(&format!("{}\n", clean(text.trim_end_matches('\n'))))
     }
 
@@ -138,33 +138,33 @@ impl Printer {
     }
 
     /// Writes `value` as one line to stdout, as `--json` promises.
-    pub fn json(&self, value: &Value) -> Result<(), Failure> {
+    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
         self.data(&value.to_string())
     }
 
     /// Tells the user something; silent with `--quiet`.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if !self.verbosity.quiet {
             self.stderr(&format!("{}\n", clean(text)));
         }
     }
 
     /// Tells the user something that only `-v` asks for.
-    pub fn detail(&self, text: &str) {
+    pub(crate) fn detail(&self, text: &str) {
         if self.verbosity.verbose > 0 {
             self.note(text);
         }
     }
 
     /// Tells the user of something to act on; silent with `--quiet`.
-    pub fn warning(&self, text: &str) {
+    pub(crate) fn warning(&self, text: &str) {
         if !self.verbosity.quiet {
             self.labelled(Label::Warning, text);
         }
     }
 
     /// Prints a failure with its causes and its hint.
-    pub fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(&self, failure: &Failure) {
         self.labelled(Label::Error, &failure.message);
         for cause in &failure.causes {
             self.stderr(&format!("  caused by: {}\n", clean(cause)));
@@ -175,14 +175,14 @@ impl Printer {
     }
 
     /// A progress bar of bytes; invisible unless stderr is a terminal.
-    pub fn bytes_bar(&self, what: &str) -> ProgressBar {
+    pub(crate) fn bytes_bar(&self, what: &str) -> ProgressBar {
         let template = "{msg} {bar:32} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.bars.add(ProgressBar::new(0).with_style(style).with_message(what.to_owned()))
     }
 
     /// A sign of life while something of unknown length is done; invisible unless stderr is a terminal.
-    pub fn spinner(&self, what: &str) -> ProgressBar {
+    pub(crate) fn spinner(&self, what: &str) -> ProgressBar {
         let style = ProgressStyle::with_template("{msg} {spinner} {bytes}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = self.bars.add(ProgressBar::no_length().with_style(style).with_message(what.to_owned()));
@@ -191,7 +191,7 @@ impl Printer {
     }
 
     /// The bars on the screen, for a command that draws its own.
-    pub fn bars(&self) -> &MultiProgress {
+    pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
     }
 
@@ -211,7 +211,7 @@ impl Printer {
 }
 
 /// How a bar of rows looks.
-pub fn rows_style() -> ProgressStyle {
+pub(crate) fn rows_style() -> ProgressStyle {
     let template = "{msg} {bar:32} {human_pos}/{human_len} {per_sec} {eta}";
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -225,7 +225,7 @@ fn terminal_width() -> Option<usize> {
 
 /// Text without anything that acts on a terminal: escape sequences, control characters but tab and line break, and the
 /// marks that turn the direction of what follows.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -261,7 +261,7 @@ fn skip_until(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, last: i
 }
 
 /// Rows as aligned columns, two spaces apart: the first to the left, the others to the right. Rows may differ in length.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell_width = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
     let widths: Vec<usize> =

@@ -19,17 +19,17 @@ use super::output::{Printer, Verbosity, clean};
 use crate::store::fs::{FsError, create_dir_all};
 
 /// The name of the log below a run directory.
-pub const LOG_FILE: &str = "logs/run.log";
+pub(crate) const LOG_FILE: &str = "logs/run.log";
 
 /// The log file of the run. Events before it is opened go to stderr only.
 #[derive(Debug, Clone, Default)]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     log: Arc<OnceLock<Mutex<File>>>,
 }
 
 impl Telemetry {
     /// Starts taking events for the rest of the process.
-    pub fn start(printer: &Printer) -> Self {
+    pub(crate) fn start(printer: &Printer) -> Self {
         let telemetry = Self::default();
         let level = level(printer.verbosity());
         let talk = tracing_subscriber::fmt::layer()
@@ -49,7 +49,7 @@ impl Telemetry {
     }
 
     /// Appends events to the log of `run_dir` from now on. Later calls change nothing.
-    pub fn log_to(&self, run_dir: &Path) -> Result<(), FsError> {
+    pub(crate) fn log_to(&self, run_dir: &Path) -> Result<(), FsError> {
         let path = run_dir.join(LOG_FILE);
         create_dir_all(path.parent().unwrap_or(run_dir))?;
         // Not through a link: who plants one must not choose what is appended to.

@@ -5,10 +5,10 @@
 use std::path::{Component, Path};
 
 /// A file that is compiled in: its path below the project, with `/`, and its content.
-pub type Asset = (&'static str, &'static str);
+pub(crate) type Asset = (&'static str, &'static str);
 
 /// Every file below `configs/` and `prompts/`, by path.
-pub const ALL: &[Asset] = &[
+pub(crate) const ALL: &[Asset] = &[
     ("configs/azure.yaml", include_str!("../../configs/azure.yaml")),
     ("configs/coverage.yaml", include_str!("../../configs/coverage.yaml")),
     ("configs/gen-config-1.yaml", include_str!("../../configs/gen-config-1.yaml")),
@@ -153,17 +153,17 @@ pub const ALL: &[Asset] = &[
 ];
 
 /// The file at `path`, such as `configs/quickstart.yaml`.
-pub fn builtin(path: &str) -> Option<&'static str> {
+pub(crate) fn builtin(path: &str) -> Option<&'static str> {
     ALL.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
 /// A file that the program itself names, so that it is there.
-pub fn shipped(path: &str) -> &'static str {
+pub(crate) fn shipped(path: &str) -> &'static str {
     builtin(path).unwrap_or_else(|| unreachable!("{path} is part of the program"))
 }
 
 /// `folder/relative` without `.` and `..`: a file that ships has one name.
-pub fn below(folder: &str, relative: &Path) -> String {
+pub(crate) fn below(folder: &str, relative: &Path) -> String {
     let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();
     for component in relative.components() {
         match component {
@@ -178,7 +178,7 @@ pub fn below(folder: &str, relative: &Path) -> String {
 }
 
 /// The files directly in `folder`, by name.
-pub fn builtin_folder(folder: &str) -> Vec<Asset> {
+pub(crate) fn builtin_folder(folder: &str) -> Vec<Asset> {
     let directly = |name: &str| {
         let rest = name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
         rest.is_some_and(|rest| !rest.contains('/'))

@@ -17,29 +17,29 @@ use super::{Config, Model, Provider};
 use crate::exit::ExitCode;
 
 /// The file that is read from the working directory.
-pub const FILE_NAME: &str = ".env";
+pub(crate) const FILE_NAME: &str = ".env";
 
 /// Names of the Azure OpenAI resource, in order. The official one, then those of other tools.
-pub const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
+pub(crate) const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
 
 /// Names of a dated API version, in order: the official SDKs', upstream's, those of other tools.
-pub const AZURE_API_VERSION: &[&str] = &["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
+pub(crate) const AZURE_API_VERSION: &[&str] = &["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
 
 /// Names of the deployment, in order: upstream's, then those of other tools.
-pub const AZURE_DEPLOYMENT: &[&str] =
+pub(crate) const AZURE_DEPLOYMENT: &[&str] =
     &["AZURE_OPENAI_CHAT_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT"];
 
 /// The name of an Azure OpenAI key.
-pub const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
+pub(crate) const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
 
 /// Names of an Azure AI Content Safety resource, in order: those of the service's own samples, then the longer ones.
-pub const CONTENT_SAFETY_ENDPOINT: &[&str] = &["CONTENT_SAFETY_ENDPOINT", "AZURE_CONTENT_SAFETY_ENDPOINT"];
+pub(crate) const CONTENT_SAFETY_ENDPOINT: &[&str] = &["CONTENT_SAFETY_ENDPOINT", "AZURE_CONTENT_SAFETY_ENDPOINT"];
 
 /// Names of its key.
-pub const CONTENT_SAFETY_KEY: &[&str] = &["CONTENT_SAFETY_KEY", "AZURE_CONTENT_SAFETY_KEY"];
+pub(crate) const CONTENT_SAFETY_KEY: &[&str] = &["CONTENT_SAFETY_KEY", "AZURE_CONTENT_SAFETY_KEY"];
 
 /// The name of an OpenAI-compatible base URL.
-pub const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
+pub(crate) const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
 
 /// Why the environment cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]

@@ -32,7 +32,7 @@ const FORMAT: u32 = 2;
 /// The stages of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Reading, sampling and splitting people.
     Personas,
     /// Situations, deduplicated.
@@ -45,10 +45,10 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 4] = [Self::Personas, Self::Situations, Self::Conversations, Self::Compile];
+    pub(crate) const ALL: [Self; 4] = [Self::Personas, Self::Situations, Self::Conversations, Self::Compile];
 
     /// The name in files and messages.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Personas => "personas",
             Self::Situations => "situations",
@@ -64,20 +64,15 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The semantic settings of every stage, by dotted key.
-pub fn semantic(config: &Config) -> BTreeMap<String, Value> {
-    fields(config).into_iter().map(|(key, (_, value))| (key, value)).collect()
-}
-
 /// The semantic settings that first act on `stage`.
-pub fn semantic_of(config: &Config, stage: Stage) -> BTreeMap<String, Value> {
+pub(crate) fn semantic_of(config: &Config, stage: Stage) -> BTreeMap<String, Value> {
     let own = fields(config).into_iter().filter(|(_, (first, _))| *first == stage);
     own.map(|(key, (_, value))| (key, value)).collect()
 }
 
 /// The fingerprint of a stage, 64 hex digits: its settings, `inputs` (name to content hash of prompts, shots, personas
 /// and the like) and, but for the first stage, the fingerprint of the one before.
-pub fn stage_fingerprint(
+pub(crate) fn stage_fingerprint(
     stage: Stage,
     settings: &BTreeMap<String, Value>,
     inputs: &BTreeMap<String, String>,
@@ -334,7 +329,7 @@ impl fmt::Display for Difference {
 }
 
 /// What differs between two maps of settings or inputs, by key.
-pub fn diff(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<Difference> {
+pub(crate) fn diff(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<Difference> {
     let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -369,12 +364,12 @@ impl Drift {
 }
 
 /// The settings that shaped the data, as YAML, for those who get the dataset: no host, no path, no run directory.
-pub fn public_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
+pub(crate) fn public_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
     serde_saphyr::to_string(&public_tree(config, &Stage::ALL))
 }
 
 /// As [`public_yaml`], the settings that first act on one of `stages` only, as a tree.
-pub fn public_tree(config: &Config, stages: &[Stage]) -> Value {
+pub(crate) fn public_tree(config: &Config, stages: &[Stage]) -> Value {
     let mut tree = json!({ "version": config.version });
     for (key, (_, value)) in fields(config).into_iter().filter(|(_, (stage, _))| stages.contains(stage)) {
         let parts: Vec<&str> = key.split('.').collect();
@@ -387,7 +382,7 @@ pub fn public_tree(config: &Config, stages: &[Stage]) -> Value {
 }
 
 /// Every setting, defaults written out, as YAML that reads back to the same configuration. Secrets are never part of one.
-pub fn resolved_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
+pub(crate) fn resolved_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
     serde_saphyr::to_string(config)
 }
 
@@ -397,6 +392,11 @@ mod tests {
     use crate::config::load::parse;
     use crate::config::loaded::QUICKSTART;
     use crate::config::{assets, testing};
+
+    /// The semantic settings of every stage, by dotted key.
+    fn semantic(config: &Config) -> BTreeMap<String, Value> {
+        fields(config).into_iter().map(|(key, (_, value))| (key, value)).collect()
+    }
 
     fn config(sets: &[String]) -> Config {
         parse(None, testing::EVERYTHING, sets).unwrap().config

@@ -16,7 +16,7 @@ use super::shape::typed;
 use super::{Config, assets, check};
 
 /// The version of the format that is read.
-pub const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// Reads and checks a configuration. `None`: the built-in quick start. `sets` are `KEY=VALUE` flags.
 pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
@@ -30,7 +30,7 @@ pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
 }
 
 /// Reads the configuration a run has kept. The files it names were copied with it and need not be there any more.
-pub fn kept(path: &Path) -> Result<Config, ConfigError> {
+pub(crate) fn kept(path: &Path) -> Result<Config, ConfigError> {
     Ok(parse(Some(path), &read_text(path)?, &[])?.config)
 }
 

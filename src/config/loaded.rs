@@ -6,7 +6,7 @@ use super::document::Document;
 use super::{Config, assets};
 
 /// The name of the built-in configuration in messages and in [`assets`].
-pub const QUICKSTART: &str = "configs/quickstart.yaml";
+pub(crate) const QUICKSTART: &str = "configs/quickstart.yaml";
 
 /// A configuration that was read and checked, and where it came from.
 #[derive(Debug, Clone)]

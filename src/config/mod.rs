@@ -6,22 +6,22 @@
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
 //! [`loaded::Loaded`] resolves them.
 
-pub mod assets;
+pub(crate) mod assets;
 mod check;
 pub(crate) mod document;
-pub mod environment;
-pub mod error;
-pub mod fingerprint;
-pub mod load;
-pub mod loaded;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod fingerprint;
+pub(crate) mod load;
+pub(crate) mod loaded;
 mod models;
-pub mod prompts;
+pub(crate) mod prompts;
 mod roles;
-pub mod safety;
+pub(crate) mod safety;
 mod shape;
 #[cfg(test)]
 mod testing;
-pub mod upload;
+pub(crate) mod upload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,9 +29,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode, Timeouts};
-pub use roles::{Role, Structured};
-pub use safety::{Judge, Safety};
+pub use models::Timeouts;
+pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode};
+pub use roles::Role;
+pub(crate) use roles::Structured;
+pub(crate) use safety::{Judge, Safety};
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -163,7 +165,7 @@ pub struct Situations {
 }
 
 /// What `situations.coverage` is called where it is the grid that ships.
-pub const BUILT_IN_GRID: &str = "built-in";
+pub(crate) const BUILT_IN_GRID: &str = "built-in";
 
 impl Default for Situations {
     fn default() -> Self {
@@ -548,7 +550,7 @@ pub struct BudgetLimits {
 /// A prompt configuration: which prompt, which examples, how many of them, how many situations a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PromptConfig {
+pub(crate) struct PromptConfig {
     /// The prompt, Markdown with template variables; relative to this file.
     pub prompt: PathBuf,
     /// Shot files, JSON, one situation each; a folder stands for all `.json` in it, by name. Relative to this file.
@@ -581,7 +583,7 @@ fn default_situations_per_call() -> usize {
 /// Which shots a prompt shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ShotSelection {
+pub(crate) enum ShotSelection {
     /// The first `shots_per_prompt`, always the same; the hub is not used.
     Fixed,
     /// Drawn anew for each call from shots and hub.

@@ -11,7 +11,7 @@ use super::{PromptConfig, ShotSelection, SituationMode, assets};
 use crate::store::fs;
 
 /// The prompt configuration that is used when none is named.
-pub const BUILT_IN: &str = "configs/prompt-configs/situations-random-shots-1.yaml";
+pub(crate) const BUILT_IN: &str = "configs/prompt-configs/situations-random-shots-1.yaml";
 
 /// Most situations that one call may ask for; longer answers are cut off more often than they are whole.
 const MOST_PER_CALL: usize = 50;
@@ -21,7 +21,7 @@ const MOST_SHOTS: usize = 50;
 
 /// A prompt configuration and the files it names.
 #[derive(Debug, Clone)]
-pub struct LoadedPrompts {
+pub(crate) struct LoadedPrompts {
     /// What it says, `prompt` and `shots` already those of the situation mode.
     pub config: PromptConfig,
     base: Base,
@@ -37,7 +37,7 @@ enum Base {
 
 /// A file that a prompt is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedPromptFile {
+pub(crate) struct LoadedPromptFile {
     /// Its path, for messages and `inputs/`.
     pub name: String,
     /// Its content.
@@ -45,7 +45,7 @@ pub struct LoadedPromptFile {
 }
 
 /// Reads the prompt configuration that `loaded` names, or the built-in one.
-pub fn prompt_config(loaded: &Loaded) -> Result<LoadedPrompts, ConfigError> {
+pub(crate) fn prompt_config(loaded: &Loaded) -> Result<LoadedPrompts, ConfigError> {
     let (name, text, base) = source(loaded)?;
     let document = Document::parse(&name, &text)?;
     let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
@@ -129,7 +129,7 @@ fn problem(document: &Document, key: String, message: String) -> ConfigProblem {
 
 impl LoadedPrompts {
     /// The prompt file.
-    pub fn prompt(&self) -> Result<LoadedPromptFile, ConfigError> {
+    pub(crate) fn prompt(&self) -> Result<LoadedPromptFile, ConfigError> {
         match &self.base {
             Base::Folder(folder) => on_disk(&folder.join(&self.config.prompt)),
             Base::BuiltIn(folder) => built_in(&assets::below(folder, &self.config.prompt)),
@@ -137,7 +137,7 @@ impl LoadedPrompts {
     }
 
     /// The shot files in the order of the configuration; a folder stands for the `.json` files in it, by name.
-    pub fn shots(&self) -> Result<Vec<LoadedPromptFile>, ConfigError> {
+    pub(crate) fn shots(&self) -> Result<Vec<LoadedPromptFile>, ConfigError> {
         let mut files = Vec::new();
         for written in &self.config.shots {
             match &self.base {

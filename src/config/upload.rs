@@ -171,12 +171,12 @@ pub enum Checksum {
 }
 
 /// Reads and checks an upload configuration. `sets` are `KEY=VALUE` flags.
-pub fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> {
+pub(crate) fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> {
     parse(&path.display().to_string(), &read_text(path)?, sets)
 }
 
 /// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load`](fn@load).
-pub fn is_upload(path: &Path) -> bool {
+pub(crate) fn is_upload(path: &Path) -> bool {
     let document = read_text(path).and_then(|text| Document::parse("", &text));
     document.is_ok_and(|document| document.value.get("destination").is_some())
 }

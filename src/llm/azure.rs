@@ -8,7 +8,7 @@
 //! A version in the configuration asks for the dated form. One in a variable does too, unless the endpoint is given
 //! with `/openai/v1`. The body is the same for both: the route of [`openai`](super::openai) sends it and reads the answer.
 
-pub mod content_safety;
+pub(crate) mod content_safety;
 mod entra;
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 
 /// A deployment of Azure OpenAI.
 #[derive(Debug)]
-pub struct AzureOpenAi {
+pub(crate) struct AzureOpenAi {
     route: Route,
     sign_in: SignIn,
 }
@@ -61,7 +61,7 @@ impl SignIn {
 
 impl AzureOpenAi {
     /// The deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
         let deployment = deployment(config, var)?;
         let given = config.endpoint.clone().or_else(|| first(var, &ENDPOINT)).ok_or_else(|| {
             SetupError::setting("endpoint", "give the resource, such as https://NAME.openai.azure.com, or set AZURE_OPENAI_ENDPOINT in the environment or in .env")
@@ -95,7 +95,7 @@ impl ChatModel for AzureOpenAi {
 }
 
 /// The deployment of `config`, which is also the logical model name where none is given.
-pub fn deployment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<String, SetupError> {
+pub(crate) fn deployment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<String, SetupError> {
     let given = config.deployment.clone().filter(|d| !d.trim().is_empty());
     given.or_else(|| first(var, &DEPLOYMENT)).ok_or_else(|| {
         SetupError::setting(

@@ -31,7 +31,7 @@ const MESSAGE_OVERHEAD: u64 = 16;
 
 /// The most prompt tokens `request` can have: its bytes, since a byte-level BPE never makes more tokens than bytes,
 /// and what goes around them.
-pub fn upper_bound(request: &ChatRequest) -> u64 {
+pub(crate) fn upper_bound(request: &ChatRequest) -> u64 {
     let messages = request.messages.content_bytes() as u64 + MESSAGE_OVERHEAD * request.messages.count() as u64;
     let schema = match &request.format {
         ReplyFormat::Text { .. } => 0,

@@ -10,11 +10,11 @@ use super::{Role, Usage};
 use crate::store::journal::{EntryKind, JournalEntry};
 
 /// The category of refusals that are about how a prompt is made and not about what is said.
-pub const PROMPT_SHIELD: &str = "jailbreak";
+pub(crate) const PROMPT_SHIELD: &str = "jailbreak";
 
 /// The body of a `reply` entry.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct RecordedReply {
+pub(crate) struct RecordedReply {
     /// What the model was used for.
     pub role: Role,
     /// What came of it.
@@ -29,7 +29,7 @@ pub struct RecordedReply {
 
 /// The body of an `intent` entry: what a request may cost at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedIntent {
+pub(crate) struct RecordedIntent {
     /// What the model is used for.
     pub role: Role,
     /// Upper bound of its tokens.
@@ -38,7 +38,7 @@ pub struct RecordedIntent {
 
 /// The body of a `reject` entry: a request that brought no reply.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct RecordedReject {
+pub(crate) struct RecordedReject {
     /// What went wrong.
     pub error: String,
     /// Whether the endpoint may have billed it all the same.
@@ -47,7 +47,7 @@ pub struct RecordedReject {
 
 /// Rebuilds from a journal what a run has spent, entry by entry.
 #[derive(Debug, Default)]
-pub struct Spent {
+pub(crate) struct Spent {
     open: BTreeMap<String, (String, RecordedIntent)>,
     /// Usage of all replies, by role.
     pub usage: BTreeMap<Role, Usage>,
@@ -61,7 +61,7 @@ pub struct Spent {
 
 impl Spent {
     /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
-    pub fn add(&mut self, entry: &JournalEntry<'_>) {
+    pub(crate) fn add(&mut self, entry: &JournalEntry<'_>) {
         let Some(key) = entry.key.as_deref() else { return };
         match entry.kind {
             EntryKind::Intent => {
@@ -95,7 +95,7 @@ impl Spent {
     }
 
     /// Counts all of it in `budget`: requests without an outcome as spent.
-    pub fn restore(&self, budget: &Budget) {
+    pub(crate) fn restore(&self, budget: &Budget) {
         for (role, calls) in &self.calls {
             (0..*calls).for_each(|_| budget.restore_call(*role));
         }
@@ -108,7 +108,7 @@ impl Spent {
     }
 
     /// Requests that were on their way when the run last ended: they may have been billed.
-    pub fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
+    pub(crate) fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
         self.open.values().map(|(item, intent)| (item.as_str(), intent))
     }
 }

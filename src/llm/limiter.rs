@@ -40,7 +40,7 @@ const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// Bounds and paces the calls to one endpoint.
 #[derive(Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     slots: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -69,20 +69,20 @@ struct Pause {
 /// One of the places for calls in flight; dropping it frees the place.
 #[derive(Debug)]
 #[must_use = "the place is free again as soon as the permit is dropped"]
-pub struct Permit {
+pub(crate) struct Permit {
     /// `None` only if the semaphore were closed, which nothing does.
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Limiter {
     /// A limiter that lets `concurrency` calls (at least one) be in flight.
-    pub fn new(concurrency: usize) -> Self {
+    pub(crate) fn new(concurrency: usize) -> Self {
         let slots = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         Self { slots: Arc::new(Semaphore::new(slots)), state: Mutex::default() }
     }
 
     /// Waits for a place and for the end of any pause. Places are given in the order in which they were asked for.
-    pub async fn acquire(&self) -> Permit {
+    pub(crate) async fn acquire(&self) -> Permit {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         // A pause may grow while this caller waits for its end, so it looks again until there is none.
         while let Some(at) = self.next_release() {
@@ -95,7 +95,7 @@ impl Limiter {
     }
 
     /// Learns from an attempt how the endpoint does. Every answer counts as a sign of life, a refusal too.
-    pub fn observe<T>(&self, outcome: &Result<T, AttemptError>) {
+    pub(crate) fn observe<T>(&self, outcome: &Result<T, AttemptError>) {
         let mut state = self.state();
         state.reached |= !matches!(outcome, Err(AttemptError::Transient { kind: Transient::NotSent, .. }));
         match outcome {
@@ -118,7 +118,7 @@ impl Limiter {
     ///
     /// Whoever was turned away makes everybody pause: for as long as the endpoint asked, or, where it did not say, the
     /// longer the more pauses did not help. Other trouble is the caller's own, and only the caller waits.
-    pub async fn back_off(&self, error: &AttemptError, wait: Duration) {
+    pub(crate) async fn back_off(&self, error: &AttemptError, wait: Duration) {
         let AttemptError::Transient { kind: Transient::TurnedAway, retry_after, .. } = error else {
             return sleep(wait).await;
         };
@@ -128,7 +128,7 @@ impl Limiter {
     }
 
     /// Lets no call start for `length`. Never shortens a pause.
-    pub fn pause_for(&self, length: Duration) {
+    pub(crate) fn pause_for(&self, length: Duration) {
         if length.is_zero() {
             return;
         }
@@ -145,7 +145,7 @@ impl Limiter {
     /// Whether the endpoint still deserves calls. The error is [`AttemptError::Fatal`]: at least ten failures in a row,
     /// over all callers, in at least a minute (or three of the pauses it asked for) without a single answer. Where not
     /// even a connection has ever come about, three in two seconds are enough.
-    pub fn check(&self) -> Result<(), AttemptError> {
+    pub(crate) fn check(&self) -> Result<(), AttemptError> {
         let state = self.state();
         let failing = state.failing_since.map(|since| since.elapsed()).unwrap_or_default();
         if !state.reached && state.failures >= NEVER_REACHED_AFTER && failing >= NEVER_REACHED_AFTER_TIME {
@@ -157,7 +157,7 @@ impl Limiter {
 
     /// What a call that used up its attempts means for the run: [`AttemptError::Fatal`] when the endpoint has failed
     /// everybody ten times in a row; below that it may be this one request that it cannot serve.
-    pub fn gave_up(&self) -> Result<(), AttemptError> {
+    pub(crate) fn gave_up(&self) -> Result<(), AttemptError> {
         let state = self.state();
         if state.failures >= BREAK_AFTER { Err(state.broken()) } else { Ok(()) }
     }

@@ -6,17 +6,17 @@
 //! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
 //! [`net::retry`](crate::net::retry) decides what is worth another attempt.
 
-pub mod azure;
-pub mod budget;
-pub mod control;
+pub(crate) mod azure;
+pub(crate) mod budget;
+pub(crate) mod control;
 #[cfg(feature = "embedded")]
-pub mod embedded;
-pub mod entries;
-pub mod limiter;
+pub(crate) mod embedded;
+pub(crate) mod entries;
+pub(crate) mod limiter;
 mod messages;
-pub mod openai;
+pub(crate) mod openai;
 mod outcome;
-pub mod recorded;
+pub(crate) mod recorded;
 mod schema;
 
 use std::fmt;
@@ -24,11 +24,12 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use messages::Messages;
-pub use outcome::{Answer, Halt};
-pub use schema::Schema;
+pub(crate) use messages::Messages;
+pub(crate) use outcome::{Answer, Halt};
+pub(crate) use schema::Schema;
 
-pub use crate::config::{Role, Structured};
+pub use crate::config::Role;
+pub(crate) use crate::config::Structured;
 pub use crate::net::attempt::{AttemptError, Transient};
 
 /// What is asked of a model, in terms that name no host, deployment or key.
@@ -161,7 +162,7 @@ impl std::ops::AddAssign for Usage {
 
 /// What a model can be relied on for when JSON is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StructuredSupport {
+pub(crate) enum StructuredSupport {
     /// It cannot produce anything that does not fit.
     Native,
     /// The configuration says how to ask.

@@ -5,7 +5,7 @@
 //!
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 
-pub mod moderation;
+pub(crate) mod moderation;
 mod reply;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,7 +186,7 @@ fn response_format(format: &ReplyFormat, wire: Structured) -> Option<ResponseFor
 
 /// A model at an OpenAI-compatible address.
 #[derive(Debug)]
-pub struct OpenAi {
+pub(crate) struct OpenAi {
     route: Route,
     credential: Option<Credential>,
     headers: HeaderMap,
@@ -194,7 +194,7 @@ pub struct OpenAi {
 
 impl OpenAi {
     /// The model that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
         Self::at(&["chat", "completions"], config, var)
     }
 

@@ -10,7 +10,7 @@ use crate::store::journal::JournalError;
 /// What a call came to. Refusals and failures are outcomes of an item, recorded like replies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub(crate) enum Answer {
     /// A reply.
     Reply(Reply),
     /// A content filter or the model turned the request down.

@@ -33,7 +33,7 @@ use crate::draw::Draw;
 use crate::net::retry::{Decision, Retry};
 use crate::store::journal::{Archive, EntryKind, Journal};
 
-pub use key::{CallSite, key};
+pub(crate) use key::{CallSite, key};
 
 /// The reason of items whose calls used up their attempts.
 const NO_ANSWER: &str = "no_answer";
@@ -42,7 +42,7 @@ const REFUSAL_WINDOW: u64 = 20;
 
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelProfile {
+pub(crate) struct ModelProfile {
     /// The logical name.
     pub model: String,
     /// `demo` or `endpoint`.
@@ -57,7 +57,7 @@ pub struct ModelProfile {
 
 /// A model with what calls to it share.
 #[derive(Debug)]
-pub struct ModelEndpoint {
+pub(crate) struct ModelEndpoint {
     /// What stages may know.
     pub profile: ModelProfile,
     /// The model; `None` when only recorded replies are wanted.
@@ -73,10 +73,10 @@ pub struct ModelEndpoint {
 }
 
 /// Sees every call as it is answered, with the request as it was sent: what `explain` shows.
-pub type CallObserver = Box<dyn Fn(&CallSite<'_>, &ChatRequest, &Answer) + Send + Sync>;
+pub(crate) type CallObserver = Box<dyn Fn(&CallSite<'_>, &ChatRequest, &Answer) + Send + Sync>;
 
 /// Where replies come from.
-pub struct CallGateway {
+pub(crate) struct CallGateway {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
     /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
@@ -109,7 +109,7 @@ enum Recorded {
 
 impl CallGateway {
     /// Calls that no one answers, for whoever only wants to see what would be asked.
-    pub fn silent(seed: u64) -> Self {
+    pub(crate) fn silent(seed: u64) -> Self {
         Self {
             journal: None,
             inherited: Vec::new(),
@@ -123,14 +123,14 @@ impl CallGateway {
     }
 
     /// What stages may know of the model of `role`.
-    pub fn profile(&self, role: Role) -> &ModelProfile {
+    pub(crate) fn profile(&self, role: Role) -> &ModelProfile {
         static UNKNOWN: ModelProfile =
             ModelProfile { model: String::new(), tier: "endpoint", temperature: None, top_p: None, max_tokens: 0 };
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
     /// Whether the model of `role` is held to the schemas it is given, so that a prompt need not show them.
-    pub async fn enforces_schemas(&self, role: Role) -> Result<bool, Halt> {
+    pub(crate) async fn enforces_schemas(&self, role: Role) -> Result<bool, Halt> {
         match self.lines.get(&role) {
             Some(line) => Ok(self.wire(line).await? == Structured::JsonSchema),
             None => Ok(false),
@@ -138,12 +138,17 @@ impl CallGateway {
     }
 
     /// Asks the model of `site.role`, with its usual token limit.
-    pub async fn ask(&self, site: &CallSite<'_>, messages: Vec<Message>, format: ReplyFormat) -> Result<Answer, Halt> {
+    pub(crate) async fn ask(
+        &self,
+        site: &CallSite<'_>,
+        messages: Vec<Message>,
+        format: ReplyFormat,
+    ) -> Result<Answer, Halt> {
         self.ask_at_length(site, messages, format, self.profile(site.role).max_tokens).await
     }
 
     /// Asks the model of `site.role` for a reply of up to `max_tokens`.
-    pub async fn ask_at_length(
+    pub(crate) async fn ask_at_length(
         &self,
         site: &CallSite<'_>,
         messages: Vec<Message>,

@@ -28,7 +28,7 @@ use crate::exit::ExitCode;
 use crate::loopback::{is_loopback, is_this_machine};
 
 /// The most bytes of one answer: far above any completion, far below what hurts.
-pub const BODY_CAP: usize = 8 << 20;
+pub(crate) const BODY_CAP: usize = 8 << 20;
 
 /// The most bytes of an endpoint's own words in a message.
 const QUOTE_CAP: usize = 2 << 10;
@@ -85,7 +85,7 @@ impl SetupError {
 }
 
 /// A key or token and the header it travels in. It is never printed, and whatever an endpoint says is searched for it.
-pub struct Credential {
+pub(crate) struct Credential {
     name: HeaderName,
     value: HeaderValue,
     secret: SecretString,
@@ -99,25 +99,25 @@ impl fmt::Debug for Credential {
 
 impl Credential {
     /// `Authorization: Bearer …`. `None` when the secret holds bytes that no header can.
-    pub fn bearer(secret: SecretString) -> Option<Self> {
+    pub(crate) fn bearer(secret: SecretString) -> Option<Self> {
         let value = sensitive(&format!("Bearer {}", secret.expose_secret()))?;
         Some(Self { name: reqwest::header::AUTHORIZATION, value, secret })
     }
 
     /// `api-key: …`, as Azure wants it. `None` when the secret holds bytes that no header can.
-    pub fn api_key(secret: SecretString) -> Option<Self> {
+    pub(crate) fn api_key(secret: SecretString) -> Option<Self> {
         let value = sensitive(secret.expose_secret())?;
         Some(Self { name: HeaderName::from_static("api-key"), value, secret })
     }
 
     /// `Ocp-Apim-Subscription-Key: …`, as Azure AI services want it. `None` when the secret holds bytes that no header can.
-    pub fn subscription_key(secret: SecretString) -> Option<Self> {
+    pub(crate) fn subscription_key(secret: SecretString) -> Option<Self> {
         let value = sensitive(secret.expose_secret())?;
         Some(Self { name: HeaderName::from_static("ocp-apim-subscription-key"), value, secret })
     }
 
     /// Puts the credential among `headers`.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(self.name.clone(), self.value.clone());
     }
 

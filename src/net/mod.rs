@@ -1,9 +1,9 @@
 //! What calls to models and to storage share: one HTTPS client, what is worth another attempt, and signing in.
 
-pub mod attempt;
+pub(crate) mod attempt;
 pub(crate) mod entra;
-pub mod http;
-pub mod retry;
+pub(crate) mod http;
+pub(crate) mod retry;
 
 /// A variable that is set to something.
 pub(crate) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {

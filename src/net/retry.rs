@@ -18,24 +18,24 @@ const CAP: Duration = Duration::from_secs(60);
 const LONGEST_HINT: Duration = Duration::from_secs(600);
 
 /// The longest that attempts at one call may go on, pauses included. Three of the longest pauses fit.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(1800);
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Waits that grow and scatter: each is drawn between the base and three times the one before ("decorrelated jitter":
 /// M. Brooker, *Exponential Backoff And Jitter*, AWS Architecture Blog, 2015).
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     draw: Draw,
     last: Duration,
 }
 
 impl Backoff {
     /// The waits of the call with this key: always the same, and unlike those of any other call.
-    pub fn new(key: &str) -> Self {
+    pub(crate) fn new(key: &str) -> Self {
         Self { draw: Draw::new(0, &["backoff", key]), last: BASE }
     }
 
     /// The next wait, between 0.5 s and a minute.
-    pub fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let span = (self.last * 3).saturating_sub(BASE);
         self.last = (BASE + span.mul_f64(self.draw.unit())).min(CAP);
         self.last
@@ -44,7 +44,7 @@ impl Backoff {
 
 /// What to do after an attempt that brought no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Try again, not before this has passed.
     Wait(Duration),
     /// Let the error stand.
@@ -53,7 +53,7 @@ pub enum Decision {
 
 /// The attempts at one call.
 #[derive(Debug)]
-pub struct Retry {
+pub(crate) struct Retry {
     backoff: Backoff,
     attempts: u32,
     counted: u32,
@@ -62,7 +62,7 @@ pub struct Retry {
 
 impl Retry {
     /// No attempt made yet at the call with this key. `max_attempts` is at least 1.
-    pub fn new(key: &str, max_attempts: u32) -> Self {
+    pub(crate) fn new(key: &str, max_attempts: u32) -> Self {
         Self { backoff: Backoff::new(key), attempts: 0, counted: 0, max_attempts: max_attempts.max(1) }
     }
 
@@ -70,7 +70,7 @@ impl Retry {
     ///
     /// What the endpoint asked for is obeyed to the letter. A call that was turned away was not served, so it does not
     /// count against `max_attempts`; [`CALL_DEADLINE`] bounds it. A hint of zero is believed once.
-    pub fn decide(&mut self, error: &AttemptError, elapsed: Duration) -> Decision {
+    pub(crate) fn decide(&mut self, error: &AttemptError, elapsed: Duration) -> Decision {
         let AttemptError::Transient { kind, retry_after, .. } = error else { return Decision::GiveUp };
         self.attempts = self.attempts.saturating_add(1);
         if *kind != Transient::TurnedAway {
@@ -97,7 +97,7 @@ impl Retry {
 ///
 /// A date is measured from the answer's own `Date`, so this machine's clock may be wrong; only where there is no `Date`
 /// is it asked.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let millis = text("retry-after-ms").or_else(|| text("x-ms-retry-after-ms")).and_then(number);
     let seconds = || text(RETRY_AFTER.as_str()).and_then(number);

@@ -31,7 +31,7 @@ use crate::store::run::RunPaths;
 
 /// One call of an item, as it was made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExplainedCall {
+pub(crate) struct ExplainedCall {
     /// `conversations` or `situations`.
     pub stage: String,
     /// The item the call belongs to.
@@ -52,7 +52,7 @@ pub struct ExplainedCall {
 
 /// Everything there is to know of an item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Explained {
+pub(crate) struct Explained {
     /// The item.
     pub id: String,
     /// Its calls in the order in which they were made.
@@ -69,7 +69,7 @@ pub struct Explained {
 
 /// Where a person came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// Participant id.
     pub id: String,
     /// Name.
@@ -79,7 +79,7 @@ pub struct Origin {
 }
 
 /// Explains `id` (a conversation, or a situation) of the run in `path`.
-pub async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
+pub(crate) async fn explain(path: &Path, id: &str) -> Result<Explained, RunError> {
     let dir = RunPaths::of_run(path)?;
     identity::require_journal(path, "the messages of its calls cannot be shown")?;
     let seen: Arc<Mutex<Vec<ExplainedCall>>> = Arc::default();

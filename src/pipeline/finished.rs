@@ -19,7 +19,7 @@ use crate::store::run::RunPaths;
 
 /// A run whose stages are all sealed.
 #[derive(Debug)]
-pub struct FinishedRun {
+pub(crate) struct FinishedRun {
     /// Where it is.
     pub path: PathBuf,
     /// What it was asked to do.
@@ -41,7 +41,7 @@ impl FinishedRun {
     ///
     /// # Errors
     /// If there is no run, if it is not finished, if it is damaged or of another format.
-    pub fn open(path: &Path) -> Result<Self, RunError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, RunError> {
         let dir = RunPaths::of_run(path)?;
         let unfinished = || RunError::Unfinished { path: path.to_owned() };
         let info = dir.info()?.ok_or_else(unfinished)?;
@@ -64,17 +64,17 @@ impl FinishedRun {
     }
 
     /// Stands for everything the run made: SHA-256, in hex, of the manifest of its last stage, which names those before.
-    pub fn content(&self) -> &str {
+    pub(crate) fn content(&self) -> &str {
         self.conversations.manifest_hash()
     }
 
     /// How the inputs of a stage ended.
-    pub fn tally(&self, stage: Stage) -> Tally {
+    pub(crate) fn tally(&self, stage: Stage) -> Tally {
         self.sealed(stage).map(|sealed| sealed::tally(&sealed.manifest().counts)).unwrap_or_default()
     }
 
     /// A stage; nothing for the last, which is compiled and not sealed.
-    pub fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
+    pub(crate) fn sealed(&self, stage: Stage) -> Option<&SealedStage> {
         match stage {
             Stage::Personas => Some(&self.personas),
             Stage::Situations => Some(&self.situations),
@@ -84,7 +84,7 @@ impl FinishedRun {
     }
 
     /// Why a record in the file `path` of this run does not read, given what its line `line` says.
-    pub fn misread(&self, path: &Path, line: u64, source: &serde_json::Error) -> RunError {
+    pub(crate) fn misread(&self, path: &Path, line: u64, source: &serde_json::Error) -> RunError {
         let of = |stage: &Stage| self.sealed(*stage).is_some_and(|sealed| path.starts_with(sealed.folder()));
         let stage = Stage::ALL.into_iter().find(of).unwrap_or(Stage::Compile);
         match self.sealed(stage).map_or(Ok(()), SealedStage::verify) {

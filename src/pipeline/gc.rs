@@ -19,7 +19,7 @@ use crate::store::{fs, journal, part};
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Freed {
+pub(crate) struct Freed {
     /// Segments of the journal.
     pub files: u64,
     /// Bytes in them.
@@ -33,7 +33,7 @@ pub struct Freed {
 /// # Errors
 /// [`RunError::NotCollectable`] where something is not sealed or not compiled, and whatever keeps the run from being
 /// locked, read or written.
-pub fn gc(path: &Path) -> Result<Freed, RunError> {
+pub(crate) fn gc(path: &Path) -> Result<Freed, RunError> {
     RunPaths::of_run(path)?;
     // Whatever file system it is on, it was accepted when the run was made.
     let dir = RunDir::open_or_create(path, true)?;

@@ -23,7 +23,7 @@ use crate::store::{fs, part};
 
 /// The settings and texts that shape the data of a run.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     settings: BTreeMap<Stage, BTreeMap<String, Value>>,
     texts: BTreeMap<String, String>,
     /// Whether people come from a file of the user's; which one is judged by content.
@@ -32,7 +32,7 @@ pub struct Identity {
 
 /// The imported file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportedFile {
+pub(crate) struct ImportedFile {
     bytes: u64,
     modified: (i64, i64),
     sha256: String,
@@ -40,7 +40,7 @@ pub struct ImportedFile {
 
 /// What the pipeline keeps in `run.json` besides the identity.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Details {
+pub(crate) struct Details {
     /// The imported file, once it was read.
     pub source: Option<ImportedFile>,
     /// The run this one was forked from: its replies are used on every resume.
@@ -56,7 +56,7 @@ pub struct Details {
 
 impl Details {
     /// Reads them; a `run.json` of a version that kept less has defaults.
-    pub fn of(info: &RunInfo) -> Self {
+    pub(crate) fn of(info: &RunInfo) -> Self {
         Self::deserialize(&info.details).unwrap_or_default()
     }
 }
@@ -70,13 +70,13 @@ fn is_of_conversations(text: &str) -> bool {
 
 impl Identity {
     /// The identity of a run with this configuration and these texts.
-    pub fn of(config: &Config, inputs: &Inputs) -> Self {
+    pub(crate) fn of(config: &Config, inputs: &Inputs) -> Self {
         let settings = Stage::ALL.into_iter().map(|stage| (stage, fingerprint::semantic_of(config, stage))).collect();
         Self { settings, texts: inputs.hashes(), own_personas: config.personas.source.is_some() }
     }
 
     /// Settings and texts by name, as they are compared and shown.
-    pub fn fields(&self) -> BTreeMap<String, Value> {
+    pub(crate) fn fields(&self) -> BTreeMap<String, Value> {
         let settings = self.settings.values().flatten().map(|(key, value)| (key.clone(), value.clone()));
         let texts = self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)));
         let personas = if self.own_personas { "a file" } else { "built in" };
@@ -84,7 +84,7 @@ impl Identity {
     }
 
     /// The fingerprint of a stage: its settings, its texts, the file it imports (by SHA-256), and the stage before it.
-    pub fn stage(&self, stage: Stage, source: Option<&str>, upstream: Option<&str>) -> String {
+    pub(crate) fn stage(&self, stage: Stage, source: Option<&str>, upstream: Option<&str>) -> String {
         let mut texts = self.texts.clone();
         texts.retain(|name, _| match stage {
             Stage::Personas | Stage::Compile => false,
@@ -99,7 +99,7 @@ impl Identity {
 
 /// Settles what the configuration leaves to the size of the run: the calls in a round. A run that was begun keeps what it was
 /// begun with, and so does one that is forked from it.
-pub fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<(), RunError> {
+pub(crate) fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<(), RunError> {
     let hub = &mut config.situations.hub;
     if hub.round_calls.is_some() || config.situations.mode == SituationMode::File {
         return Ok(());
@@ -116,7 +116,7 @@ pub fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> Result<
 }
 
 /// The file a run imports people or situations from.
-pub fn source(config: &Config) -> Option<&Path> {
+pub(crate) fn source(config: &Config) -> Option<&Path> {
     match config.situations.mode {
         SituationMode::Predefined => config.personas.source.as_deref(),
         SituationMode::File => config.situations.source.as_deref(),
@@ -128,7 +128,7 @@ pub fn source(config: &Config) -> Option<&Path> {
 ///
 /// One in which nothing was paid for yet is simply taken over: whoever mends a configuration after its first error has
 /// nothing to lose.
-pub fn claim(
+pub(crate) fn claim(
     dir: &RunDir,
     config: &Config,
     inputs: &Inputs,
@@ -191,7 +191,7 @@ fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
 }
 
 /// Notes which file was imported.
-pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
+pub(crate) fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
     let metadata = fs::metadata(path)?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
     let source = ImportedFile { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
@@ -199,7 +199,7 @@ pub fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunE
 }
 
 /// Notes how the run ended, and what its dataset is.
-pub fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Result<(), RunError> {
+pub(crate) fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Result<(), RunError> {
     amend(dir, |details| {
         details.ended = Some(status);
         details.dataset = dataset;
@@ -207,12 +207,12 @@ pub fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Resu
 }
 
 /// Notes what was spent, before the journal goes.
-pub fn record_collected(dir: &RunDir, spent: Spend) -> Result<(), RunError> {
+pub(crate) fn record_collected(dir: &RunDir, spent: Spend) -> Result<(), RunError> {
     amend(dir, |details| details.collected = Some(spent))
 }
 
 /// The run whose replies this one uses: the one named now, else the one it was begun with.
-pub fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunError> {
+pub(crate) fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunError> {
     if let Some(old) = named {
         require_journal(old, "--fork has no replies to take from it")?;
         amend(dir, |details| details.fork = Some(old.to_owned()))?;
@@ -224,12 +224,12 @@ pub fn fork(dir: &RunDir, named: Option<&Path>) -> Result<Option<PathBuf>, RunEr
 }
 
 /// What is kept of the run in `dir`.
-pub fn details(dir: &RunDir) -> Result<Details, RunError> {
+pub(crate) fn details(dir: &RunDir) -> Result<Details, RunError> {
     Ok(dir.info()?.map(|info| Details::of(&info)).unwrap_or_default())
 }
 
 /// Notes that the run goes on after all.
-pub fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
+pub(crate) fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
     if let Some(info) = dir.info()?.filter(|info| info.format < run::FORMAT) {
         return Err(earlier(dir, info));
     }

@@ -1,13 +1,5 @@
 //! A disk that is nearly full under a run: calls pause, and the run is the same as without it.
 
-#[path = "../../tests/support"]
-mod support {
-    pub(crate) mod endpoint;
-    pub(crate) mod prose;
-    pub(crate) mod script;
-    pub(crate) mod values;
-}
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use self::support::endpoint::Endpoint;
-use self::support::script::{Answer, Script};
 use super::error::RunError;
 use super::run::{RunEnd, RunOptions, RunWatch, run};
 use crate::config::environment::Environment;
 use crate::config::load;
+use crate::inside::support::endpoint::Endpoint;
+use crate::inside::support::script::{Answer, Script};
 use crate::llm::Halt;
 use crate::stages::error::StageError;
 use crate::store::fs::{self, faults};

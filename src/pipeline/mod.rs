@@ -6,19 +6,19 @@
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking
 //!   without touching. [`gc`](mod@gc): removes what a finished run needs no more.
 
-pub mod error;
-pub mod explain;
-pub mod finished;
+pub(crate) mod error;
+pub(crate) mod explain;
+pub(crate) mod finished;
 mod fork;
-pub mod gc;
-pub mod identity;
-pub mod ledger;
+pub(crate) mod gc;
+pub(crate) mod identity;
+pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;
-pub mod models;
-pub mod plan;
-pub mod preview;
-pub mod run;
+pub(crate) mod models;
+pub(crate) mod plan;
+pub(crate) mod preview;
+pub(crate) mod run;
 mod stages;
-pub mod status;
-pub mod verify;
+pub(crate) mod status;
+pub(crate) mod verify;

@@ -23,7 +23,7 @@ use crate::stages::compile::ModelUse;
 
 /// Where models come from.
 #[derive(Debug, Clone, Copy)]
-pub enum ModelSource<'a> {
+pub(crate) enum ModelSource<'a> {
     /// Calls are made.
     Live {
         /// Credentials.
@@ -36,7 +36,7 @@ pub enum ModelSource<'a> {
 }
 
 /// A line for every role the configuration uses; roles that share a model share the line.
-pub fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap<Role, Arc<ModelEndpoint>>, RunError> {
+pub(crate) fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap<Role, Arc<ModelEndpoint>>, RunError> {
     if let ModelSource::Live { .. } = source {
         check_open_files(config)?;
     }
@@ -80,7 +80,7 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
 }
 
 /// What stages may know of a model, or of a service that takes the place of one.
-pub fn profile(model: &Model, service: Option<Service>) -> ModelProfile {
+pub(crate) fn profile(model: &Model, service: Option<Service>) -> ModelProfile {
     let embedded = model.provider == Provider::Embedded;
     let name = model.model.clone().or_else(|| model.deployment.clone());
     let name = name.or_else(|| service.map(|service| service.as_str().to_owned()));

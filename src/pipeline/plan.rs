@@ -39,7 +39,7 @@ const PROMPT_OF_JUDGE: Range = Range { least: 750.0, likely: 900.0, most: 1500.0
 
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunPlan {
+pub(crate) struct RunPlan {
     /// The models by role.
     pub models: Vec<PlannedModel>,
     /// Calls, tokens and cost by role, the sum last.
@@ -52,7 +52,7 @@ pub struct RunPlan {
 
 /// A model and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedModel {
+pub(crate) struct PlannedModel {
     /// What it is used for.
     pub role: String,
     /// The logical name.
@@ -63,7 +63,7 @@ pub struct PlannedModel {
 
 /// What a role would cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlannedRole {
+pub(crate) struct PlannedRole {
     /// The role, or `all`.
     pub role: String,
     /// Requests.
@@ -78,7 +78,7 @@ pub struct PlannedRole {
 
 /// Least, likely and most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Range {
+pub(crate) struct Range {
     /// At least.
     pub least: f64,
     /// Probably about.
@@ -89,7 +89,7 @@ pub struct Range {
 
 /// A prompt as it would be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rendered {
+pub(crate) struct Rendered {
     /// Which.
     pub title: String,
     /// Its messages.
@@ -115,7 +115,7 @@ impl Range {
 }
 
 /// Works out what `loaded` asks for.
-pub fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan, RunError> {
+pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan, RunError> {
     let mut config = loaded.config.clone();
     environment.complete(&mut config);
     let inputs = Inputs::gather(loaded)?;

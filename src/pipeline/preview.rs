@@ -31,7 +31,7 @@ const HASH_DIGITS: usize = 12;
 
 /// What there is to look at.
 #[derive(Debug, Default, PartialEq, Serialize)]
-pub struct PreviewSample {
+pub(crate) struct PreviewSample {
     /// Situations, in id order.
     pub situations: Vec<Situation>,
     /// Their conversations, in id order. One that was begun and not ended has the stop reason `unfinished`.
@@ -44,7 +44,7 @@ pub struct PreviewSample {
 ///
 /// # Errors
 /// Prompts, shots and other texts that cannot be used, as a run reports them.
-pub fn prepare(
+pub(crate) fn prepare(
     loaded: &Loaded,
     environment: &Environment,
     count: u64,
@@ -99,7 +99,7 @@ fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
 ///
 /// # Errors
 /// A run directory that cannot be read.
-pub async fn shown(run_dir: &Path) -> Result<PreviewSample, RunError> {
+pub(crate) async fn shown(run_dir: &Path) -> Result<PreviewSample, RunError> {
     let dir = RunPaths::of_run(run_dir)?;
     let replay = Replay::open(&dir, None)?;
     let mut shown = PreviewSample::default();

@@ -25,7 +25,7 @@ use crate::store::run::RunPaths;
 
 /// A run as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FoundRun {
+pub(crate) struct FoundRun {
     /// The same object that a run prints.
     pub summary: RunSummary,
     /// Why inputs were dropped, most frequent first within a stage.
@@ -55,7 +55,7 @@ pub struct LossCount {
 
 /// Where a run at work stands, as its process writes it down once a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AtWork {
+pub(crate) struct AtWork {
     /// The process.
     pub pid: u32,
     /// The stage at work.
@@ -74,7 +74,7 @@ pub struct AtWork {
 
 impl AtWork {
     /// This process, at `look`.
-    pub fn of(look: ProgressSnapshot, left_s: Option<f64>, usage: Spend) -> Self {
+    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, usage: Spend) -> Self {
         let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
         Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, usage }
     }
@@ -97,7 +97,7 @@ impl AtWork {
 ///
 /// # Errors
 /// If there is no run, or it is damaged.
-pub fn status(path: &Path) -> Result<FoundRun, RunError> {
+pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
     let dir = RunPaths::of_run(path)?;
     let config = load::kept(&dir.config())?;
     let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
@@ -146,7 +146,7 @@ pub fn status(path: &Path) -> Result<FoundRun, RunError> {
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.
-pub fn gates(path: &Path) -> Result<Option<ConversationFigures>, RunError> {
+pub(crate) fn gates(path: &Path) -> Result<Option<ConversationFigures>, RunError> {
     let sealed = SealedStage::open(&RunPaths::of_run(path)?.conversations())?;
     let notes = sealed.and_then(|sealed| sealed.manifest().notes.get("gates").cloned());
     // A stage that an earlier version sealed has none.
@@ -154,12 +154,12 @@ pub fn gates(path: &Path) -> Result<Option<ConversationFigures>, RunError> {
 }
 
 /// Whether there is a run in `path`.
-pub fn is_run(path: &Path) -> bool {
+pub(crate) fn is_run(path: &Path) -> bool {
     RunPaths::of_run(path).is_ok()
 }
 
 /// What to do about calls that a prompt shield refused, if there are any.
-pub fn shield(refused: u64) -> Option<String> {
+pub(crate) fn shield(refused: u64) -> Option<String> {
     (refused > 0).then(|| {
         format!(
             "{refused} calls were refused by the prompt shield (jailbreak), which minds how a prompt is made and not what \
@@ -179,7 +179,7 @@ fn figures_of(sealed: &SealedStage) -> Vec<String> {
 }
 
 /// Whether the run in `path` ended; not when there is none.
-pub fn is_finished(path: &Path) -> bool {
+pub(crate) fn is_finished(path: &Path) -> bool {
     let info = RunPaths::of_run(path).and_then(|paths| paths.info());
     info.is_ok_and(|info| info.is_some_and(|info| Details::of(&info).ended.is_some()))
 }

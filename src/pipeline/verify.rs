@@ -15,7 +15,7 @@ use crate::store::{fs, journal, part};
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RunVerification {
+pub(crate) struct RunVerification {
     /// Files whose hashes were compared.
     pub files: u64,
     /// Recorded replies whose checksums were compared.
@@ -28,7 +28,7 @@ pub struct RunVerification {
 
 /// Re-reads the journal, every sealed stage and the dataset of the run in `path`; with `salvage`, copies the replies that are
 /// sound into a new run directory.
-pub fn verify(path: &Path, salvage: Option<&Path>) -> Result<RunVerification, RunError> {
+pub(crate) fn verify(path: &Path, salvage: Option<&Path>) -> Result<RunVerification, RunError> {
     let dir = RunPaths::of_run(path)?;
     if salvage.is_some() {
         identity::require_journal(path, "there are no replies to salvage")?;

@@ -12,7 +12,7 @@ use super::kinship::{self, KinshipConflict};
 
 /// A situation before it becomes a record. Keys serialise in the order in which a reply has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Draft {
+pub(crate) struct Draft {
     /// Who takes part.
     pub personas: Vec<DraftPerson>,
     /// How they are related.
@@ -27,7 +27,7 @@ pub struct Draft {
 
 /// A person of a [`Draft`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DraftPerson {
+pub(crate) struct DraftPerson {
     /// The name relations refer to.
     pub name: String,
     /// Who they are; absent from replies about given people.
@@ -45,7 +45,7 @@ pub struct DraftPerson {
 
 /// How one person of a [`Draft`] stands to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DraftRelation {
+pub(crate) struct DraftRelation {
     /// A name.
     pub from: String,
     /// A name.
@@ -102,7 +102,7 @@ pub(super) mod longest {
 impl Draft {
     /// Reads a draft from JSON, tolerantly: unknown keys are ignored, white space is evened out, relations may be plain
     /// sentences, and the keys that only replies must have (`persona`, `stance`, `goal`) may be missing.
-    pub fn from_value(value: &Value) -> Result<Self, DraftFlaw> {
+    pub(crate) fn from_value(value: &Value) -> Result<Self, DraftFlaw> {
         let Value::Object(map) = value else { return flaw("", "an object is wanted") };
         let personas = list(map, "personas")?.iter().enumerate().map(|(at, person)| read_person(at, person));
         let personas = personas.collect::<Result<Vec<_>, _>>()?;
@@ -120,7 +120,7 @@ impl Draft {
 
     /// What holds for every situation, wherever it comes from: at least two people, no name twice, relations between
     /// known, different people that do not contradict each other, no empty text, a starter that is nobody's line.
-    pub fn check(&self) -> Result<(), DraftFlaw> {
+    pub(crate) fn check(&self) -> Result<(), DraftFlaw> {
         self.check_people()?;
         for (at, tie) in self.relations.iter().enumerate() {
             self.check_tie(at, tie)?;
@@ -129,7 +129,7 @@ impl Draft {
     }
 
     /// That no text is longer than a good one could be. Not asked of imported files, whose authors may know better.
-    pub fn check_lengths(&self) -> Result<(), DraftFlaw> {
+    pub(crate) fn check_lengths(&self) -> Result<(), DraftFlaw> {
         let people = self.personas.iter().enumerate().flat_map(|(at, p)| {
             let optional = |text: &'_ Option<String>| text.as_deref().unwrap_or_default().chars().count();
             [
@@ -159,7 +159,7 @@ impl Draft {
     }
 
     /// That every person stands in a relation, and that the relations join all of them: nobody is in the room by accident.
-    pub fn check_cover(&self) -> Result<(), DraftFlaw> {
+    pub(crate) fn check_cover(&self) -> Result<(), DraftFlaw> {
         let tied = |name: &str| self.relations.iter().any(|tie| tie.from == name || tie.to == name);
         if let Some(person) = self.personas.iter().find(|person| !tied(&person.name)) {
             return flaw("relations", format!("{} is in none; say how they know one of the others", person.name));
@@ -195,7 +195,7 @@ impl Draft {
     }
 
     /// Drops what says nothing: relations of a person to themselves, and repeated ones.
-    pub fn drop_idle_relations(&mut self) {
+    pub(crate) fn drop_idle_relations(&mut self) {
         let mut kept: Vec<DraftRelation> = Vec::with_capacity(self.relations.len());
         for tie in self.relations.drain(..) {
             if tie.from != tie.to && !kept.iter().any(|earlier| earlier.says(&tie)) {
@@ -206,7 +206,7 @@ impl Draft {
     }
 
     /// Every text in it but names and relation types, with its key.
-    pub fn texts(&self) -> Vec<(String, &str)> {
+    pub(crate) fn texts(&self) -> Vec<(String, &str)> {
         let people = self.personas.iter().enumerate().flat_map(|(at, p)| {
             let named = [
                 ("persona", p.persona.as_deref()),

@@ -108,7 +108,7 @@ const VARIANTS: &[(&str, &str)] = &[
 ];
 
 /// The English name of a BCP 47 tag; the tag itself when it is not known, which models mostly understand.
-pub fn name(tag: &str) -> String {
+pub(crate) fn name(tag: &str) -> String {
     let lower = tag.trim().to_lowercase().replace('_', "-");
     let mut subtags = lower.split('-');
     let look_up =

@@ -10,22 +10,22 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::draft::Draft;
 
 /// Words in a row that count as copied.
-pub const RUN: usize = 8;
+pub(crate) const RUN: usize = 8;
 
 /// The runs of words a reply must not contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Leaks(BTreeSet<u64>);
+pub(crate) struct Leaks(BTreeSet<u64>);
 
 impl Leaks {
     /// Every run of words within a line of one of `texts`. For prompts: [`literal`](super::template::Template::literal), and
     /// for shots: [`words`](super::shots::Shot::words). What the reply may well quote, such as given personas, stays out.
-    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let lines = texts.into_iter().flat_map(str::lines);
         Self(lines.flat_map(|line| runs(&words(line)).map(run_hash).collect::<Vec<_>>()).collect())
     }
 
     /// The first copied run in a text of `draft`: its key and the words.
-    pub fn find(&self, draft: &Draft) -> Option<(String, String)> {
+    pub(crate) fn find(&self, draft: &Draft) -> Option<(String, String)> {
         draft.texts().into_iter().find_map(|(key, text)| {
             let words = words(text);
             let copied = runs(&words).find(|run| self.0.contains(&run_hash(run)))?;

@@ -9,19 +9,19 @@
 //! Prompts, shots and replies come from outside. They are size-limited, never evaluated beyond the template language, and
 //! nothing in them can make this code panic.
 
-pub mod draft;
+pub(crate) mod draft;
 mod kinship;
-pub mod language;
-pub mod leak;
-pub mod reply;
-pub mod schema;
-pub mod shots;
-pub mod situations;
-pub mod template;
+pub(crate) mod language;
+pub(crate) mod leak;
+pub(crate) mod reply;
+pub(crate) mod schema;
+pub(crate) mod shots;
+pub(crate) mod situations;
+pub(crate) mod template;
 
 /// Who makes up the people of a situation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PersonaMode {
+pub(crate) enum PersonaMode {
     /// They are given; the model adds what the situation makes of them.
     Predefined,
     /// The model invents them together with the situation.
@@ -30,7 +30,7 @@ pub enum PersonaMode {
 
 /// What one call for situations asks for: as many situations, with these people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallRequest {
+pub(crate) enum CallRequest {
     /// One situation for each group of names.
     Given(Vec<Vec<String>>),
     /// `count` situations with `min` to `max` invented people each.
@@ -46,7 +46,7 @@ pub enum CallRequest {
 
 impl CallRequest {
     /// The number of situations asked for.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match self {
             Self::Given(groups) => groups.len(),
             Self::Invented { count, .. } => *count,
@@ -54,7 +54,7 @@ impl CallRequest {
     }
 
     /// Who makes up the people.
-    pub fn mode(&self) -> PersonaMode {
+    pub(crate) fn mode(&self) -> PersonaMode {
         match self {
             Self::Given(_) => PersonaMode::Predefined,
             Self::Invented { .. } => PersonaMode::Auto,

@@ -16,13 +16,13 @@ use super::draft::{Draft, DraftFlaw, DraftPerson, flaw};
 use super::leak::Leaks;
 
 /// Longest reply that is looked at, in bytes: far above what `max_tokens` lets through.
-pub const MAX_REPLY_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_REPLY_BYTES: usize = 1024 * 1024;
 /// Places at which JSON is looked for. Prose rarely has more brackets than this, and each costs a pass over the reply.
 const MAX_STARTS: usize = 16;
 
 /// A reply that holds no JSON value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyError {
+pub(crate) enum ReplyError {
     /// Nothing but white space.
     #[error("the reply is empty; answer with one JSON object")]
     Empty,
@@ -41,7 +41,7 @@ pub enum ReplyError {
 }
 
 /// The JSON object, or else list, in a reply.
-pub fn read_json(text: &str) -> Result<Value, ReplyError> {
+pub(crate) fn read_json(text: &str) -> Result<Value, ReplyError> {
     if text.len() > MAX_REPLY_BYTES {
         return Err(ReplyError::TooLong(text.len()));
     }
@@ -144,7 +144,7 @@ fn closes_next(chars: &Peekable<CharIndices<'_>>) -> bool {
 
 /// How much is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standard {
+pub(crate) enum Standard {
     /// Everything.
     Full,
     /// What a model of the demo tier can be asked for. It fills in a form and chooses names badly: people count by position
@@ -154,7 +154,7 @@ pub enum Standard {
 
 /// The situations in a reply: one result for each that was asked for, in that order. An error is a reason for the model,
 /// such as `situations[0].personas[2].stance: a text is wanted, not null`. People come in the order of the given group.
-pub fn parse_situations(
+pub(crate) fn parse_situations(
     text: &str,
     wanted: &CallRequest,
     leaks: &Leaks,

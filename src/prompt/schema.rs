@@ -10,13 +10,10 @@ use super::CallRequest;
 use super::draft::longest;
 use super::reply::Standard;
 
-/// The name of the schema for endpoints that ask for one.
-pub const SITUATIONS: &str = "situations";
-
 /// The schema of the reply to a call for `wanted`: `{"situations": […]}` with exactly as many.
 ///
 /// A model of the demo tier is not asked for what people know: it would write a secret for everyone, and few good ones.
-pub fn situations_schema(wanted: &CallRequest, standard: Standard) -> Value {
+pub(crate) fn situations_schema(wanted: &CallRequest, standard: Standard) -> Value {
     let count = wanted.count();
     let item = match wanted {
         CallRequest::Given(groups) => one_of(groups.iter().map(|names| given(names, standard)).collect()),

@@ -13,7 +13,6 @@
 //! It is read strictly, since what is wrong in an example is wrong in every reply, and it passes the rules that replies must
 //! pass. Accepted situations become shots by [`Shot::from_situation`].
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use super::PersonaMode;
 use super::draft::{Draft, DraftFlaw, DraftPerson, DraftRelation};
 use crate::exit::ExitCode;
-use crate::record::{Situation, content_hash};
-use crate::store::fs::{self, FsError};
+use crate::record::Situation;
+use crate::store::fs::FsError;
 
 /// Largest shot file, in bytes.
-pub const MAX_SHOT_BYTES: u64 = 256 * 1024;
+pub(crate) const MAX_SHOT_BYTES: u64 = 256 * 1024;
 
 /// A shot that cannot be used. Exit code 2: shots are configuration.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +137,7 @@ impl From<ShotFile> for Draft {
 
 /// One example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shot {
+pub(crate) struct Shot {
     /// The file's name, or the id of the situation it was.
     pub name: String,
     /// What it shows.
@@ -152,13 +151,8 @@ struct Output<'a> {
 }
 
 impl Shot {
-    /// Reads a shot from a file.
-    pub fn load(path: &Path) -> Result<Self, ShotError> {
-        Self::parse(path, &read_capped(path)?)
-    }
-
     /// Reads a shot from text; `path` is for messages, and its last part becomes the name.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ShotError> {
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ShotError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let shape = |key: String, error: &serde_json::Error| ShotError::Shape {
             path: path.to_owned(),
@@ -178,7 +172,7 @@ impl Shot {
     }
 
     /// An accepted situation as an example for later ones.
-    pub fn from_situation(situation: &Situation) -> Self {
+    pub(crate) fn from_situation(situation: &Situation) -> Self {
         let name_of = |id: &str| {
             let person = situation.personas.iter().find(|person| person.id == id);
             person.map_or_else(|| id.to_owned(), |person| person.name.clone())
@@ -208,13 +202,13 @@ impl Shot {
     }
 
     /// The people as a prompt gives them: a line `- name: persona` for each.
-    pub fn input(&self) -> String {
+    pub(crate) fn input(&self) -> String {
         let line = |p: &DraftPerson| format!("- {}: {}", p.name, p.persona.as_deref().unwrap_or_default());
         self.draft.personas.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// The reply it stands for: indented JSON with the keys, in the order, of the schema of replies in `mode`.
-    pub fn output(&self, mode: PersonaMode) -> String {
+    pub(crate) fn output(&self, mode: PersonaMode) -> String {
         let mut draft = self.draft.clone();
         if mode == PersonaMode::Predefined {
             draft.personas.iter_mut().for_each(|person| person.persona = None);
@@ -224,55 +218,9 @@ impl Shot {
     }
 
     /// Its texts, a line each: what a reply must not repeat as its own.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         self.draft.texts().into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
     }
-
-    /// [`content_hash`] of what it shows.
-    pub fn hash(&self) -> String {
-        content_hash([self.output(PersonaMode::Auto).as_str()])
-    }
-}
-
-/// The shots a prompt configuration names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shots(Vec<Shot>);
-
-impl Shots {
-    /// Reads files, and the `.json` files of folders by name, in the given order.
-    pub fn from_paths(paths: &[PathBuf]) -> Result<Self, ShotError> {
-        let files = paths.iter().map(|path| if path.is_dir() { files_in(path) } else { Ok(vec![path.clone()]) });
-        let files = files.collect::<Result<Vec<_>, _>>()?.concat();
-        files.iter().map(|path| Shot::load(path)).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The shots, in order.
-    pub fn as_slice(&self) -> &[Shot] {
-        &self.0
-    }
-}
-
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>, ShotError> {
-    let failed = |source| FsError { action: "list", path: folder.to_owned(), source };
-    let entries = folder.read_dir().map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-    files.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    files.sort();
-    if files.is_empty() { Err(ShotError::NoShots { path: folder.to_owned() }) } else { Ok(files) }
-}
-
-/// Reads a regular file up to the limit; a device or a pipe would never end.
-fn read_capped(path: &Path) -> Result<String, ShotError> {
-    let failed = |action, source| FsError { action, path: path.to_owned(), source };
-    if !path.metadata().map_err(|source| failed("read", source))?.is_file() {
-        return Err(ShotError::NotAFile { path: path.to_owned() });
-    }
-    let mut text = String::new();
-    let read = fs::open(path)?.take(MAX_SHOT_BYTES + 1).read_to_string(&mut text);
-    if read.map_err(|source| failed("read", source))? as u64 > MAX_SHOT_BYTES {
-        return Err(ShotError::TooLarge { path: path.to_owned() });
-    }
-    Ok(text)
 }
 
 fn key_of(path: &serde_path_to_error::Path) -> String {

@@ -9,10 +9,10 @@ use super::shots::Shot;
 use super::template::{PromptError, Template};
 
 /// The sections of a situations prompt.
-pub const SECTIONS: &[&str] = &["system", "user", "repair"];
+pub(crate) const SECTIONS: &[&str] = &["system", "user", "repair"];
 
 /// The variables of a situations prompt: the keys of [`SituationValues`].
-pub const VARIABLES: &[&str] = &[
+pub(crate) const VARIABLES: &[&str] = &[
     "language",
     "language_name",
     "count",
@@ -30,7 +30,7 @@ pub const VARIABLES: &[&str] = &[
 
 /// What a situations prompt is rendered with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct SituationValues<'a> {
+pub(crate) struct SituationValues<'a> {
     /// BCP 47 tag of the language to write in.
     pub language: &'a str,
     /// Its English name, see [`language::name`](super::language::name).
@@ -61,7 +61,7 @@ pub struct SituationValues<'a> {
 
 /// A given person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// The name drawn for them.
     pub name: &'a str,
     /// Who they are.
@@ -70,7 +70,7 @@ pub struct Given<'a> {
 
 /// An attribute of the coverage cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Attribute<'a> {
+pub(crate) struct Attribute<'a> {
     /// Such as `setting`.
     pub name: &'a str,
     /// Such as `a train`.
@@ -79,7 +79,7 @@ pub struct Attribute<'a> {
 
 /// A shot as a prompt shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Example {
+pub(crate) struct Example {
     /// The people given.
     pub input: String,
     /// The reply to them.
@@ -88,13 +88,13 @@ pub struct Example {
 
 impl Example {
     /// Renders `shot` for prompts of `mode`.
-    pub fn new(shot: &Shot, mode: PersonaMode) -> Self {
+    pub(crate) fn new(shot: &Shot, mode: PersonaMode) -> Self {
         Self { input: shot.input(), output: shot.output(mode) }
     }
 }
 
 /// Reads a situations prompt; `file` is how messages call it.
-pub fn parse(file: &str, source: &str) -> Result<Template, PromptError> {
+pub(crate) fn parse(file: &str, source: &str) -> Result<Template, PromptError> {
     Template::parse(file, source, SECTIONS, VARIABLES)
 }
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-pub use minijinja::Value;
+pub(crate) use minijinja::Value;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Serde};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -25,9 +25,9 @@ use crate::exit::ExitCode;
 mod tags;
 
 /// Largest prompt file, in bytes.
-pub const MAX_SOURCE_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_SOURCE_BYTES: usize = 256 * 1024;
 /// Largest rendered section, in bytes.
-pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 /// Instructions and, in steps of 64, bytes that one rendering may cost. A prompt of the largest size with many examples
 /// takes about a tenth; a loop over a loop over a range does not end below it.
 const FUEL: u64 = 200_000;
@@ -164,7 +164,7 @@ fn hint(name: &str, known: &[&str]) -> DidYouMean {
 
 /// A checked prompt file.
 #[derive(Debug)]
-pub struct Template {
+pub(crate) struct Template {
     file: String,
     engine: Environment<'static>,
     /// The variables that each section mentions, whether it prints or asks for them.
@@ -176,7 +176,7 @@ pub struct Template {
 impl Template {
     /// Reads a prompt from its `source`. `file` is how messages call it, `sections` are those it must have, `variables` the
     /// top-level names it may use.
-    pub fn parse(file: &str, source: &str, sections: &[&str], variables: &[&str]) -> Result<Self, PromptError> {
+    pub(crate) fn parse(file: &str, source: &str, sections: &[&str], variables: &[&str]) -> Result<Self, PromptError> {
         let bytes = source.len();
         if bytes > MAX_SOURCE_BYTES {
             return Err(PromptError::TooLarge { file: file.to_owned(), bytes });
@@ -195,12 +195,12 @@ impl Template {
     }
 
     /// Renders one section with the keys of `values` as variables. Ends are trimmed, and three or more blank lines become one.
-    pub fn render(&self, section: &str, values: &impl Serialize) -> Result<String, PromptError> {
+    pub(crate) fn render(&self, section: &str, values: &impl Serialize) -> Result<String, PromptError> {
         self.render_value(section, Serde(values).into())
     }
 
     /// The same with the variables that `value` gives; it is asked for those alone that the section mentions.
-    pub fn render_with(&self, section: &str, value: impl Fn(&str) -> Value) -> Result<String, PromptError> {
+    pub(crate) fn render_with(&self, section: &str, value: impl Fn(&str) -> Value) -> Result<String, PromptError> {
         let mentioned = self.mentioned.get(section).into_iter().flatten();
         let values = mentioned.map(|Mentioned { name, .. }| (Arc::clone(name), value(name)));
         self.render_value(section, Value::from_object(Given(values.collect())))
@@ -220,12 +220,12 @@ impl Template {
     }
 
     /// Whether what a section renders to can depend on `variable`.
-    pub fn mentions(&self, section: &str, variable: &str) -> bool {
+    pub(crate) fn mentions(&self, section: &str, variable: &str) -> bool {
         self.find(section, variable).is_some()
     }
 
     /// Whether a section does no more with `variable` than to print it, so that another value changes just these places.
-    pub fn only_prints(&self, section: &str, variable: &str) -> bool {
+    pub(crate) fn only_prints(&self, section: &str, variable: &str) -> bool {
         self.find(section, variable).is_none_or(|mentioned| mentioned.is_printed)
     }
 
@@ -234,23 +234,23 @@ impl Template {
     }
 
     /// BLAKE3 of the source, in hex: two prompts with the same hash are the same file.
-    pub fn hash(&self) -> &str {
+    pub(crate) fn hash(&self) -> &str {
         &self.hash
     }
 
     /// How messages call the file.
-    pub fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
     /// Whether a section names a variable.
-    pub fn uses(&self, section: &str, variable: &str) -> bool {
+    pub(crate) fn uses(&self, section: &str, variable: &str) -> bool {
         let template = self.engine.get_template(section);
         template.is_ok_and(|template| template.undeclared_variables(false).contains(variable))
     }
 
     /// The words of all sections that stand there whatever the values: what a reply must not repeat.
-    pub fn literal(&self) -> &str {
+    pub(crate) fn literal(&self) -> &str {
         &self.literal
     }
 }

@@ -27,4 +27,4 @@ pub enum Created {
 }
 
 /// Told of every piece that arrived, or was found to have arrived before: (bytes, whether they were sent now).
-pub type OnBytes = Arc<dyn Fn(u64, bool) + Send + Sync>;
+pub(crate) type OnBytes = Arc<dyn Fn(u64, bool) + Send + Sync>;

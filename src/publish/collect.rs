@@ -29,14 +29,14 @@ const MARK_DIGITS: usize = 8;
 
 /// Finished runs, opened but not read.
 #[derive(Debug)]
-pub struct Runs<'a> {
+pub(crate) struct Runs<'a> {
     upload: &'a Upload,
     runs: Vec<FinishedRun>,
 }
 
 /// Everything a dataset is compiled from.
 #[derive(Debug)]
-pub struct CollectedRuns {
+pub(crate) struct CollectedRuns {
     tables: Merged,
     compared: Compared,
     config: String,
@@ -49,7 +49,7 @@ pub struct CollectedRuns {
 
 impl CollectedRuns {
     /// As compiling takes it.
-    pub fn input(&self) -> compile::Input<'_> {
+    pub(crate) fn input(&self) -> compile::Input<'_> {
         let Merged { personas, situations, conversations } = self.tables.clone();
         compile::Input {
             personas,
@@ -71,7 +71,7 @@ impl<'a> Runs<'a> {
     ///
     /// # Errors
     /// If one is not finished or damaged, and if two hold the same data.
-    pub fn open(upload: &'a Upload) -> Result<Self, PublishError> {
+    pub(crate) fn open(upload: &'a Upload) -> Result<Self, PublishError> {
         let runs = upload.runs.iter().map(|path| FinishedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
         for run in &runs {
@@ -83,7 +83,7 @@ impl<'a> Runs<'a> {
     }
 
     /// What people should know of the runs before they are published.
-    pub fn notices(&self) -> Vec<String> {
+    pub(crate) fn notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
         for run in &self.runs {
             let path = run.path.display();
@@ -109,7 +109,7 @@ impl<'a> Runs<'a> {
     }
 
     /// Equal for equal runs and settings: what is compiled from them is the same then.
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let runs: Vec<Value> = self.runs.iter().map(|run| json!([run.content(), run.models, run.prompts])).collect();
         let whole = json!({
             "format": FORMAT, "convogen": env!("CARGO_PKG_VERSION"), "runs": runs, "config": self.config_tree(),
@@ -123,7 +123,7 @@ impl<'a> Runs<'a> {
     ///
     /// # Errors
     /// If a run cannot be read, or the files cannot be written.
-    pub fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<CollectedRuns, PublishError> {
+    pub(crate) fn collect(&self, folder: &Path, on_removed: &mut OnRemoved<'_>) -> Result<CollectedRuns, PublishError> {
         let mut removed = BTreeMap::new();
         let tables = match self.runs.as_slice() {
             [run] => Self::tables(run)?,
@@ -145,7 +145,7 @@ impl<'a> Runs<'a> {
     }
 
     /// The error of a run whose records do not read as what it is: damage, or records of another version.
-    pub fn explained(&self, error: PublishError) -> PublishError {
+    pub(crate) fn explained(&self, error: PublishError) -> PublishError {
         let PublishError::Compile(CompileError::Checkpoint(CheckpointError::Row { path, line, source })) = &error
         else {
             return error;

@@ -134,7 +134,7 @@ fn rows(compiled: &Compiled) -> BTreeMap<String, u64> {
 }
 
 /// Removes all published versions of `upload`'s dataset but the `keep` newest.
-pub async fn collect_garbage(
+pub(crate) async fn collect_garbage(
     upload: &Upload,
     environment: &Environment,
     keep: usize,

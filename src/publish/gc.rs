@@ -20,7 +20,7 @@ use super::version::{self, MANIFEST};
 
 /// What was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct CollectedGarbage {
+pub(crate) struct CollectedGarbage {
     /// The dataset.
     pub dataset: String,
     /// Where, without secrets.
@@ -35,7 +35,7 @@ pub struct CollectedGarbage {
 
 /// A version that is not needed any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Garbage {
+pub(crate) struct Garbage {
     /// The version.
     pub version: String,
     /// Its files.

@@ -35,7 +35,7 @@ use crate::store::part::{JsonlWriter, RowPlace};
 
 /// What one run made.
 #[derive(Debug, Clone, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// What stands in front of its ids; empty where it is alone.
     pub mark: String,
     /// Its people.
@@ -48,7 +48,7 @@ pub struct Batch {
 
 /// The tables of a dataset.
 #[derive(Debug, Clone, Default)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// The people.
     pub personas: RecordSource,
     /// The situations.
@@ -59,7 +59,7 @@ pub struct Merged {
 
 /// A record that was left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Removed {
+pub(crate) struct Removed {
     /// The table it would stand in.
     pub table: &'static str,
     /// Its id in the compiled dataset.
@@ -77,7 +77,7 @@ pub struct Removed {
 }
 
 /// Told of every record that is left out, in the order of runs, tables and records.
-pub type OnRemoved<'a> = dyn FnMut(&Removed) -> Result<(), PublishError> + 'a;
+pub(crate) type OnRemoved<'a> = dyn FnMut(&Removed) -> Result<(), PublishError> + 'a;
 
 /// What was kept of a run, in files of its own.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ struct Kept {
 ///
 /// # Errors
 /// If something cannot be read or written.
-pub fn merge(
+pub(crate) fn merge(
     batches: &[Batch],
     dedup: Option<&config::Dedup>,
     folder: &Path,

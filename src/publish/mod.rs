@@ -15,23 +15,23 @@
 //! Interrupted anywhere, the same call goes on: what is at the destination is compared by name, size and hash and not sent
 //! again. No step depends on anything that an earlier process remembered.
 
-pub mod azure;
-pub mod blob;
-pub mod collect;
-pub mod destination;
-pub mod error;
-pub mod flow;
-pub mod folder;
-pub mod gc;
-pub mod merge;
-pub mod pointer;
-pub mod receipts;
+pub(crate) mod azure;
+pub(crate) mod blob;
+pub(crate) mod collect;
+pub(crate) mod destination;
+pub(crate) mod error;
+pub(crate) mod flow;
+pub(crate) mod folder;
+pub(crate) mod gc;
+pub(crate) mod merge;
+pub(crate) mod pointer;
+pub(crate) mod receipts;
 mod send;
 mod standing;
-pub mod summary;
+pub(crate) mod summary;
 #[cfg(test)]
 mod tests;
-pub mod verify;
-pub mod version;
-pub mod watch;
-pub mod work;
+pub(crate) mod verify;
+pub(crate) mod version;
+pub(crate) mod watch;
+pub(crate) mod work;

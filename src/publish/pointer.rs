@@ -22,7 +22,7 @@ const MAX_HISTORY: usize = 1_000;
 
 /// The content of `latest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pointer {
+pub(crate) struct Pointer {
     /// Version of this form.
     pub format: u32,
     /// The version that readers should take.
@@ -37,7 +37,7 @@ pub struct Pointer {
 
 impl Pointer {
     /// Points at the version whose manifest has this hash, after `before`.
-    pub fn to(manifest_sha256: &str, before: Option<&Self>) -> Self {
+    pub(crate) fn to(manifest_sha256: &str, before: Option<&Self>) -> Self {
         let version = version::of_manifest(manifest_sha256);
         let mut history = before.map(|before| before.history.clone()).unwrap_or_default();
         history.retain(|earlier| *earlier != version);
@@ -53,7 +53,7 @@ impl Pointer {
     }
 
     /// Its text, the same for the same pointer.
-    pub fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         let text = serde_json::to_vec_pretty(self);
         let mut text = text.unwrap_or_else(|error| unreachable!("a struct of strings has a JSON form: {error}"));
         text.push(b'\n');
@@ -64,7 +64,7 @@ impl Pointer {
     ///
     /// # Errors
     /// [`PublishError::Conflict`] for one of a newer form, [`PublishError::Damaged`] for one that cannot be read.
-    pub async fn read(destination: &Destination, dataset: &str) -> Result<Option<(Self, Tag)>, PublishError> {
+    pub(crate) async fn read(destination: &Destination, dataset: &str) -> Result<Option<(Self, Tag)>, PublishError> {
         let path = version::pointer(dataset);
         let Some((bytes, tag)) = destination.read(&path).await? else { return Ok(None) };
         Ok(Some((parse(&path, &bytes)?, tag)))

@@ -9,11 +9,11 @@ use crate::clock;
 use crate::store::fs::{self, FsError};
 
 /// The name of the file.
-pub const RECEIPTS: &str = "receipts.jsonl";
+pub(crate) const RECEIPTS: &str = "receipts.jsonl";
 
 /// What was done, one line of the file.
 #[derive(Debug, Clone, Copy)]
-pub struct Receipt<'a> {
+pub(crate) struct Receipt<'a> {
     /// `written`, `already_there`, `moved` (the pointer) or `removed`.
     pub action: &'static str,
     /// Where, without secrets.
@@ -28,19 +28,19 @@ pub struct Receipt<'a> {
 
 /// Where receipts are kept.
 #[derive(Debug, Clone)]
-pub struct Receipts {
+pub(crate) struct Receipts {
     path: PathBuf,
 }
 
 impl Receipts {
     /// Those in `folder`, which is made if need be.
-    pub fn in_folder(folder: &Path) -> Result<Self, FsError> {
+    pub(crate) fn in_folder(folder: &Path) -> Result<Self, FsError> {
         fs::create_dir_all(folder)?;
         Ok(Self { path: folder.join(RECEIPTS) })
     }
 
     /// Adds a line with the time, durably.
-    pub fn add(&self, receipt: &Receipt<'_>) -> Result<(), FsError> {
+    pub(crate) fn add(&self, receipt: &Receipt<'_>) -> Result<(), FsError> {
         let Receipt { action, destination, path, bytes, sha256 } = receipt;
         let at = clock::unix_seconds();
         let line = json!({

@@ -9,7 +9,7 @@ use crate::store::part::FileEntry;
 
 /// Files and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Sums {
+pub(crate) struct Sums {
     /// How many files.
     pub files: u64,
     /// How many bytes they have together.

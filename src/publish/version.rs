@@ -12,30 +12,30 @@
 const DIGITS: usize = 16;
 
 /// The manifest of a version.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// The version of the dataset whose manifest has this SHA-256, in hex.
-pub fn of_manifest(sha256: &str) -> String {
+pub(crate) fn of_manifest(sha256: &str) -> String {
     sha256.chars().take(DIGITS).collect()
 }
 
 /// Whether this can be a version: it comes from a pointer that anyone may have written, and becomes part of a path.
-pub fn is_version(text: &str) -> bool {
+pub(crate) fn is_version(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What lies in front of every version, with `/` at the end.
-pub fn versions(dataset: &str) -> String {
+pub(crate) fn versions(dataset: &str) -> String {
     format!("{dataset}/versions/")
 }
 
 /// What lies in front of every file of a version, with `/` at the end.
-pub fn prefix(dataset: &str, version: &str) -> String {
+pub(crate) fn prefix(dataset: &str, version: &str) -> String {
     format!("{}{version}/", versions(dataset))
 }
 
 /// The pointer.
-pub fn pointer(dataset: &str) -> String {
+pub(crate) fn pointer(dataset: &str) -> String {
     format!("{dataset}/latest.json")
 }
 

@@ -32,7 +32,7 @@ const FORMAT: u32 = 1;
 
 /// A work folder that is ours as long as this lives.
 #[derive(Debug)]
-pub struct WorkDir {
+pub(crate) struct WorkDir {
     root: PathBuf,
     _lock: RunLock,
 }
@@ -57,7 +57,7 @@ impl WorkDir {
     ///
     /// # Errors
     /// If another process has it, or if it holds something that compiling would replace.
-    pub fn open(root: &Path) -> Result<Self, PublishError> {
+    pub(crate) fn open(root: &Path) -> Result<Self, PublishError> {
         fs::create_dir_all(root)?;
         if root.join("run.json").exists() {
             return Err(PublishError::WorkDir { path: root.to_owned(), problem: "is a run directory" });
@@ -76,17 +76,17 @@ impl WorkDir {
     }
 
     /// The compiled dataset.
-    pub fn dataset(&self) -> PathBuf {
+    pub(crate) fn dataset(&self) -> PathBuf {
         self.root.join("dataset")
     }
 
     /// The list of what was left out.
-    pub fn removed(&self) -> PathBuf {
+    pub(crate) fn removed(&self) -> PathBuf {
         self.root.join(REMOVED)
     }
 
     /// Where receipts go.
-    pub fn receipts(&self) -> Result<Receipts, PublishError> {
+    pub(crate) fn receipts(&self) -> Result<Receipts, PublishError> {
         Ok(Receipts::in_folder(&self.root)?)
     }
 
@@ -99,7 +99,7 @@ impl WorkDir {
 
     /// The dataset that is there, if it was compiled from what `fingerprint` stands for and every byte is as it was; and
     /// what was left out of it.
-    pub fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, RemovedCounts)>, PublishError> {
+    pub(crate) fn compiled(&self, fingerprint: &str) -> Result<Option<(Compiled, RemovedCounts)>, PublishError> {
         let Ok(work) = serde_json::from_slice::<Work>(&fs::read(&self.root.join(WORK_FILE))?) else { return Ok(None) };
         let current = |made: &Made| work.format == FORMAT && made.fingerprint == fingerprint;
         let Some(made) = work.made.filter(current) else { return Ok(None) };
@@ -129,7 +129,7 @@ impl WorkDir {
     }
 
     /// Compiles the dataset of `runs` beside the one that is there, and swaps it in when it is whole.
-    pub fn compile(
+    pub(crate) fn compile(
         &self,
         fingerprint: &str,
         runs: &Runs<'_>,
@@ -160,7 +160,7 @@ impl WorkDir {
 }
 
 /// How many records were left out, by table and reason.
-pub type RemovedCounts = BTreeMap<String, BTreeMap<String, u64>>;
+pub(crate) type RemovedCounts = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What of a line of `removed.jsonl` is counted.
 #[derive(Debug, Deserialize)]
@@ -185,7 +185,7 @@ fn locked(error: LockError) -> PublishError {
 ///
 /// # Errors
 /// If the work folder and the destination lie in one another, or a run in the work folder.
-pub fn keep_apart(upload: &Upload) -> Result<(), PublishError> {
+pub(crate) fn keep_apart(upload: &Upload) -> Result<(), PublishError> {
     let work_dir = resolved(&upload.work_dir);
     let refused = |problem| Err(PublishError::WorkDir { path: upload.work_dir.clone(), problem });
     let published = upload.destination.folder.as_deref().map(resolved);

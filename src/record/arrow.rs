@@ -16,7 +16,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use parquet::errors::ParquetError;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-pub use read::RowCells;
+pub(crate) use read::RowCells;
 
 /// The most bytes a batch may hold in one column, set by the 32-bit offsets of `Utf8` and `list`.
 const MAX_BATCH_BYTES: usize = i32::MAX as usize;
@@ -71,7 +71,7 @@ pub enum TableError {
 
 /// One column of a table or one field of a nested column.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its name, equal to the key in JSON.
     pub name: &'static str,
     /// What it holds.
@@ -82,7 +82,7 @@ pub struct Column {
 
 /// What a column holds, and with that how it is stored.
 #[derive(Debug, Clone, Copy)]
-pub enum ColumnKind {
+pub(crate) enum ColumnKind {
     /// A string different in nearly every row, which people filter by: statistics, no dictionary.
     Key,
     /// Prose, or JSON as text: neither dictionary nor statistics.
@@ -113,7 +113,7 @@ impl Column {
 
 impl ColumnKind {
     /// The Arrow type.
-    pub fn data_type(self) -> DataType {
+    pub(crate) fn data_type(self) -> DataType {
         match self {
             Self::Key | Self::Text | Self::Category => DataType::Utf8,
             Self::Int32 => DataType::Int32,
@@ -123,7 +123,7 @@ impl ColumnKind {
     }
 
     /// The name of the type in the feature lists of the `datasets` library; `None` for a list.
-    pub fn dtype(self) -> Option<&'static str> {
+    pub(crate) fn dtype(self) -> Option<&'static str> {
         match self {
             Self::Key | Self::Text | Self::Category => Some("string"),
             Self::Int32 => Some("int32"),
@@ -143,7 +143,7 @@ fn element(columns: &[Column]) -> Field {
 }
 
 /// An object of the dataset: a row, or an item of a nested list.
-pub trait ArrowRecord: Sized {
+pub(crate) trait ArrowRecord: Sized {
     /// What objects of this kind are called in messages.
     const NAME: &'static str;
     /// Its columns, in order.
@@ -160,7 +160,7 @@ pub trait ArrowRecord: Sized {
 }
 
 /// A [`ArrowRecord`] that has a table of its own.
-pub trait TableRow: ArrowRecord + serde::Serialize + serde::de::DeserializeOwned {
+pub(crate) trait TableRow: ArrowRecord + serde::Serialize + serde::de::DeserializeOwned {
     /// Identifies the row within its table.
     fn id(&self) -> &str;
     /// The split it belongs to.
@@ -168,12 +168,12 @@ pub trait TableRow: ArrowRecord + serde::Serialize + serde::de::DeserializeOwned
 }
 
 /// The Arrow schema of a table.
-pub fn schema<R: ArrowRecord>() -> SchemaRef {
+pub(crate) fn schema<R: ArrowRecord>() -> SchemaRef {
     Arc::new(Schema::new(fields(R::COLUMNS)))
 }
 
 /// Rows as one batch.
-pub fn batch<R: TableRow>(rows: &[R]) -> Result<RecordBatch, TableError> {
+pub(crate) fn batch<R: TableRow>(rows: &[R]) -> Result<RecordBatch, TableError> {
     let rows: Vec<&R> = rows.iter().collect();
     let bytes = rows.iter().map(|row| row.weight()).fold(0, usize::saturating_add);
     if let Some(last) = rows.last().filter(|_| bytes > MAX_BATCH_BYTES) {
@@ -184,13 +184,13 @@ pub fn batch<R: TableRow>(rows: &[R]) -> Result<RecordBatch, TableError> {
 
 /// The records of a batch as Parquet gives it. Columns are found by name; text and whole numbers in the forms that other
 /// tools write are converted, and columns unknown to the record are passed over.
-pub fn records<R: TableRow>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
+pub(crate) fn records<R: TableRow>(batch: RecordBatch) -> Result<Vec<R>, TableError> {
     read::records(&StructArray::from(batch))
 }
 
 /// The feature list of a table in the JSON form of the `datasets` library: key `huggingface` of a Parquet file's
 /// metadata. Lists of objects have the form `[{…}]`, which versions 3 and 5 both read as a list of dicts.
-pub fn huggingface_features<R: ArrowRecord>() -> Result<String, serde_json::Error> {
+pub(crate) fn huggingface_features<R: ArrowRecord>() -> Result<String, serde_json::Error> {
     #[derive(serde::Serialize)]
     struct Metadata {
         info: Info,

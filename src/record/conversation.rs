@@ -47,7 +47,7 @@ pub struct Conversation {
     pub judgement: String,
     /// The split of its people.
     pub split: String,
-    /// [`content_hash`](super::content_hash) of speakers and texts.
+    /// `content_hash` of speakers and texts.
     pub hash: String,
 }
 

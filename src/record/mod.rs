@@ -5,22 +5,22 @@
 //! Ids come from position, never from the clock or from the order of completion; `hash` identifies
 //! the content.
 
-pub mod arrow;
+pub(crate) mod arrow;
 mod conversation;
 mod outcome;
-pub mod parquet;
+pub(crate) mod parquet;
 mod persona;
 mod situation;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
-pub use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally};
+pub(crate) use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally};
 pub use persona::Persona;
 pub use situation::{Participant, Relation, Situation};
 
 /// The first 128 bits, in hex, of the BLAKE3 hash of `parts`, each preceded by its length.
 ///
 /// Lengths keep `["ab", "c"]` and `["a", "bc"]` apart.
-pub fn content_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());

@@ -60,7 +60,7 @@ impl Tally {
 
 /// What became of one input of a stage, with what there is to keep of it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fate<R> {
+pub(crate) enum Fate<R> {
     /// It is in the output.
     Accepted(R),
     /// It was removed as a duplicate of an earlier one.
@@ -71,7 +71,7 @@ pub enum Fate<R> {
 
 impl<R> Fate<R> {
     /// In which way it ended.
-    pub fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Accepted(_) => Outcome::Accepted,
             Self::Duplicate(_) => Outcome::Duplicate,
@@ -82,7 +82,7 @@ impl<R> Fate<R> {
 
 /// An input that says what an earlier one says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Duplicate {
+pub(crate) struct Duplicate {
     /// The item.
     pub id: String,
     /// The record that stayed.
@@ -96,7 +96,7 @@ pub struct Duplicate {
 /// In what sense two texts are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DuplicateKind {
+pub(crate) enum DuplicateKind {
     /// Equal once normalised.
     Exact,
     /// Similar from the threshold up.
@@ -105,7 +105,7 @@ pub enum DuplicateKind {
 
 /// An input that did not make it, a row of `rejected.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
+pub(crate) struct Dropped {
     /// The item.
     pub id: String,
     /// Which way it went: rejected, refused, failed or over budget.
@@ -118,7 +118,7 @@ pub struct Dropped {
 
 impl Dropped {
     /// An item that was not worked on because the budget was reached.
-    pub fn over_budget(id: String) -> Self {
+    pub(crate) fn over_budget(id: String) -> Self {
         let (reason, detail) = ("over_budget".to_owned(), "the budget was reached first".to_owned());
         Self { id, outcome: Outcome::OverBudget, reason, detail }
     }

@@ -30,7 +30,7 @@ use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow};
 
 /// Rows at which a row group ends.
 const GROUP_ROWS: usize = 2_048;
-/// Bytes of rows, by [`weight`](tables::Record::weight), at which it ends although they are few.
+/// Bytes of rows, by [`weight`](tables::ArrowRecord::weight), at which it ends although they are few.
 const GROUP_BYTES: usize = 32 << 20;
 /// Rows that are encoded together, unless [`BATCH_BYTES`] comes first. Page boundaries depend on it.
 const BATCH_ROWS: usize = 256;
@@ -44,7 +44,7 @@ const FEATURES_KEY: &str = "huggingface";
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
 #[derive(Debug)]
-pub struct ParquetWriter<W: Write + Send, R: TableRow> {
+pub(crate) struct ParquetWriter<W: Write + Send, R: TableRow> {
     file: ArrowWriter<W>,
     /// Rows not yet encoded.
     pending: Vec<R>,
@@ -57,7 +57,7 @@ pub struct ParquetWriter<W: Write + Send, R: TableRow> {
 
 /// What a finished file holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WrittenFile {
+pub(crate) struct WrittenFile {
     /// Rows.
     pub rows: u64,
     /// Bytes of the rows as Arrow arrays, uncompressed.
@@ -66,7 +66,7 @@ pub struct WrittenFile {
 
 impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     /// Starts a file.
-    pub fn new(sink: W) -> Result<Self, TableError> {
+    pub(crate) fn new(sink: W) -> Result<Self, TableError> {
         let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
         // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
         let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
@@ -77,7 +77,7 @@ impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     }
 
     /// Adds a row.
-    pub fn push(&mut self, row: R) -> Result<(), TableError> {
+    pub(crate) fn push(&mut self, row: R) -> Result<(), TableError> {
         let weight = row.weight();
         self.pending.push(row);
         self.pending_bytes = self.pending_bytes.saturating_add(weight);
@@ -93,12 +93,12 @@ impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     }
 
     /// Bytes of the file so far: those of the row groups that have ended.
-    pub fn file_bytes(&self) -> u64 {
+    pub(crate) fn file_bytes(&self) -> u64 {
         self.file.bytes_written() as u64
     }
 
     /// Writes the footer. The sink is flushed, not synced.
-    pub fn finish(mut self) -> Result<(W, WrittenFile), TableError> {
+    pub(crate) fn finish(mut self) -> Result<(W, WrittenFile), TableError> {
         self.encode_pending()?;
         Ok((self.file.into_inner()?, self.written))
     }
@@ -156,14 +156,14 @@ fn storage(builder: WriterPropertiesBuilder, parents: &[&str], columns: &[Column
 
 /// Reads a Parquet file of records, a batch at a time. After an error there is no further batch.
 #[derive(Debug)]
-pub struct Reader<R> {
+pub(crate) struct Reader<R> {
     batches: Option<ParquetRecordBatchReader>,
     row: PhantomData<R>,
 }
 
 impl<R: TableRow> Reader<R> {
     /// Reads the footer. Columns are found by name, so files of other tools do as long as the columns are there.
-    pub fn open(file: File) -> Result<Self, TableError> {
+    pub(crate) fn open(file: File) -> Result<Self, TableError> {
         // Without the stored Arrow schema: the types follow from Parquet's own, and a damaged copy cannot mislead.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let batches = contained(|| {

@@ -15,6 +15,6 @@ pub struct Persona {
     pub split: String,
     /// File name and line, such as `personas.jsonl:17`.
     pub source: String,
-    /// [`content_hash`](super::content_hash) of the case-folded description.
+    /// `content_hash` of the case-folded description.
     pub hash: String,
 }

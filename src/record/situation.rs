@@ -27,7 +27,7 @@ pub struct Situation {
     pub provenance: String,
     /// What a seed said of it, such as an intent, and where the seed came from: a JSON object; `{}` without a seed.
     pub labels: String,
-    /// [`content_hash`](super::content_hash) of people, situation, topic and starter.
+    /// `content_hash` of people, situation, topic and starter.
     pub hash: String,
 }
 

@@ -4,7 +4,7 @@ use super::figures::CorpusFigures;
 
 /// How a figure is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// A number with two digits after the point.
     Number,
     /// A whole number.
@@ -15,7 +15,7 @@ pub enum Form {
 
 /// One figure.
 #[derive(Debug, Clone, Copy)]
-pub struct FigureEntry {
+pub(crate) struct FigureEntry {
     /// The heading it stands under.
     pub group: &'static str,
     /// Its key in `--json`.
@@ -68,7 +68,7 @@ const REPEATS: &str = "repetition across conversations";
 const COHESION: &str = "cohesion";
 
 /// The figures. Keys are stable.
-pub const CATALOGUE: &[FigureEntry] = &[
+pub(crate) const CATALOGUE: &[FigureEntry] = &[
     count(number(LENGTH, "conversations", "conversations", "", |f| Some(f.conversations as f64))),
     count(number(LENGTH, "turns", "turns", "", |f| Some(f.turns as f64))),
     number(LENGTH, "people", "people per conversation", "", |f| f.people),

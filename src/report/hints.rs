@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_narrowing_hub_and_a_far_reference_are_named() {
-        use crate::report::RoundFigures;
+        use crate::report::hub::RoundFigures;
         let round = |effective| RoundFigures { effective, ..RoundFigures::default() };
         let hub = |last| HubFigures { compared: 50, rounds: vec![round(40.0), round(last)] };
         assert_eq!(of_hub(&hub(39.0)), None);

@@ -63,7 +63,7 @@ pub(super) struct Tallies {
     pub(super) sample: Sample,
 }
 
-/// Means of [`Floor`](super::floor::Floor) over conversations.
+/// Means of [`TurnTaking`](super::floor::TurnTaking) over conversations.
 #[derive(Debug, Default)]
 pub(super) struct Floors {
     pub(super) gini_turns: Mean,

@@ -43,17 +43,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use annotations::{AnnotationFigures, GateFigures};
-pub use catalogue::{CATALOGUE, FigureEntry, Form};
-pub use coverage::{Cell, CoverageFigures, ValueFill};
-pub use distribution::Distribution;
+pub(crate) use annotations::{AnnotationFigures, GateFigures};
+pub(crate) use catalogue::{CATALOGUE, FigureEntry, Form};
+pub(crate) use coverage::CoverageFigures;
 pub use error::ReportError;
-pub use figures::CorpusFigures;
-pub use hints::Hint;
-pub use hub::{HubFigures, RoundFigures};
-pub use run::{PerConversation, RunFigures};
-pub use sample::Size;
-pub use source::SourceKind;
+pub(crate) use figures::CorpusFigures;
+pub(crate) use hints::Hint;
+pub(crate) use hub::HubFigures;
+pub(crate) use run::RunFigures;
+pub(crate) use sample::Size;
+pub(crate) use source::SourceKind;
 
 use measure::Measured;
 use source::ConversationSource;

@@ -11,7 +11,7 @@ use crate::llm::recorded::CallGateway;
 
 /// What every stage of a run works with.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The settings.
     pub config: &'a Config,
     /// The texts: prompts, shots, word lists, the coverage grid.
@@ -28,12 +28,12 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Tells the user something.
-    pub fn tell(&self, text: impl Into<String>) {
+    pub(crate) fn tell(&self, text: impl Into<String>) {
         self.calls.control.tell(text);
     }
 
     /// The similarity from which two records are duplicates; `None` where they stay.
-    pub fn threshold(&self, threshold: f64) -> Option<f64> {
+    pub(crate) fn threshold(&self, threshold: f64) -> Option<f64> {
         self.config.dedup.enabled.then_some(threshold)
     }
 
@@ -42,7 +42,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// Why the run stopped, otherwise.
-    pub fn settle_for_less(&self) -> Result<(), Halt> {
+    pub(crate) fn settle_for_less(&self) -> Result<(), Halt> {
         match self.calls.control.take_reason() {
             Some(reason @ Halt::Budget(_)) if self.accept_partial => {
                 self.tell(format!("{reason}; sealing what is there, as asked"));

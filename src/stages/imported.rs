@@ -15,12 +15,12 @@ use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
 
 /// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
-pub const MAX_LINE: usize = 1 << 20;
+pub(crate) const MAX_LINE: usize = 1 << 20;
 const BUFFER: usize = 1 << 17;
 
 /// Identifies an input by content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InputDigest {
+pub(crate) struct InputDigest {
     /// Length of the file as it lies on disk.
     pub bytes: u64,
     /// SHA-256 of those bytes, in hex.
@@ -29,7 +29,7 @@ pub struct InputDigest {
 
 impl InputDigest {
     /// The digest of bytes at hand.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, sha256: hex(Sha256::new_with_prefix(bytes)) }
     }
 }
@@ -109,7 +109,7 @@ impl SourceError {
 
 /// One line without its end.
 #[derive(Debug, Clone, Copy)]
-pub enum InputLine<'a> {
+pub(crate) enum InputLine<'a> {
     /// A whole one.
     Whole(&'a [u8]),
     /// The start of a line over [`MAX_LINE`].
@@ -118,14 +118,14 @@ pub enum InputLine<'a> {
 
 impl<'a> InputLine<'a> {
     /// Its bytes, as far as they were kept.
-    pub fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         match self {
             Self::Whole(bytes) | Self::TooLong(bytes) => bytes,
         }
     }
 
     /// Whether there is nothing on it.
-    pub fn is_blank(self) -> bool {
+    pub(crate) fn is_blank(self) -> bool {
         matches!(self, Self::Whole(bytes) if bytes.trim_ascii().is_empty())
     }
 }
@@ -192,7 +192,7 @@ impl Format {
 ///
 /// # Errors
 /// If it is no file of lines, cannot be read, or changed meanwhile.
-pub fn read(
+pub(crate) fn read(
     path: &Path,
     key: &'static str,
     progress: &Progress,
@@ -210,7 +210,7 @@ pub fn read(
 }
 
 /// Looks at a line and its number.
-pub type Visit<'a> = dyn FnMut(u64, InputLine<'_>) + 'a;
+pub(crate) type Visit<'a> = dyn FnMut(u64, InputLine<'_>) + 'a;
 
 fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
     let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);
@@ -231,7 +231,7 @@ fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Resul
 ///
 /// # Errors
 /// Those of `input`.
-pub fn each(input: impl BufRead, visit: &mut Visit<'_>) -> io::Result<()> {
+pub(crate) fn each(input: impl BufRead, visit: &mut Visit<'_>) -> io::Result<()> {
     let mut lines = Lines::new(input);
     while let Some((number, line)) = lines.next()? {
         visit(number, line);

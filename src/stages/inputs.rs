@@ -46,7 +46,7 @@ impl InputsError {
 
 /// The texts by their name below `inputs/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     texts: BTreeMap<String, String>,
     /// The files they were read from, where messages are to name those.
     files: BTreeMap<String, PathBuf>,
@@ -108,7 +108,7 @@ const PERSONAS: &str = "personas.jsonl";
 
 impl Inputs {
     /// Reads what the configuration names, or what ships with convogen where it names nothing.
-    pub fn gather(loaded: &Loaded) -> Result<Self, InputsError> {
+    pub(crate) fn gather(loaded: &Loaded) -> Result<Self, InputsError> {
         let mut inputs = Self { texts: BTreeMap::new(), files: BTreeMap::new() };
         let config = &loaded.config;
         if config.situations.mode != SituationMode::File {
@@ -230,7 +230,7 @@ impl Inputs {
     }
 
     /// Reads the copy in a run directory's `inputs/`.
-    pub fn read(folder: &Path) -> Result<Self, InputsError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, InputsError> {
         let mut texts = BTreeMap::new();
         let below = [SHOTS, WORDS].map(|prefix| (prefix, folder.join(prefix)));
         for (prefix, folder) in [("", folder.to_owned())].into_iter().chain(below) {
@@ -243,7 +243,7 @@ impl Inputs {
     }
 
     /// Copies the texts into a run directory's `inputs/`.
-    pub fn write(&self, folder: &Path) -> Result<(), InputsError> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), InputsError> {
         for (name, text) in &self.texts {
             let path = folder.join(name);
             if let Some(parent) = path.parent() {
@@ -258,7 +258,7 @@ impl Inputs {
     ///
     /// # Errors
     /// If a sealed row or the disk fails.
-    pub fn keep_people(folder: &Path, people: &Sealed<Persona>) -> Result<(), StageError> {
+    pub(crate) fn keep_people(folder: &Path, people: &Sealed<Persona>) -> Result<(), StageError> {
         if people.tally().accepted == 0 || folder.join(PERSONAS).exists() {
             return Ok(());
         }
@@ -274,7 +274,7 @@ impl Inputs {
     }
 
     /// Parses everything, so that a mistake is told before anything is made.
-    pub fn check(&self, config: &Config) -> Result<(), InputsError> {
+    pub(crate) fn check(&self, config: &Config) -> Result<(), InputsError> {
         if config.situations.mode != SituationMode::File {
             let prompt = self.situations_prompt(config)?;
             self.shots()?;
@@ -288,12 +288,12 @@ impl Inputs {
     }
 
     /// Content hashes by name: what fingerprints are made of.
-    pub fn hashes(&self) -> BTreeMap<String, String> {
+    pub(crate) fn hashes(&self) -> BTreeMap<String, String> {
         self.texts.iter().map(|(name, text)| (name.clone(), crate::record::content_hash([text.as_str()]))).collect()
     }
 
     /// The prompts by role, as the dataset's card names them.
-    pub fn uses(&self) -> Vec<PromptUse> {
+    pub(crate) fn uses(&self) -> Vec<PromptUse> {
         let prompts = self.hashes().into_iter();
         prompts
             .filter_map(|(name, hash)| Some(PromptUse { role: name.strip_suffix(".md")?.to_owned(), name, hash }))
@@ -301,7 +301,7 @@ impl Inputs {
     }
 
     /// The situations prompt, parsed.
-    pub fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
+    pub(crate) fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
         let text = self.text(SITUATIONS)?;
         let template = crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?;
         let shots: Vec<String> = self.shots()?.iter().map(Shot::words).collect();
@@ -315,7 +315,7 @@ impl Inputs {
     }
 
     /// The hand-written examples, in the order of the prompt configuration.
-    pub fn shots(&self) -> Result<Vec<Shot>, InputsError> {
+    pub(crate) fn shots(&self) -> Result<Vec<Shot>, InputsError> {
         let shots = self.texts.iter().filter_map(|(name, text)| {
             let written = name.strip_prefix(SHOTS)?;
             let kept = || PathBuf::from(without_number(written));
@@ -325,7 +325,7 @@ impl Inputs {
     }
 
     /// The prompts of the conversations stage, parsed.
-    pub fn conversation_prompts(&self) -> Result<AgentPrompts, InputsError> {
+    pub(crate) fn conversation_prompts(&self) -> Result<AgentPrompts, InputsError> {
         let names = [SPEAKER, FUSED, SELECTOR].map(|name| self.shown(name));
         let [speaker, fused, selector] = &names;
         Ok(AgentPrompts::parse(
@@ -336,19 +336,19 @@ impl Inputs {
     }
 
     /// What a judge is told that screens conversations, if one does.
-    pub fn safety_prompt(&self) -> Result<Option<Template>, InputsError> {
+    pub(crate) fn safety_prompt(&self) -> Result<Option<Template>, InputsError> {
         let text = self.texts.get(SAFETY);
         Ok(text.map(|text| safety::prompt(&self.shown(SAFETY), text)).transpose()?)
     }
 
     /// What a judge is told that scores conversations, if one does.
-    pub fn judge_prompt(&self) -> Result<Option<Template>, InputsError> {
+    pub(crate) fn judge_prompt(&self) -> Result<Option<Template>, InputsError> {
         let text = self.texts.get(JUDGE);
         Ok(text.map(|text| judge::prompt(&self.shown(JUDGE), text)).transpose()?)
     }
 
     /// The word lists, parsed.
-    pub fn words(&self) -> Result<WordLists, InputsError> {
+    pub(crate) fn words(&self) -> Result<WordLists, InputsError> {
         let mut words = WordLists::default();
         for (name, text) in &self.texts {
             let Some(file) = name.strip_prefix(WORDS).map(without_number) else { continue };
@@ -358,13 +358,13 @@ impl Inputs {
     }
 
     /// The coverage grid, if there is one.
-    pub fn coverage(&self) -> Result<Option<Coverage>, InputsError> {
+    pub(crate) fn coverage(&self) -> Result<Option<Coverage>, InputsError> {
         let text = self.texts.get(COVERAGE);
         Ok(text.map(|text| Coverage::parse(text, Path::new(&self.shown(COVERAGE)))).transpose()?)
     }
 
     /// The seeds; none where nothing is augmented.
-    pub fn seeds(&self) -> Result<Vec<Seed>, InputsError> {
+    pub(crate) fn seeds(&self) -> Result<Vec<Seed>, InputsError> {
         let Some(text) = self.texts.get(SEEDS) else { return Ok(Vec::new()) };
         Ok(seeds::parse(Path::new(&self.shown(SEEDS)), text)?)
     }
@@ -373,7 +373,7 @@ impl Inputs {
     ///
     /// # Errors
     /// If there is no prompt configuration, or it cannot be read.
-    pub fn situations_per_call(&self) -> Result<usize, InputsError> {
+    pub(crate) fn situations_per_call(&self) -> Result<usize, InputsError> {
         Ok(self.prompt_config()?.situations_per_call)
     }
 

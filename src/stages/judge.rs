@@ -19,9 +19,9 @@ use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Participant, Situation};
 
 /// The stage's name in keys and draws.
-pub const STAGE: &str = "judge";
+pub(crate) const STAGE: &str = "judge";
 /// What is scored.
-pub const SCALES: [&str; 4] = ["situation", "persona", "relations", "topic"];
+pub(crate) const SCALES: [&str; 4] = ["situation", "persona", "relations", "topic"];
 const LOWEST: u64 = 1;
 const HIGHEST: u64 = 5;
 /// Letters and digits of a quote at least: less is found in anything.
@@ -34,7 +34,7 @@ const NOT_FOUND: Unusable = Unusable {
 
 /// What every conversation of a run is scored with.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgeStage<'a> {
+pub(crate) struct JudgeStage<'a> {
     /// The settings.
     pub settings: &'a config::Judge,
     /// The prompt.
@@ -47,7 +47,7 @@ pub struct JudgeStage<'a> {
 
 /// The column `judgement`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// The logical model that judged.
     pub model: String,
     /// Scores by scale; empty after a failure.
@@ -60,7 +60,7 @@ pub struct Judgement {
 
 /// A score and the line it stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JudgeScore {
+pub(crate) struct JudgeScore {
     /// From 1 to 5.
     pub score: u64,
     /// Words of the conversation.
@@ -68,7 +68,7 @@ pub struct JudgeScore {
 }
 
 /// Reads the judge's prompt.
-pub fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
+pub(crate) fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
     transcript::prompt(name, text, VARIABLES)
 }
 
@@ -92,7 +92,7 @@ struct Person<'a> {
 
 impl JudgeStage<'_> {
     /// Whether a conversation is among those that are scored.
-    pub fn samples(&self, id: &str) -> bool {
+    pub(crate) fn samples(&self, id: &str) -> bool {
         Draw::new(self.seed, &[STAGE, id]).unit() < self.settings.sample
     }
 
@@ -100,7 +100,7 @@ impl JudgeStage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn judge(&self, situation: &Situation, conversation: &mut Conversation) -> Result<(), Halt> {
+    pub(crate) async fn judge(&self, situation: &Situation, conversation: &mut Conversation) -> Result<(), Halt> {
         if !self.samples(&conversation.id) {
             return Ok(());
         }
@@ -189,7 +189,7 @@ fn evened(text: &str) -> String {
 
 /// What a judge said over a whole stage: part of its notes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct JudgeFigures {
+pub(crate) struct JudgeFigures {
     /// Accepted conversations with scores.
     pub judged: u64,
     /// Mean score by scale.
@@ -204,7 +204,7 @@ pub struct JudgeFigures {
 
 impl JudgeFigures {
     /// Counts a conversation that was accepted.
-    pub fn add(&mut self, accepted: &Conversation) {
+    pub(crate) fn add(&mut self, accepted: &Conversation) {
         let judgement = Some(&accepted.judgement).filter(|judgement| *judgement != "{}");
         if let Some(judgement) = judgement.and_then(|judgement| serde_json::from_str(judgement).ok()) {
             self.count(judgement);
@@ -229,7 +229,7 @@ impl JudgeFigures {
     }
 
     /// What there is to tell; nothing where nothing was judged.
-    pub fn told(&self) -> Option<String> {
+    pub(crate) fn told(&self) -> Option<String> {
         if self.judged == 0 && self.failures.is_empty() {
             return None;
         }

@@ -10,21 +10,21 @@
 //! order, where it is counted, written and sealed ([`writer`]). What becomes of an input is one type,
 //! [`Fate`](crate::record::Fate). Removing duplicates is the last step of a stage: [`dedup`] is an adaptor it calls.
 
-pub mod compile;
-pub mod context;
-pub mod conversations;
-pub mod dedup;
-pub mod error;
-pub mod imported;
-pub mod inputs;
-pub mod judge;
-pub mod personas;
+pub(crate) mod compile;
+pub(crate) mod context;
+pub(crate) mod conversations;
+pub(crate) mod dedup;
+pub(crate) mod error;
+pub(crate) mod imported;
+pub(crate) mod inputs;
+pub(crate) mod judge;
+pub(crate) mod personas;
 mod progress;
-pub mod safety;
-pub mod sealed;
-pub mod situations;
+pub(crate) mod safety;
+pub(crate) mod sealed;
+pub(crate) mod situations;
 mod transcript;
 mod window;
-pub mod writer;
+pub(crate) mod writer;
 
-pub use progress::{Progress, ProgressSnapshot};
+pub(crate) use progress::{Progress, ProgressSnapshot};

@@ -12,7 +12,7 @@ use crate::store::checkpoint::{CheckpointError, MANIFEST, Rows, SealedStage};
 
 /// The records of a sealed stage.
 #[derive(Debug, Clone)]
-pub struct Sealed<R> {
+pub(crate) struct Sealed<R> {
     stage: SealedStage,
     row: PhantomData<fn() -> R>,
 }
@@ -22,12 +22,12 @@ impl<R: DeserializeOwned> Sealed<R> {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn open(folder: &Path) -> Result<Option<Self>, CheckpointError> {
+    pub(crate) fn open(folder: &Path) -> Result<Option<Self>, CheckpointError> {
         Ok(SealedStage::open(folder)?.map(Self::of))
     }
 
     /// The records of `stage`.
-    pub fn of(stage: SealedStage) -> Self {
+    pub(crate) fn of(stage: SealedStage) -> Self {
         Self { stage, row: PhantomData }
     }
 
@@ -35,7 +35,7 @@ impl<R: DeserializeOwned> Sealed<R> {
     ///
     /// # Errors
     /// If the part cannot be opened; what comes later is an item.
-    pub fn rows(&self) -> Result<Rows<R>, CheckpointError> {
+    pub(crate) fn rows(&self) -> Result<Rows<R>, CheckpointError> {
         self.stage.rows(PART)
     }
 
@@ -43,17 +43,17 @@ impl<R: DeserializeOwned> Sealed<R> {
     ///
     /// # Errors
     /// If the part is damaged.
-    pub fn read(&self) -> Result<Vec<R>, CheckpointError> {
+    pub(crate) fn read(&self) -> Result<Vec<R>, CheckpointError> {
         self.rows()?.collect()
     }
 
     /// How its inputs ended.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         tally(&self.stage.manifest().counts)
     }
 
     /// The stage with its manifest.
-    pub fn stage(&self) -> &SealedStage {
+    pub(crate) fn stage(&self) -> &SealedStage {
         &self.stage
     }
 
@@ -61,7 +61,7 @@ impl<R: DeserializeOwned> Sealed<R> {
     ///
     /// # Errors
     /// If it was made from another.
-    pub fn follows(self, upstream: Option<&str>) -> Result<Self, CheckpointError> {
+    pub(crate) fn follows(self, upstream: Option<&str>) -> Result<Self, CheckpointError> {
         if self.stage.manifest().upstream.as_deref() == upstream {
             return Ok(self);
         }
@@ -74,7 +74,7 @@ impl<R: DeserializeOwned> Sealed<R> {
 }
 
 /// The outcome counts of a sealed stage.
-pub fn tally(counts: &BTreeMap<String, u64>) -> Tally {
+pub(crate) fn tally(counts: &BTreeMap<String, u64>) -> Tally {
     let count = |name: &str| counts.get(name).copied().unwrap_or(0);
     Tally {
         accepted: count("accepted"),

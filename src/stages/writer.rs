@@ -31,14 +31,14 @@ const DUPLICATES: &str = "duplicates.jsonl";
 /// Duplicates until the sizes of their clusters are known; never part of a sealed stage.
 const SPOOL: &str = "duplicates.spool";
 /// Rows of an imported file that are written out for each outcome but acceptance; further ones are only counted.
-pub const LISTED_ROWS: u64 = 10_000;
+pub(crate) const LISTED_ROWS: u64 = 10_000;
 /// Different reasons that are counted apart.
 const COUNTED_REASONS: usize = 1_000;
 /// What reasons beyond those are counted as.
 const OTHER_REASONS: &str = "other";
 
 /// Takes the fates of a stage's inputs, in the order of the inputs.
-pub trait Fates<R>: Send {
+pub(crate) trait Fates<R>: Send {
     /// Takes the next one.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ pub trait Fates<R>: Send {
 
 /// What a stage says of itself when all its fates are put.
 #[derive(Debug, Default)]
-pub struct StageResult {
+pub(crate) struct StageResult {
     /// Inputs it had.
     pub inputs: u64,
     /// Those of them that are in no outcome, since they were not drawn.
@@ -76,7 +76,7 @@ pub struct StageResult {
 
 /// Writes the folder of a stage. Dropped without [`seal`](Self::seal) it leaves nothing that counts.
 #[derive(Debug)]
-pub struct StageWriter<R: TableRow> {
+pub(crate) struct StageWriter<R: TableRow> {
     stage: &'static str,
     dir: StageDir,
     rows: JsonlWriter,
@@ -96,7 +96,7 @@ impl<R: TableRow> StageWriter<R> {
     ///
     /// # Errors
     /// If it is sealed already, or cannot be written to.
-    pub fn create(stage: &'static str, folder: &Path) -> Result<Self, StageError> {
+    pub(crate) fn create(stage: &'static str, folder: &Path) -> Result<Self, StageError> {
         let dir = StageDir::create(folder)?;
         Ok(Self {
             stage,
@@ -114,7 +114,7 @@ impl<R: TableRow> StageWriter<R> {
     }
 
     /// Lists no more than [`LISTED_ROWS`] rejected rows and as many duplicates, for a file that may be anything.
-    pub fn list_few(&mut self) {
+    pub(crate) fn list_few(&mut self) {
         self.listed = LISTED_ROWS;
     }
 
@@ -140,7 +140,7 @@ impl<R: TableRow> StageWriter<R> {
     ///
     /// # Errors
     /// If the fates are not those of all inputs, or if something cannot be written. Nothing is visible then.
-    pub fn seal(
+    pub(crate) fn seal(
         mut self,
         made: StageResult,
         fingerprint: String,
@@ -223,7 +223,7 @@ impl<R: TableRow + Debug + Send> Fates<R> for StageWriter<R> {
 
 /// Keeps fates in memory, for whoever looks at a few of them.
 #[derive(Debug)]
-pub struct CollectedFates<R> {
+pub(crate) struct CollectedFates<R> {
     /// What was accepted.
     pub accepted: Vec<R>,
     /// What was dropped.
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::record::{DuplicateKind, Outcome, Persona};
-    use crate::stages::dedup::DuplicateRow;
+    use crate::stages::dedup::report::DuplicateRow;
     use crate::store::fs::{self, faults};
 
     fn persona(number: usize) -> Persona {

@@ -23,9 +23,9 @@ use super::part::{self, FileEntry, JsonlWriter, PartFile};
 use crate::exit::ExitCode;
 
 /// The file that makes a stage a sealed one.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// The version of the manifest that this module writes and reads.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Why a stage cannot be sealed, or read.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ impl CheckpointError {
 
 /// What a sealed stage is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StageManifest {
+pub(crate) struct StageManifest {
     /// Version of this file.
     pub format: u32,
     /// The stage's name.
@@ -123,14 +123,14 @@ impl Default for StageManifest {
 
 /// The folder of a stage that is being written.
 #[derive(Debug)]
-pub struct StageDir {
+pub(crate) struct StageDir {
     folder: PathBuf,
     files: Vec<FileEntry>,
 }
 
 impl StageDir {
     /// Makes the folder, or empties it of what an interrupted attempt left.
-    pub fn create(folder: &Path) -> Result<Self, CheckpointError> {
+    pub(crate) fn create(folder: &Path) -> Result<Self, CheckpointError> {
         if folder.join(MANIFEST).exists() {
             return Err(CheckpointError::AlreadySealed { folder: folder.to_owned() });
         }
@@ -142,28 +142,28 @@ impl StageDir {
     }
 
     /// Where it is.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Begins a file of one JSON object a line, for rows that come one by one. To be given to [`add`](Self::add) when
     /// it is finished.
-    pub fn jsonl_writer(&self, name: &str) -> Result<JsonlWriter, CheckpointError> {
+    pub(crate) fn jsonl_writer(&self, name: &str) -> Result<JsonlWriter, CheckpointError> {
         Ok(JsonlWriter::create(&self.folder, name)?)
     }
 
     /// Begins a file of any form. To be given to [`add`](Self::add) when it is finished.
-    pub fn part(&self, name: &str) -> Result<PartFile, CheckpointError> {
+    pub(crate) fn part(&self, name: &str) -> Result<PartFile, CheckpointError> {
         Ok(PartFile::create(&self.folder, name)?)
     }
 
     /// Lists a finished file.
-    pub fn add(&mut self, file: FileEntry) {
+    pub(crate) fn add(&mut self, file: FileEntry) {
         self.files.push(file);
     }
 
     /// Seals the stage with everything that was written.
-    pub fn seal(mut self, manifest: StageManifest) -> Result<SealedStage, CheckpointError> {
+    pub(crate) fn seal(mut self, manifest: StageManifest) -> Result<SealedStage, CheckpointError> {
         self.files.sort_by(|one, other| one.path.cmp(&other.path));
         let manifest = StageManifest { format: FORMAT, files: self.files, ..manifest };
         let path = self.folder.join(MANIFEST);
@@ -184,7 +184,7 @@ fn hash(bytes: &[u8]) -> String {
 
 /// A stage that is complete.
 #[derive(Debug, Clone)]
-pub struct SealedStage {
+pub(crate) struct SealedStage {
     folder: PathBuf,
     manifest: StageManifest,
     manifest_hash: String,
@@ -192,7 +192,7 @@ pub struct SealedStage {
 
 impl SealedStage {
     /// Opens a stage, or says that it is not sealed. The sizes of all files are compared.
-    pub fn open(folder: &Path) -> Result<Option<Self>, CheckpointError> {
+    pub(crate) fn open(folder: &Path) -> Result<Option<Self>, CheckpointError> {
         let path = folder.join(MANIFEST);
         let bytes = match fs::read(&path) {
             Err(error) if error.is_not_found() => return Ok(None),
@@ -227,17 +227,17 @@ impl SealedStage {
     }
 
     /// Where it is.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// What was sealed.
-    pub fn manifest(&self) -> &StageManifest {
+    pub(crate) fn manifest(&self) -> &StageManifest {
         &self.manifest
     }
 
     /// SHA-256 of the manifest, in hex: `upstream` of the next stage.
-    pub fn manifest_hash(&self) -> &str {
+    pub(crate) fn manifest_hash(&self) -> &str {
         &self.manifest_hash
     }
 
@@ -245,7 +245,7 @@ impl SealedStage {
     ///
     /// # Errors
     /// If something is sealed there already, if a file is damaged, or if it cannot be written.
-    pub fn copy(&self, folder: &Path) -> Result<Self, CheckpointError> {
+    pub(crate) fn copy(&self, folder: &Path) -> Result<Self, CheckpointError> {
         StageDir::create(folder)?;
         for file in &self.manifest.files {
             let mut part = PartFile::create(folder, &file.path)?;
@@ -261,7 +261,7 @@ impl SealedStage {
     }
 
     /// Reads every file again and compares its hash.
-    pub fn verify(&self) -> Result<(), CheckpointError> {
+    pub(crate) fn verify(&self) -> Result<(), CheckpointError> {
         for file in &self.manifest.files {
             self.compare_size(file)?;
             let (_, sha256) = part::hash_file(&self.folder.join(&file.path))?;
@@ -276,7 +276,7 @@ impl SealedStage {
     ///
     /// # Errors
     /// If there is none of this name.
-    pub fn lines_file(&self, name: &str) -> Result<LinesFile, CheckpointError> {
+    pub(crate) fn lines_file(&self, name: &str) -> Result<LinesFile, CheckpointError> {
         match self.manifest.files.iter().find(|file| file.path == name) {
             Some(file) => Ok(LinesFile::new(&self.folder, file.clone())),
             None => Err(self.damaged(MANIFEST, format!("it does not list {name}"))),
@@ -284,7 +284,7 @@ impl SealedStage {
     }
 
     /// The rows of a JSONL file, read one by one. At the end its hash is compared: an error is the last item then.
-    pub fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Rows<T>, CheckpointError> {
+    pub(crate) fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Rows<T>, CheckpointError> {
         Ok(Rows { lines: self.lines_file(name)?.lines()?, done: false, row: PhantomData })
     }
 }
@@ -305,7 +305,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<StageManifest, CheckpointError> {
 
 /// The rows of a sealed JSONL file. After an error there are no more.
 #[derive(Debug)]
-pub struct Rows<T> {
+pub(crate) struct Rows<T> {
     lines: Lines,
     done: bool,
     row: PhantomData<fn() -> T>,

@@ -14,7 +14,7 @@ pub(crate) mod faults;
 pub(crate) mod power_loss;
 mod scratch;
 
-pub use scratch::ScratchFile;
+pub(crate) use scratch::ScratchFile;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind, Write};
@@ -68,41 +68,41 @@ fn durable<T>(action: &'static str, path: &Path, operation: impl FnOnce() -> io:
 
 /// Reads a whole file.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn read(path: &Path) -> Result<Vec<u8>, FsError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FsError> {
     named("read", path, std::fs::read(path))
 }
 
 /// Reads a whole file of UTF-8 text.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn read_to_string(path: &Path) -> Result<String, FsError> {
+pub(crate) fn read_to_string(path: &Path) -> Result<String, FsError> {
     named("read", path, std::fs::read_to_string(path))
 }
 
 /// Opens a file for reading.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn open(path: &Path) -> Result<File, FsError> {
+pub(crate) fn open(path: &Path) -> Result<File, FsError> {
     named("open", path, File::open(path))
 }
 
 /// Reads `length` bytes of `file`, which is at `path`, from `offset`, without moving any file position.
-pub fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+pub(crate) fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
     let mut bytes = vec![0; length];
     named("read", path, file.read_exact_at(&mut bytes, offset))?;
     Ok(bytes)
 }
 
 /// What is at a path, symbolic links not followed.
-pub fn metadata(path: &Path) -> Result<std::fs::Metadata, FsError> {
+pub(crate) fn metadata(path: &Path) -> Result<std::fs::Metadata, FsError> {
     named("look at", path, path.symlink_metadata())
 }
 
 /// Names of what is in a folder, sorted.
-pub fn list(folder: &Path) -> Result<Vec<String>, FsError> {
+pub(crate) fn list(folder: &Path) -> Result<Vec<String>, FsError> {
     list_where(folder, |_| true)
 }
 
 /// Names of the files in a folder, sorted. Symbolic links and folders are left out.
-pub fn list_files(folder: &Path) -> Result<Vec<String>, FsError> {
+pub(crate) fn list_files(folder: &Path) -> Result<Vec<String>, FsError> {
     list_where(folder, std::fs::FileType::is_file)
 }
 
@@ -120,13 +120,13 @@ fn list_where(folder: &Path, wanted: impl Fn(&std::fs::FileType) -> bool) -> Res
 
 /// A file this process has made, and still writes.
 #[derive(Debug)]
-pub struct NewFile {
+pub(crate) struct NewFile {
     file: File,
     path: PathBuf,
 }
 
 /// Creates a file that must not exist yet, readable by its owner only.
-pub fn create_new(path: &Path) -> Result<NewFile, FsError> {
+pub(crate) fn create_new(path: &Path) -> Result<NewFile, FsError> {
     let file = durable("create", path, || {
         let mut options = File::options();
         options.read(true).write(true).create_new(true).mode(0o600).custom_flags(no_follow());
@@ -136,7 +136,7 @@ pub fn create_new(path: &Path) -> Result<NewFile, FsError> {
 }
 
 /// Creates an unfinished file that will be renamed to `path`. One left behind by an earlier process is removed first.
-pub fn create_temporary(path: &Path) -> Result<NewFile, FsError> {
+pub(crate) fn create_temporary(path: &Path) -> Result<NewFile, FsError> {
     let temporary = temporary_beside(path, "");
     remove_if_there(&temporary)?;
     create_new(&temporary)
@@ -153,35 +153,35 @@ fn no_follow() -> i32 {
 
 impl NewFile {
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Writes all of `bytes` at the end.
-    pub fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         durable("write", &self.path, || self.file.write_all(bytes))
     }
 
     /// Reads `length` bytes from `offset` of what was written.
-    pub fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+    pub(crate) fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
         let mut bytes = vec![0; length];
         named("read", &self.path, self.file.read_exact_at(&mut bytes, offset))?;
         Ok(bytes)
     }
 
     /// Makes its content durable, and as much of its metadata as reading it back takes.
-    pub fn sync_data(&self) -> Result<(), FsError> {
+    pub(crate) fn sync_data(&self) -> Result<(), FsError> {
         durable("sync", &self.path, || self.file.sync_data())
     }
 
     /// Makes its content and metadata durable.
-    pub fn sync_all(&self) -> Result<(), FsError> {
+    pub(crate) fn sync_all(&self) -> Result<(), FsError> {
         durable("sync", &self.path, || self.file.sync_all())
     }
 
     /// Makes the content durable, then moves the file to `path` in the same folder, then makes the name durable: at no
     /// time is there a torn file at `path`. It can still be written to.
-    pub fn publish(&mut self, path: &Path) -> Result<(), FsError> {
+    pub(crate) fn publish(&mut self, path: &Path) -> Result<(), FsError> {
         self.sync_all()?;
         rename(&self.path, path)?;
         path.clone_into(&mut self.path);
@@ -190,7 +190,7 @@ impl NewFile {
 
     /// As [`publish`](Self::publish), but fails with [`ErrorKind::AlreadyExists`] where something has the name already. On
     /// failure the unfinished file is removed.
-    pub fn publish_new(self, path: &Path) -> Result<(), FsError> {
+    pub(crate) fn publish_new(self, path: &Path) -> Result<(), FsError> {
         let named = self.sync_all().and_then(|()| rename_new(&self.path, path));
         if named.is_err() {
             remove_if_there(&self.path)?;
@@ -213,19 +213,19 @@ impl Write for NewFile {
 
 /// Replaces a file as a whole without waiting for the disk: for what is worth nothing once the process is gone.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn replace_lightly(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+pub(crate) fn replace_lightly(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let temporary = temporary_beside(path, "");
     named("write", &temporary, std::fs::write(&temporary, bytes))?;
     named("rename", path, std::fs::rename(&temporary, path))
 }
 
 /// The folder a path is in.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates a folder and its parents, durably; those that exist are left as they are.
-pub fn create_dir_all(path: &Path) -> Result<(), FsError> {
+pub(crate) fn create_dir_all(path: &Path) -> Result<(), FsError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -242,7 +242,7 @@ pub fn create_dir_all(path: &Path) -> Result<(), FsError> {
 }
 
 /// Makes the names in a folder durable.
-pub fn sync_dir(path: &Path) -> Result<(), FsError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), FsError> {
     let folder = open(path)?;
     durable("sync", path, || folder.sync_all())
 }
@@ -257,7 +257,7 @@ fn sync_tree(path: &Path) -> Result<(), FsError> {
 
 /// Renames within a file system, replacing a file that has the name. Durable once the folder is synced.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
     durable("rename", to, || std::fs::rename(from, to))
 }
 
@@ -285,7 +285,7 @@ fn rename_no_replace(_from: &Path, to: &Path) -> Result<(), FsError> {
 }
 
 /// Removes a folder if there is nothing in it; says whether it is gone.
-pub fn remove_empty_dir(path: &Path) -> Result<bool, FsError> {
+pub(crate) fn remove_empty_dir(path: &Path) -> Result<bool, FsError> {
     match durable("remove", path, || std::fs::remove_dir(path)) {
         Err(error) if error.source.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
         Err(error) if error.is_not_found() => Ok(true),
@@ -294,7 +294,7 @@ pub fn remove_empty_dir(path: &Path) -> Result<bool, FsError> {
 }
 
 /// Appends to a file, making it if there is none, and makes that durable.
-pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let mut file = durable("open", path, || {
         let mut options = File::options();
         options.append(true).create(true).mode(0o600).custom_flags(no_follow());
@@ -306,7 +306,7 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
 
 /// Removes a file, or does nothing if there is none. A symbolic link is removed, not what it points to.
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-pub fn remove_if_there(path: &Path) -> Result<(), FsError> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), FsError> {
     match durable("remove", path, || std::fs::remove_file(path)) {
         Err(error) if error.is_not_found() => Ok(()),
         result => result,
@@ -314,7 +314,7 @@ pub fn remove_if_there(path: &Path) -> Result<(), FsError> {
 }
 
 /// Removes what an earlier process left unfinished in a folder.
-pub fn remove_temporaries(folder: &Path) -> Result<(), FsError> {
+pub(crate) fn remove_temporaries(folder: &Path) -> Result<(), FsError> {
     for name in list(folder)?.iter().filter(|name| is_temporary(name)) {
         let path = folder.join(name);
         if metadata(&path)?.is_dir() { remove_tree(&path)? } else { remove_if_there(&path)? }
@@ -323,7 +323,7 @@ pub fn remove_temporaries(folder: &Path) -> Result<(), FsError> {
 }
 
 /// Whether a file with this name is unfinished and does not count.
-pub fn is_temporary(name: &str) -> bool {
+pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY)
 }
 
@@ -332,7 +332,7 @@ fn remove_tree(path: &Path) -> Result<(), FsError> {
 }
 
 /// Removes a folder so that a crash leaves all of it or nothing that counts; does nothing if there is none.
-pub fn discard_dir(path: &Path) -> Result<(), FsError> {
+pub(crate) fn discard_dir(path: &Path) -> Result<(), FsError> {
     let grave = temporary_beside(path, "old-");
     match rename(path, &grave) {
         Err(error) if error.is_not_found() => return Ok(()),
@@ -346,7 +346,7 @@ pub fn discard_dir(path: &Path) -> Result<(), FsError> {
 ///
 /// A reader, or a crash, sees the old folder or the new one whole. Files in `new` must be synced already. Where the file
 /// system cannot exchange two names in one step, there is a moment in which there is no `target`.
-pub fn replace_dir(new: &Path, target: &Path) -> Result<(), FsError> {
+pub(crate) fn replace_dir(new: &Path, target: &Path) -> Result<(), FsError> {
     sync_tree(new)?;
     if !target.is_dir() {
         rename(new, target)?;
@@ -383,7 +383,7 @@ fn knows_flags(error: &FsError) -> bool {
 }
 
 /// Replaces `path` by `bytes` so that a reader, or a crash, sees the old or the new content whole.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
     let mut file = create_temporary(path)?;
     file.write_all(bytes)?;
     file.publish(path)
@@ -399,7 +399,7 @@ pub(super) fn open_or_create(path: &Path) -> Result<File, FsError> {
 }
 
 /// Bytes this user may still write on the file system that holds `path`.
-pub fn free_space(path: &Path) -> Result<u64, FsError> {
+pub(crate) fn free_space(path: &Path) -> Result<u64, FsError> {
     #[cfg(test)]
     if let Some(said) = faults::said_to_be_free(path) {
         return Ok(said);
@@ -412,7 +412,7 @@ pub fn free_space(path: &Path) -> Result<u64, FsError> {
 ///
 /// Locks and renames mean something else there, or nothing.
 #[cfg(target_os = "linux")]
-pub fn network_file_system(path: &Path) -> Result<Option<&'static str>, FsError> {
+pub(crate) fn network_file_system(path: &Path) -> Result<Option<&'static str>, FsError> {
     let stat = named("ask for the file system of", path, rustix::fs::statfs(path).map_err(Into::into))?;
     // The magic numbers are 32 bits wide, in a field that is signed on some machines and wider on most.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only the low 32 bits mean anything")]

@@ -30,24 +30,24 @@ pub enum LinesError {
 
 /// A finished file of one object a line.
 #[derive(Debug, Clone)]
-pub struct LinesFile {
+pub(crate) struct LinesFile {
     path: PathBuf,
     entry: FileEntry,
 }
 
 impl LinesFile {
     /// The file that `entry` describes, below `root`.
-    pub fn new(root: &Path, entry: FileEntry) -> Self {
+    pub(crate) fn new(root: &Path, entry: FileEntry) -> Self {
         Self { path: root.join(&entry.path), entry }
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many rows were written.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.entry.rows.unwrap_or(0)
     }
 
@@ -55,7 +55,7 @@ impl LinesFile {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn lines(&self) -> Result<Lines, FsError> {
+    pub(crate) fn lines(&self) -> Result<Lines, FsError> {
         Ok(Lines { hash: Some(Sha256::new()), ..self.skim()? })
     }
 
@@ -63,7 +63,7 @@ impl LinesFile {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub fn skim(&self) -> Result<Lines, FsError> {
+    pub(crate) fn skim(&self) -> Result<Lines, FsError> {
         let reader = BufReader::with_capacity(BUFFER, fs::open(&self.path)?);
         let (file, place) = (self.clone(), RowPlace { offset: 0, length: 0 });
         Ok(Lines { reader, hash: None, file, line: Vec::new(), place, number: 0 })
@@ -73,14 +73,14 @@ impl LinesFile {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&self, place: RowPlace) -> Result<Vec<u8>, FsError> {
+    pub(crate) fn read(&self, place: RowPlace) -> Result<Vec<u8>, FsError> {
         fs::read_at(&fs::open(&self.path)?, &self.path, place.offset, place.length)
     }
 }
 
 /// The lines of a [`LinesFile`], one at a time.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     reader: BufReader<File>,
     /// Of what was read; `None` where nothing is compared.
     hash: Option<Sha256>,
@@ -95,7 +95,7 @@ impl Lines {
     ///
     /// # Errors
     /// If it cannot be read, and at the end if the file is not what was written.
-    pub fn advance(&mut self) -> Result<bool, LinesError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, LinesError> {
         self.line.clear();
         let read = self.reader.read_until(b'\n', &mut self.line);
         read.map_err(|source| FsError { action: "read", path: self.file.path.clone(), source })?;
@@ -111,22 +111,22 @@ impl Lines {
     }
 
     /// The line, its newline included.
-    pub fn line(&self) -> &[u8] {
+    pub(crate) fn line(&self) -> &[u8] {
         &self.line
     }
 
     /// Its number, counted from 1.
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Where it is.
-    pub fn place(&self) -> RowPlace {
+    pub(crate) fn place(&self) -> RowPlace {
         self.place
     }
 
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 

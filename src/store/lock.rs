@@ -15,11 +15,11 @@ use super::fs::{self, FsError};
 use crate::exit::ExitCode;
 
 /// The name of the lock file in a run directory.
-pub const LOCK_FILE: &str = "run.lock";
+pub(crate) const LOCK_FILE: &str = "run.lock";
 
 /// A run directory is ours as long as this lives.
 #[derive(Debug)]
-pub struct RunLock {
+pub(crate) struct RunLock {
     _file: File,
 }
 
@@ -57,7 +57,7 @@ impl LockError {
 
 /// What the lock file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// The process that took the lock last.
     pub pid: u32,
     /// Where it ran, as far as that is known.
@@ -72,7 +72,7 @@ impl Holder {
     }
 
     /// Who took the lock of `folder` last, if that process is still there. Takes no lock itself: the answer is for messages.
-    pub fn at_work(folder: &Path) -> Option<Self> {
+    pub(crate) fn at_work(folder: &Path) -> Option<Self> {
         let text = fs::read_to_string(&folder.join(LOCK_FILE)).ok()?;
         let holder: Self = serde_json::from_str(&text).ok()?;
         let pid = i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw)?;
@@ -83,12 +83,12 @@ impl Holder {
 
 impl RunLock {
     /// Takes the lock of a run directory, or says at once who has it.
-    pub fn acquire(folder: &Path) -> Result<Self, LockError> {
+    pub(crate) fn acquire(folder: &Path) -> Result<Self, LockError> {
         Self::acquire_as(folder, LOCK_FILE)
     }
 
     /// Takes the lock of another kind of folder, kept in the file `name` in it.
-    pub fn acquire_as(folder: &Path, name: &str) -> Result<Self, LockError> {
+    pub(crate) fn acquire_as(folder: &Path, name: &str) -> Result<Self, LockError> {
         let path = folder.join(name);
         let file = fs::open_or_create(&path)?;
         let failed = |source| FsError { action: "lock", path: path.clone(), source };

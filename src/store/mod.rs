@@ -12,12 +12,12 @@
 //!
 //! All of it goes through [`fs`], the only module that touches files.
 
-pub mod checkpoint;
-pub mod fs;
-pub mod journal;
-pub mod lines;
-pub mod lock;
-pub mod part;
-pub mod run;
-pub mod sort;
-pub mod spool;
+pub(crate) mod checkpoint;
+pub(crate) mod fs;
+pub(crate) mod journal;
+pub(crate) mod lines;
+pub(crate) mod lock;
+pub(crate) mod part;
+pub(crate) mod run;
+pub(crate) mod sort;
+pub(crate) mod spool;

@@ -33,7 +33,7 @@ impl FileEntry {
 }
 
 /// Size and SHA-256 (lower-case hex) of a file.
-pub fn hash_file(path: &Path) -> Result<(u64, String), FsError> {
+pub(crate) fn hash_file(path: &Path) -> Result<(u64, String), FsError> {
     let failed = |source| FsError { action: "read", path: path.to_owned(), source };
     let mut file = fs::open(path)?;
     let mut hash = Sha256::new();
@@ -52,7 +52,7 @@ pub fn hash_file(path: &Path) -> Result<(u64, String), FsError> {
 }
 
 /// Whether a manifest may list this path: relative, downwards only, and spelled in one way.
-pub fn is_inner_path(relative: &str) -> bool {
+pub(crate) fn is_inner_path(relative: &str) -> bool {
     let parts: Vec<_> = Path::new(relative).components().collect();
     let plain = parts.iter().all(|part| matches!(part, Component::Normal(_)));
     let spelled = parts.iter().filter_map(|part| part.as_os_str().to_str()).collect::<Vec<_>>().join("/");
@@ -62,7 +62,7 @@ pub fn is_inner_path(relative: &str) -> bool {
 /// A file on its way. It has its name only after [`finish`](PartFile::finish); what was begun and not finished is
 /// left under a temporary name and does not count.
 #[derive(Debug)]
-pub struct PartFile {
+pub(crate) struct PartFile {
     file: BufWriter<NewFile>,
     path: PathBuf,
     relative: String,
@@ -72,7 +72,7 @@ pub struct PartFile {
 
 impl PartFile {
     /// Begins the file `relative`, a path below `root` with `/`. Folders on the way are made.
-    pub fn create(root: &Path, relative: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(root: &Path, relative: &str) -> Result<Self, FsError> {
         let path = root.join(relative);
         if !is_inner_path(relative) {
             return Err(FsError { action: "create", path, source: io::ErrorKind::InvalidInput.into() });
@@ -82,18 +82,13 @@ impl PartFile {
         Ok(Self { file, path, relative: relative.to_owned(), hash: Sha256::new(), bytes: 0 })
     }
 
-    /// Where it will be.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Writes all of `bytes`.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.write_all(bytes).map_err(|source| self.failed(source))
     }
 
     /// Reads `length` bytes from `offset` of what was written.
-    pub fn read_at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+    pub(crate) fn read_at(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
         // Bytes that are still in the buffer are not in the file.
         if offset + length as u64 > self.bytes - self.file.buffer().len() as u64 {
             self.file.flush().map_err(|source| self.failed(source))?;
@@ -102,7 +97,7 @@ impl PartFile {
     }
 
     /// Gives up what was written.
-    pub fn discard(self) -> Result<(), FsError> {
+    pub(crate) fn discard(self) -> Result<(), FsError> {
         let path = self.file.get_ref().path().to_owned();
         drop(self.file.into_parts());
         fs::remove_if_there(&path)
@@ -113,7 +108,7 @@ impl PartFile {
     }
 
     /// Makes the file durable and gives it its name.
-    pub fn finish(mut self, rows: Option<u64>) -> Result<FileEntry, FsError> {
+    pub(crate) fn finish(mut self, rows: Option<u64>) -> Result<FileEntry, FsError> {
         self.file.flush().map_err(|source| self.failed(source))?;
         self.file.get_mut().publish(&self.path)?;
         let sha256 = format!("{:x}", self.hash.finalize());
@@ -136,7 +131,7 @@ impl Write for PartFile {
 
 /// Writes one JSON object a line.
 #[derive(Debug)]
-pub struct JsonlWriter {
+pub(crate) struct JsonlWriter {
     part: PartFile,
     rows: u64,
     line: Vec<u8>,
@@ -144,7 +139,7 @@ pub struct JsonlWriter {
 
 /// Where a row is in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowPlace {
+pub(crate) struct RowPlace {
     /// The first byte.
     pub offset: u64,
     /// Bytes, the newline included.
@@ -153,12 +148,12 @@ pub struct RowPlace {
 
 impl JsonlWriter {
     /// Begins the file `relative` below `root`.
-    pub fn create(root: &Path, relative: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(root: &Path, relative: &str) -> Result<Self, FsError> {
         Ok(Self { part: PartFile::create(root, relative)?, rows: 0, line: Vec::new() })
     }
 
     /// Adds a row, and says where it is.
-    pub fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<RowPlace, FsError> {
+    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, row: &T) -> Result<RowPlace, FsError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, row).map_err(|error| self.part.failed(error.into()))?;
         self.line.push(b'\n');
@@ -169,13 +164,15 @@ impl JsonlWriter {
     }
 
     /// Reads a row back.
-    pub fn read<T: DeserializeOwned>(&mut self, place: RowPlace) -> Result<T, FsError> {
+    pub(crate) fn read<T: DeserializeOwned>(&mut self, place: RowPlace) -> Result<T, FsError> {
         let bytes = self.part.read_at(place.offset, place.length)?;
         serde_json::from_slice(&bytes).map_err(|error| self.part.failed(error.into()))
     }
 
     /// Reads all rows back, in their order.
-    pub fn read_all<T: DeserializeOwned>(&mut self) -> Result<impl Iterator<Item = Result<T, FsError>>, FsError> {
+    pub(crate) fn read_all<T: DeserializeOwned>(
+        &mut self,
+    ) -> Result<impl Iterator<Item = Result<T, FsError>>, FsError> {
         self.part.file.flush().map_err(|source| self.part.failed(source))?;
         let path = self.part.file.get_ref().path().to_owned();
         let rows = serde_json::Deserializer::from_reader(BufReader::new(fs::open(&path)?)).into_iter::<T>();
@@ -184,22 +181,22 @@ impl JsonlWriter {
     }
 
     /// How many rows there are.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Bytes of all rows.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.part.bytes
     }
 
     /// Gives up what was written.
-    pub fn discard(self) -> Result<(), FsError> {
+    pub(crate) fn discard(self) -> Result<(), FsError> {
         self.part.discard()
     }
 
     /// Makes the file durable and gives it its name.
-    pub fn finish(self) -> Result<FileEntry, FsError> {
+    pub(crate) fn finish(self) -> Result<FileEntry, FsError> {
         self.part.finish(Some(self.rows))
     }
 }

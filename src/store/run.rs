@@ -30,7 +30,7 @@ const RUN_FILE: &str = "run.json";
 
 /// The version of the run directory that this module writes. Those before it are read as well: what is sealed in them stands,
 /// but the rest would be made by other rules, so a run that is not finished is not gone on with.
-pub const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Why a folder cannot be used as a run directory.
 #[derive(Debug, thiserror::Error)]
@@ -128,13 +128,13 @@ impl RunDirError {
 
 /// Where things are in a run directory. Reads only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunPaths {
+pub(crate) struct RunPaths {
     root: PathBuf,
 }
 
 impl RunPaths {
     /// The paths of a run that exists. Takes no lock.
-    pub fn of_run(root: &Path) -> Result<Self, RunDirError> {
+    pub(crate) fn of_run(root: &Path) -> Result<Self, RunDirError> {
         if root.join(RUN_FILE).is_file() {
             Ok(Self { root: root.to_owned() })
         } else {
@@ -143,68 +143,63 @@ impl RunPaths {
     }
 
     /// The run directory itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The configuration as it was run.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.root.join("config.resolved.yaml")
     }
 
     /// The prompts, shots and personas that were used.
-    pub fn inputs(&self) -> PathBuf {
+    pub(crate) fn inputs(&self) -> PathBuf {
         self.root.join("inputs")
     }
 
     /// The journal.
-    pub fn journal(&self) -> PathBuf {
+    pub(crate) fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
 
-    /// Logs.
-    pub fn logs(&self) -> PathBuf {
-        self.root.join("logs")
-    }
-
     /// The personas stage.
-    pub fn personas(&self) -> PathBuf {
+    pub(crate) fn personas(&self) -> PathBuf {
         self.root.join("stages/1-personas")
     }
 
     /// The situations stage.
-    pub fn situations(&self) -> PathBuf {
+    pub(crate) fn situations(&self) -> PathBuf {
         self.root.join("stages/2-situations")
     }
 
     /// The conversations stage.
-    pub fn conversations(&self) -> PathBuf {
+    pub(crate) fn conversations(&self) -> PathBuf {
         self.root.join("stages/3-conversations")
     }
 
     /// What compile makes.
-    pub fn dataset(&self) -> PathBuf {
+    pub(crate) fn dataset(&self) -> PathBuf {
         self.root.join("dataset")
     }
 
     /// Where compile builds it, to be put in its place by [`fs::replace_dir`]. What is left here by a crash is removed
     /// when the run directory is opened again.
-    pub fn dataset_draft(&self) -> PathBuf {
+    pub(crate) fn dataset_draft(&self) -> PathBuf {
         self.root.join(".tmp-dataset")
     }
 
     /// How far the run is, while it is at work.
-    pub fn progress(&self) -> PathBuf {
+    pub(crate) fn progress(&self) -> PathBuf {
         self.root.join("progress.json")
     }
 
     /// Receipts of uploads.
-    pub fn publish(&self) -> PathBuf {
+    pub(crate) fn publish(&self) -> PathBuf {
         self.root.join("publish")
     }
 
     /// What the run was made from; `None` in a directory that has just been made.
-    pub fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
+    pub(crate) fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
         let path = self.root.join(RUN_FILE);
         match fs::read(&path) {
             Err(error) if error.is_not_found() => Ok(None),
@@ -215,7 +210,7 @@ impl RunPaths {
 
 /// What a run was made from: the content of `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunInfo {
+pub(crate) struct RunInfo {
     /// Version of the run directory.
     pub format: u32,
     /// Names the run in its journal. Never part of the data.
@@ -230,7 +225,7 @@ pub struct RunInfo {
 
 impl RunInfo {
     /// Describes a run that begins now.
-    pub fn new(run_id: String, fingerprints: BTreeMap<String, Value>, details: Value) -> Self {
+    pub(crate) fn new(run_id: String, fingerprints: BTreeMap<String, Value>, details: Value) -> Self {
         let created_by = env!("CARGO_PKG_VERSION").to_owned();
         Self { format: FORMAT, run_id, created_by, fingerprints, details }
     }
@@ -252,7 +247,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<RunInfo, RunDirError> {
 /// A name for a run: 128 bits of the BLAKE3 hash, in hex, of what it is made from, where, and since when.
 ///
 /// It only has to differ from the names of other runs.
-pub fn run_id(fingerprint: &str, path: &Path, started: u64) -> String {
+pub(crate) fn run_id(fingerprint: &str, path: &Path, started: u64) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("convogen 2026 run id v1");
     for part in [fingerprint.as_bytes(), path.as_os_str().as_encoded_bytes()] {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -264,7 +259,7 @@ pub fn run_id(fingerprint: &str, path: &Path, started: u64) -> String {
 
 /// A run directory that is ours, to write to, as long as this lives.
 #[derive(Debug)]
-pub struct RunDir {
+pub(crate) struct RunDir {
     paths: RunPaths,
     _lock: RunLock,
 }
@@ -275,7 +270,7 @@ impl RunDir {
     /// # Errors
     /// If another process has it, if it holds something else than a run, if others can write to it, if it is on a
     /// network file system and `allow_network_fs` is not set, if it cannot be written to.
-    pub fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunDirError> {
+    pub(crate) fn open_or_create(path: &Path, allow_network_fs: bool) -> Result<Self, RunDirError> {
         if path.exists() && !path.is_dir() {
             return Err(RunDirError::NotOurs { path: path.to_owned(), problem: "is a file, not a folder" });
         }
@@ -296,17 +291,17 @@ impl RunDir {
     }
 
     /// Where things are.
-    pub fn paths(&self) -> &RunPaths {
+    pub(crate) fn paths(&self) -> &RunPaths {
         &self.paths
     }
 
     /// What the run was made from; `None` in a directory that has just been made.
-    pub fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
+    pub(crate) fn info(&self) -> Result<Option<RunInfo>, RunDirError> {
         self.paths.info()
     }
 
     /// Records what the run is made from, in place of what was recorded before.
-    pub fn write_info(&self, info: &RunInfo) -> Result<(), RunDirError> {
+    pub(crate) fn write_info(&self, info: &RunInfo) -> Result<(), RunDirError> {
         let path = self.paths.root.join(RUN_FILE);
         let mut bytes = serde_json::to_vec_pretty(info).map_err(|error| FsError {
             action: "describe",

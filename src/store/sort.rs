@@ -22,7 +22,7 @@ const HEADER: usize = 8;
 
 /// Puts records into the order of their keys, compared as bytes. Records with equal keys keep the order they came in.
 #[derive(Debug)]
-pub struct Sorter {
+pub(crate) struct Sorter {
     folder: PathBuf,
     limit: usize,
     gathered: Gathered,
@@ -47,7 +47,7 @@ struct Record {
 
 impl Sorter {
     /// Sorts with at most about `limit` bytes of records in memory, and files in `folder`.
-    pub fn new(folder: &Path, limit: usize) -> Self {
+    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
         Self { folder: folder.to_owned(), limit, gathered: Gathered::default(), levels: Vec::new() }
     }
 
@@ -55,7 +55,7 @@ impl Sorter {
     ///
     /// # Errors
     /// If the disk is full, or the record has more than 4 GiB.
-    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), FsError> {
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), FsError> {
         let (Ok(key_length), Ok(value_length)) = (u32::try_from(key.len()), u32::try_from(value.len())) else {
             let source = std::io::ErrorKind::FileTooLarge.into();
             return Err(FsError { action: "sort in", path: self.folder.clone(), source });
@@ -79,7 +79,7 @@ impl Sorter {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn finish(mut self) -> Result<Sorted, FsError> {
+    pub(crate) fn finish(mut self) -> Result<Sorted, FsError> {
         if self.levels.is_empty() {
             self.gathered.sort();
             return Ok(Sorted(Source::Memory { gathered: self.gathered, next: 0 }));
@@ -144,7 +144,7 @@ impl Gathered {
 
 /// Records in order, one at a time.
 #[derive(Debug)]
-pub struct Sorted(Source);
+pub(crate) struct Sorted(Source);
 
 #[derive(Debug)]
 enum Source {
@@ -157,7 +157,7 @@ impl Sorted {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn advance(&mut self) -> Result<bool, FsError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, FsError> {
         match &mut self.0 {
             Source::Memory { gathered, next } => {
                 *next += 1;
@@ -168,7 +168,7 @@ impl Sorted {
     }
 
     /// Its key and value; empty before the first and behind the last.
-    pub fn record(&self) -> (&[u8], &[u8]) {
+    pub(crate) fn record(&self) -> (&[u8], &[u8]) {
         match &self.0 {
             Source::Memory { gathered, next } => {
                 let record = next.checked_sub(1).and_then(|at| gathered.records.get(at));

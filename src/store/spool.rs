@@ -9,7 +9,7 @@ const PLACE: usize = 16;
 
 /// Rows of bytes, numbered from 0. Takes no memory a row: where each is stands in a second file.
 #[derive(Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     rows: ScratchFile,
     places: ScratchFile,
     folder: PathBuf,
@@ -17,31 +17,21 @@ pub struct Spool {
 
 impl Spool {
     /// An empty one, whose files are in `folder` and gone with it. `name` says in errors what it is for.
-    pub fn create(folder: &Path, name: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(folder: &Path, name: &str) -> Result<Self, FsError> {
         let rows = ScratchFile::create(folder, name)?;
         let places = ScratchFile::create(folder, &format!("{name}-places"))?;
         Ok(Self { rows, places, folder: folder.to_owned() })
     }
 
-    /// How many rows there are.
-    pub fn len(&self) -> u64 {
-        self.places.len() / PLACE as u64
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Adds a row; its number is how many there were.
-    pub fn push(&mut self, row: &[u8]) -> Result<(), FsError> {
+    pub(crate) fn push(&mut self, row: &[u8]) -> Result<(), FsError> {
         let place = [self.rows.len(), row.len() as u64].map(u64::to_le_bytes);
         self.rows.append(row)?;
         self.places.append(place.as_flattened())
     }
 
     /// The row with a number.
-    pub fn read(&self, number: u64) -> Result<Vec<u8>, FsError> {
+    pub(crate) fn read(&self, number: u64) -> Result<Vec<u8>, FsError> {
         let mut place = [0; PLACE];
         self.places.read_exact_at(number.saturating_mul(PLACE as u64), &mut place)?;
         let [offset, length] =
@@ -70,7 +60,7 @@ mod tests {
             spool.push(&row(number)).unwrap();
             assert_eq!(spool.read(number / 2).unwrap(), row(number / 2));
         }
-        assert_eq!((spool.len(), spool.read(4_999).unwrap()), (5_000, row(4_999)));
+        assert_eq!(spool.read(4_999).unwrap(), row(4_999));
         assert!(spool.read(5_000).is_err());
     }
 }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use convogen::draw::Draw;
+use convogen::Draw;
 use support::endpoint::Endpoint;
 use support::project::{Project, differing};
 use support::script::Script;

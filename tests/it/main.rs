@@ -14,9 +14,7 @@ mod support;
 
 mod architecture;
 mod augmentation;
-mod azure_blobs;
 mod bad_input;
-mod endpoints;
 mod explain;
 mod flow;
 mod gc;

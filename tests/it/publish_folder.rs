@@ -368,7 +368,7 @@ fn a_publish_that_is_killed_anywhere_converges() {
     let project = finished();
     let wanted = upload(&project, &["--set", "destination.folder=whole", "--set", "work_dir=w"]).ended(0).json();
     let folder = format!("team/demo/versions/{}", text(&wanted, "version"));
-    let mut draw = convogen::draw::Draw::new(23, &["publish kills"]);
+    let mut draw = convogen::Draw::new(23, &["publish kills"]);
     for round in 0..12 {
         let mut child = project.convogen(&["compile-upload", "-c", "upload.yaml", "--quiet"]).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(draw.between(5, 400) as u64));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use convogen::draw::Draw;
+use convogen::Draw;
 use serde_json::{Value, json};
 
 use crate::support::endpoint::Endpoint;

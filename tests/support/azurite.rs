@@ -252,10 +252,8 @@ fn between(text: &str, element: &str) -> String {
 
 fn program() -> Option<PathBuf> {
     let given = std::env::var_os("CONVOGEN_AZURITE").map(PathBuf::from);
-    let kept = Path::new(env!("CARGO_BIN_EXE_convogen"))
-        .ancestors()
-        .nth(2)
-        .map(|target| target.join("azurite/node_modules/azurite/dist/src/blob/main.js"));
+    let tests = std::env::current_exe().expect("the program that runs");
+    let kept = tests.ancestors().nth(3).map(|target| target.join("azurite/node_modules/azurite/dist/src/blob/main.js"));
     given.or(kept).filter(|path| path.is_file())
 }
 

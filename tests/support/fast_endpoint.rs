@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use convogen::clock;
-use convogen::draw::Draw;
+use convogen::Draw;
+use convogen::bench::cpu_time;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -114,7 +114,7 @@ impl Shared {
         json!({
             "answered": self.answered.load(Ordering::Relaxed),
             "in_flight": self.in_flight.load(Ordering::Relaxed),
-            "cpu_s": clock::cpu_time().as_secs_f64(),
+            "cpu_s": cpu_time().as_secs_f64(),
         })
     }
 

@@ -15,11 +15,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use convogen::config::environment::Environment;
-use convogen::config::upload::{AzureDestination, BlobAuth, Checksum};
-use convogen::publish::blob::Created;
-use convogen::publish::destination::Destination;
-use convogen::store::part::FileEntry;
+use convogen::Environment;
+use convogen::bench::Created;
+use convogen::bench::Destination;
+use convogen::bench::FileEntry;
+use convogen::bench::{AzureDestination, BlobAuth, Checksum};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -128,7 +128,7 @@ async fn upload(sent: Sent, sha256: String, checksum: Sum) {
         },
     };
     let environment = Environment::new([("KEY".to_owned(), "bnVsbA==".to_owned())], &folder.join(".env"));
-    let container = convogen::publish::azure::Container::open(&settings, &environment.expect("an environment"));
+    let container = convogen::bench::Container::open(&settings, &environment.expect("an environment"));
     let destination = Destination::Azure(container.expect("a destination"));
     let path = format!("upload/{}", std::process::id());
     let created = destination.create(&path, &sent.file, &entry, &(Arc::new(|_, _| {}) as _)).await;

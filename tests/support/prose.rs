@@ -4,7 +4,7 @@
 
 pub(crate) mod tongues;
 
-use convogen::draw::Draw;
+use convogen::Draw;
 
 const FIRST_NAMES: &str = "Amara Bogdan Celine Dmitri Esther Farid Greta Hamid Ingrid Jamal Katya Lorenzo Mireille Nnamdi \
     Odalys Pavel Quentin Rosalind Sven Tamsin Umberto Violeta Wendell Ximena Yusuf Zelda Anselm Birgit Cosmo Delphine Emeka \

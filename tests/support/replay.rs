@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use convogen::clock;
-use convogen::config::Timeouts;
-use convogen::net::http::Http;
+use convogen::bench::Http;
+use convogen::bench::Timeouts;
+use convogen::bench::cpu_time;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -90,10 +90,10 @@ async fn main() {
         }
     }
     tokio::time::sleep(Duration::from_secs_f64(warm_up)).await;
-    let (began, calls, cpu) = (Instant::now(), shared.answered.load(Ordering::Relaxed), clock::cpu_time());
+    let (began, calls, cpu) = (Instant::now(), shared.answered.load(Ordering::Relaxed), cpu_time());
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     let calls = shared.answered.load(Ordering::Relaxed) - calls;
-    let cpu = clock::cpu_time().saturating_sub(cpu);
+    let cpu = cpu_time().saturating_sub(cpu);
     println!("{}", json!({"calls": calls, "wall_s": began.elapsed().as_secs_f64(), "cpu_s": cpu.as_secs_f64()}));
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use convogen::draw::Draw;
+use convogen::Draw;
 use serde_json::{Value, json};
 
 use super::{prose, values};

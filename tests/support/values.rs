@@ -1,6 +1,6 @@
 //! Values that fit a JSON schema, with text that reads like what the field's name promises.
 
-use convogen::draw::Draw;
+use convogen::Draw;
 use serde_json::{Map, Value, json};
 
 use super::prose;

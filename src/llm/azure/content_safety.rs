@@ -18,21 +18,21 @@ use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
 
 /// The most characters of one text (the service's quota page).
-pub const TEXT_CAP: usize = 10_000;
+pub(crate) const TEXT_CAP: usize = 10_000;
 
 /// The version of the interface that this speaks.
 const API_VERSION: &str = "2024-09-01";
 
 /// A resource of Azure AI Content Safety.
 #[derive(Debug)]
-pub struct ContentSafety {
+pub(crate) struct ContentSafety {
     route: Route,
     sign_in: SignIn,
 }
 
 impl ContentSafety {
     /// The resource that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
         let given = config.endpoint.clone().or_else(|| first(var, CONTENT_SAFETY_ENDPOINT)).ok_or_else(|| {
             SetupError::setting("endpoint", "give the resource, such as https://NAME.cognitiveservices.azure.com, or set CONTENT_SAFETY_ENDPOINT in the environment or in .env")
         })?;

@@ -39,7 +39,7 @@ pub struct Attempt {
 
 /// What went wrong with a source.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchProblem {
+pub(crate) enum FetchProblem {
     /// No program of any of the names that pip goes by.
     #[error("not installed")]
     NoPip,

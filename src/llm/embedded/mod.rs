@@ -30,7 +30,7 @@ mod session;
 mod slots;
 mod structured;
 mod vocabulary;
-pub mod weights;
+pub(crate) mod weights;
 mod wheel;
 
 use std::path::{Path, PathBuf};
@@ -45,8 +45,7 @@ use self::slots::Slots;
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::store::fs::FsError;
 
-pub use self::fetch::{Attempt, FetchProblem};
-pub use self::gguf::GgufError;
+pub(crate) use self::gguf::GgufError;
 
 /// Threads at most: each holds the memory of a conversation while it works.
 const MAX_THREADS: usize = 4;
@@ -76,7 +75,7 @@ pub enum LoadError {
 
 /// The embedded model. Dropping it ends its threads once they are done.
 #[derive(Debug)]
-pub struct Embedded {
+pub(crate) struct Embedded {
     jobs: Sender<Job>,
 }
 
@@ -89,7 +88,7 @@ struct Job {
 impl Embedded {
     /// Loads the weights that [`weights::ensure`] has checked and starts a thread per core, four at most. Blocks for
     /// about a second.
-    pub fn load(weights: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn load(weights: &Path) -> Result<Self, LoadError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::start(&Arc::new(LoadedModel::load(weights)?), cores.min(MAX_THREADS))
     }

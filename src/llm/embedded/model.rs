@@ -2,7 +2,7 @@
 //! from a GGUF file.
 //!
 //! Invariant: what [`Llama::feed`] computes for a token depends on the tokens up to it and on nothing else, in
-//! particular not on how they were divided into calls (see [`kernel`](super::kernel)).
+//! particular not on how they were divided into calls (see [`super::kernel`]).
 #![expect(clippy::indexing_slicing, reason = "the shapes of all tensors are checked by `Llama::load`")]
 
 use std::io::{Read, Seek};

@@ -17,7 +17,7 @@ use crate::store::fs::{self, FsError};
 
 /// How far a download has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DownloadProgress {
+pub(crate) struct DownloadProgress {
     /// Bytes that are here.
     pub bytes: u64,
     /// Bytes of the whole file.
@@ -117,13 +117,13 @@ pub(super) const SMOLLM2: PinnedFile = PinnedFile {
 };
 
 /// Where the weights are, if they are there and whole. Reads all of them, which takes a moment.
-pub fn locate() -> Option<PathBuf> {
+pub(crate) fn locate() -> Option<PathBuf> {
     let places = Places::from_env().ok()?;
     places.present().ok().flatten()
 }
 
 /// Where the weights are; fetches them first if need be and unless `offline`. Blocks: not for an async task.
-pub fn ensure(offline: bool, progress: impl FnMut(DownloadProgress) + Send) -> Result<PathBuf, WeightsError> {
+pub(crate) fn ensure(offline: bool, progress: impl FnMut(DownloadProgress) + Send) -> Result<PathBuf, WeightsError> {
     Places::from_env()?.ensure(offline, progress)
 }
 

@@ -13,11 +13,11 @@ use crate::net::http::{self, SetupError};
 
 /// A moderation endpoint.
 #[derive(Debug)]
-pub struct Moderation(OpenAi);
+pub(crate) struct Moderation(OpenAi);
 
 impl Moderation {
     /// The endpoint that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
         OpenAi::at(&["moderations"], config, var).map(Self)
     }
 

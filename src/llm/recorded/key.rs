@@ -6,7 +6,7 @@ use crate::llm::{ChatRequest, Role};
 const KEY_FORMAT: &str = "convogen reply key v1";
 /// The place of a call in the run. Together with the request it makes the key.
 #[derive(Debug, Clone, Copy)]
-pub struct CallSite<'a> {
+pub(crate) struct CallSite<'a> {
     /// The stage.
     pub stage: &'a str,
     /// The item.
@@ -20,7 +20,7 @@ pub struct CallSite<'a> {
 }
 
 /// The key of a call: BLAKE3 over format, place and canonical request, its first 128 bits in hex.
-pub fn key(site: &CallSite<'_>, request: &ChatRequest) -> String {
+pub(crate) fn key(site: &CallSite<'_>, request: &ChatRequest) -> String {
     // Two requests without a text would have one key, and the reply to the first would answer the second.
     let body =
         serde_json::to_string(request).unwrap_or_else(|error| unreachable!("a request has a JSON form: {error}"));

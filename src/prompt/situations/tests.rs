@@ -10,7 +10,7 @@ use crate::prompt::CallRequest;
 use crate::prompt::leak::Leaks;
 use crate::prompt::reply::{Standard, parse_situations};
 use crate::prompt::schema::{mismatch, situations_schema};
-use crate::prompt::shots::Shots;
+use crate::store::fs;
 
 const SETS: [(&str, PersonaMode); 2] = [("shots", PersonaMode::Auto), ("shots-personas", PersonaMode::Predefined)];
 
@@ -19,7 +19,13 @@ fn shipped(name: &str) -> PathBuf {
 }
 
 fn shots(set: &str) -> Vec<Shot> {
-    Shots::from_paths(&[shipped(set)]).unwrap().as_slice().to_vec()
+    let folder = shipped(set);
+    let names = fs::list(&folder)
+        .unwrap()
+        .into_iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "json"));
+    let read = |name| Shot::parse(Path::new(&name), &fs::read_to_string(&folder.join(&name)).unwrap()).unwrap();
+    names.map(read).collect()
 }
 
 fn template(mode: PersonaMode) -> Template {

@@ -9,7 +9,7 @@ use super::{ArrowRecord, Column, TableError};
 
 /// One row of a [`StructArray`] whose columns are those of a record, in their order.
 #[derive(Debug, Clone, Copy)]
-pub struct RowCells<'a> {
+pub(crate) struct RowCells<'a> {
     columns: &'static [Column],
     arrays: &'a [ArrayRef],
     row: usize,
@@ -31,18 +31,18 @@ fn find<R: ArrowRecord>(array: &StructArray, column: &Column) -> Result<ArrayRef
 
 impl<'a> RowCells<'a> {
     /// A string that must be there.
-    pub fn string(self, column: &'static str) -> Result<String, TableError> {
+    pub(crate) fn string(self, column: &'static str) -> Result<String, TableError> {
         self.optional(column)?.ok_or(TableError::Null { column, row: self.row })
     }
 
     /// A string or null.
-    pub fn optional(self, column: &'static str) -> Result<Option<String>, TableError> {
+    pub(crate) fn optional(self, column: &'static str) -> Result<Option<String>, TableError> {
         let array = self.array(column)?.as_string_opt::<i32>().ok_or_else(|| self.mismatch(column))?;
         Ok(array.is_valid(self.row).then(|| array.value(self.row).to_owned()))
     }
 
     /// A number of 32 bits.
-    pub fn uint32(self, column: &'static str) -> Result<u32, TableError> {
+    pub(crate) fn uint32(self, column: &'static str) -> Result<u32, TableError> {
         let array = self.array(column)?.as_primitive_opt::<Int32Type>().ok_or_else(|| self.mismatch(column))?;
         let value = array.is_valid(self.row).then(|| array.value(self.row));
         let value = value.ok_or(TableError::Null { column, row: self.row })?;
@@ -50,7 +50,7 @@ impl<'a> RowCells<'a> {
     }
 
     /// A number of 64 bits.
-    pub fn uint64(self, column: &'static str) -> Result<u64, TableError> {
+    pub(crate) fn uint64(self, column: &'static str) -> Result<u64, TableError> {
         let array = self.array(column)?.as_primitive_opt::<Int64Type>().ok_or_else(|| self.mismatch(column))?;
         let value = array.is_valid(self.row).then(|| array.value(self.row));
         let value = value.ok_or(TableError::Null { column, row: self.row })?;
@@ -58,7 +58,7 @@ impl<'a> RowCells<'a> {
     }
 
     /// A list of objects. Null, which some writers put for an empty list, is empty.
-    pub fn list<T: ArrowRecord>(self, column: &'static str) -> Result<Vec<T>, TableError> {
+    pub(crate) fn list<T: ArrowRecord>(self, column: &'static str) -> Result<Vec<T>, TableError> {
         let array = self.array(column)?.as_list_opt::<i32>().ok_or_else(|| self.mismatch(column))?;
         if array.is_null(self.row) {
             return Ok(Vec::new());

@@ -25,7 +25,7 @@ const SAMPLE: usize = 1_000;
 
 /// What is found in more than one split. All zero in a dataset whose splits are clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leakage {
+pub(crate) struct Leakage {
     /// Ids of people who appear in more than one split.
     pub persona_ids: u64,
     /// Descriptions of people, case and punctuation aside, that appear in more than one split.
@@ -42,19 +42,12 @@ pub struct Leakage {
 /// When situations and conversations were compared across splits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Compared {
+pub(crate) enum Compared {
     /// When duplicates were removed, over all splits: what was found then is not in the dataset, so none is counted.
     WhenMade,
     /// When the dataset was compiled: what was found is in it, and counted.
     #[default]
     WhenCompiled,
-}
-
-impl Leakage {
-    /// Whether nothing crosses.
-    pub fn is_none(&self) -> bool {
-        self.persona_ids + self.persona_texts + self.situations + self.conversations == 0
-    }
 }
 
 /// Finds out who appears in more than one split, in memory that does not grow with their number.

@@ -10,11 +10,11 @@ use super::{CompileError, Leakage, StageOutcomes};
 use crate::store::part::{FileEntry, PartFile};
 
 /// Version of the manifest's form.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatasetManifest {
+pub(crate) struct DatasetManifest {
     /// Version of this form: [`FORMAT`].
     pub format: u32,
     /// Every file but the manifest itself, by path.

@@ -33,9 +33,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::leakage::{Compared, Leakage};
-pub use self::manifest::{DatasetManifest, FORMAT};
-pub use self::source::{RecordSource, Records};
+pub(crate) use self::leakage::{Compared, Leakage};
+pub(crate) use self::manifest::{DatasetManifest, FORMAT};
+pub(crate) use self::source::RecordSource;
 
 use self::leakage::People;
 use self::seen::SeenRecords;
@@ -52,7 +52,7 @@ use crate::store::part::FileEntry;
 
 /// What a dataset is made of.
 #[derive(Debug, Clone)]
-pub struct Input<'a> {
+pub(crate) struct Input<'a> {
     /// The people, [`Persona`] records; none to leave them out.
     pub personas: RecordSource,
     /// The situations, [`Situation`] records; none to leave them out.
@@ -77,7 +77,7 @@ pub struct Input<'a> {
 
 /// A model and what it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelUse {
+pub(crate) struct ModelUse {
     /// Such as `speaker`.
     pub role: String,
     /// The logical name.
@@ -88,7 +88,7 @@ pub struct ModelUse {
 
 /// A prompt and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptUse {
+pub(crate) struct PromptUse {
     /// Such as `speaker`.
     pub role: String,
     /// Its file name, without folders.
@@ -99,7 +99,7 @@ pub struct PromptUse {
 
 /// What became of the inputs of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageOutcomes {
+pub(crate) struct StageOutcomes {
     /// `personas`, `situations` or `conversations`.
     pub stage: String,
     /// The counts.
@@ -108,7 +108,7 @@ pub struct StageOutcomes {
 
 /// A finished folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// What is in it.
     pub manifest: DatasetManifest,
     /// SHA-256 of `manifest.json`, in hex. It stands for the whole dataset: equal data, equal hash.
@@ -209,7 +209,7 @@ impl CompileError {
 
 /// Writes the dataset into `folder`, which must be empty or absent. `written` is told after each row how many there are by
 /// then, of all tables together.
-pub fn compile(folder: &Path, input: &Input<'_>, written: &dyn Fn(u64)) -> Result<Compiled, CompileError> {
+pub(crate) fn compile(folder: &Path, input: &Input<'_>, written: &dyn Fn(u64)) -> Result<Compiled, CompileError> {
     compile_within(LIMITS, folder, input, written)
 }
 

@@ -15,7 +15,7 @@ use crate::store::sort::{Sorted, Sorter};
 
 /// The records of a table: files of one JSON object a line, each as convogen writes it, to be read as often as it takes.
 #[derive(Debug, Clone, Default)]
-pub struct RecordSource {
+pub(crate) struct RecordSource {
     files: Vec<LinesFile>,
     sealed: bool,
 }
@@ -25,22 +25,22 @@ impl RecordSource {
     ///
     /// # Errors
     /// If it has none that are listed.
-    pub fn sealed(stage: &SealedStage) -> Result<Self, CheckpointError> {
+    pub(crate) fn sealed(stage: &SealedStage) -> Result<Self, CheckpointError> {
         Ok(Self { files: vec![stage.lines_file(PART)?], sealed: true })
     }
 
     /// Records that were written on the way here, one file after the other.
-    pub fn spooled(files: Vec<LinesFile>) -> Self {
+    pub(crate) fn spooled(files: Vec<LinesFile>) -> Self {
         Self { files, sealed: false }
     }
 
     /// How many there are.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.files.iter().map(LinesFile::rows).sum()
     }
 
     /// The records, one by one; after an error there are no more. At the end of each file its hash is compared.
-    pub fn records<R: DeserializeOwned>(&self) -> Records<'_, R> {
+    pub(crate) fn records<R: DeserializeOwned>(&self) -> Records<'_, R> {
         Records { reading: self.read(), done: false, row: PhantomData }
     }
 
@@ -141,7 +141,7 @@ fn id_of(line: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
 
 /// The records of a source.
 #[derive(Debug)]
-pub struct Records<'a, R> {
+pub(crate) struct Records<'a, R> {
     reading: Reading<'a>,
     done: bool,
     row: PhantomData<fn() -> R>,

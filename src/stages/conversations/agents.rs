@@ -18,7 +18,7 @@ use crate::record::Situation;
 
 /// The prompts of the conversations stage.
 #[derive(Debug)]
-pub struct AgentPrompts {
+pub(crate) struct AgentPrompts {
     speaker: Template,
     fused: Template,
     selector: Template,
@@ -57,7 +57,7 @@ const MOST_LANGUAGES: usize = 64;
 
 /// A prompt file: its name for messages, and its text.
 #[derive(Debug, Clone, Copy)]
-pub struct AgentPromptFile<'a> {
+pub(crate) struct AgentPromptFile<'a> {
     /// Name for messages.
     pub name: &'a str,
     /// Content.
@@ -66,7 +66,7 @@ pub struct AgentPromptFile<'a> {
 
 impl AgentPrompts {
     /// Reads and checks the three prompt files.
-    pub fn parse(
+    pub(crate) fn parse(
         speaker: AgentPromptFile<'_>,
         fused: AgentPromptFile<'_>,
         selector: AgentPromptFile<'_>,
@@ -122,7 +122,7 @@ impl AgentPrompts {
 
 /// What one turn adds to the prompt.
 #[derive(Debug, Clone, Copy)]
-pub struct TurnPrompt<'a> {
+pub(crate) struct TurnPrompt<'a> {
     /// Index of the speaker in the group.
     pub speaker: usize,
     /// Word target.
@@ -137,7 +137,7 @@ pub struct TurnPrompt<'a> {
 
 /// Writes the messages of one conversation.
 #[derive(Debug)]
-pub struct Script<'a> {
+pub(crate) struct Script<'a> {
     prompts: &'a AgentPrompts,
     layout: Layout,
     situation: &'a Situation,
@@ -164,7 +164,11 @@ struct SpokenLine {
 
 impl<'a> Script<'a> {
     /// The script for `situation`.
-    pub fn new(prompts: &'a AgentPrompts, layout: Layout, situation: &'a Situation) -> Result<Self, PromptError> {
+    pub(crate) fn new(
+        prompts: &'a AgentPrompts,
+        layout: Layout,
+        situation: &'a Situation,
+    ) -> Result<Self, PromptError> {
         let language_name = language::name(&situation.language);
         let values =
             SectionValues { situation: Some(situation), language_name: &language_name, ..SectionValues::default() };
@@ -174,7 +178,7 @@ impl<'a> Script<'a> {
     }
 
     /// Takes what `speaker` said into the transcript.
-    pub fn hear(&mut self, speaker: usize, text: &str) {
+    pub(crate) fn hear(&mut self, speaker: usize, text: &str) {
         let Some(person) = self.situation.personas.get(speaker) else { return };
         self.transcript.push_str(if self.lines.is_empty() { "\n\n" } else { "\n" });
         let start = self.transcript.len();
@@ -186,7 +190,7 @@ impl<'a> Script<'a> {
     }
 
     /// The messages that make `turn.speaker` speak.
-    pub fn speak(&mut self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
+    pub(crate) fn speak(&mut self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
         let Some(person) = self.situation.personas.get(turn.speaker) else { return Ok(Vec::new()) };
         let last = self.lines.last().and_then(|line| self.situation.personas.get(line.speaker));
         let values = SectionValues {
@@ -213,7 +217,7 @@ impl<'a> Script<'a> {
     }
 
     /// The messages that make the selector choose among `candidates`.
-    pub fn select(
+    pub(crate) fn select(
         &mut self,
         candidates: &[usize],
         may_end: bool,
@@ -238,7 +242,7 @@ impl<'a> Script<'a> {
     }
 
     /// What `speaker` is told, against which leaks are looked for, besides the situation.
-    pub fn instructions(&self, speaker: usize) -> Result<Arc<Instructions>, PromptError> {
+    pub(crate) fn instructions(&self, speaker: usize) -> Result<Arc<Instructions>, PromptError> {
         // Without the persona: quoting one's own life is a recital at worst, not a leak.
         let name = self.situation.personas.get(speaker).map_or("", |person| &person.name);
         match self.prompts.told(&self.language_name)? {

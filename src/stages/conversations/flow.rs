@@ -18,7 +18,7 @@ use crate::stages::{judge, safety};
 
 /// What every conversation of a run goes through, with all it takes: shared by the tasks that hold them.
 #[derive(Debug)]
-pub struct ConversationFlow {
+pub(crate) struct ConversationFlow {
     settings: Conversations,
     screens: Safety,
     judging: Judge,
@@ -32,14 +32,14 @@ pub struct ConversationFlow {
 }
 
 /// What came of a conversation, and what had to be handled on the way.
-pub type TalkOutcome = (Fate<Conversation>, Ledger);
+pub(crate) type TalkOutcome = (Fate<Conversation>, Ledger);
 
 impl ConversationFlow {
     /// The flow that `config` asks for, with the texts of a run.
     ///
     /// # Errors
     /// If a text cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         config: &Config,
         inputs: &Inputs,
         calls: Arc<CallGateway>,
@@ -60,12 +60,12 @@ impl ConversationFlow {
     }
 
     /// Whether there is a word list for a language.
-    pub fn has_words_for(&self, language: &str) -> bool {
+    pub(crate) fn has_words_for(&self, language: &str) -> bool {
         self.words.speaks(language)
     }
 
     /// Whether anything screens conversations.
-    pub fn screens(&self) -> bool {
+    pub(crate) fn screens(&self) -> bool {
         self.screens.screen || self.screens.service.is_some()
     }
 
@@ -73,7 +73,7 @@ impl ConversationFlow {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
+    pub(crate) async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let held = self.screen(situation, self.talk().hold(situation, replicate).await?).await?;
         self.progress.end_one_of(held.1.turns());
         Ok(held)
@@ -84,7 +84,7 @@ impl ConversationFlow {
     ///
     /// # Errors
     /// What [`hold`](Self::hold) fails for, except that a reply is not there.
-    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
+    pub(crate) async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let held = self.talk().hold_so_far(situation, replicate).await?;
         if matches!(&held.0, Fate::Accepted(talk) if talk.stop_reason == UNFINISHED) {
             return Ok(self.screen_locally(held));

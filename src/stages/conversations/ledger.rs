@@ -12,7 +12,7 @@ use crate::llm::Usage;
 
 /// What was handled in one conversation; the object `handled` of its provenance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Replies that could not be used, by flaw.
     flaws: BTreeMap<&'static str, u32>,
     /// What was mended in replies that could.
@@ -75,19 +75,19 @@ impl Ledger {
     }
 
     /// Turns that were asked for.
-    pub fn turns(&self) -> u64 {
+    pub(crate) fn turns(&self) -> u64 {
         u64::from(self.turns)
     }
 
     /// Tokens of every reply.
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         self.usage
     }
 }
 
 /// What was handled in all conversations of a run, whether they were kept or not; the notes of the sealed stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConversationFigures {
+pub(crate) struct ConversationFigures {
     /// Turns that were asked for.
     pub turns: u64,
     /// Turns that took more than one reply.
@@ -106,7 +106,7 @@ pub struct ConversationFigures {
 
 impl ConversationFigures {
     /// Adds what was handled in one conversation.
-    pub fn add(&mut self, ledger: &Ledger) {
+    pub(crate) fn add(&mut self, ledger: &Ledger) {
         self.turns += u64::from(ledger.turns);
         self.asked_again += u64::from(ledger.asked_again);
         self.repair_calls += u64::from(ledger.repair_calls);
@@ -120,7 +120,7 @@ impl ConversationFigures {
     }
 
     /// One line for people: how often turns were asked for again, for what, and at what cost.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
         let mut flaws: Vec<(&String, &u64)> = self.flaws.iter().collect();
         flaws.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

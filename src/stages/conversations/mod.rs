@@ -9,20 +9,20 @@
 //! Rejected: one call that writes the whole conversation. Turn by turn follows constraints better and varies more
 //! (arXiv 2502.13592), and a crash costs one reply instead of all.
 
-pub mod agents;
+pub(crate) mod agents;
 mod flow;
-pub mod ledger;
+pub(crate) mod ledger;
 mod length;
 mod run;
 mod sections;
-pub mod selection;
+pub(crate) mod selection;
 mod turn;
-pub mod validate;
+pub(crate) mod validate;
 
 use serde_json::json;
 
-pub use self::flow::{ConversationFlow, TalkOutcome};
-pub use self::run::run;
+pub(crate) use self::flow::{ConversationFlow, TalkOutcome};
+pub(crate) use self::run::run;
 
 use self::agents::{AgentPrompts, Script};
 use self::ledger::Ledger;
@@ -37,9 +37,9 @@ use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, St
 use crate::stages::Progress;
 
 /// The stage's name in keys, draws and folders.
-pub const STAGE: &str = "conversations";
+pub(crate) const STAGE: &str = "conversations";
 /// The stop reason of a conversation that was not over when its run was looked at. No record has it.
-pub const UNFINISHED: &str = "unfinished";
+pub(crate) const UNFINISHED: &str = "unfinished";
 /// Answers asked of a selector before the code decides, as AutoGen does.
 const SELECTOR_TRIES: u32 = 3;
 
@@ -48,7 +48,7 @@ const MOST_FORMATS: usize = 16;
 
 /// What every conversation of a run shares.
 #[derive(Debug, Clone, Copy)]
-pub struct ConversationStage<'a> {
+pub(crate) struct ConversationStage<'a> {
     /// The settings.
     pub settings: &'a Conversations,
     /// The prompts.
@@ -62,7 +62,7 @@ pub struct ConversationStage<'a> {
 }
 
 /// The id of the `replicate`-th conversation on a situation.
-pub fn item_id(situation_id: &str, replicate: u64) -> String {
+pub(crate) fn item_id(situation_id: &str, replicate: u64) -> String {
     format!("c-{situation_id}-{replicate:03}")
 }
 
@@ -71,7 +71,7 @@ impl ConversationStage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run; what befalls this item alone is in [`TalkOutcome`].
-    pub async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
+    pub(crate) async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let mut talk = self.talk(situation, replicate)?;
         let end = talk.run().await?;
         Ok(talk.finish(end))
@@ -82,7 +82,7 @@ impl ConversationStage<'_> {
     ///
     /// # Errors
     /// What [`hold`](Self::hold) fails for, except that a reply is not there.
-    pub async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
+    pub(crate) async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let mut talk = self.talk(situation, replicate)?;
         match talk.run().await {
             Ok(end) => Ok(talk.finish(end)),

@@ -22,7 +22,7 @@ use crate::store::checkpoint::{CheckpointError, Rows};
 ///
 /// # Errors
 /// Whatever stops the run. What is in flight then ends first, and is on record.
-pub async fn run(
+pub(crate) async fn run(
     context: &Context<'_>,
     situations: &Sealed<Situation>,
     fates: &mut dyn Fates<Conversation>,

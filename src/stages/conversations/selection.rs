@@ -8,28 +8,28 @@
 use crate::draw::Draw;
 
 /// How a speaker came to speak; the value of `selected_by` in records.
-pub mod by {
+pub(crate) mod by {
     /// A model chose.
-    pub const MODEL: &str = "model";
+    pub(crate) const MODEL: &str = "model";
     /// Nobody else was left to choose.
-    pub const ONLY_CANDIDATE: &str = "only_candidate";
+    pub(crate) const ONLY_CANDIDATE: &str = "only_candidate";
     /// A model was asked and named nobody legal.
-    pub const FALLBACK: &str = "fallback";
+    pub(crate) const FALLBACK: &str = "fallback";
     /// Round robin.
-    pub const ORDER: &str = "order";
+    pub(crate) const ORDER: &str = "order";
     /// A draw.
-    pub const DRAW: &str = "draw";
+    pub(crate) const DRAW: &str = "draw";
     /// The line before spoke to them by name.
-    pub const ADDRESSED: &str = "addressed";
+    pub(crate) const ADDRESSED: &str = "addressed";
     /// They had said least.
-    pub const QUOTA: &str = "quota";
+    pub(crate) const QUOTA: &str = "quota";
     /// The previous speaker handed on the floor.
-    pub const HANDED_OVER: &str = "handed_over";
+    pub(crate) const HANDED_OVER: &str = "handed_over";
 }
 
 /// What selection looks at: turns taken by each person, who spoke last, how many turns are left.
 #[derive(Debug, Clone)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// Turns each person has taken.
     pub taken: Vec<u32>,
     /// Who spoke last; nobody before the first turn.
@@ -43,7 +43,7 @@ pub struct Floor {
 }
 
 /// Those who may speak now, in the order of the group. Never empty for a group of at least two.
-pub fn candidates(floor: &Floor) -> Vec<usize> {
+pub(crate) fn candidates(floor: &Floor) -> Vec<usize> {
     let everyone: Vec<usize> = (0..floor.taken.len()).collect();
     let free: Vec<usize> =
         everyone.into_iter().filter(|person| floor.allow_repeat || Some(*person) != floor.last).collect();
@@ -65,21 +65,21 @@ fn fair_cap(floor: &Floor) -> u32 {
 }
 
 /// The next in order after the last speaker.
-pub fn in_order(floor: &Floor, candidates: &[usize]) -> Option<usize> {
+pub(crate) fn in_order(floor: &Floor, candidates: &[usize]) -> Option<usize> {
     let people = floor.taken.len();
     let start = floor.last.map_or(0, |last| last + 1);
     (0..people).map(|step| (start + step) % people).find(|person| candidates.contains(person))
 }
 
 /// A draw in which those who have said little weigh more.
-pub fn drawn(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
+pub(crate) fn drawn(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
     let weights: Vec<f64> =
         candidates.iter().map(|person| 1.0 / f64::from(1 + floor.taken.get(*person).copied().unwrap_or(0))).collect();
     draw.weighted(&weights).and_then(|at| candidates.get(at).copied())
 }
 
 /// Those who have said least, if somebody is two turns behind the others; then a draw among them.
-pub fn least_heard(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
+pub(crate) fn least_heard(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Option<usize> {
     let taken = |person: &usize| floor.taken.get(*person).copied().unwrap_or(0);
     let least = candidates.iter().map(taken).min()?;
     let most = floor.taken.iter().max().copied().unwrap_or(0);
@@ -88,7 +88,7 @@ pub fn least_heard(floor: &Floor, candidates: &[usize], draw: &mut Draw) -> Opti
 }
 
 /// Whom a line speaks to by name: `Bob, what do you think?`, `…, right, Bob?`. Names that are merely mentioned do not count.
-pub fn addressed(text: &str, names: &[&str], speaker: usize) -> Option<usize> {
+pub(crate) fn addressed(text: &str, names: &[&str], speaker: usize) -> Option<usize> {
     let mut found = None;
     for mention in mentions(text, names) {
         let before = text.get(..mention.start).unwrap_or_default().trim_end();
@@ -104,7 +104,7 @@ pub fn addressed(text: &str, names: &[&str], speaker: usize) -> Option<usize> {
 
 /// What a selector's answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
+pub(crate) enum Named {
     /// Exactly one person.
     One(usize),
     /// Several, and nothing tells which is meant.
@@ -118,7 +118,7 @@ pub enum Named {
 /// Longer names win over names within them, `_` and `\_` stand for a space, case does not matter, a hyphen continues a
 /// word (`Ann-Marie` is not Ann), and a first name is enough where only one person has it. Of several names the one the
 /// answer starts with is meant (`Bob because Ann asked`), else the one called next.
-pub fn read_name(answer: &str, names: &[&str]) -> Named {
+pub(crate) fn read_name(answer: &str, names: &[&str]) -> Named {
     let found = mentions(answer, names);
     let Some(first) = found.first() else { return Named::Nobody };
     if found.iter().all(|mention| mention.person == first.person) {

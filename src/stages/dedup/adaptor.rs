@@ -12,7 +12,7 @@ use crate::stages::writer::Fates;
 /// Removes the records of a stage that duplicate an earlier accepted one. What is compared is read back from the accepted
 /// records, so that only hashes stay in memory.
 #[derive(Debug)]
-pub struct Deduplicator<R> {
+pub(crate) struct Deduplicator<R> {
     index: Dedup,
     text: fn(&R) -> String,
 }
@@ -20,12 +20,12 @@ pub struct Deduplicator<R> {
 impl<R: TableRow> Deduplicator<R> {
     /// Compares the `text` of records; two are duplicates from the similarity `threshold` on. A large index goes to a file in
     /// `folder`.
-    pub fn new(threshold: f64, shingling: Shingling, folder: &Path, text: fn(&R) -> String) -> Self {
+    pub(crate) fn new(threshold: f64, shingling: Shingling, folder: &Path, text: fn(&R) -> String) -> Self {
         Self { index: Dedup::new(threshold, shingling, folder), text }
     }
 
     /// What prepares records for it on other threads.
-    pub fn hasher(&self) -> Arc<Hasher> {
+    pub(crate) fn hasher(&self) -> Arc<Hasher> {
         self.index.hasher()
     }
 
@@ -33,7 +33,7 @@ impl<R: TableRow> Deduplicator<R> {
     ///
     /// # Errors
     /// If an accepted record cannot be read back.
-    pub fn judge(&mut self, record: R, fates: &mut dyn Fates<R>) -> Result<Fate<R>, StageError> {
+    pub(crate) fn judge(&mut self, record: R, fates: &mut dyn Fates<R>) -> Result<Fate<R>, StageError> {
         let prepared = self.index.hasher().prepare(&(self.text)(&record));
         self.judge_prepared(record, &prepared, fates)
     }
@@ -42,7 +42,7 @@ impl<R: TableRow> Deduplicator<R> {
     ///
     /// # Errors
     /// Those of [`judge`](Self::judge).
-    pub fn judge_prepared(
+    pub(crate) fn judge_prepared(
         &mut self,
         record: R,
         prepared: &Prepared,

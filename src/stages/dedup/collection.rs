@@ -10,7 +10,7 @@ use super::{DuplicateKind, Match, Shingling};
 
 /// Texts kept in memory, kilobytes each: for thousands, not millions. See [`Dedup`](super::Dedup) for those.
 #[derive(Debug)]
-pub struct Collection {
+pub(crate) struct Collection {
     hasher: Arc<Hasher>,
     held: HeldRecords,
     known: Vec<Arc<ComparedText>>,
@@ -18,19 +18,18 @@ pub struct Collection {
 
 impl Collection {
     /// An empty one; see [`Dedup::new`](super::Dedup::new).
-    pub fn new(threshold: f64, shingling: Shingling) -> Self {
+    pub(crate) fn new(threshold: f64, shingling: Shingling) -> Self {
         Self { hasher: Hasher::new(threshold, shingling), held: HeldRecords::default(), known: Vec::new() }
     }
 
     /// How many texts are kept.
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
 
     /// Keeps `text` even if it is near a kept one, for asking what is near a given collection rather than thinning it.
     /// Exact copies are still kept once: they could answer nothing the first does not.
-    pub fn add(&mut self, id: &str, text: &str) {
+    pub(crate) fn add(&mut self, id: &str, text: &str) {
         let prepared = self.hasher.prepare(text);
         let same: Vec<u64> = prepared.exact_entry(0).into_iter().collect();
         if self.nearest(&prepared, &same).is_none_or(|found| found.kind == DuplicateKind::Near) {
@@ -42,7 +41,7 @@ impl Collection {
     ///
     /// The value is exact for what the index looks at, which is 99 % of what lies at the threshold and nearly everything
     /// above it. Below the threshold it is a lower bound.
-    pub fn max_similarity(&self, text: &str) -> f64 {
+    pub(crate) fn max_similarity(&self, text: &str) -> f64 {
         let prepared = self.hasher.prepare(text);
         self.nearest(&prepared, &prepared.entries(0)).map_or(0.0, |found| found.jaccard)
     }

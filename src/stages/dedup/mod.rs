@@ -5,7 +5,7 @@
 //! changes never removes a text that is far from what stays. Callers put records in in the order of their ids, and get
 //! the same verdicts on every platform and for every concurrency.
 //!
-//! Exact: xxh3-128 of the [normalised](normalize) text. Near: MinHash candidates (`minhash.rs`), each verified by the
+//! Exact: xxh3-128 of the [normalised](mod@normalize) text. Near: MinHash candidates (`minhash.rs`), each verified by the
 //! exact Jaccard index of the two sets of shingles, so nothing is removed on an estimate. A text shorter than one shingle
 //! is compared exactly only: short texts are where similarity misleads.
 //!
@@ -22,7 +22,7 @@ mod minhash;
 mod nearest;
 mod normalize;
 mod prepared;
-mod report;
+pub(super) mod report;
 mod runs;
 mod shingles;
 mod spill;
@@ -35,21 +35,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::texts::SpooledTexts;
-pub use adaptor::Deduplicator;
-pub use collection::Collection;
+pub(crate) use adaptor::Deduplicator;
+pub(crate) use collection::Collection;
 pub(crate) use nearest::jaccard;
-pub use normalize::normalize;
-pub use prepared::{Hasher, Prepared};
-pub use report::{Cluster, ClusterSizes, DedupSummary, DuplicateRow};
-pub use shingles::Shingling;
-pub use text_index::TextIndex;
-pub use texts::Text;
+pub(crate) use normalize::normalize;
+pub(crate) use prepared::{Hasher, Prepared};
+pub(crate) use report::{ClusterSizes, DedupSummary};
+pub(crate) use shingles::Shingling;
+pub(crate) use text_index::TextIndex;
+pub(crate) use texts::Text;
 
 use self::held::HeldRecords;
 use self::minhash::Sketch;
 use self::nearest::{Cache, nearest};
 use self::spill::Spill;
-pub use crate::record::DuplicateKind;
+pub(crate) use crate::record::DuplicateKind;
 use crate::record::{Conversation, Situation};
 use crate::store::fs::FsError;
 
@@ -60,7 +60,7 @@ const TELLING_PIECES: usize = 6;
 
 /// The records kept so far, without their texts.
 #[derive(Debug)]
-pub struct Dedup {
+pub(crate) struct Dedup {
     hasher: Arc<Hasher>,
     held: HeldRecords,
     spill: Spill,
@@ -71,7 +71,7 @@ pub struct Dedup {
 
 /// What became of a text.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It was kept.
     New,
     /// It was not, because of a kept one.
@@ -80,7 +80,7 @@ pub enum Verdict {
 
 /// A kept record that a text duplicates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Match {
+pub(crate) struct Match {
     /// The id of the kept record.
     pub id: String,
     /// How similar they are, from the threshold to 1.
@@ -94,7 +94,7 @@ impl Dedup {
     ///
     /// `threshold` is the Jaccard index from which two texts are duplicates, in (0, 1]. At least 99 % of the pairs that
     /// reach it are found; no pair below it ever is.
-    pub fn new(threshold: f64, shingling: Shingling, folder: &Path) -> Self {
+    pub(crate) fn new(threshold: f64, shingling: Shingling, folder: &Path) -> Self {
         Self {
             hasher: Hasher::new(threshold, shingling),
             held: HeldRecords::default(),
@@ -106,25 +106,21 @@ impl Dedup {
     }
 
     /// What prepares texts for this index.
-    pub fn hasher(&self) -> Arc<Hasher> {
+    pub(crate) fn hasher(&self) -> Arc<Hasher> {
         Arc::clone(&self.hasher)
     }
 
     /// How many records are kept; the number of the next.
-    pub fn len(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> u32 {
         self.held.next()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The kept record that a text duplicates: the one with the same text, else the most similar, else none.
     ///
     /// `text` reads a kept record back by its number, which counts from 0 in the order in which they were kept. Its errors
     /// and those of the index's own files pass through.
-    pub fn check<E: From<FsError>>(
+    pub(crate) fn check<E: From<FsError>>(
         &mut self,
         prepared: &Prepared,
         text: impl FnMut(u32) -> Result<Text, E>,
@@ -136,7 +132,7 @@ impl Dedup {
 
     /// Keeps a text unless it duplicates a kept one; see [`check`](Self::check). After [`Verdict::New`] its text must be
     /// there to be read back.
-    pub fn judge<E: From<FsError>>(
+    pub(crate) fn judge<E: From<FsError>>(
         &mut self,
         prepared: &Prepared,
         text: impl FnMut(u32) -> Result<Text, E>,
@@ -150,7 +146,7 @@ impl Dedup {
 
     /// Keeps a text even if it is near a kept one, for asking what is near a given collection rather than thinning it; says
     /// whether it did. Exact copies are still kept once: they could answer nothing the first does not.
-    pub fn add<E: From<FsError>>(
+    pub(crate) fn add<E: From<FsError>>(
         &mut self,
         prepared: &Prepared,
         text: impl FnMut(u32) -> Result<Text, E>,
@@ -219,19 +215,19 @@ fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<prepared::Compared
 }
 
 /// The share of the pieces of `text` that stand in `source` too; `None` when it has too few to tell.
-pub fn share_within(text: &str, source: &str, shingling: Shingling) -> Option<f64> {
+pub(crate) fn share_within(text: &str, source: &str, shingling: Shingling) -> Option<f64> {
     let [text, source] = [text, source].map(|text| shingling.shingles(&normalize(text)));
     let shared = text.iter().filter(|piece| source.binary_search(piece).is_ok()).count();
     (text.len() >= TELLING_PIECES).then(|| shared as f64 / text.len() as f64)
 }
 
 /// What of a situation is compared: what happens, what about, and how it opens. Not the people, who are drawn.
-pub fn situation_text(situation: &Situation) -> String {
+pub(crate) fn situation_text(situation: &Situation) -> String {
     [situation.situation.as_str(), &situation.topic, &situation.conversation_starter].join("\n")
 }
 
 /// What of a conversation is compared: what is said. Not the starter, which comes from the situation.
-pub fn conversation_text(conversation: &Conversation) -> String {
+pub(crate) fn conversation_text(conversation: &Conversation) -> String {
     let said: Vec<&str> = conversation.turns.iter().map(|turn| turn.text.as_str()).collect();
     said.join("\n")
 }

@@ -9,7 +9,7 @@ use unicode_normalization::char::is_combining_mark;
 /// The text as it is compared: NFKC, lower case, every run of punctuation and white space one space.
 ///
 /// A text of nothing but punctuation is kept as it is, in NFKC: `?!` is not the same as `...`.
-pub fn normalize(text: &str) -> String {
+pub(crate) fn normalize(text: &str) -> String {
     let mut normal = Normal { bytes: Vec::with_capacity(text.len() + 1), gap: true };
     let mut rest = text;
     while !rest.is_empty() {

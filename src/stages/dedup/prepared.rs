@@ -11,7 +11,7 @@ use super::shingles::{Shingling, as_set};
 
 /// Prepares texts for one index, and knows what it looks for. Cheap to share.
 #[derive(Debug)]
-pub struct Hasher {
+pub(crate) struct Hasher {
     pub(super) threshold: f64,
     shingling: Shingling,
     pub(super) signer: MinHasher,
@@ -19,7 +19,7 @@ pub struct Hasher {
 
 /// A text ready to be judged.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// xxh3-128 of the normalised text: equal texts are exact duplicates.
     pub(super) exact: u128,
     /// Keys of the bands, and of the text as a whole.
@@ -40,12 +40,12 @@ pub(super) struct ComparedText {
 
 impl Hasher {
     /// For an index with this threshold and these shingles; see [`Dedup::new`](super::Dedup::new).
-    pub fn new(threshold: f64, shingling: Shingling) -> Arc<Self> {
+    pub(crate) fn new(threshold: f64, shingling: Shingling) -> Arc<Self> {
         Arc::new(Self { threshold, shingling, signer: MinHasher::new(threshold) })
     }
 
     /// Hashes a text. Takes microseconds, and nothing but the text.
-    pub fn prepare(&self, text: &str) -> Prepared {
+    pub(crate) fn prepare(&self, text: &str) -> Prepared {
         let normalized = normalize(text);
         let exact = xxh3_128(normalized.as_bytes());
         let pieces = self.shingling.pieces(&normalized);

@@ -12,7 +12,7 @@ const LARGEST: usize = 10;
 
 /// A removed record: one line of `duplicates.jsonl` and of the report of `convogen dedup`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DuplicateRow {
+pub(crate) struct DuplicateRow {
     /// The record that was removed.
     pub id: String,
     /// The record that stayed.
@@ -27,7 +27,7 @@ pub struct DuplicateRow {
 
 /// What was removed, in a few figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DedupSummary {
+pub(crate) struct DedupSummary {
     /// Removed as exact copies.
     pub exact: u64,
     /// Removed as near duplicates.
@@ -41,7 +41,7 @@ pub struct DedupSummary {
 
 /// A kept record and how many it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The record that stayed.
     pub kept: String,
     /// Records in the cluster, the one that stayed among them.
@@ -51,7 +51,7 @@ pub struct Cluster {
 /// Counts clusters while rows stream by: rows are noted as they come and put aside, and once all are noted each gets the size
 /// of its cluster. Takes some 30 bytes a cluster.
 #[derive(Debug, Default)]
-pub struct ClusterSizes {
+pub(crate) struct ClusterSizes {
     /// Records removed in favour of one, by 96 bits of the hash of its id: among a million clusters two share them with a
     /// probability of 10^-17.
     removed: HashMap<[u32; 3], u32>,
@@ -60,7 +60,7 @@ pub struct ClusterSizes {
 
 impl ClusterSizes {
     /// Notes that a record was removed in favour of `kept`.
-    pub fn note(&mut self, kept: &str, kind: DuplicateKind) {
+    pub(crate) fn note(&mut self, kept: &str, kind: DuplicateKind) {
         let removed = self.removed.entry(key(kept)).or_default();
         *removed = removed.saturating_add(1);
         let size = u64::from(*removed) + 1;
@@ -72,19 +72,19 @@ impl ClusterSizes {
     }
 
     /// Records in the cluster of a kept record, itself among them.
-    pub fn size(&self, kept: &str) -> u64 {
+    pub(crate) fn size(&self, kept: &str) -> u64 {
         self.removed.get(&key(kept)).map_or(1, |removed| u64::from(*removed) + 1)
     }
 
     /// The row of a removed record, once every one is noted.
-    pub fn row(&self, removed: Duplicate) -> DuplicateRow {
+    pub(crate) fn row(&self, removed: Duplicate) -> DuplicateRow {
         let Duplicate { id, kept, jaccard, kind } = removed;
         let cluster_size = self.size(&kept);
         DuplicateRow { id, kept, jaccard, kind, cluster_size }
     }
 
     /// The figures so far.
-    pub fn summary(&self) -> DedupSummary {
+    pub(crate) fn summary(&self) -> DedupSummary {
         DedupSummary { clusters: self.removed.len() as u64, ..self.summary.clone() }
     }
 

@@ -36,7 +36,7 @@ const SAMPLE: usize = 1_000;
 ///
 /// There is one for a whole corpus: with a length chosen per text, two texts could not be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shingling {
+pub(crate) enum Shingling {
     /// Runs of so many words.
     Words(usize),
     /// Runs of so many characters, spaces and punctuation left out.
@@ -45,12 +45,12 @@ pub enum Shingling {
 
 impl Shingling {
     /// For situations in the language with this BCP 47 tag.
-    pub fn for_situations(language: &str) -> Self {
+    pub(crate) fn for_situations(language: &str) -> Self {
         Self::for_length(language, 0.0)
     }
 
     /// For conversations in a language, of so many turns, with so many words each.
-    pub fn for_conversations(language: &str, turns: TurnRange, words_per_turn: Option<WordsPerTurn>) -> Self {
+    pub(crate) fn for_conversations(language: &str, turns: TurnRange, words_per_turn: Option<WordsPerTurn>) -> Self {
         let mean = f64::midpoint(f64::from(turns.min), f64::from(turns.max));
         Self::for_length(language, mean * words_per_turn.map_or(FREE_TURN_WORDS, |words| words.median))
     }
@@ -66,7 +66,7 @@ impl Shingling {
 
     /// For texts of which nothing is known: characters when most letters of the first 1,000 belong to scripts written
     /// without spaces, else words by their median length. No more than those are taken.
-    pub fn for_sample<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn for_sample<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut unspaced, mut letters) = (0_usize, 0_usize);
         let mut lengths = Vec::new();
         for text in texts.into_iter().take(SAMPLE) {

@@ -8,7 +8,7 @@ use crate::store::fs::FsError;
 /// Texts of which only hashes are in memory, to ask what is like one of them: for millions. See [`Dedup`] for what it takes,
 /// and [`Collection`](super::Collection) for thousands.
 #[derive(Debug)]
-pub struct TextIndex {
+pub(crate) struct TextIndex {
     index: Dedup,
     texts: SpooledTexts,
 }
@@ -18,7 +18,7 @@ impl TextIndex {
     ///
     /// # Errors
     /// If no file can be made.
-    pub fn create(threshold: f64, shingling: Shingling, folder: &Path) -> Result<Self, FsError> {
+    pub(crate) fn create(threshold: f64, shingling: Shingling, folder: &Path) -> Result<Self, FsError> {
         Ok(Self { index: Dedup::new(threshold, shingling, folder), texts: SpooledTexts::create(folder)? })
     }
 
@@ -26,7 +26,7 @@ impl TextIndex {
     ///
     /// # Errors
     /// If a text cannot be read back.
-    pub fn check(&mut self, text: &str) -> Result<Option<Match>, FsError> {
+    pub(crate) fn check(&mut self, text: &str) -> Result<Option<Match>, FsError> {
         let prepared = self.index.hasher().prepare(text);
         self.index.check(&prepared, |number| self.texts.read(number))
     }
@@ -35,7 +35,7 @@ impl TextIndex {
     ///
     /// # Errors
     /// If a text cannot be written or read back.
-    pub fn insert(&mut self, id: &str, text: &str) -> Result<Verdict, FsError> {
+    pub(crate) fn insert(&mut self, id: &str, text: &str) -> Result<Verdict, FsError> {
         let prepared = self.index.hasher().prepare(text);
         let verdict = self.index.judge(&prepared, |number| self.texts.read(number))?;
         if verdict == Verdict::New {
@@ -48,7 +48,7 @@ impl TextIndex {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(&mut self, id: &str, text: &str) -> Result<(), FsError> {
+    pub(crate) fn add(&mut self, id: &str, text: &str) -> Result<(), FsError> {
         let prepared = self.index.hasher().prepare(text);
         if self.index.add(&prepared, |number| self.texts.read(number))? {
             self.texts.push(id, text)?;

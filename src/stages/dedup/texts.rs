@@ -7,7 +7,7 @@ use crate::store::spool::Spool;
 
 /// A kept record as it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     /// Its id.
     pub id: String,
     /// What of it is compared.

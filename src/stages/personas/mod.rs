@@ -35,7 +35,7 @@ const BUILT_IN: &str = "built-in";
 
 /// Where personas are read from.
 #[derive(Debug, Clone)]
-pub enum PersonaSource {
+pub(crate) enum PersonaSource {
     /// JSONL text that is compiled in.
     BuiltIn(&'static str),
     /// A JSONL file, plain or compressed with gzip or zstd.
@@ -44,7 +44,7 @@ pub enum PersonaSource {
 
 /// What to take of a source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PersonaOptions {
+pub(crate) struct PersonaOptions {
     /// How many to take: those with the smallest seeded hash, so that a larger sample contains the smaller. `None`: all.
     pub sample: Option<u64>,
     /// Shorter descriptions are rejected; in characters.
@@ -97,7 +97,7 @@ impl PersonasError {
 ///
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
-pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<StageResult, StageError> {
+pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<StageResult, StageError> {
     let Config { personas, seed, compile, .. } = context.config;
     let Some(source) = context.source.as_ref().filter(|_| context.config.situations.mode == SituationMode::Predefined)
     else {
@@ -118,7 +118,7 @@ pub fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<Stag
 ///
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
-pub fn read(
+pub(crate) fn read(
     source: &PersonaSource,
     options: &PersonaOptions,
     progress: &Progress,

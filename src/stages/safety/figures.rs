@@ -10,7 +10,7 @@ use crate::record::{Conversation, Dropped};
 
 /// Counts over a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SafetyFigures {
+pub(crate) struct SafetyFigures {
     /// Accepted conversations that were screened, by whatever was asked to.
     pub screened: u64,
     /// Accepted conversations that a service refused or failed to look at, by reason.
@@ -25,7 +25,7 @@ pub struct SafetyFigures {
 
 impl SafetyFigures {
     /// Counts a conversation that was accepted.
-    pub fn add(&mut self, accepted: &Conversation) {
+    pub(crate) fn add(&mut self, accepted: &Conversation) {
         if accepted.safety != "{}"
             && let Ok(report) = serde_json::from_str::<SafetyReport>(&accepted.safety)
         {
@@ -34,7 +34,7 @@ impl SafetyFigures {
     }
 
     /// Counts one that was dropped, if a screen dropped it.
-    pub fn add_dropped(&mut self, dropped: &Dropped) {
+    pub(crate) fn add_dropped(&mut self, dropped: &Dropped) {
         if let Some(category) = dropped.reason.strip_prefix("safety_") {
             *self.dropped.entry(category.to_owned()).or_default() += 1;
         }
@@ -62,7 +62,7 @@ impl SafetyFigures {
     }
 
     /// What there is to tell; nothing where nothing was found and everything was looked at.
-    pub fn told(&self) -> Option<String> {
+    pub(crate) fn told(&self) -> Option<String> {
         let parts: Vec<String> = [
             ("conversations flagged", &self.flagged),
             ("places redacted", &self.redacted),

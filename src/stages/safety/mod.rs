@@ -7,21 +7,21 @@
 //! What is screened of a conversation: its turns, starter, situation and topic, and without a call its relations too. Names,
 //! personas and labels are not, and the tables of situations and personas stay as they are.
 
-pub mod category;
-pub mod figures;
-pub mod pii;
-pub mod screen;
+pub(crate) mod category;
+pub(crate) mod figures;
+pub(crate) mod pii;
+pub(crate) mod screen;
 mod service;
-pub mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use self::category::Category;
-pub use self::figures::SafetyFigures;
+pub(crate) use self::figures::SafetyFigures;
 use self::screen::Screen;
-pub use self::service::pieces_of;
+pub(crate) use self::service::pieces_of;
 use self::words::WordLists;
 use super::transcript::AskOutcome;
 use crate::config;
@@ -32,13 +32,13 @@ use crate::prompt::template::{PromptError, Template};
 use crate::record::{Conversation, Dropped, Fate, Outcome};
 
 /// The stage's name in keys.
-pub const STAGE: &str = "safety";
+pub(crate) const STAGE: &str = "safety";
 /// The reason of conversations that no service looked at, where they are to be dropped.
-pub const UNSCREENED: &str = "safety_unscreened";
+pub(crate) const UNSCREENED: &str = "safety_unscreened";
 
 /// What every conversation of a run is screened with.
 #[derive(Debug, Clone, Copy)]
-pub struct SafetyStage<'a> {
+pub(crate) struct SafetyStage<'a> {
     /// The settings.
     pub settings: &'a config::Safety,
     /// The word lists.
@@ -51,7 +51,7 @@ pub struct SafetyStage<'a> {
 
 /// What was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SafetyDecision {
+pub(crate) struct SafetyDecision {
     /// What.
     pub category: Category,
     /// Who found it: `pattern`, `words`, or the name of a service.
@@ -66,7 +66,7 @@ pub struct SafetyDecision {
 
 /// The column `safety`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SafetyReport {
+pub(crate) struct SafetyReport {
     /// The local screen; `null` where it is off.
     pub screen: Option<Local>,
     /// The service; `null` where there is none.
@@ -77,7 +77,7 @@ pub struct SafetyReport {
 
 /// What the local screen did besides deciding.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Local {
+pub(crate) struct Local {
     /// Whether there was a word list for the language.
     pub words: bool,
     /// What is set aside for documentation, tests and fiction, by category: left alone.
@@ -86,7 +86,7 @@ pub struct Local {
 
 /// What a service did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServiceCall {
+pub(crate) struct ServiceCall {
     /// Its name.
     pub name: String,
     /// The logical model.
@@ -96,7 +96,7 @@ pub struct ServiceCall {
 }
 
 /// The prompt for service `judge`.
-pub fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
+pub(crate) fn prompt(name: &str, text: &str) -> Result<Template, PromptError> {
     service::prompt(name, text)
 }
 
@@ -106,7 +106,7 @@ impl SafetyStage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub async fn screen(&self, mut conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
+    pub(crate) async fn screen(&self, mut conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
         let mut report = SafetyReport::default();
         // What is dropped already need not be shown to anybody.
         if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report) {
@@ -127,7 +127,7 @@ impl SafetyStage<'_> {
     }
 
     /// The local screen alone, of a conversation that is not recorded to its end: why it would be dropped, if it would.
-    pub fn screen_locally(&self, conversation: &mut Conversation) -> Option<Dropped> {
+    pub(crate) fn screen_locally(&self, conversation: &mut Conversation) -> Option<Dropped> {
         self.look_if_asked(conversation, &mut SafetyReport::default())
     }
 

@@ -9,7 +9,7 @@ use crate::config::safety::{Action, Actions};
 
 /// Where something was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FindingSource {
+pub(crate) enum FindingSource {
     /// The form of personal data.
     Pattern,
     /// A word list.
@@ -18,7 +18,7 @@ pub enum FindingSource {
 
 impl FindingSource {
     /// The value in records.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pattern => "pattern",
             Self::Words => "words",
@@ -28,7 +28,7 @@ impl FindingSource {
 
 /// What a text came to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Screened {
+pub(crate) struct Screened {
     /// The text, with what is to be redacted replaced by its category in brackets.
     pub text: String,
     /// Everything found, in the order of the text; what is replaced first comes first.
@@ -39,7 +39,7 @@ pub struct Screened {
 
 /// What is looked for in one text, and what is done about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     /// The word lists.
     pub words: &'a WordLists,
     /// What is done about what.
@@ -52,7 +52,7 @@ impl Screen<'_> {
     /// Looks again after each replacement, because what lay under one finding can hold another; what comes out is
     /// therefore left as it is by another screening. Each replacement takes characters away that no other puts back,
     /// so this ends.
-    pub fn look(&self, language: &str, text: &str) -> Screened {
+    pub(crate) fn look(&self, language: &str, text: &str) -> Screened {
         let mut screened = Screened { text: text.to_owned(), ..Screened::default() };
         loop {
             let (findings, reserved) = self.find(language, &screened.text);

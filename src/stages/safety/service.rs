@@ -86,7 +86,7 @@ fn seen(conversation: &Conversation) -> Piece {
 }
 
 /// The calls that `lines` of this many characters take at least: one for each piece.
-pub fn pieces_of(service: Service, lines: f64, characters: f64) -> f64 {
+pub(crate) fn pieces_of(service: Service, lines: f64, characters: f64) -> f64 {
     match service {
         Service::Judge => 1.0,
         Service::AzureContentSafety => (characters / TEXT_CAP as f64).ceil().max(1.0),

@@ -42,13 +42,13 @@ pub enum WordsError {
 
 /// The lists of a run, by language.
 #[derive(Debug, Default)]
-pub struct WordLists {
+pub(crate) struct WordLists {
     lists: BTreeMap<String, Vec<(Category, Regex)>>,
 }
 
 impl WordLists {
     /// Adds the list `text` for `language`; `file` is its name for messages.
-    pub fn add(&mut self, language: &str, file: &str, text: &str) -> Result<(), WordsError> {
+    pub(crate) fn add(&mut self, language: &str, file: &str, text: &str) -> Result<(), WordsError> {
         let wrong = |line| WordsError::Heading { file: file.to_owned(), line };
         let mut phrases: BTreeMap<Category, Vec<String>> = BTreeMap::new();
         // Brackets, in which what is redacted stands, are for headings alone.
@@ -69,12 +69,12 @@ impl WordLists {
     }
 
     /// Whether there is a list for a language.
-    pub fn speaks(&self, language: &str) -> bool {
+    pub(crate) fn speaks(&self, language: &str) -> bool {
         self.lists.contains_key(&primary(language))
     }
 
     /// Where `text`, which is in `language`, has listed words.
-    pub fn find(&self, language: &str, text: &str) -> Vec<(Category, Range<usize>)> {
+    pub(crate) fn find(&self, language: &str, text: &str) -> Vec<(Category, Range<usize>)> {
         let lists = self.lists.get(&primary(language)).into_iter().flatten();
         let found = lists.flat_map(|(category, words)| words.find_iter(text).map(|found| (*category, found.range())));
         found.filter(|(_, range)| !is_placeholder(text, range)).collect()

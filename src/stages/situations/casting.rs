@@ -82,7 +82,7 @@ impl CastingError {
 
 /// People who are put into one situation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// Their indices in the list that [`Cast::new`] was given, no one twice; the anchor first.
     pub members: Vec<usize>,
     /// The split they all belong to.
@@ -91,7 +91,7 @@ pub struct Group {
 
 /// Everyone who can be cast, and the rule.
 #[derive(Debug)]
-pub struct Cast {
+pub(crate) struct Cast {
     mode: CastingMode,
     seed: u64,
     troupes: Vec<CastPool>,
@@ -101,7 +101,7 @@ pub struct Cast {
 
 impl Cast {
     /// Sorts `people` into splits and pools.
-    pub fn new(people: &[Persona], mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
+    pub(crate) fn new(people: &[Persona], mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
         let GroupSize { min, max } = size;
         if min < 2 || max < min {
             return Err(CastingError::Size { min, max });
@@ -129,13 +129,13 @@ impl Cast {
     }
 
     /// Splits with fewer people than the smallest group, and how many they have. They are in no group.
-    pub fn left_out(&self) -> &[(String, usize)] {
+    pub(crate) fn left_out(&self) -> &[(String, usize)] {
         &self.left_out
     }
 
     /// The group of the wanted situation with this running number, of `wanted` people if that is given and the split has
     /// them.
-    pub fn group(&self, ordinal: u64, wanted: Option<usize>) -> Group {
+    pub(crate) fn group(&self, ordinal: u64, wanted: Option<usize>) -> Group {
         let turn = self.turns.of(ordinal).and_then(|(who, rank)| Some((self.troupes.get(who)?, rank)));
         let Some((troupe, rank)) = turn else {
             return Group { members: Vec::new(), split: String::new() };

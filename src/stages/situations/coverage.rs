@@ -22,7 +22,7 @@ use crate::draw::Draw;
 use crate::exit::ExitCode;
 
 /// The attribute that decides how many people a situation has, where its values are numbers.
-pub const GROUP_SIZE: &str = "group_size";
+pub(crate) const GROUP_SIZE: &str = "group_size";
 /// The version of the format that is read.
 const VERSION: u32 = 1;
 /// Largest file, in bytes.
@@ -107,7 +107,7 @@ impl CoverageError {
 
 /// The grid.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     attributes: BTreeMap<String, Attribute>,
 }
 
@@ -134,7 +134,7 @@ struct AttributeFile {
 
 impl Coverage {
     /// Reads the text of a coverage file; `file` is named in errors.
-    pub fn parse(yaml: &str, file: &Path) -> Result<Self, CoverageError> {
+    pub(crate) fn parse(yaml: &str, file: &Path) -> Result<Self, CoverageError> {
         let file = file.to_owned();
         if yaml.len() > MAX_BYTES {
             return Err(CoverageError::TooLarge { file, bytes: yaml.len() });
@@ -154,7 +154,7 @@ impl Coverage {
     }
 
     /// One value of each attribute for the situation with this running number.
-    pub fn cell(&self, seed: u64, ordinal: u64) -> BTreeMap<String, String> {
+    pub(crate) fn cell(&self, seed: u64, ordinal: u64) -> BTreeMap<String, String> {
         let value = |(name, attribute): (&String, &Attribute)| {
             let at = sequence(seed, name, ordinal);
             Some((name.clone(), attribute.at(at)?.to_owned()))
@@ -163,7 +163,7 @@ impl Coverage {
     }
 
     /// Attribute, value, and the share of situations that is to have it.
-    pub fn all_shares(&self) -> impl Iterator<Item = (&str, &str, f64)> {
+    pub(crate) fn all_shares(&self) -> impl Iterator<Item = (&str, &str, f64)> {
         self.attributes.iter().flat_map(|(name, attribute)| {
             attribute.shares.iter().map(move |(value, share)| (name.as_str(), value.as_str(), *share))
         })
@@ -172,7 +172,7 @@ impl Coverage {
     /// The grid for groups of `least` to `most` people: other values of [`GROUP_SIZE`] are left out, their shares taken up by
     /// the rest; without any left, or where they are no numbers, casting decides how large a group is.
     #[must_use]
-    pub fn for_groups(mut self, least: usize, most: usize) -> Self {
+    pub(crate) fn for_groups(mut self, least: usize, most: usize) -> Self {
         let Some(sizes) = self.attributes.get_mut(GROUP_SIZE) else { return self };
         if sizes.shares.iter().all(|(value, _)| value.parse::<usize>().is_err()) {
             return self;
@@ -187,12 +187,12 @@ impl Coverage {
     }
 
     /// The values of an attribute and the share of all situations each is to have; they add up to 1.
-    pub fn shares(&self, attribute: &str) -> &[(String, f64)] {
+    pub(crate) fn shares(&self, attribute: &str) -> &[(String, f64)] {
         self.attributes.get(attribute).map_or(&[], |attribute| &attribute.shares)
     }
 
     /// The names of the attributes.
-    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &str> {
         self.attributes.keys().map(String::as_str)
     }
 }

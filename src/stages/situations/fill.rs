@@ -10,7 +10,7 @@ use crate::store::checkpoint::{CheckpointError, SealedStage};
 
 /// One value of an attribute of the grid.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Fill {
+pub(crate) struct Fill {
     /// The attribute.
     pub attribute: String,
     /// The value.
@@ -33,7 +33,7 @@ struct Celled {
 ///
 /// # Errors
 /// If a sealed row cannot be read.
-pub fn fill(grid: &Coverage, situations: SealedStage) -> Result<Vec<Fill>, CheckpointError> {
+pub(crate) fn fill(grid: &Coverage, situations: SealedStage) -> Result<Vec<Fill>, CheckpointError> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut all = 0;
     for row in Sealed::<Celled>::of(situations).rows()? {

@@ -18,7 +18,7 @@ use crate::stages::dedup::{Collection, Shingling};
 
 /// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered.
 #[derive(Debug)]
-pub struct Hub {
+pub(crate) struct Hub {
     settings: config::HubSettings,
     seeds: Vec<Arc<Shot>>,
     /// In the order of admission.
@@ -44,11 +44,11 @@ struct Member {
 }
 
 /// The accepted situations in the hub at some moment.
-pub type HubSnapshot = Vec<Arc<Shot>>;
+pub(crate) type HubSnapshot = Vec<Arc<Shot>>;
 
 /// What the hub did, for the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct HubActivity {
+pub(crate) struct HubActivity {
     /// Situations admitted.
     pub admitted: u64,
     /// Situations too like another to teach anything.
@@ -63,7 +63,7 @@ pub struct HubActivity {
 
 impl Hub {
     /// A hub that starts with hand-written shots.
-    pub fn new(settings: config::HubSettings, seeds: Vec<Shot>) -> Self {
+    pub(crate) fn new(settings: config::HubSettings, seeds: Vec<Shot>) -> Self {
         let gate = gate(&settings);
         let seeds = seeds.into_iter().map(Arc::new).collect();
         Self {
@@ -79,17 +79,17 @@ impl Hub {
     }
 
     /// The hub as it stands.
-    pub fn snapshot(&self) -> HubSnapshot {
+    pub(crate) fn snapshot(&self) -> HubSnapshot {
         self.grown.iter().map(|member| Arc::clone(&member.shot)).collect()
     }
 
     /// What it did so far.
-    pub fn figures(&self) -> HubActivity {
+    pub(crate) fn figures(&self) -> HubActivity {
         self.figures
     }
 
     /// Draws the examples of one prompt from `snapshot` and the hand-written shots, and counts their use.
-    pub fn examples(
+    pub(crate) fn examples(
         &mut self,
         snapshot: &HubSnapshot,
         selection: ShotSelection,
@@ -134,7 +134,7 @@ impl Hub {
     }
 
     /// Offers an accepted situation, of which `text` is compared.
-    pub fn offer(&mut self, example: Shot, text: &str) {
+    pub(crate) fn offer(&mut self, example: Shot, text: &str) {
         if self.gate.max_similarity(text) > 1.0 - self.settings.novelty {
             self.figures.not_novel += 1;
             return;

@@ -5,19 +5,19 @@
 //! deduplicated, offered to the [`hub`]. So every decision depends on positions and replies alone. Rounds top up until
 //! `count` situations are accepted or three times as many were attempted.
 
-pub mod casting;
+pub(crate) mod casting;
 mod cells;
-pub mod coverage;
+pub(crate) mod coverage;
 mod draft;
-pub mod fill;
-pub mod hub;
+pub(crate) mod fill;
+pub(crate) mod hub;
 mod import;
 #[cfg(test)]
 mod labelled;
-pub mod names;
+pub(crate) mod names;
 mod round;
 mod run;
-pub mod seeds;
+pub(crate) mod seeds;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
@@ -50,18 +50,18 @@ use crate::prompt::shots::Shot;
 use crate::prompt::template::PromptError;
 use crate::record::{Dropped, Fate, Persona, Situation};
 
-pub use self::import::ImportError;
-pub use self::round::Prompt;
-pub use self::run::{generate, import, rehearse, run};
+pub(crate) use self::import::ImportError;
+pub(crate) use self::round::Prompt;
+pub(crate) use self::run::{generate, import, rehearse, run};
 
 /// The stage's name in keys, draws and folders.
-pub const STAGE: &str = "situations";
+pub(crate) const STAGE: &str = "situations";
 /// Attempts allowed for each situation that is wanted.
 const ATTEMPTS_PER_SITUATION: u64 = 3;
 
 /// Everything the stage depends on.
 #[derive(Debug)]
-pub struct SituationStage<'a> {
+pub(crate) struct SituationStage<'a> {
     /// The settings.
     pub settings: &'a Situations,
     /// The prompt.
@@ -88,7 +88,7 @@ pub struct SituationStage<'a> {
 
 /// Figures of the stage.
 #[derive(Debug, Default, Serialize)]
-pub struct SituationNotes {
+pub(crate) struct SituationNotes {
     /// Rounds taken in.
     pub rounds: u64,
     /// What the hub did.
@@ -128,7 +128,7 @@ struct Planned {
 
 impl SituationStage<'_> {
     /// The messages of the first call as it would be made, without making it. `shown`: whether the schema is in the prompt.
-    pub fn rehearse(&self, shown: bool) -> Result<Vec<Message>, PromptError> {
+    pub(crate) fn rehearse(&self, shown: bool) -> Result<Vec<Message>, PromptError> {
         let mut none = CollectedFates::default();
         let first = self.plan(&mut self.begin(&mut none), 0).and_then(|calls| calls.into_iter().next());
         let Some(call) = first else { return Ok(Vec::new()) };
@@ -158,7 +158,7 @@ impl SituationStage<'_> {
     ///
     /// # Errors
     /// If fates cannot be written.
-    pub async fn generate(
+    pub(crate) async fn generate(
         &self,
         progress: &Arc<Progress>,
         fates: &mut dyn Fates<Situation>,
@@ -395,7 +395,7 @@ impl RoundState<'_> {
 }
 
 /// A hand-written example as a situation, for whoever has to show one before any was made.
-pub fn sample(shot: &Shot, language: &str) -> Situation {
+pub(crate) fn sample(shot: &Shot, language: &str) -> Situation {
     let size = shot.draft.personas.len();
     let place = Slot { id: "s-sample".to_owned(), split: "train".to_owned(), people: Vec::new(), size, ordinal: 0 };
     let context = draft::DraftContext {

@@ -27,7 +27,7 @@ const FIRST_NAME_FLOOR: u64 = 3;
 
 /// Gives out names and remembers how often each was used.
 #[derive(Debug)]
-pub struct Namer {
+pub(crate) struct Namer {
     language: String,
     seed: u64,
     /// How often a folded name was given out: first names, full names, family names, each under its own text.
@@ -44,12 +44,12 @@ struct Bearer<'a> {
 
 impl Namer {
     /// A namer for texts in `language`, a BCP 47 tag.
-    pub fn new(language: &str, seed: u64) -> Self {
+    pub(crate) fn new(language: &str, seed: u64) -> Self {
         Self { language: language.to_owned(), seed, used: HashMap::new(), given_out: 0 }
     }
 
     /// Names for the people of group `ordinal`, in their order: the one a description carries, else a first name that fits.
-    pub fn name_group(&mut self, ordinal: u64, personas: &[&str]) -> Vec<String> {
+    pub(crate) fn name_group(&mut self, ordinal: u64, personas: &[&str]) -> Vec<String> {
         let bearers: Vec<_> = personas.iter().map(|persona| Bearer { persona, proposed: None }).collect();
         let carried = personas.iter().map(|persona| carried::of_text(persona)).collect();
         self.settle(ordinal, &bearers, carried)
@@ -57,7 +57,7 @@ impl Namer {
 
     /// Names for people whom a model invented, given as name and persona: the proposed name if it is one, can't be confused with
     /// an earlier one of the group and is not worn out, else another that fits; with a family name if the proposed one had one.
-    pub fn admit(&mut self, ordinal: u64, proposed: &[(String, String)]) -> Vec<String> {
+    pub(crate) fn admit(&mut self, ordinal: u64, proposed: &[(String, String)]) -> Vec<String> {
         let bearers: Vec<_> =
             proposed.iter().map(|(name, persona)| Bearer { persona, proposed: readable::tidied(name) }).collect();
         let fresh = |name: &String| !self.is_worn(name);

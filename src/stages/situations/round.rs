@@ -73,7 +73,7 @@ impl Unfit {
 
 /// The prompt of the stage, and what all its calls share.
 #[derive(Debug)]
-pub struct Prompt {
+pub(crate) struct Prompt {
     /// The parsed prompt file.
     pub template: Template,
     /// How it is used.

@@ -19,7 +19,7 @@ use crate::stages::writer::{Fates, StageResult};
 ///
 /// # Errors
 /// Whatever stops the run. What is in flight then ends first, and is on record.
-pub async fn run(
+pub(crate) async fn run(
     context: &Context<'_>,
     people: &Sealed<Persona>,
     fates: &mut dyn Fates<Situation>,
@@ -35,7 +35,7 @@ pub async fn run(
 ///
 /// # Errors
 /// If nothing in it is a situation, or something cannot be read or written.
-pub fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) -> Result<StageResult, StageError> {
+pub(crate) fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) -> Result<StageResult, StageError> {
     let Some(PersonaSource::File(source)) = &context.source else { return Ok(StageResult::default()) };
     let config = context.config;
     let import = Import {
@@ -53,7 +53,7 @@ pub fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) -> Result
 ///
 /// # Errors
 /// Whatever stops the run.
-pub async fn generate(
+pub(crate) async fn generate(
     context: &Context<'_>,
     people: &[Persona],
     fates: &mut dyn Fates<Situation>,
@@ -73,7 +73,7 @@ pub async fn generate(
 ///
 /// # Errors
 /// If a text cannot be used, or no group can be formed.
-pub fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -> Result<Vec<Message>, StageError> {
+pub(crate) fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -> Result<Vec<Message>, StageError> {
     Ok(stage(context, people)?.rehearse(shown).map_err(InputsError::from)?)
 }
 

@@ -19,7 +19,7 @@ use crate::prompt::template::Template;
 use crate::stages::dedup::{self, Shingling};
 
 /// Largest seeds file, in bytes: it is held in memory and copied into the run directory.
-pub const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Longest intent, in characters.
 const MAX_INTENT: usize = 300;
 /// Longest summary, in characters.
@@ -39,7 +39,7 @@ const RESERVED: [&str; 2] = ["seed", "intent"];
 
 /// What a situation is conditioned on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Seed {
+pub(crate) struct Seed {
     /// The row's own id, else `line-N`.
     pub id: String,
     /// What the conversation has to be about.
@@ -138,7 +138,7 @@ struct Row {
 }
 
 /// Reads the text of a seeds file; `path` is named in errors.
-pub fn parse(path: &Path, text: &str) -> Result<Vec<Seed>, SeedsError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Seed>, SeedsError> {
     let mut seeds: Vec<Seed> = Vec::new();
     let (mut ids, mut faults) = (BTreeSet::new(), Vec::new());
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
@@ -234,7 +234,7 @@ impl Seed {
     }
 
     /// The labels of what is made from this seed, a JSON object as text: its id, its intent, and those it came with.
-    pub fn labels(&self) -> String {
+    pub(crate) fn labels(&self) -> String {
         let mut labels = Map::from_iter([("seed".to_owned(), Value::from(self.id.as_str()))]);
         labels.extend(self.intent.iter().map(|intent| ("intent".to_owned(), Value::from(intent.as_str()))));
         labels.extend(self.labels.clone());
@@ -259,7 +259,7 @@ impl Seed {
 }
 
 /// Refuses a prompt that would leave out what seeds say.
-pub fn check_used(template: &Template, seeds: &[Seed]) -> Result<(), SeedsError> {
+pub(crate) fn check_used(template: &Template, seeds: &[Seed]) -> Result<(), SeedsError> {
     let given = [
         ("intent", seeds.iter().any(|seed| seed.intent.is_some())),
         ("dialogue", seeds.iter().any(|seed| seed.dialogue.is_some())),

@@ -19,7 +19,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Its name is removed as soon as it is open, so the file goes with its last handle, however the process ends; what a crash
 /// between the two leaves behind is an empty temporary file. Nothing is synced: nobody reads it after a crash.
 #[derive(Debug)]
-pub struct ScratchFile {
+pub(crate) struct ScratchFile {
     file: File,
     path: PathBuf,
     /// Bytes in the file.
@@ -30,7 +30,7 @@ pub struct ScratchFile {
 
 impl ScratchFile {
     /// Makes one in `folder`, which is made too if it is not there. `name` says in errors what it is for.
-    pub fn create(folder: &Path, name: &str) -> Result<Self, FsError> {
+    pub(crate) fn create(folder: &Path, name: &str) -> Result<Self, FsError> {
         create_dir_all(folder)?;
         let mark = format!("scratch{}-", NEXT.fetch_add(1, Ordering::Relaxed));
         let path = temporary_beside(&folder.join(name), &mark);
@@ -46,17 +46,12 @@ impl ScratchFile {
     }
 
     /// Its size: where the next append goes.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.written + self.pending.len() as u64
     }
 
-    /// Whether nothing was appended yet.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Puts `bytes` at the end. They are written as a whole, now or with others.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         if !self.pending.is_empty() && self.pending.len() + bytes.len() > BUFFER {
             self.flush()?;
         }
@@ -69,7 +64,7 @@ impl ScratchFile {
     }
 
     /// Writes what waits, and gives its memory back.
-    pub fn flush(&mut self) -> Result<(), FsError> {
+    pub(crate) fn flush(&mut self) -> Result<(), FsError> {
         let pending = std::mem::take(&mut self.pending);
         self.write(&pending)
     }
@@ -82,7 +77,7 @@ impl ScratchFile {
 
     /// Fills `bytes` from `offset` on. What one call of [`append`](Self::append) put in, or a piece of it, can be read at
     /// any time; what several did once it is [flushed](Self::flush).
-    pub fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), FsError> {
+    pub(crate) fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), FsError> {
         let Some(start) = offset.checked_sub(self.written) else {
             return named("read", &self.path, self.file.read_exact_at(bytes, offset));
         };

@@ -71,7 +71,7 @@ impl fmt::Display for EntryKind {
 
 /// One record of the journal, borrowed from its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalEntry<'a> {
+pub(crate) struct JournalEntry<'a> {
     /// Its place in the journal: 1, 2, 3 … without gaps, over all segments.
     pub seq: u64,
     /// The `seq` of the first entry that was synced together with this one.
@@ -88,7 +88,7 @@ pub struct JournalEntry<'a> {
 
 impl JournalEntry<'_> {
     /// Parses the body.
-    pub fn read<'de, T: Deserialize<'de>>(&'de self) -> serde_json::Result<T> {
+    pub(crate) fn read<'de, T: Deserialize<'de>>(&'de self) -> serde_json::Result<T> {
         serde_json::from_str(self.body)
     }
 

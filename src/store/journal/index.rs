@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use super::error::{Damage, JournalError, JournalProblem};
 use super::examine;
@@ -144,14 +143,14 @@ fn unreadable(entry: &JournalEntry<'_>, key: &str, source: serde_json::Error) ->
 /// The replies that were in a journal when it was opened for reading: another run's, or those of a run that is looked
 /// at. Takes no lock.
 #[derive(Debug)]
-pub struct Archive {
+pub(crate) struct Archive {
     segments: Segments,
     index: JournalIndex,
 }
 
 impl Archive {
     /// Opens the journal in `dir` for reading.
-    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, JournalError> {
         if segment::numbers(dir)?.is_empty() {
             return Err(JournalError::Absent { path: dir.to_owned() });
         }
@@ -164,24 +163,9 @@ impl Archive {
         Ok(Self { segments: Segments::new(dir), index: JournalIndex::new(replies).0 })
     }
 
-    /// The body of the first reply with this key.
-    pub fn get(&self, key: &str) -> Result<Option<Box<RawValue>>, JournalError> {
-        self.get_as(key)
-    }
-
     /// The body of the first reply with this key, parsed.
-    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
+    pub(crate) fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
         self.index.get(key).map(|location| self.segments.read(key, location)).transpose()
-    }
-
-    /// How many replies there are.
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.index.len() == 0
     }
 }
 

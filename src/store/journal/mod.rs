@@ -66,7 +66,7 @@
 //!
 //! # Looking replies up
 //!
-//! [`Journal::get`] finds the replies that were there when the journal was opened, and no others. That is all a run needs:
+//! [`Journal::get_as`] finds the replies that were there when the journal was opened, and no others. That is all a run needs:
 //! it asks for each call once in a process, so a reply that the process itself has recorded went to whoever asked for
 //! it. (What may be asked for twice, such as how an endpoint takes a schema, is remembered by who asks.) The index takes
 //! 32 bytes for each reply found at opening and never grows; replies stay on disk. Opening reads one segment at a time.
@@ -94,16 +94,15 @@ use std::thread::JoinHandle;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-pub use error::{Damage, JournalError, JournalProblem};
+pub(crate) use error::{Damage, JournalError, JournalProblem};
 use frame::EntryText;
-pub use frame::{EntryKind, FrameError, JournalEntry};
-pub use index::Archive;
-pub use recovery::{Conflict, Intent, Recovered, TornTail};
-pub use salvage::{JournalReport, Salvaged, salvage, verify};
-pub use space::LowSpace;
+pub(crate) use frame::{EntryKind, JournalEntry};
+pub(crate) use index::Archive;
+pub(crate) use recovery::{Intent, Recovered};
+pub(crate) use salvage::{salvage, verify};
+pub(crate) use space::LowSpace;
 
 use index::{JournalIndex, Segments};
 use recovery::Intents;
@@ -117,7 +116,7 @@ const LONGEST: usize = 64 << 20;
 
 /// How a journal is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Bytes from which a segment is left for the next one.
     pub segment_bytes: u64,
     /// Bytes that must be free on the disk for calls to be made.
@@ -136,7 +135,7 @@ impl Default for Options {
 ///
 /// Dropping it waits until everything that was handed over is durable.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     index: JournalIndex,
     segments: Segments,
     shared: Arc<SharedWriter>,
@@ -149,7 +148,7 @@ impl Journal {
     /// Opens the journal in the folder `dir`, or begins one. The caller holds the run's lock.
     ///
     /// `on_entry` is called for every entry that counts, in order: what a run has spent is rebuilt from that.
-    pub fn open(
+    pub(crate) fn open(
         dir: &Path,
         run_id: &str,
         options: Options,
@@ -174,29 +173,16 @@ impl Journal {
     /// Hands an entry over. It is durable when the returned future says so.
     ///
     /// The entry is on its way when this returns: dropping the future does not take it back.
-    pub fn append<B: Serialize + ?Sized>(
+    pub(crate) fn append<B: Serialize + ?Sized>(
         &self,
         kind: EntryKind,
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
     ) -> Acknowledgement {
-        let (sender, outcome) = oneshot::channel();
-        self.hand_over(kind, key, item, body, Waiter::Task(sender));
+        let (waiter, outcome) = oneshot::channel();
+        self.hand_over(kind, key, item, body, waiter);
         Acknowledgement { outcome, shared: Arc::clone(&self.shared) }
-    }
-
-    /// Records an entry and waits until it is durable. Not for use within an async task.
-    pub fn append_blocking<B: Serialize + ?Sized>(
-        &self,
-        kind: EntryKind,
-        key: Option<&str>,
-        item: Option<&str>,
-        body: &B,
-    ) -> Result<(), JournalError> {
-        let (sender, outcome) = mpsc::sync_channel(1);
-        self.hand_over(kind, key, item, body, Waiter::Thread(sender));
-        outcome.recv().unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
     /// Sends an entry to the writer, or answers at once that it cannot be.
@@ -206,39 +192,48 @@ impl Journal {
         key: Option<&str>,
         item: Option<&str>,
         body: &B,
-        answer: Waiter,
+        waiter: Waiter,
     ) {
         let record = self.shared.check().and_then(|()| record(kind, key, item, body));
         match (record, &self.requests) {
             (Ok(record), Some(requests)) => {
-                if let Err(mpsc::SendError(refused)) = requests.send(Request { record, answer }) {
-                    refused.answer.give(Err(self.shared.gone()));
+                if let Err(mpsc::SendError(refused)) = requests.send(Request { record, waiter }) {
+                    let _ = refused.waiter.send(Err(self.shared.gone()));
                 }
             }
-            (Ok(_), None) => answer.give(Err(self.shared.gone())),
-            (Err(error), _) => answer.give(Err(error)),
+            (Ok(_), None) => drop(waiter.send(Err(self.shared.gone()))),
+            (Err(error), _) => drop(waiter.send(Err(error))),
         }
     }
 
     /// Whether there is too little room on the disk for another call. While there is enough this costs nothing.
-    pub fn low_space(&self) -> Result<Option<LowSpace>, JournalError> {
+    pub(crate) fn low_space(&self) -> Result<Option<LowSpace>, JournalError> {
         Ok(self.space.shortage()?)
     }
 
-    /// The body of the first reply with this key, if there was one when the journal was opened.
-    pub fn get(&self, key: &str) -> Result<Option<Box<RawValue>>, JournalError> {
-        self.get_as(key)
-    }
-
     /// The body of the first reply with this key, parsed, if there was one when the journal was opened.
-    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
+    pub(crate) fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
         self.index.get(key).map(|location| self.segments.read(key, location)).transpose()
     }
 
     /// Waits until everything that was handed over is durable, and says so, or what prevented it.
-    pub fn close(mut self) -> Result<(), JournalError> {
+    #[cfg(test)]
+    pub(crate) fn close(mut self) -> Result<(), JournalError> {
         self.stop();
         self.shared.check()
+    }
+
+    /// Records an entry and waits until it is durable.
+    #[cfg(test)]
+    fn append_blocking<B: Serialize + ?Sized>(
+        &self,
+        kind: EntryKind,
+        key: Option<&str>,
+        item: Option<&str>,
+        body: &B,
+    ) -> Result<(), JournalError> {
+        let Acknowledgement { outcome, shared } = self.append(kind, key, item, body);
+        outcome.blocking_recv().unwrap_or_else(|_| Err(shared.gone()))
     }
 
     fn stop(&mut self) {
@@ -279,7 +274,7 @@ fn record<B: Serialize + ?Sized>(
 /// Resolves when an entry is durable, or cannot be made so.
 #[derive(Debug)]
 #[must_use = "an entry counts only once it is acknowledged"]
-pub struct Acknowledgement {
+pub(crate) struct Acknowledgement {
     outcome: oneshot::Receiver<Result<(), JournalError>>,
     shared: Arc<SharedWriter>,
 }
@@ -297,7 +292,7 @@ impl Future for Acknowledgement {
 /// and not settled: while a run is at work, those in flight.
 ///
 /// Reads only, takes no lock, and may be used while a run is at work. A folder without a journal has no entries.
-pub fn scan(dir: &Path, mut on_entry: impl FnMut(&JournalEntry<'_>)) -> Result<Vec<Intent>, JournalError> {
+pub(crate) fn scan(dir: &Path, mut on_entry: impl FnMut(&JournalEntry<'_>)) -> Result<Vec<Intent>, JournalError> {
     let mut intents = Intents::default();
     examine::walk(dir, None, |segment| {
         segment.check()?;

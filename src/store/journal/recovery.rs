@@ -16,7 +16,7 @@ use crate::store::fs::{self, FsError};
 
 /// What was found when a journal was opened.
 #[derive(Debug, Default)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Entries, segment headers not among them.
     pub entries: u64,
     /// Calls that were sent, or about to be, and of which nothing is known: they may have been billed. The oldest first.
@@ -32,7 +32,7 @@ pub struct Recovered {
 
 /// A call that was announced.
 #[derive(Debug, Clone, Serialize)]
-pub struct Intent {
+pub(crate) struct Intent {
     /// Its place in the journal.
     pub seq: u64,
     /// The call's key.
@@ -45,7 +45,7 @@ pub struct Intent {
 
 /// A call with two answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     /// The call's key.
     pub key: String,
     /// The item it was for.
@@ -65,7 +65,7 @@ impl fmt::Display for Conflict {
 
 /// The end of what a crash left sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TornTail {
+pub(crate) struct TornTail {
     /// The segment.
     pub file: PathBuf,
     /// The first byte that is not.

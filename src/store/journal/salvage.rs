@@ -14,7 +14,7 @@ use crate::store::fs;
 
 /// What a journal holds, and what is wrong with it.
 #[derive(Debug, Default, Serialize)]
-pub struct JournalReport {
+pub(crate) struct JournalReport {
     /// Segments that were read.
     pub segments: u64,
     /// Their size.
@@ -34,7 +34,7 @@ pub struct JournalReport {
 }
 
 /// Reads everything in the journal in `dir` again, and reports rather than stops.
-pub fn verify(dir: &Path) -> Result<JournalReport, JournalError> {
+pub(crate) fn verify(dir: &Path) -> Result<JournalReport, JournalError> {
     let mut report = JournalReport::default();
     let mut ignore = |_: &JournalEntry<'_>| ();
     let mut intake = RecoveredEntries::new(dir, &mut ignore);
@@ -70,7 +70,7 @@ fn body_damage(segment: &Examined<'_>, offset: u64, entry: &JournalEntry<'_>) ->
 
 /// What was saved.
 #[derive(Debug, Default, Serialize)]
-pub struct Salvaged {
+pub(crate) struct Salvaged {
     /// Entries in the new journal.
     pub entries: u64,
     /// Replies among them.
@@ -83,7 +83,7 @@ pub struct Salvaged {
 ///
 /// Of the replies of one call only the first is taken. That stages were sealed is not copied: their folders are not
 /// part of the journal.
-pub fn salvage(dir: &Path, new_dir: &Path, run_id: &str) -> Result<Salvaged, JournalError> {
+pub(crate) fn salvage(dir: &Path, new_dir: &Path, run_id: &str) -> Result<Salvaged, JournalError> {
     if segment::numbers(dir)?.is_empty() {
         return Err(JournalError::Absent { path: dir.to_owned() });
     }

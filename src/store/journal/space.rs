@@ -8,7 +8,7 @@ use crate::store::fs::{self, FsError};
 /// There is too little room for another call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("disk space is low: {free} MiB free in {path}, {floor} MiB needed", free = free >> 20, path = path.display(), floor = floor >> 20)]
-pub struct LowSpace {
+pub(crate) struct LowSpace {
     /// The journal's folder.
     pub path: PathBuf,
     /// Bytes that are free.

@@ -76,7 +76,7 @@ fn what_was_recorded_is_there_after_a_restart() {
     assert_eq!(seen.iter().filter(|(_, kind)| *kind == EntryKind::Reply).count(), 20);
     assert_eq!(seen.last().unwrap().1, EntryKind::Seal);
     assert_eq!(found(&journal), keys);
-    assert_eq!(journal.get("never asked").unwrap().map(|body| body.to_string()), None);
+    assert_eq!(journal.get_as::<Value>("never asked").unwrap(), None);
 }
 
 /// Kills at every operation, and at every operation of the recovery after it.
@@ -422,7 +422,7 @@ fn a_reply_that_changes_under_a_run_is_not_used() {
     for (found, code) in [(&changed[..], ExitCode::Damage), (&sound[..100], ExitCode::Io)] {
         let (journal, _) = open(folder.path()).unwrap();
         spoil(&path, |bytes| *bytes = found.to_vec());
-        assert_eq!(journal.get("key-000").unwrap_err().exit_code(), code);
+        assert_eq!(journal.get_as::<Value>("key-000").unwrap_err().exit_code(), code);
         fs::write_atomic(&path, &sound).unwrap();
     }
 }
@@ -450,14 +450,13 @@ fn another_run_reads_it_without_a_lock() {
     let (journal, _) = open(folder.path()).unwrap();
     call(&journal, 0..10);
     let archive = Archive::open(folder.path()).unwrap();
-    assert_eq!((archive.len(), archive.is_empty()), (10, false));
     assert_eq!(archive.get_as::<Value>("key-003").unwrap(), Some(json!({"text": "the answer to key-003"})));
-    assert!(archive.get("key-090").unwrap().is_none());
+    assert_eq!(archive.get_as::<Value>("key-090").unwrap(), None);
     // A write that is under way elsewhere ends in the middle of a line.
     drop(journal);
     let newest = segment::path(folder.path(), *segment::numbers(folder.path()).unwrap().last().unwrap());
     spoil(&newest, |bytes| bytes.extend_from_slice(b"{\"v\":1,\"seq\":"));
-    assert_eq!(Archive::open(folder.path()).unwrap().len(), 10);
+    assert!(Archive::open(folder.path()).unwrap().get_as::<Value>("key-009").unwrap().is_some());
     let report = verify(folder.path()).unwrap();
     assert!(report.torn.is_some() && report.damage.is_empty());
 }

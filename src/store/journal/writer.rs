@@ -22,26 +22,13 @@ const BATCH_ENTRIES: usize = 256;
 /// The size from which a batch is full.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Who waits for the outcome of an entry.
-pub(super) enum Waiter {
-    Task(oneshot::Sender<Result<(), JournalError>>),
-    Thread(mpsc::SyncSender<Result<(), JournalError>>),
-}
-
-impl Waiter {
-    /// Gives the outcome. Whoever stopped waiting has no use for it.
-    pub(super) fn give(self, outcome: Result<(), JournalError>) {
-        match self {
-            Self::Task(waiting) => drop(waiting.send(outcome)),
-            Self::Thread(waiting) => drop(waiting.send(outcome)),
-        }
-    }
-}
+/// Whoever waits for the outcome of an entry; who stopped waiting has no use for it.
+pub(super) type Waiter = oneshot::Sender<Result<(), JournalError>>;
 
 /// An entry that someone waits for.
 pub(super) struct Request {
     pub record: EntryText,
-    pub answer: Waiter,
+    pub waiter: Waiter,
 }
 
 /// What the writer shares with those who use the journal.
@@ -85,12 +72,12 @@ impl JournalWriter {
                 // Set before anyone is answered: who is told of it must not be able to go on.
                 let _ = self.shared.failure.set(Arc::new(error));
                 for request in batch.into_iter().chain(self.requests.try_iter()) {
-                    request.answer.give(Err(self.shared.gone()));
+                    let _ = request.waiter.send(Err(self.shared.gone()));
                 }
                 return;
             }
             for request in batch {
-                request.answer.give(Ok(()));
+                let _ = request.waiter.send(Ok(()));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The same in German and Chinese, from a smaller vocabulary.
 
-use convogen::draw::Draw;
+use convogen::Draw;
 
 /// The vocabulary of a language.
 pub(crate) struct Tongue {

@@ -23,7 +23,7 @@ static GOODBYES_ANYWHERE: List = TALK.list("goodbyes anywhere");
 static THANKS: List = TALK.list("thanks");
 
 /// Whether a line says goodbye, or is nothing but thanks.
-pub fn is_closing(text: &str) -> bool {
+pub(crate) fn is_closing(text: &str) -> bool {
     let lower = text.to_lowercase().replace('’', "'");
     let clauses = lower.split(['.', '!', '?', ',', ';', '—', '–', '…', '。', '！', '，', '？', '；', '~', '～']);
     let clauses: Vec<&str> = clauses.map(str::trim).filter(|clause| !clause.is_empty()).collect();

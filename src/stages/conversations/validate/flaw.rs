@@ -4,7 +4,7 @@ use crate::config::Gate;
 
 /// What is wrong with a reply. [`Flaw::reason`] tells the model, [`Flaw::name`] the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     /// No words.
     Empty,
     /// It begins as somebody else.
@@ -37,7 +37,8 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw.
-    pub const ALL: [Self; 14] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 14] = [
         Self::Empty,
         Self::SpeaksForOthers,
         Self::Echo,
@@ -55,7 +56,7 @@ impl Flaw {
     ];
 
     /// The name in records and reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
             Self::SpeaksForOthers => "speaks_for_others",
@@ -75,7 +76,7 @@ impl Flaw {
     }
 
     /// The reason as the model is told.
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Empty => "it had no words in it",
             Self::SpeaksForOthers => "it spoke for somebody else",
@@ -96,7 +97,7 @@ impl Flaw {
 
     /// The gate that finds it, if that can be switched off. A turn without words, a torn one, and a reply that cannot be
     /// read are never kept.
-    pub fn gate(self) -> Option<Gate> {
+    pub(crate) fn gate(self) -> Option<Gate> {
         match self {
             Self::Empty | Self::Torn | Self::NotJson => None,
             Self::SpeaksForOthers => Some(Gate::SpeaksForOthers),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::words::{SpokenWords, WordHash};
 
 /// Stands for the speaker's name in a text given to [`Instructions::with_gaps`]. Nobody writes it: it means nothing in Unicode.
-pub const NAME: char = '\u{e000}';
+pub(crate) const NAME: char = '\u{e000}';
 
 /// The words of what speakers were told.
 #[derive(Debug)]
-pub struct Instructions {
+pub(crate) struct Instructions {
     pieces: Vec<Piece>,
     /// The words that are the same for everyone, sorted.
     vocabulary: Vec<WordHash>,
@@ -26,13 +26,13 @@ enum Piece {
 
 impl Instructions {
     /// Takes `text` apart.
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         Self::with_gaps(&text.replace(NAME, " "))
     }
 
     /// Takes `text` apart, in which [`NAME`] stands for the speaker's name. No word spans a space, so a name changes no more
     /// than what stands between two of them.
-    pub fn with_gaps(text: &str) -> Self {
+    pub(crate) fn with_gaps(text: &str) -> Self {
         let (mut pieces, mut named) = (Vec::new(), Vec::new());
         for part in text.split([' ', '\n']) {
             if part.contains(NAME) {

@@ -4,7 +4,7 @@
 //! failures: replies that speak for others, echo, loop, leak the prompt, recite the persona, never end or end too
 //! soon (arXiv 2511.09710, 2407.09897; autogen#390, #86, #1499). Each file here is one gate or a family of them; how well
 //! each finds what it looks for, and how often it cries wolf, is measured on planted defects and on clean talk
-//! (`tests/quality`).
+//! (`tests/inside/quality`).
 
 mod agreement;
 mod ai_talk;
@@ -24,11 +24,11 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use self::agreement::Agreement;
-pub use self::closing::is_closing;
+pub(crate) use self::closing::is_closing;
 use self::copies::EarlierLine;
-pub use self::flaw::Flaw;
+pub(crate) use self::flaw::Flaw;
 use self::instructions::SpeakerBrief;
-pub use self::instructions::{Instructions, NAME};
+pub(crate) use self::instructions::{Instructions, NAME};
 use self::language::Home;
 use self::length::LengthAllowance;
 use self::secret::{PriorKnowledge, Secrets};
@@ -42,7 +42,7 @@ static TALK: Lexicon = Lexicon::folder("talk");
 /// What replies of one conversation are judged against. Each text is taken apart once, so what a reply costs does not grow
 /// with what was said before it.
 #[derive(Debug)]
-pub struct Examiner<'a> {
+pub(crate) struct Examiner<'a> {
     gates: &'a GateSettings,
     public: Vec<&'a str>,
     people: Vec<Person<'a>>,
@@ -58,7 +58,7 @@ pub struct Examiner<'a> {
 
 /// The ground of a conversation.
 #[derive(Debug)]
-pub struct Ground<'a> {
+pub(crate) struct Ground<'a> {
     /// Everyone, in the order of the group.
     pub people: Vec<Part<'a>>,
     /// What everyone can know before anybody has spoken, besides the starter.
@@ -75,7 +75,7 @@ pub struct Ground<'a> {
 
 /// One person's part in a conversation.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// Their name.
     pub name: &'a str,
     /// Their persona.
@@ -106,7 +106,7 @@ struct Heard {
 
 /// A turn that a reply is for.
 #[derive(Debug, Clone, Copy)]
-pub struct TurnPlace {
+pub(crate) struct TurnPlace {
     /// Who speaks.
     pub speaker: usize,
     /// The word target of this turn.
@@ -119,7 +119,7 @@ pub struct TurnPlace {
 
 /// A reply that can stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SoundReply {
+pub(crate) struct SoundReply {
     /// The words to keep.
     pub text: String,
     /// What was mended on the way, for the ledger.
@@ -129,14 +129,14 @@ pub struct SoundReply {
 
 impl SoundReply {
     /// A line that stands as it is, such as the one that opens.
-    pub fn plain(text: &str) -> Self {
+    pub(crate) fn plain(text: &str) -> Self {
         Self { text: text.to_owned(), mended: Vec::new(), words: SpokenWords::of(text) }
     }
 }
 
 impl<'a> Examiner<'a> {
     /// For a conversation in which nothing but the starter was said.
-    pub fn new(ground: Ground<'a>) -> Self {
+    pub(crate) fn new(ground: Ground<'a>) -> Self {
         let Ground { people, public, situation, starter, language, gates } = ground;
         let names: Vec<&str> = people.iter().map(|part| part.name).collect();
         let secrets = people.iter().enumerate().filter_map(|(at, part)| Some((at, part.secret?)));
@@ -156,7 +156,7 @@ impl<'a> Examiner<'a> {
     }
 
     /// Takes a line among those that were said. Whether it says goodbye, or is nothing but thanks.
-    pub fn hear(&mut self, line: &SoundReply) -> bool {
+    pub(crate) fn hear(&mut self, line: &SoundReply) -> bool {
         let SoundReply { text, words, .. } = line;
         let is_closing = is_closing(text);
         self.secrets.hear(words);
@@ -172,7 +172,7 @@ impl<'a> Examiner<'a> {
     ///
     /// # Errors
     /// The first flaw found of a reply that cannot be kept, in the order of how much of it the flaw spoils.
-    pub fn examine(&self, reply: &str, place: TurnPlace) -> Result<SoundReply, Flaw> {
+    pub(crate) fn examine(&self, reply: &str, place: TurnPlace) -> Result<SoundReply, Flaw> {
         let mut mended = Vec::new();
         let (text, words) = self.clean(reply, place, &mut mended)?;
         let Some(person) = self.people.get(place.speaker).filter(|_| !words.is_empty()) else {

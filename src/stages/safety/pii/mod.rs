@@ -22,7 +22,7 @@ use super::category::Category;
 
 /// A place in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What it is.
     pub category: Category,
     /// Where it is, in bytes.
@@ -39,7 +39,7 @@ struct Span {
 
 /// What a text holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Personal data, in order, without overlaps.
     pub findings: Vec<Finding>,
     /// How much there is that is set aside for documentation, tests and fiction.
@@ -60,7 +60,7 @@ const DETECTORS: [(Category, Detector); 7] = [
 ];
 
 /// Looks for personal data in `text`.
-pub fn find(text: &str) -> Found {
+pub(crate) fn find(text: &str) -> Found {
     let mut claimed: Vec<(Category, Span)> = Vec::new();
     for (category, detect) in DETECTORS {
         for span in detect(text) {

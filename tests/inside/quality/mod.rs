@@ -1,17 +1,7 @@
 //! How good the gates are: planted defects they must find, clean talk they must leave alone.
 //!
 //! The defects are made by `plant`, by rules and phrases of its own that know nothing of the gates; the clean talk is
-//! written by hand (`tests/fixtures/talk`). The table is printed: `cargo test --test quality -- --nocapture`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "tests say what they expect of their own fixtures"
-)]
-
+//! written by hand (`tests/fixtures/talk`). The table is printed: `cargo test --lib quality -- --nocapture`.
 mod bytes;
 mod cost;
 mod phrases;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use convogen::ExitCode;
 use convogen::config::environment::Environment;
 use convogen::config::upload::AzureDestination;
-use convogen::exit::ExitCode;
 use convogen::publish::azure::Container;
 use convogen::publish::blob::{Created, OnBytes, Tag};
 use convogen::publish::error::PublishError;
@@ -16,9 +16,9 @@ use crc_fast::CrcAlgorithm;
 use http_body_util::Full;
 use hyper::Request;
 
-use crate::support::azurite::{ACCOUNT, Azurite, KEY};
-use crate::support::sas::account_sas;
-use crate::support::wire::send;
+use crate::inside::support::azurite::{ACCOUNT, Azurite, KEY};
+use crate::inside::support::sas::account_sas;
+use crate::inside::support::wire::send;
 
 const CONTAINER: &str = "convogen";
 

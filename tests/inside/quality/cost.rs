@@ -13,8 +13,8 @@ use convogen::llm::{Answer, ChatRequest, Message, ReplyFormat, Role};
 use convogen::record::Situation;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::stage::{self, Answers};
-use crate::talk;
+use super::stage::{self, Answers};
+use super::talk;
 
 /// Conversations held for one figure; as many are held before, unmeasured.
 const HELD: u64 = 200;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use convogen::Draw;
 use convogen::config::{self, Conversations};
-use convogen::draw::Draw;
 use convogen::llm::budget::Budget;
 use convogen::llm::limiter::Limiter;
 use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile};
@@ -17,8 +17,8 @@ use convogen::stages::conversations::agents::{AgentPromptFile, AgentPrompts};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::phrases;
-use crate::talk::{self, Play};
+use super::phrases;
+use super::talk::{self, Play};
 
 /// The seed of every run here.
 const SEED: u64 = 17;

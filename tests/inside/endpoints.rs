@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use convogen::ExitCode;
 use convogen::config::{AzureAuth, Model, Timeouts};
-use convogen::exit::ExitCode;
 use convogen::llm::azure::AzureOpenAi;
 use convogen::llm::limiter::Limiter;
 use convogen::llm::openai::OpenAi;
@@ -15,8 +15,8 @@ use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply
 use convogen::net::retry::{Decision, Retry};
 use serde_json::{Value, json};
 
-use crate::support::endpoint::Endpoint;
-use crate::support::script::{Answer, Script};
+use crate::inside::support::endpoint::Endpoint;
+use crate::inside::support::script::{Answer, Script};
 
 const CANARY: &str = "sk-canary-5f0c2d77";
 

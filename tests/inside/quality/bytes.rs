@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use convogen::Draw;
 use convogen::config::{Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange};
-use convogen::draw::Draw;
 use convogen::llm::recorded::CallSite;
 use convogen::llm::{Answer, AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
 use convogen::record::{Dropped, Fate, Situation};
@@ -15,9 +15,9 @@ use convogen::stages::conversations::TalkOutcome;
 use convogen::stages::conversations::agents::AgentPrompts;
 use serde_json::json;
 
-use crate::plant::{self, KINDS};
-use crate::stage;
-use crate::talk::{self, Play};
+use super::plant::{self, KINDS};
+use super::stage;
+use super::talk::{self, Play};
 
 const STRATEGIES: [SpeakerSelection; 5] = [
     SpeakerSelection::Auto,

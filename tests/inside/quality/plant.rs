@@ -1,9 +1,9 @@
 //! Defects as language models make them, planted into clean talk. Every choice is a seeded draw.
 
-use convogen::draw::Draw;
+use convogen::Draw;
 
-use crate::phrases::{self, Phrases};
-use crate::talk::Play;
+use super::phrases::{self, Phrases};
+use super::talk::Play;
 
 /// The kinds of defects, by the names that records have for them.
 pub(crate) const KINDS: [&str; 15] = [
