@@ -53,6 +53,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         accept_partial: args.accept_partial,
         offline: args.offline,
         allow_network_fs: args.allow_network_fs,
+        model: None,
     };
     let result = watched(&loaded, &environment, &options, printer, telemetry)?;
     match result {

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use models::Timeouts;
 pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode};
 pub use roles::Role;
-pub(crate) use roles::Structured;
+pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};
 
 /// A pipeline configuration file.

@@ -24,12 +24,11 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use messages::Messages;
+pub use messages::Messages;
 pub(crate) use outcome::{Answer, Halt};
-pub(crate) use schema::Schema;
+pub use schema::Schema;
 
-pub use crate::config::Role;
-pub(crate) use crate::config::Structured;
+pub use crate::config::{Role, Structured};
 pub use crate::net::attempt::{AttemptError, Transient};
 
 /// What is asked of a model, in terms that name no host, deployment or key.
@@ -179,4 +178,14 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
 
     /// Where calls go, for messages: an origin, never a key or a query.
     fn target(&self) -> String;
+}
+
+impl ChatModel for std::sync::Arc<dyn ChatModel> {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        self.as_ref().attempt(request, wire)
+    }
+
+    fn target(&self) -> String {
+        self.as_ref().target()
+    }
 }

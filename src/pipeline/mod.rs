@@ -12,6 +12,7 @@ pub(crate) mod finished;
 mod fork;
 pub(crate) mod gc;
 pub(crate) mod identity;
+mod job;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;

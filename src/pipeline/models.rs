@@ -30,6 +30,8 @@ pub(crate) enum ModelSource<'a> {
         environment: &'a Environment,
         /// No network but loopback.
         offline: bool,
+        /// Answers in place of all of them.
+        given: Option<&'a Arc<dyn ChatModel>>,
     },
     /// Recorded replies only.
     Recorded,
@@ -66,7 +68,10 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
     Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {
-            ModelSource::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
+            ModelSource::Live { given: Some(given), .. } => Some(Box::new(Arc::clone(given))),
+            ModelSource::Live { environment, offline, given: None } => {
+                Some(connect(model, service, environment, offline)?)
+            }
             ModelSource::Recorded => None,
         },
         limiter: Limiter::new(model.concurrency),

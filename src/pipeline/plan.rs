@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::{identity, run};
+
+use super::job::Job;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
@@ -116,17 +117,13 @@ impl Range {
 
 /// Works out what `loaded` asks for.
 pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan, RunError> {
-    let mut config = loaded.config.clone();
-    environment.complete(&mut config);
-    let inputs = Inputs::gather(loaded)?;
-    inputs.check(&config)?;
-    identity::settle(&mut config, &inputs, &[])?;
+    let Job { config, inputs, source } = Job::resolve(loaded, environment, &[])?;
     let mut roles = Vec::new();
     let mut prompts = Vec::new();
     let context = Context {
         config: &config,
         inputs: &inputs,
-        source: run::source(loaded, &config),
+        source,
         calls: Arc::new(CallGateway::silent(config.seed)),
         progress: Arc::default(),
         accept_partial: false,

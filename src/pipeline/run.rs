@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::error::RunError;
 use super::fork::{Fork, has_failures};
 use super::identity;
+use super::job::Job;
 use super::ledger::{RunSummary, Spend};
 use super::models;
 use super::stages::Stages;
@@ -16,22 +17,17 @@ use super::status::{self, AtWork};
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
-use crate::config::{Config, SituationMode, assets};
+use crate::llm::ChatModel;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
 use crate::llm::recorded::CallGateway;
 use crate::stages::Progress;
 use crate::stages::context::Context;
-use crate::stages::inputs::Inputs;
-use crate::stages::personas::PersonaSource;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::journal::{self, Journal};
 use crate::store::run::{RunDir, RunPaths};
-
-/// The personas that are used when the configuration names none.
-const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
 
 /// What is asked of a run besides its configuration.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -49,6 +45,9 @@ pub struct RunOptions {
     pub offline: bool,
     /// Allow a run directory on a network file system.
     pub allow_network_fs: bool,
+    /// Answers in place of every model the configuration names. What it says is recorded and replayed like any reply, under the
+    /// names of the configuration; it is sent no schema that the configuration does not call supported.
+    pub model: Option<Arc<dyn ChatModel>>,
 }
 
 /// Told the run directory once it is this process's.
@@ -120,14 +119,10 @@ pub async fn run(
     watch: &RunWatch,
 ) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
-    let mut config = loaded.config.clone();
-    environment.complete(&mut config);
-    let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
-    let inputs = Inputs::gather(loaded)?;
-    inputs.check(&config)?;
+    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
     let before = [Some(path.as_path()), options.fork.as_deref()];
-    identity::settle(&mut config, &inputs, &before.into_iter().flatten().collect::<Vec<_>>())?;
-    let source = source(loaded, &config);
+    let before: Vec<&Path> = before.into_iter().flatten().collect();
+    let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
     let _ = watch.run_dir.set(dir.paths().clone());
@@ -150,7 +145,7 @@ pub async fn run(
     let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
-        models::ModelSource::Live { environment, offline: options.offline }
+        models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
     let calls = CallGateway {
@@ -188,20 +183,6 @@ pub async fn run(
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
     Ok(RunEnd { summary, example: made.example })
-}
-
-/// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names
-/// them, or nothing is named.
-pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<PersonaSource> {
-    let built_in = |name: &str| assets::builtin(name).map(PersonaSource::BuiltIn);
-    match (identity::source(config), config.situations.mode) {
-        (Some(written), _) => match loaded.shipped(written) {
-            Some(name) => built_in(name),
-            None => Some(PersonaSource::File(loaded.path(written))),
-        },
-        (None, SituationMode::Predefined) => built_in(BUILT_IN_PERSONAS),
-        (None, _) => None,
-    }
 }
 
 /// The run this one is forked from, if it is.

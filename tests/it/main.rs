@@ -20,6 +20,7 @@ mod flow;
 mod gc;
 mod judge;
 mod languages;
+mod library;
 mod misbehaviour;
 mod preview;
 mod private;
