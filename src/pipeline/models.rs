@@ -1,7 +1,7 @@
 //! The models of a run, by role.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::OnceCell;
@@ -16,6 +16,7 @@ use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
+use crate::llm::pool::{PlaceHealth, ModelPlace, ModelPool};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
@@ -55,7 +56,7 @@ const OTHER_FILES: u64 = 64;
 /// Refuses more calls in flight than there can be connections: each that cannot be opened would count as a failed attempt.
 fn check_open_files(config: &Config) -> Result<(), RunError> {
     let models = config.used_models().into_values().filter(|model| model.provider != Provider::Embedded);
-    let calls: usize = models.map(|model| model.concurrency).sum();
+    let calls: usize = models.map(Model::most_in_flight).sum();
     match getrlimit(Resource::Nofile).current {
         Some(allowed) if calls as u64 + OTHER_FILES > allowed => Err(RunError::OpenFiles { calls, allowed }),
         _ => Ok(()),
@@ -66,10 +67,9 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
     Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {
-            ModelSource::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
+            ModelSource::Live { environment, offline } => Some(Box::new(pool(model, service, environment, offline)?)),
             ModelSource::Recorded => None,
         },
-        limiter: Limiter::new(model.concurrency),
         max_attempts: model.max_attempts,
         structured: match model.provider {
             Provider::Embedded => StructuredSupport::Native,
@@ -77,6 +77,30 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
         },
         wire: OnceCell::new(),
     })
+}
+
+/// The model in all its places.
+fn pool(
+    model: &Model,
+    service: Option<Service>,
+    environment: &Environment,
+    offline: bool,
+) -> Result<ModelPool, RunError> {
+    let mut places = Vec::new();
+    for (number, whole) in model.places().iter().enumerate() {
+        let connected = connect(whole, service, environment, offline)?;
+        let place = model.deployments.get(number);
+        let called = whole.deployment.as_ref().or(whole.model.as_ref()).filter(|_| place.is_some());
+        places.push(ModelPlace {
+            name: called.map_or_else(|| connected.target(), |name| format!("{name} at {}", connected.target())),
+            model: connected,
+            limiter: Limiter::new(whole),
+            weight: place.map_or(1.0, |place| place.weight),
+            spill: place.is_some_and(|place| place.spill),
+            health: Mutex::new(PlaceHealth::default()),
+        });
+    }
+    Ok(ModelPool::new(places))
 }
 
 /// What stages may know of a model, or of a service that takes the place of one.
