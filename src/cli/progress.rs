@@ -121,7 +121,14 @@ impl Pace {
 
 impl StageDisplay {
     fn new(printer: Printer) -> Self {
-        Self { printer, bar: None, last: ProgressSnapshot::default(), since: Instant::now(), pace: Pace::default(), told: None }
+        Self {
+            printer,
+            bar: None,
+            last: ProgressSnapshot::default(),
+            since: Instant::now(),
+            pace: Pace::default(),
+            told: None,
+        }
     }
 
     fn show(&mut self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) {
@@ -147,7 +154,9 @@ impl StageDisplay {
             return;
         }
         self.told = Some(Instant::now());
-        delays.iter().for_each(|(name, delay)| self.printer.note(&format!("{delay} for {name}: {}", delay.said)));
+        for (name, delay) in delays {
+            self.printer.note(&format!("{delay} for {name}: {}", delay.said));
+        }
     }
 
     /// What is waited for, rate, time left and spend, as far as they are known.

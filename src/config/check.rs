@@ -6,7 +6,7 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
-use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, QuotaLimits, Model, Price, Provider, SituationMode};
+use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, QuotaLimits, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;

@@ -197,7 +197,12 @@ impl Limiter {
     }
 
     /// Learns from an attempt how the endpoint does, and frees its place. `remaining` is what it says is left of its limits.
-    pub fn observe(&self, permit: Permit<'_>, outcome: &Result<Reply, AttemptError>, remaining: Option<&RemainingQuota>) {
+    pub fn observe(
+        &self,
+        permit: Permit<'_>,
+        outcome: &Result<Reply, AttemptError>,
+        remaining: Option<&RemainingQuota>,
+    ) {
         let now = Instant::now();
         let Permit { call, bound, cost, .. } = permit;
         let mut state = self.state();
@@ -252,7 +257,7 @@ impl Limiter {
             if turned_away && !told {
                 self.recovery().await;
             } else {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -120,11 +120,16 @@ impl ModelPool {
 
     /// The places in the order in which `item` asks them.
     fn order(&self, item: &str) -> Vec<usize> {
-        let mut scored: Vec<(bool, f64, usize)> = self.places.iter().enumerate().map(|(at, place)| {
-            let unit = Draw::new(0, &["place", &at.to_string(), item]).unit();
-            // The smallest of exponential draws falls on each in proportion to its rate.
-            (!place.spill, -(1.0 - unit).ln() / place.weight, at)
-        }).collect();
+        let mut scored: Vec<(bool, f64, usize)> = self
+            .places
+            .iter()
+            .enumerate()
+            .map(|(at, place)| {
+                let unit = Draw::new(0, &["place", &at.to_string(), item]).unit();
+                // The smallest of exponential draws falls on each in proportion to its rate.
+                (!place.spill, -(1.0 - unit).ln() / place.weight, at)
+            })
+            .collect();
         scored.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
         scored.into_iter().map(|(.., at)| at).collect()
     }
@@ -286,7 +291,8 @@ impl ModelPlace {
             return None;
         }
         let time = health.leave_out(first, most, now).as_secs();
-        (!known).then(|| format!("{} is left out for {time} s or more, the others take its calls: {message}", self.name))
+        (!known)
+            .then(|| format!("{} is left out for {time} s or more, the others take its calls: {message}", self.name))
     }
 }
 

@@ -26,8 +26,7 @@ use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedRepl
 use super::limiter::Delay;
 use super::pool::{ModelPool, PoolRoute};
 use super::{
-    Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured,
-    StructuredSupport,
+    Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
 };
 use crate::config;
 use crate::draw::Draw;
@@ -357,7 +356,6 @@ impl CallGateway {
 
     /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,
     /// that of any other outcome here.
-    #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
         route: &mut PoolRoute<'_>,
@@ -380,7 +378,8 @@ impl CallGateway {
         // A filter may have looked at a finished completion, which is billed.
         let maybe_billed = matches!(
             error,
-            AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. } | AttemptError::Refused { .. }
+            AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. }
+                | AttemptError::Refused { .. }
         );
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };

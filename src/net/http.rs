@@ -210,12 +210,11 @@ impl Http {
     async fn exchange(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
         let request =
             self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
-        let mut response = match timeout(self.first_byte, request.send()).await {
-            Ok(sent) => sent.map_err(|e| failure(url, &e))?,
-            Err(_) => {
-                return Err(late(format!("{} said nothing for {:?} (timeouts.first_byte_s)", origin(url), self.first_byte)));
-            }
+        let Ok(sent) = timeout(self.first_byte, request.send()).await else {
+            let what = format!("{} said nothing for {:?} (timeouts.first_byte_s)", origin(url), self.first_byte);
+            return Err(late(what));
         };
+        let mut response = sent.map_err(|e| failure(url, &e))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let body = self.read(url, &mut response).await?;
         Ok(HttpReply { status, headers, body })
@@ -224,13 +223,11 @@ impl Http {
     async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
         let mut body = Vec::new();
         loop {
-            let piece = match timeout(self.idle, response.chunk()).await {
-                Ok(piece) => piece.map_err(|e| failure(url, &e))?,
-                Err(_) => {
-                    let what = format!("{} stopped for {:?} amid its answer (timeouts.idle_s)", origin(url), self.idle);
-                    return Err(late(what));
-                }
+            let Ok(piece) = timeout(self.idle, response.chunk()).await else {
+                let what = format!("{} stopped for {:?} amid its answer (timeouts.idle_s)", origin(url), self.idle);
+                return Err(late(what));
             };
+            let piece = piece.map_err(|e| failure(url, &e))?;
             let Some(piece) = piece else { return Ok(body) };
             if body.len() + piece.len() > BODY_CAP {
                 return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));

@@ -221,7 +221,10 @@ mod tests {
             let told = transient(Transient::TurnedAway, Some(Duration::from_secs(hours * 3_600)));
             match retry.decide(&told, Duration::ZERO, HOUR) {
                 Decision::TooLong(said) => {
-                    assert!(said.contains(named) && said.contains("GMT") && said.contains("raise max_wait_s"), "{said}");
+                    assert!(
+                        said.contains(named) && said.contains("GMT") && said.contains("raise max_wait_s"),
+                        "{said}"
+                    );
                 }
                 other => panic!("{other:?}"),
             }

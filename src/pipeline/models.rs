@@ -16,7 +16,7 @@ use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
-use crate::llm::pool::{PlaceHealth, ModelPlace, ModelPool};
+use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;

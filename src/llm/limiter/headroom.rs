@@ -70,7 +70,11 @@ mod tests {
         assert_eq!(headroom.ready(1e9, now), None);
         headroom.told(&RemainingQuota { requests: Some(0), tokens: Some(0), ..RemainingQuota::default() }, 0, 0.0, now);
         assert_eq!(headroom.ready(1e9, now), None, "zero is not known");
-        let said = RemainingQuota { requests: Some(3), reset_requests: Some(Duration::from_secs(9)), ..RemainingQuota::default() };
+        let said = RemainingQuota {
+            requests: Some(3),
+            reset_requests: Some(Duration::from_secs(9)),
+            ..RemainingQuota::default()
+        };
         headroom.told(&said, 1, 0.0, now);
         for _ in 0..2 {
             assert_eq!(headroom.ready(10.0, now), None);

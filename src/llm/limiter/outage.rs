@@ -76,7 +76,9 @@ impl Outage {
         } else {
             "run the same command again once it is well"
         };
-        AttemptError::Fatal { message: format!("the endpoint failed {failures} times in a row, last: {last}; {advice}") }
+        AttemptError::Fatal {
+            message: format!("the endpoint failed {failures} times in a row, last: {last}; {advice}"),
+        }
     }
 
     fn unreachable(&self) -> AttemptError {

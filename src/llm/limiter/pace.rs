@@ -56,7 +56,8 @@ pub(super) struct QuotaPace {
 
 impl QuotaPace {
     pub(super) fn new(limits: QuotaLimits) -> Self {
-        let meter = |a_minute: Option<u64>| a_minute.map(|most| QuotaMeter { a_minute: most.max(1) as f64, paid: None });
+        let meter =
+            |a_minute: Option<u64>| a_minute.map(|most| QuotaMeter { a_minute: most.max(1) as f64, paid: None });
         Self {
             requests: meter(limits.rpm),
             tokens: meter(limits.tpm),

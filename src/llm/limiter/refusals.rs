@@ -181,7 +181,8 @@ impl LastMinute {
     /// Calls, and those turned away.
     pub(super) fn sums(&mut self, now: Instant) -> (u64, u64) {
         self.forget(now);
-        let sum = |(calls, away): (u64, u64), second: &(u32, u32)| (calls + u64::from(second.0), away + u64::from(second.1));
+        let sum =
+            |(calls, away): (u64, u64), second: &(u32, u32)| (calls + u64::from(second.0), away + u64::from(second.1));
         self.seconds.iter().fold((0, 0), sum)
     }
 
@@ -214,15 +215,15 @@ mod tests {
         let (mut refusals, mut draw, now) = (Refusals::default(), Draw::new(7, &["refusals"]), Instant::now());
         let mut held = 0;
         // Refusals are known at once, answers 64 calls later.
-        let mut answered = [false; 20_064];
+        let mut answered = vec![false; 64];
         for number in 0..20_000 {
-            if draw.unit() < 0.2 {
+            let refused = draw.unit() < 0.2;
+            if refused {
                 refusals.turned_away(call(number, now), Some(Duration::from_millis(100)), now);
                 held += u32::from(refusals.held_until(now).is_some());
-            } else {
-                answered[number as usize + 64] = true;
             }
-            if answered[number as usize] {
+            answered.push(!refused);
+            if answered.remove(0) {
                 refusals.answered(number - 64);
             }
         }

@@ -14,9 +14,9 @@ fn bound() -> Estimate {
     Estimate { prompt_tokens: 1_500, completion_tokens: 300 }
 }
 
-fn reply() -> Result<Reply, AttemptError> {
+fn reply() -> Reply {
     let usage = Usage { prompt_tokens: 450, completion_tokens: 30, ..Usage::default() };
-    Ok(Reply { text: "yes".into(), finish: Finish::Stop, usage })
+    Reply { text: "yes".into(), finish: Finish::Stop, usage }
 }
 
 fn turned_away(retry_after: Option<Duration>) -> AttemptError {
@@ -75,7 +75,7 @@ where
                             tokio::time::sleep(takes).await;
                             played.answered.fetch_add(1, Ordering::SeqCst);
                             answers.lock().unwrap().push(start.elapsed());
-                            reply()
+                            Ok(reply())
                         }
                         Verdict::Refuse(told) => {
                             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -181,17 +181,17 @@ async fn a_quota_by_windows_is_used_and_hardly_ever_met() {
         let windows = std::sync::Mutex::new([(0, 0.0), (0, 0.0)]);
         let (played, _) = play(&limiter, 160, Duration::from_secs(60), move |at, _| {
             let mut windows = windows.lock().unwrap();
-            for (window, (length, cost, most)) in windows.iter_mut().zip([
-                (1.0, 1.0, rpm as f64 / 60.0),
-                (10.0, 750.0, tpm.map_or(f64::INFINITY, |tpm| tpm as f64 / 6.0)),
-            ]) {
-                let number = (at.as_secs_f64() / length) as u64;
+            for (window, (length, cost, most)) in windows
+                .iter_mut()
+                .zip([(1, 1.0, rpm as f64 / 60.0), (10, 750.0, tpm.map_or(f64::INFINITY, |tpm| tpm as f64 / 6.0))])
+            {
+                let number = at.as_secs() / length;
                 if window.0 != number {
                     *window = (number, 0.0);
                 }
                 if window.1 + cost > most {
-                    let next = (number + 1) as f64 * length - at.as_secs_f64();
-                    return Verdict::Refuse(Some(Duration::from_secs_f64(next)));
+                    let next = Duration::from_secs((number + 1) * length).saturating_sub(at);
+                    return Verdict::Refuse(Some(next));
                 }
             }
             windows[0].1 += 1.0;
@@ -202,7 +202,10 @@ async fn a_quota_by_windows_is_used_and_hardly_ever_met() {
         let (answered, refused) = played.counts();
         let quota = tpm.map_or(rpm as f64, |tpm| (tpm as f64 / 750.0).min(rpm as f64));
         assert!(answered as f64 >= 0.95 * quota, "{answered} of {quota} answered, {refused} refused ({rpm}, {tpm:?})");
-        assert!(refused as f64 <= 0.01 * (answered + refused) as f64, "{refused} refused, {answered} answered ({rpm}, {tpm:?})");
+        assert!(
+            refused as f64 <= 0.01 * (answered + refused) as f64,
+            "{refused} refused, {answered} answered ({rpm}, {tpm:?})"
+        );
     }
 }
 
@@ -224,7 +227,7 @@ async fn a_server_that_works_one_call_at_a_time_is_never_asked_for_more_than_it_
                     let outcome = tokio::time::timeout(Duration::from_secs(6), work).await;
                     let counter = if outcome.is_ok() { &played.answered } else { &played.timed_out };
                     counter.fetch_add(1, Ordering::SeqCst);
-                    let outcome = outcome.map_or_else(|_| Err(timed_out()), |()| reply());
+                    let outcome = outcome.map_or_else(|_| Err(timed_out()), |()| Ok(reply()));
                     limiter.observe(permit, &outcome, None);
                 }
             })
@@ -259,7 +262,7 @@ async fn what_waits_is_told_with_its_share_and_its_time() {
     assert_eq!(limiter.delay(), None);
     for refused in [true, false, true] {
         let permit = limiter.acquire(bound()).await;
-        let outcome = if refused { Err(turned_away(Some(Duration::from_secs(8)))) } else { reply() };
+        let outcome = if refused { Err(turned_away(Some(Duration::from_secs(8)))) } else { Ok(reply()) };
         limiter.observe(permit, &outcome, None);
     }
     assert_eq!(limiter.delay(), None, "nobody waits");

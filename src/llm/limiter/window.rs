@@ -107,11 +107,11 @@ impl CallWindow {
     /// The size at which answers take this share of the time-out; infinite where their number makes no difference.
     fn bearable(&self, share: f64) -> f64 {
         let (among, took) = self.latency.means();
-        let spare = (self.time_out * share).ln() - took;
+        let room = (self.time_out * share).ln() - took;
         if self.elasticity < 0.05 {
-            return if spare > 0.0 { f64::INFINITY } else { self.size };
+            return if room > 0.0 { f64::INFINITY } else { self.size };
         }
-        (among + spare / self.elasticity).exp()
+        (among + room / self.elasticity).exp()
     }
 
     /// Learns that one was turned away among others that were answered.
@@ -149,7 +149,12 @@ mod tests {
 
     /// Plays rounds against a server whose latency and refusals are functions of the number in flight: all calls of a round
     /// are sent at once, the next round follows their end. Returns the sizes at the start of each round, and the time.
-    fn play(window: &mut CallWindow, rounds: usize, latency: impl Fn(usize) -> f64, refused: impl Fn(usize, usize) -> bool) -> (Vec<usize>, f64) {
+    fn play(
+        window: &mut CallWindow,
+        rounds: usize,
+        latency: impl Fn(usize) -> f64,
+        refused: impl Fn(usize, usize) -> bool,
+    ) -> (Vec<usize>, f64) {
         let start = Instant::now();
         let (mut now, mut sizes) = (start, Vec::new());
         for round in 0..rounds {
