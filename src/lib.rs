@@ -105,6 +105,7 @@ pub use self::{
     draw::Draw,
     exit::ExitCode,
     llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Role, Transient, Usage},
+    net::rate_headers::RemainingQuota,
     pipeline::error::RunError,
     pipeline::run::{RunEnd, RunOptions, RunWatch, run},
     publish::error::PublishError,

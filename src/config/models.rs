@@ -144,7 +144,7 @@ impl Default for Deployment {
 
 impl Model {
     /// The model as it is deployed in each of its places; itself where there is one.
-    pub fn places(&self) -> Vec<Self> {
+    pub(crate) fn places(&self) -> Vec<Self> {
         if self.deployments.is_empty() {
             return vec![self.clone()];
         }
@@ -152,7 +152,7 @@ impl Model {
     }
 
     /// Calls in flight at most, over all places.
-    pub fn most_in_flight(&self) -> usize {
+    pub(crate) fn most_in_flight(&self) -> usize {
         match self.deployments.as_slice() {
             [] => self.concurrency,
             places => places.iter().map(|place| place.concurrency.unwrap_or(self.concurrency)).sum(),

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
-pub use self::delay::Delay;
+pub(crate) use self::delay::Delay;
 use self::headroom::Headroom;
 use self::outage::Outage;
 use self::pace::{CallCost, QuotaPace};
@@ -48,7 +48,7 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// Bounds and paces the calls to one endpoint.
 #[derive(Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     slots: Semaphore,
     /// Held by the caller that waits for the pace, for all behind it.
     turn: tokio::sync::Mutex<()>,
@@ -90,7 +90,7 @@ struct Waiting {
 /// One of the places for calls in flight; dropping it frees the place.
 #[derive(Debug)]
 #[must_use = "the place is free again as soon as the permit is dropped"]
-pub struct Permit<'a> {
+pub(crate) struct Permit<'a> {
     limiter: &'a Limiter,
     /// `None` only if the semaphore were closed, which nothing does.
     slot: Option<SemaphorePermit<'a>>,
@@ -101,7 +101,7 @@ pub struct Permit<'a> {
 
 impl Permit<'_> {
     /// Says that the request is sent now.
-    pub fn sent(&mut self) {
+    pub(crate) fn sent(&mut self) {
         self.call.at = Instant::now();
     }
 }
@@ -123,7 +123,7 @@ impl Drop for Permit<'_> {
 
 impl Limiter {
     /// A limiter for an endpoint as `model` describes it.
-    pub fn new(model: &Model) -> Self {
+    pub(crate) fn new(model: &Model) -> Self {
         let answer = model.timeouts.first_byte_s.min(model.timeouts.total_s);
         let time_out = Duration::try_from_secs_f64(answer).unwrap_or(Duration::MAX);
         let window = CallWindow::new(model.concurrency.clamp(1, Semaphore::MAX_PERMITS), time_out);
@@ -152,13 +152,13 @@ impl Limiter {
     }
 
     /// The longest that is waited for an endpoint that turns calls away.
-    pub fn max_wait(&self) -> Duration {
+    pub(crate) fn max_wait(&self) -> Duration {
         self.max_wait
     }
 
     /// Waits for a place, and until a call that uses at most `bound` may be sent. Places are given in the order in which
     /// they were asked for.
-    pub async fn acquire(&self, bound: Estimate) -> Permit<'_> {
+    pub(crate) async fn acquire(&self, bound: Estimate) -> Permit<'_> {
         let paced = !self.state().pace.is_free();
         let _turn = if paced { Some(self.turn.lock().await) } else { None };
         let slot = self.slots.acquire().await.ok();
@@ -197,7 +197,7 @@ impl Limiter {
     }
 
     /// Learns from an attempt how the endpoint does, and frees its place. `remaining` is what it says is left of its limits.
-    pub fn observe(
+    pub(crate) fn observe(
         &self,
         permit: Permit<'_>,
         outcome: &Result<Reply, AttemptError>,
@@ -248,7 +248,7 @@ impl Limiter {
     /// Waits before another attempt, `wait` being what [`Retry`](crate::net::retry::Retry) decided, never less where the
     /// endpoint told it. A call that was turned away and told nothing goes on as soon as an endpoint that had turned all away
     /// answers again.
-    pub async fn back_off(&self, error: &AttemptError, wait: Duration) {
+    pub(crate) async fn back_off(&self, error: &AttemptError, wait: Duration) {
         let AttemptError::Transient { kind, retry_after, message } = error else { return };
         let turned_away = *kind == Transient::TurnedAway;
         let told = retry_after.is_some_and(|told| !told.is_zero());
@@ -284,7 +284,7 @@ impl Limiter {
     /// Whether the endpoint still deserves calls. The error is [`AttemptError::Fatal`]: at least ten failures in a row,
     /// over all callers, in at least a minute without a single answer; nothing but refusals for longer than is to be waited.
     /// Where not even a connection has ever come about, three failures in two seconds are enough.
-    pub fn check(&self) -> Result<(), AttemptError> {
+    pub(crate) fn check(&self) -> Result<(), AttemptError> {
         let (now, state) = (Instant::now(), self.state());
         let refusing = state.refusals.since.map(|since| now.saturating_duration_since(since)).unwrap_or_default();
         if refusing > self.max_wait {
@@ -296,7 +296,7 @@ impl Limiter {
     /// What a call that used up its attempts or its time means for the run: [`AttemptError::Fatal`] when the endpoint has
     /// failed everybody ten times in a row, or turned everybody away for a minute; below that it may be this one request that
     /// it cannot serve.
-    pub fn gave_up(&self) -> Result<(), AttemptError> {
+    pub(crate) fn gave_up(&self) -> Result<(), AttemptError> {
         let (now, state) = (Instant::now(), self.state());
         let refusing = state.refusals.since.map(|since| now.saturating_duration_since(since)).unwrap_or_default();
         if refusing > NOBODY_FOR {
@@ -327,13 +327,13 @@ impl Limiter {
     }
 
     /// Calls that wait to be made again.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         let state = self.state();
         state.waiting.turned_away + state.waiting.others
     }
 
     /// What is to be told of calls that wait; nothing while hardly any do.
-    pub fn delay(&self) -> Option<Delay> {
+    pub(crate) fn delay(&self) -> Option<Delay> {
         let (now, mut state) = (Instant::now(), self.state());
         let (calls, refused) = state.minute.sums(now);
         let until = state.waiting.until.max(state.refusals.held_until(now));

@@ -32,24 +32,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One place where a model is deployed.
 #[derive(Debug)]
-pub struct ModelPlace {
+pub(crate) struct ModelPlace {
     /// What messages call it.
-    pub name: String,
+    pub(crate) name: String,
     /// The model there.
-    pub model: Box<dyn ChatModel>,
+    pub(crate) model: Box<dyn ChatModel>,
     /// Its patience.
-    pub limiter: Limiter,
+    pub(crate) limiter: Limiter,
     /// Its share of the items, against those of the others.
-    pub weight: f64,
+    pub(crate) weight: f64,
     /// Provisioned throughput: asked first by all.
-    pub spill: bool,
+    pub(crate) spill: bool,
     /// How it does.
-    pub health: Mutex<PlaceHealth>,
+    pub(crate) health: Mutex<PlaceHealth>,
 }
 
 /// How a place does, as far as it counts for the others.
 #[derive(Debug, Default)]
-pub struct PlaceHealth {
+pub(crate) struct PlaceHealth {
     failures: u32,
     /// How often in a row it was left out.
     left_out: u32,
@@ -71,28 +71,29 @@ impl PlaceHealth {
 
 /// A model in all its places, at least one.
 #[derive(Debug)]
-pub struct ModelPool {
+pub(crate) struct ModelPool {
     places: Vec<ModelPlace>,
 }
 
 impl ModelPool {
     /// A pool of these places.
-    pub fn new(places: Vec<ModelPlace>) -> Self {
+    pub(crate) fn new(places: Vec<ModelPlace>) -> Self {
         Self { places }
     }
 
-    /// The places.
-    pub fn places(&self) -> &[ModelPlace] {
-        &self.places
+    /// A pool of the one place where `model` is.
+    #[cfg(test)]
+    pub(crate) fn alone(model: Box<dyn ChatModel>) -> Self {
+        Self::new(vec![ModelPlace::of(model)])
     }
 
     /// Calls that wait to be made again, in all places.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.places.iter().map(|place| place.limiter.waiting()).sum()
     }
 
     /// What is to be told of calls that wait, by the names of their places.
-    pub fn delays(&self) -> Vec<(String, Delay)> {
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
         let delays = self.places.iter().filter_map(|place| Some((place.name.clone(), place.limiter.delay()?)));
         delays.collect()
     }
@@ -240,9 +241,8 @@ impl PoolPermit<'_> {
 }
 
 impl ModelPlace {
-    /// The one place of a model.
     #[cfg(test)]
-    pub(super) fn alone(model: Box<dyn ChatModel>) -> Self {
+    fn of(model: Box<dyn ChatModel>) -> Self {
         Self {
             name: model.target(),
             model,

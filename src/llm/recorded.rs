@@ -145,12 +145,12 @@ impl CallGateway {
     }
 
     /// Calls that wait to be made again.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.models().map(ModelPool::waiting).sum()
     }
 
     /// What is to be told of calls that wait, by the names of those they wait for.
-    pub fn delays(&self) -> Vec<(String, Delay)> {
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
         self.models().flat_map(ModelPool::delays).collect()
     }
 

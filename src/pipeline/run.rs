@@ -97,7 +97,7 @@ impl RunWatch {
     }
 
     /// What is to be told of calls that wait, by the names of those they wait for.
-    pub fn delays(&self) -> Vec<(String, Delay)> {
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
         self.calls.get().map(|calls| calls.delays()).unwrap_or_default()
     }
 

@@ -7,15 +7,15 @@ use crate::net::retry::spoken;
 
 /// Calls that wait to be made again, for people.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Delay {
+pub(crate) struct Delay {
     /// Calls of the last minute.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// Those of them that were turned away; 0 where the endpoint fails in another way.
-    pub refused: u64,
+    pub(crate) refused: u64,
     /// Until the last of those who wait goes on.
-    pub wait: Duration,
+    pub(crate) wait: Duration,
     /// What the endpoint said, or what went wrong.
-    pub said: String,
+    pub(crate) said: String,
 }
 
 impl fmt::Display for Delay {

@@ -58,7 +58,7 @@ impl Scene {
         let place = |(number, (weight, behaviour)): (usize, &(f64, Behaviour))| {
             let calls = Arc::clone(&calls[number]);
             let model = Played { number, behaviour: *behaviour, begun: Instant::now(), calls };
-            ModelPlace { weight: *weight, ..ModelPlace::alone(Box::new(model)) }
+            ModelPlace { weight: *weight, ..ModelPlace::of(Box::new(model)) }
         };
         let pool = ModelPool::new(places.iter().enumerate().map(place).collect());
         Self { pool, control: Control::default(), calls }
