@@ -108,6 +108,7 @@ pub use self::{
         AttemptError, ChatModel, ChatRequest, Finish, Message, Messages, Reply, ReplyFormat, Role, Schema, Structured,
         Transient, Usage,
     },
+    net::rate_headers::RemainingQuota,
     pipeline::error::RunError,
     pipeline::run::{RunEnd, RunOptions, RunWatch, run},
     publish::error::PublishError,

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
-use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, SituationMode};
+use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, QuotaLimits, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -258,6 +258,43 @@ impl<'a> Findings<'a> {
         if let Some(price) = &model.price {
             self.price(price, &at("price"));
         }
+        self.within(model.max_wait_s, 0.0, 604_800.0, &at("max_wait_s"));
+        self.limits(model.limits, model, &at("limits"));
+        self.deployments(model, key);
+    }
+
+    fn limits(&mut self, limits: QuotaLimits, model: &Model, key: &str) {
+        self.at_least(limits.rpm.unwrap_or(1), 1, &format!("{key}.rpm"));
+        let reply = u64::from(model.max_tokens);
+        self.require(limits.tpm.is_none_or(|tpm| tpm > reply), &format!("{key}.tpm"), || {
+            format!("no call fits: a reply may have {reply} tokens (max_tokens), and its prompt comes on top")
+        });
+        let any = limits.rpm.or(limits.tpm).is_some();
+        self.require(!any || model.provider != Provider::Embedded, key, || {
+            "the embedded model has no limits; leave it out".to_owned()
+        });
+    }
+
+    fn deployments(&mut self, model: &Model, key: &str) {
+        let several = !model.deployments.is_empty();
+        self.require(!several || model.provider != Provider::Embedded, &format!("{key}.deployments"), || {
+            "the embedded model runs in this process; only openai and azure_openai can be deployed in several places"
+                .to_owned()
+        });
+        self.require(!several || model.model.is_some(), &format!("{key}.model"), || {
+            "missing: with several deployments, the name that replies are kept under".to_owned()
+        });
+        for (number, (place, whole)) in model.deployments.iter().zip(model.places()).enumerate() {
+            let key = format!("{key}.deployments.{number}");
+            self.provider(&whole, &key);
+            self.within(whole.concurrency as f64, 1.0, 10_000.0, &format!("{key}.concurrency"));
+            self.within(place.weight, 0.001, 1_000_000.0, &format!("{key}.weight"));
+            self.limits(whole.limits, &whole, &format!("{key}.limits"));
+        }
+        let only_spills = several && model.deployments.iter().all(|place| place.spill);
+        self.require(!only_spills, &format!("{key}.deployments"), || {
+            "every one spills; one at least must take what the others turn away (spill: false)".to_owned()
+        });
     }
 
     fn provider(&mut self, model: &Model, key: &str) {

@@ -30,7 +30,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use models::Timeouts;
-pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode};
+pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
 pub use roles::Role;
 pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};

@@ -24,6 +24,7 @@ use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
+use crate::net::rate_headers::RemainingQuota;
 
 /// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
 const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
@@ -91,6 +92,10 @@ impl ChatModel for AzureOpenAi {
 
     fn target(&self) -> String {
         self.route.origin()
+    }
+
+    fn remaining(&self) -> Option<RemainingQuota> {
+        self.route.remaining()
     }
 }
 

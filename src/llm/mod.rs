@@ -3,7 +3,7 @@
 //! A [`ChatModel`] performs exactly one attempt. Everything around an attempt lives in wrappers that know
 //! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts
 //! ([`entries`] are what it leaves there),
-//! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
+//! [`budget`] reserves before anything is sent, [`limiter`] shares an endpoint's patience among all callers, [`pool`] chooses among several,
 //! [`net::retry`](crate::net::retry) decides what is worth another attempt.
 
 pub(crate) mod azure;
@@ -16,6 +16,7 @@ pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;
 mod outcome;
+pub(crate) mod pool;
 pub(crate) mod recorded;
 mod schema;
 
@@ -30,6 +31,7 @@ pub use schema::Schema;
 
 pub use crate::config::{Role, Structured};
 pub use crate::net::attempt::{AttemptError, Transient};
+use crate::net::rate_headers::RemainingQuota;
 
 /// What is asked of a model, in terms that name no host, deployment or key.
 ///
@@ -178,6 +180,11 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
 
     /// Where calls go, for messages: an origin, never a key or a query.
     fn target(&self) -> String;
+
+    /// What the latest answer said is left of the endpoint's limits.
+    fn remaining(&self) -> Option<RemainingQuota> {
+        None
+    }
 }
 
 impl ChatModel for std::sync::Arc<dyn ChatModel> {

@@ -9,6 +9,7 @@ pub(crate) mod moderation;
 mod reply;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -24,6 +25,7 @@ use crate::config::Model;
 use crate::loopback::is_this_machine;
 use crate::net::filled;
 use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
+use crate::net::rate_headers::RemainingQuota;
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -40,6 +42,8 @@ pub(super) struct Route {
     model: String,
     advice: Advice,
     dialect: Dialect,
+    /// What the latest answer said is left of the limits.
+    remaining: Mutex<Option<RemainingQuota>>,
 }
 
 /// Names of settings and variables, for messages that say what to change.
@@ -63,7 +67,7 @@ struct Dialect {
 
 impl Route {
     pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
-        Self { http, url, model, advice, dialect: Dialect::default() }
+        Self { http, url, model, advice, dialect: Dialect::default(), remaining: Mutex::default() }
     }
 
     pub(super) fn origin(&self) -> String {
@@ -99,7 +103,14 @@ impl Route {
     async fn post(&self, body: &(impl Serialize + Sync), headers: HeaderMap) -> Result<HttpReply, AttemptError> {
         let bytes = serde_json::to_vec(body)
             .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })?;
-        self.http.post_json(&self.url, headers, bytes).await
+        let answer = self.http.post_json(&self.url, headers, bytes).await?;
+        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = RemainingQuota::of(&answer.headers);
+        Ok(answer)
+    }
+
+    /// What the latest answer said is left of the limits.
+    pub(super) fn remaining(&self) -> Option<RemainingQuota> {
+        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
@@ -235,6 +246,10 @@ impl ChatModel for OpenAi {
 
     fn target(&self) -> String {
         self.route.origin()
+    }
+
+    fn remaining(&self) -> Option<RemainingQuota> {
+        self.route.remaining()
     }
 }
 

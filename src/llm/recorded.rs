@@ -23,10 +23,10 @@ use super::Transient;
 use super::budget::{Budget, Estimate, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
-use super::limiter::Limiter;
+use super::limiter::Delay;
+use super::pool::{ModelPool, PoolRoute};
 use super::{
-    Answer, AttemptError, ChatModel, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured,
-    StructuredSupport,
+    Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
 };
 use crate::config;
 use crate::draw::Draw;
@@ -60,10 +60,8 @@ pub(crate) struct ModelProfile {
 pub(crate) struct ModelEndpoint {
     /// What stages may know.
     pub profile: ModelProfile,
-    /// The model; `None` when only recorded replies are wanted.
-    pub model: Option<Box<dyn ChatModel>>,
-    /// Its endpoint's patience.
-    pub limiter: Limiter,
+    /// The model, wherever it is deployed; `None` when only recorded replies are wanted.
+    pub model: Option<Box<ModelPool>>,
     /// Attempts at one call before its item fails.
     pub max_attempts: u32,
     /// What the configuration says of asking for JSON.
@@ -135,6 +133,25 @@ impl CallGateway {
             Some(line) => Ok(self.wire(line).await? == Structured::JsonSchema),
             None => Ok(false),
         }
+    }
+
+    /// The models, each once.
+    fn models(&self) -> impl Iterator<Item = &ModelPool> {
+        let first = |(role, line): (&Role, &Arc<ModelEndpoint>)| {
+            !self.lines.iter().any(|(other, same)| other < role && Arc::ptr_eq(line, same))
+        };
+        let own = self.lines.iter().filter(move |(role, line)| first((*role, *line)));
+        own.filter_map(|(_, line)| line.model.as_deref())
+    }
+
+    /// Calls that wait to be made again.
+    pub(crate) fn waiting(&self) -> usize {
+        self.models().map(ModelPool::waiting).sum()
+    }
+
+    /// What is to be told of calls that wait, by the names of those they wait for.
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
+        self.models().flat_map(ModelPool::delays).collect()
     }
 
     /// Asks the model of `site.role`, with its usual token limit.
@@ -262,7 +279,7 @@ impl CallGateway {
     async fn make(
         &self,
         line: &ModelEndpoint,
-        model: &dyn ChatModel,
+        model: &ModelPool,
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
@@ -270,16 +287,18 @@ impl CallGateway {
     ) -> Result<Answer, Halt> {
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
         let mut retry = Retry::new(key, line.max_attempts);
+        let mut route = model.route(site.item);
         let started = Instant::now();
         let mut requests = 0;
         loop {
             requests += 1;
             let sent = Instant::now();
-            let (result, reservation) = self.send(line, model, site, request, wire, key, intent).await?;
+            let (result, reservation) = self.send(&mut route, site, request, wire, key, intent).await?;
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
-                Err(error) => match self.judge(line, error, &mut retry, started).await? {
+                Err(error) if route.goes_elsewhere(&error) => continue,
+                Err(error) => match self.judge(model, &route, error, &mut retry, started).await? {
                     Some(answer) => answer,
                     None => continue,
                 },
@@ -302,7 +321,8 @@ impl CallGateway {
     /// What an attempt without a reply means for the call: its answer, or nothing yet, after the pause before the next.
     async fn judge(
         &self,
-        line: &ModelEndpoint,
+        model: &ModelPool,
+        route: &PoolRoute<'_>,
         error: AttemptError,
         retry: &mut Retry,
         started: Instant,
@@ -314,17 +334,18 @@ impl CallGateway {
                 Ok(Some(Answer::Failed { reason: "bad_request".to_owned(), message }))
             }
             AttemptError::Fatal { message } => Err(self.control.stop(Halt::Endpoint { message })),
-            AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed()) {
+            AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed(), route.max_wait()) {
                 Decision::Wait(pause) => {
                     tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
-                    self.control.unless_stopped(line.limiter.back_off(&error, pause)).await?;
-                    self.alive(line.limiter.check())?;
+                    self.control.unless_stopped(route.back_off(&error, pause)).await?;
+                    self.alive(model.check())?;
                     Ok(None)
                 }
                 Decision::GiveUp => {
-                    self.alive(line.limiter.gave_up())?;
+                    self.alive(model.gave_up())?;
                     Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
                 }
+                Decision::TooLong(message) => Err(self.control.stop(Halt::Endpoint { message })),
             },
         }
     }
@@ -335,18 +356,16 @@ impl CallGateway {
 
     /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,
     /// that of any other outcome here.
-    #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
-        line: &ModelEndpoint,
-        model: &dyn ChatModel,
+        route: &mut PoolRoute<'_>,
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
-        let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
+        let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
         self.wait_for_room().await?;
         let reserved = self.budget.reserve(site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
@@ -354,13 +373,14 @@ impl CallGateway {
             Err(exhausted) => return Err(self.control.stop(exhausted.into())),
         };
         self.write(EntryKind::Intent, key, site, &intent).await?;
-        let result = model.attempt(request, wire).await;
-        drop(permit);
-        line.limiter.observe(&result);
+        let result = permit.attempt(request, wire, &self.control).await;
         let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
-        let maybe_billed =
-            matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
+        let maybe_billed = matches!(
+            error,
+            AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. }
+                | AttemptError::Refused { .. }
+        );
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };
             self.write(EntryKind::Reject, key, site, &reject).await?;

@@ -197,23 +197,24 @@ impl Http {
 
     /// Sends `body` to `url` once and reads the answer whole.
     ///
-    /// An error is [`Transient::NotSent`] when no connection came about, and [`Transient::Unknown`] when the endpoint
-    /// may have worked on the request: time-outs, hang-ups, an answer above [`BODY_CAP`].
+    /// An error is [`Transient::NotSent`] when no connection came about, [`Transient::TimedOut`] when a time-out passed, and
+    /// [`Transient::Unknown`] for hang-ups and an answer above [`BODY_CAP`]: the endpoint may have worked on the request.
     pub async fn post_json(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
         let exchange = self.exchange(url, headers, body);
         match timeout(self.total, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(unknown(format!("{} took more than {:?} in all", origin(url), self.total))),
+            Err(_) => Err(late(format!("{} took more than {:?} in all (timeouts.total_s)", origin(url), self.total))),
         }
     }
 
     async fn exchange(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
         let request =
             self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
-        let mut response = match timeout(self.first_byte, request.send()).await {
-            Ok(sent) => sent.map_err(|e| failure(url, &e))?,
-            Err(_) => return Err(unknown(format!("{} said nothing for {:?}", origin(url), self.first_byte))),
+        let Ok(sent) = timeout(self.first_byte, request.send()).await else {
+            let what = format!("{} said nothing for {:?} (timeouts.first_byte_s)", origin(url), self.first_byte);
+            return Err(late(what));
         };
+        let mut response = sent.map_err(|e| failure(url, &e))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let body = self.read(url, &mut response).await?;
         Ok(HttpReply { status, headers, body })
@@ -222,10 +223,11 @@ impl Http {
     async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
         let mut body = Vec::new();
         loop {
-            let piece = match timeout(self.idle, response.chunk()).await {
-                Ok(piece) => piece.map_err(|e| failure(url, &e))?,
-                Err(_) => return Err(unknown(format!("{} stopped for {:?} amid its answer", origin(url), self.idle))),
+            let Ok(piece) = timeout(self.idle, response.chunk()).await else {
+                let what = format!("{} stopped for {:?} amid its answer (timeouts.idle_s)", origin(url), self.idle);
+                return Err(late(what));
             };
+            let piece = piece.map_err(|e| failure(url, &e))?;
             let Some(piece) = piece else { return Ok(body) };
             if body.len() + piece.len() > BODY_CAP {
                 return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));
@@ -330,6 +332,11 @@ fn failure(url: &Url, error: &reqwest::Error) -> AttemptError {
     let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
     let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
     AttemptError::Transient { message: format!("{what} {}: {}", origin(url), chain(error)), kind, retry_after: None }
+}
+
+/// An answer that did not come in time.
+fn late(message: String) -> AttemptError {
+    AttemptError::Transient { message, kind: Transient::TimedOut, retry_after: None }
 }
 
 /// An answer that may have been billed and is no use.

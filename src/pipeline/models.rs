@@ -1,7 +1,7 @@
 //! The models of a run, by role.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::OnceCell;
@@ -16,6 +16,7 @@ use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
+use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
@@ -57,7 +58,7 @@ const OTHER_FILES: u64 = 64;
 /// Refuses more calls in flight than there can be connections: each that cannot be opened would count as a failed attempt.
 fn check_open_files(config: &Config) -> Result<(), RunError> {
     let models = config.used_models().into_values().filter(|model| model.provider != Provider::Embedded);
-    let calls: usize = models.map(|model| model.concurrency).sum();
+    let calls: usize = models.map(Model::most_in_flight).sum();
     match getrlimit(Resource::Nofile).current {
         Some(allowed) if calls as u64 + OTHER_FILES > allowed => Err(RunError::OpenFiles { calls, allowed }),
         _ => Ok(()),
@@ -68,13 +69,11 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
     Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {
-            ModelSource::Live { given: Some(given), .. } => Some(Box::new(Arc::clone(given))),
-            ModelSource::Live { environment, offline, given: None } => {
-                Some(connect(model, service, environment, offline)?)
+            ModelSource::Live { environment, offline, given } => {
+                Some(Box::new(pool(model, given, |whole| connect(whole, service, environment, offline))?))
             }
             ModelSource::Recorded => None,
         },
-        limiter: Limiter::new(model.concurrency),
         max_attempts: model.max_attempts,
         structured: match model.provider {
             Provider::Embedded => StructuredSupport::Native,
@@ -82,6 +81,29 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
         },
         wire: OnceCell::new(),
     })
+}
+
+/// The model in all its places.
+fn pool(
+    model: &Model,
+    given: Option<&Arc<dyn ChatModel>>,
+    connect: impl Fn(&Model) -> Result<Box<dyn ChatModel>, RunError>,
+) -> Result<ModelPool, RunError> {
+    let mut places = Vec::new();
+    for (number, whole) in model.places().iter().enumerate() {
+        let connected = given.map_or_else(|| connect(whole), |given| Ok(Box::new(Arc::clone(given))))?;
+        let place = model.deployments.get(number);
+        let called = whole.deployment.as_ref().or(whole.model.as_ref()).filter(|_| place.is_some());
+        places.push(ModelPlace {
+            name: called.map_or_else(|| connected.target(), |name| format!("{name} at {}", connected.target())),
+            model: connected,
+            limiter: Limiter::new(whole),
+            weight: place.map_or(1.0, |place| place.weight),
+            spill: place.is_some_and(|place| place.spill),
+            health: Mutex::new(PlaceHealth::default()),
+        });
+    }
+    Ok(ModelPool::new(places))
 }
 
 /// What stages may know of a model, or of a service that takes the place of one.

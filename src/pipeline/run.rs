@@ -21,6 +21,7 @@ use crate::llm::ChatModel;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
+use crate::llm::limiter::Delay;
 use crate::llm::recorded::CallGateway;
 use crate::stages::Progress;
 use crate::stages::context::Context;
@@ -63,6 +64,7 @@ pub struct RunWatch {
     opened: Option<Opened>,
     run_dir: OnceLock<RunPaths>,
     budget: OnceLock<Arc<Budget>>,
+    calls: OnceLock<Arc<CallGateway>>,
 }
 
 impl std::fmt::Debug for RunWatch {
@@ -80,17 +82,22 @@ impl RunWatch {
         Self { opened: Some(Box::new(opened)), ..Self::default() }
     }
 
-    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take. Once a run has
-    /// a directory, and never in its way: a disk that fails tells of itself where it matters.
-    pub fn note_progress(&self, left_s: Option<f64>) {
+    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take; `waiting`:
+    /// what it waits for. Once a run has a directory, and never in its way: a disk that fails tells of itself where it matters.
+    pub fn note_progress(&self, left_s: Option<f64>, waiting: Option<String>) {
         let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
-        let at_work = AtWork::of(self.progress.look(), left_s, self.spend());
+        let at_work = AtWork::of(self.progress.look(), left_s, waiting, self.spend());
         let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
     }
 
     /// Removes what was written down.
     pub fn forget_progress(&self) {
         let _ = self.run_dir.get().map(|paths| fs::remove_if_there(&paths.progress()));
+    }
+
+    /// What is to be told of calls that wait, by the names of those they wait for.
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
+        self.calls.get().map(|calls| calls.delays()).unwrap_or_default()
     }
 
     /// What the run has spent; nothing before its journal is read.
@@ -158,11 +165,13 @@ pub async fn run(
         seed: config.seed,
         tap: None,
     };
+    let calls = Arc::new(calls);
+    let _ = watch.calls.set(Arc::clone(&calls));
     let context = Context {
         config: &config,
         inputs: &inputs,
         source,
-        calls: Arc::new(calls),
+        calls,
         progress: Arc::clone(&watch.progress),
         accept_partial: options.accept_partial,
     };

@@ -68,15 +68,18 @@ pub(crate) struct AtWork {
     pub accepted: u64,
     /// Seconds the stage will take at the pace of the last minute; `null` before that is known.
     pub left_s: Option<f64>,
+    /// What calls wait for and how long; `null` while hardly any do.
+    #[serde(default)]
+    pub waiting: Option<String>,
     /// What was spent.
     pub usage: Spend,
 }
 
 impl AtWork {
     /// This process, at `look`.
-    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, usage: Spend) -> Self {
+    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, waiting: Option<String>, usage: Spend) -> Self {
         let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
-        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, usage }
+        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, waiting, usage }
     }
 
     /// What the process that is at work on a run wrote down last, if one is.
@@ -87,9 +90,10 @@ impl AtWork {
     }
 
     fn told(&self) -> String {
-        let Self { pid, stage, wanted, done, accepted, .. } = self;
+        let Self { pid, stage, wanted, done, accepted, waiting, .. } = self;
         let of = if *wanted > 0 { format!(" of {wanted}") } else { String::new() };
-        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended")
+        let waiting = waiting.as_ref().map(|waiting| format!("; {waiting}")).unwrap_or_default();
+        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended{waiting}")
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
-use crate::llm::{Finish, Usage};
+use crate::llm::{ChatModel, Finish, Usage};
 
 /// Answers a probe as an endpoint that enforces schemas, everything else in a word.
 #[derive(Debug, Default)]
@@ -35,8 +35,7 @@ fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEnd
     let temperature = Some(temperature);
     Arc::new(ModelEndpoint {
         profile: ModelProfile { model: model.to_owned(), tier: "endpoint", temperature, top_p: None, max_tokens: 9 },
-        model: Some(Box::new(Model { calls: Arc::clone(calls) })),
-        limiter: Limiter::new(8),
+        model: Some(Box::new(ModelPool::alone(Box::new(Model { calls: Arc::clone(calls) })))),
         max_attempts: 1,
         structured: StructuredSupport::Probe,
         wire: OnceCell::new(),

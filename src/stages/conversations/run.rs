@@ -94,7 +94,7 @@ impl<'a> Stage<'a> {
         fates: &'a mut dyn Fates<Conversation>,
     ) -> Self {
         let Config { models, dedup, language, conversations, .. } = context.config;
-        let places = models.speaker.as_ref().unwrap_or(&models.default).concurrency;
+        let places = models.speaker.as_ref().unwrap_or(&models.default).most_in_flight();
         let threshold = context.threshold(dedup.conversations);
         let shingling = Shingling::for_conversations(language, conversations.turns, conversations.words_per_turn);
         let (folder, text) = (fates.folder(), dedup::conversation_text);
@@ -108,7 +108,7 @@ impl<'a> Stage<'a> {
     fn goes_on(&self) -> bool {
         let control = &self.context.calls.control;
         let replays = || self.context.accept_partial && control.is_spent() && self.lost.is_empty();
-        self.window.has_room() && !self.exhausted && (!control.is_stopped() || replays())
+        self.window.has_room(self.context.calls.waiting()) && !self.exhausted && (!control.is_stopped() || replays())
     }
 
     /// Works on items until there are no more, or the run stops.

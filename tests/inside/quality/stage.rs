@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use convogen::Draw;
 use convogen::config::{self, Conversations};
 use convogen::llm::budget::Budget;
-use convogen::llm::limiter::Limiter;
+use convogen::llm::pool::ModelPool;
 use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
 use convogen::record::{Participant, Relation, Situation};
@@ -117,8 +117,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
     };
     let line = Arc::new(ModelEndpoint {
         profile,
-        model: Some(Box::new(Actor(answers))),
-        limiter: Limiter::new(64),
+        model: Some(Box::new(ModelPool::alone(Box::new(Actor(answers))))),
         max_attempts: 1,
         structured: StructuredSupport::Fixed(Structured::JsonSchema),
         wire: tokio::sync::OnceCell::new(),
