@@ -12,6 +12,7 @@ pub(crate) mod control;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 pub(crate) mod entries;
+pub(crate) mod estimate;
 pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;

@@ -243,6 +243,9 @@ impl CallGateway {
         if let Some(journal) = &self.journal
             && let Some(recorded) = journal.get_as::<RecordedReply>(key)?
         {
+            if !recorded.inherited {
+                self.budget.note_begun(site.item);
+            }
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
@@ -268,6 +271,9 @@ impl CallGateway {
         wire: Structured,
         key: &str,
     ) -> Result<Answer, Halt> {
+        if let Err(exhausted) = self.control.unless_stopped(self.budget.admit(site.item)).await? {
+            return Err(self.control.stop(exhausted.into()));
+        }
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
         let mut retry = Retry::new(key, line.max_attempts);
         let started = Instant::now();

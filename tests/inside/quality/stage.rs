@@ -142,5 +142,5 @@ pub(crate) fn stage<'a>(
     calls: &'a CallGateway,
 ) -> convogen::stages::conversations::ConversationStage<'a> {
     static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
-    convogen::stages::conversations::ConversationStage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
+    convogen::stages::conversations::ConversationStage { settings, prompts, calls, progress: &PROGRESS, seed: SEED, forecast: None }
 }
