@@ -186,14 +186,19 @@ impl Budget {
         Self { limits: limits.clone(), state, settled: Notify::new() }
     }
 
-    /// Sets aside what a call can cost at most, and counts the call. Waits while calls in flight hold what is missing.
+    /// Sets aside what a call for `item` can cost at most, and counts the call. Waits while calls in flight hold what is missing.
     ///
     /// Whoever waits here must hold no other reservation, or two could wait for each other.
-    pub async fn reserve(self: &Arc<Self>, role: Role, estimate: Estimate) -> Result<Reservation, Exhausted> {
+    pub async fn reserve(
+        self: &Arc<Self>,
+        item: &str,
+        role: Role,
+        estimate: Estimate,
+    ) -> Result<Reservation, Exhausted> {
         loop {
             // Made before looking: it is woken by whatever settles from here on, though not polled yet.
             let settled = self.settled.notified();
-            if self.try_reserve(role, estimate)? {
+            if self.try_reserve(item, role, estimate)? {
                 return Ok(Reservation { budget: Arc::clone(self), role, estimate, open: true });
             }
             settled.await;
@@ -201,7 +206,7 @@ impl Budget {
     }
 
     /// `Ok(false)`: not now, but maybe once calls in flight have settled.
-    fn try_reserve(&self, role: Role, estimate: Estimate) -> Result<bool, Exhausted> {
+    fn try_reserve(&self, item: &str, role: Role, estimate: Estimate) -> Result<bool, Exhausted> {
         let mut state = self.state();
         let call = [Take::one(role, estimate)];
         let now = state.check(&self.limits, &call, true);
@@ -212,6 +217,7 @@ impl Budget {
         let spend = state.roles.entry(role).or_default();
         spend.calls = spend.calls.saturating_add(1);
         spend.in_flight.add(estimate);
+        state.items.reserved(item);
         state.started(role);
         Ok(true)
     }

@@ -271,10 +271,11 @@ impl CallGateway {
         wire: Structured,
         key: &str,
     ) -> Result<Answer, Halt> {
-        if let Err(exhausted) = self.control.unless_stopped(self.budget.admit(site.item)).await? {
+        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
+        let admitted = self.budget.admit(site.item, site.role, intent.estimate);
+        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
             return Err(self.control.stop(exhausted.into()));
         }
-        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
         let mut retry = Retry::new(key, line.max_attempts);
         let started = Instant::now();
         let mut requests = 0;
@@ -354,7 +355,7 @@ impl CallGateway {
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
         let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
         self.wait_for_room().await?;
-        let reserved = self.budget.reserve(site.role, intent.estimate);
+        let reserved = self.budget.reserve(site.item, site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
             Ok(reservation) => reservation,
             Err(exhausted) => return Err(self.control.stop(exhausted.into())),

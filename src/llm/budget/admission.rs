@@ -5,6 +5,7 @@
 //! - An item is admitted at the first call that has to be made for it: what is on record needs no leave.
 //! - Beside others it is admitted once the rest carries the most that those under way can take, and what it is likely to
 //!   take itself. With none under way the latter alone decides: then the answer is for ever, and the run is out of budget.
+//! - A call of an item under way waits if it would take what those before it can still need: the first always goes on.
 //! - So, as long as no item takes more than its most, those admitted are the items that would be admitted one after the other:
 //!   neither the number at work at one time nor the order in which they end shows in what is bought.
 //! - An item that an earlier process began is admitted when its turn comes: what it takes was counted on then.
@@ -43,6 +44,8 @@ pub(super) struct Items {
     next: u64,
     numbers: BTreeMap<String, u64>,
     listed: BTreeMap<u64, Item>,
+    /// The first refusal: nothing is admitted after it.
+    refused: Option<Exhausted>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +55,8 @@ struct Item {
     admitted: bool,
     /// An earlier process made calls for it.
     begun_before: bool,
+    /// A call that it may make and that has no reservation yet.
+    calling: Option<Take>,
 }
 
 impl Items {
@@ -59,9 +64,25 @@ impl Items {
         self.listed.get_mut(self.numbers.get(item)?)
     }
 
-    /// The most that items under way can still take.
-    fn under_way(&self) -> Vec<Take> {
-        self.listed.values().filter(|item| item.admitted).flat_map(|item| &item.need.most).copied().collect()
+    fn is_admitted(&self, number: u64) -> bool {
+        self.listed.get(&number).is_some_and(|item| item.admitted)
+    }
+
+    /// What stands before a call of the item with this number: the most that those before it can still take, and the calls
+    /// that those behind it are about to make. Nothing where none is before it.
+    fn claims_against(&self, number: u64) -> Vec<Take> {
+        let mut claims: Vec<Take> = self.listed.range(..number).flat_map(|(_, item)| &item.need.most).copied().collect();
+        if !claims.is_empty() {
+            claims.extend(self.listed.range(number + 1..).filter_map(|(_, item)| item.calling));
+        }
+        claims
+    }
+
+    /// The call that `item` was given leave for counts by its reservation from here on.
+    pub(super) fn reserved(&mut self, item: &str) {
+        if let Some(listed) = self.get(item) {
+            listed.calling = None;
+        }
     }
 }
 
@@ -119,12 +140,12 @@ impl Budget {
         }
     }
 
-    /// Waits until `item` may make calls. One that is not enlisted may always.
-    pub(in crate::llm) async fn admit(&self, item: &str) -> Result<(), Exhausted> {
+    /// Waits until `item` may make this call. One that is not enlisted may always.
+    pub(in crate::llm) async fn admit(&self, item: &str, role: Role, estimate: Estimate) -> Result<(), Exhausted> {
         loop {
             // Made before looking: it is woken by whatever changes from here on, though not polled yet.
             let changed = self.settled.notified();
-            if self.try_admit(item)? {
+            if self.try_admit(item, Take::one(role, estimate))? {
                 return Ok(());
             }
             changed.await;
@@ -132,37 +153,52 @@ impl Budget {
     }
 
     /// `Ok(false)`: not now, but maybe once those before it, or those under way, are further on.
-    fn try_admit(&self, item: &str) -> Result<bool, Exhausted> {
+    fn try_admit(&self, item: &str, call: Take) -> Result<bool, Exhausted> {
         let mut state = self.state();
         let Some(number) = state.items.numbers.get(item).copied() else { return Ok(true) };
-        if state.items.listed.range(..number).any(|(_, earlier)| !earlier.admitted) {
-            return Ok(false);
-        }
-        match state.items.listed.get(&number) {
-            Some(listed) if !listed.admitted && !listed.begun_before => {
-                if !self.is_room_for(&state, item, &listed.need)? {
-                    return Ok(false);
-                }
+        if !state.items.is_admitted(number) {
+            if state.items.listed.range(..number).any(|(_, earlier)| !earlier.admitted) {
+                return Ok(false);
             }
-            _ => {}
-        }
-        if let Some(listed) = state.items.get(item)
-            && !std::mem::replace(&mut listed.admitted, true)
-        {
-            drop(state);
+            if !self.is_begun(&mut state, number, item)? {
+                return Ok(false);
+            }
             self.settled.notify_waiters();
+        }
+        let mut claims = state.items.claims_against(number);
+        if !claims.is_empty() {
+            claims.push(call);
+            if state.check(&self.limits, &claims, true).is_err() {
+                return Ok(false);
+            }
+        }
+        if let Some(listed) = state.items.listed.get_mut(&number) {
+            listed.calling = Some(call);
         }
         Ok(true)
     }
 
-    fn is_room_for(&self, state: &State, item: &str, need: &Need) -> Result<bool, Exhausted> {
-        let under_way = state.items.under_way();
-        let room = state.check(&self.limits, &[&need.likely[..], &under_way].concat(), false);
-        match room {
-            Ok(()) => Ok(true),
-            Err(exhausted) if under_way.is_empty() => Err(Exhausted { item: Some(item.to_owned()), ..exhausted }),
-            Err(_) => Ok(false),
+    /// Admits the item whose turn it is, if there is room for it.
+    fn is_begun(&self, state: &mut State, number: u64, item: &str) -> Result<bool, Exhausted> {
+        if let Some(refused) = &state.items.refused {
+            return Err(refused.clone());
         }
+        let under_way: Vec<Take> = state.items.claims_against(number);
+        let Some(listed) = state.items.listed.get(&number) else { return Ok(true) };
+        if !listed.begun_before
+            && let Err(exhausted) = state.check(&self.limits, &[&listed.need.likely[..], &under_way].concat(), false)
+        {
+            if !under_way.is_empty() {
+                return Ok(false);
+            }
+            let refused = Exhausted { item: Some(item.to_owned()), ..exhausted };
+            state.items.refused = Some(refused.clone());
+            return Err(refused);
+        }
+        if let Some(listed) = state.items.listed.get_mut(&number) {
+            listed.admitted = true;
+        }
+        Ok(true)
     }
 }
 
