@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::admission::Items;
-pub(crate) use self::admission::{Enlisted, Need, Take};
+pub(crate) use self::admission::{Need, Take};
 use super::{ChatRequest, Message, ReplyFormat, Role, Usage};
 use crate::config::{self, Price};
 

@@ -71,7 +71,8 @@ impl Items {
     /// What stands before a call of the item with this number: the most that those before it can still take, and the calls
     /// that those behind it are about to make. Nothing where none is before it.
     fn claims_against(&self, number: u64) -> Vec<Take> {
-        let mut claims: Vec<Take> = self.listed.range(..number).flat_map(|(_, item)| &item.need.most).copied().collect();
+        let mut claims: Vec<Take> =
+            self.listed.range(..number).flat_map(|(_, item)| &item.need.most).copied().collect();
         if !claims.is_empty() {
             claims.extend(self.listed.range(number + 1..).filter_map(|(_, item)| item.calling));
         }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::admission::Enlisted;
 use super::*;
 use crate::config::{Model, Models};
 use crate::llm::control::Control;
@@ -36,7 +37,7 @@ fn estimate(prompt_tokens: u64, completion_tokens: u64) -> Estimate {
 }
 
 fn usage(prompt_tokens: u64, cached_prompt_tokens: u64, completion_tokens: u64) -> Usage {
-    Usage { prompt_tokens, cached_prompt_tokens, completion_tokens }
+    Usage { prompt_tokens, cached_prompt_tokens, completion_tokens, ..Usage::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,9 +166,9 @@ struct Caller {
 }
 
 fn caller() -> impl Strategy<Value = Caller> {
-    (0..60_u64, 0..40_u64, 0..30_u64, 0..5_u8, 0..=100_u64).prop_map(
-        |(prompt, completion, takes_ms, ending, share)| Caller { prompt, completion, takes_ms, ending, share },
-    )
+    (0..60_u64, 0..40_u64, 0..30_u64, 0..5_u8, 0..=100_u64).prop_map(|(prompt, completion, takes_ms, ending, share)| {
+        Caller { prompt, completion, takes_ms, ending, share }
+    })
 }
 
 async fn play(budget: Arc<Budget>, caller: Caller) {
@@ -288,11 +289,11 @@ async fn buy(cap: u64, talks: &[Talk], places: usize, made: &[u64], stop_ms: u64
         let place = shop.budget.enlist(&name).unwrap();
         tokio::spawn(shop.clone().hold(place, name, talk.clone(), made[at]))
     };
-    let tasks: Vec<_> = talks.iter().enumerate().map(begin).collect();
+    let items: Vec<_> = talks.iter().enumerate().map(begin).collect();
     tokio::time::sleep(Duration::from_millis(stop_ms)).await;
     shop.control.stop(Halt::Stopping);
     let mut ends = Vec::new();
-    for task in tasks {
+    for task in items {
         ends.push(timeout(Duration::from_secs(60), task).await.expect("an item waits forever").unwrap());
     }
     assert!(ends.iter().map(|(made, _)| *made).sum::<u64>() <= cap);

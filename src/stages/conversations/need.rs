@@ -83,7 +83,8 @@ impl Forecast {
         } else {
             None
         };
-        let words = settings.words_per_turn.map_or(WORDS, |words| (f64::midpoint(words.median, words.p90), 2.0 * words.p90));
+        let words =
+            settings.words_per_turn.map_or(WORDS, |words| (f64::midpoint(words.median, words.p90), 2.0 * words.p90));
         let line = |words: f64| (whole(words * TOKENS_PER_WORD) + AROUND_A_LINE).min(speaker.max_tokens);
         let line = (line(words.0), line(words.1));
         let after = after(screens, calls, situation, turns, line);
@@ -98,12 +99,33 @@ impl Forecast {
             return need;
         }
         let (speaking, most_speaking) = (left + left.div_ceil(4), left * (1 + self.repairs));
-        need.likely.push(self.take(Role::Speaker, self.speaker, left, speaking.min(most_speaking), self.line.0, self.line.0));
-        need.most.push(self.take(Role::Speaker, self.speaker, left, most_speaking, self.line.1, self.speaker.max_tokens));
+        need.likely.push(self.take(
+            Role::Speaker,
+            self.speaker,
+            left,
+            speaking.min(most_speaking),
+            self.line.0,
+            self.line.0,
+        ));
+        need.most.push(self.take(
+            Role::Speaker,
+            self.speaker,
+            left,
+            most_speaking,
+            self.line.1,
+            self.speaker.max_tokens,
+        ));
         if let Some((prompt, asked)) = self.selector {
             let asked = asked.min(left);
             let tries = asked * u64::from(SELECTOR_TRIES);
-            need.likely.push(self.take(Role::Selector, prompt, left, asked + asked.div_ceil(8), self.line.0, self.line.0));
+            need.likely.push(self.take(
+                Role::Selector,
+                prompt,
+                left,
+                asked + asked.div_ceil(8),
+                self.line.0,
+                self.line.0,
+            ));
             need.most.push(self.take(Role::Selector, prompt, left, tries, self.line.1, prompt.max_tokens));
         }
         need
@@ -116,8 +138,7 @@ impl Forecast {
         let lines_of_all = left * (first + self.turns - 1) / 2;
         let prompts = (left * prompt.tokens + lines_of_all * line) * calls / left;
         let last = prompt.bound + self.turns * line * BYTES_PER_TOKEN;
-        let tokens =
-            Estimate { prompt_tokens: prompts + last, completion_tokens: calls * reply + prompt.max_tokens };
+        let tokens = Estimate { prompt_tokens: prompts + last, completion_tokens: calls * reply + prompt.max_tokens };
         Take { role, calls, tokens }
     }
 }
@@ -170,7 +191,11 @@ fn after(
     need
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts made from settings that are checked")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts made from settings that are checked"
+)]
 fn whole(number: f64) -> u64 {
     number.ceil() as u64
 }
