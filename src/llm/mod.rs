@@ -12,6 +12,7 @@ pub(crate) mod control;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 pub(crate) mod entries;
+pub(crate) mod estimate;
 pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;
@@ -19,6 +20,7 @@ mod outcome;
 pub(crate) mod pool;
 pub(crate) mod recorded;
 mod schema;
+mod usage;
 
 use std::fmt;
 
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use messages::Messages;
 pub(crate) use outcome::{Answer, Halt};
 pub use schema::Schema;
+pub use usage::Usage;
 
 pub use crate::config::{Role, Structured};
 pub use crate::net::attempt::{AttemptError, Transient};
@@ -140,25 +143,6 @@ pub enum Finish {
     Stop,
     /// `max_tokens`: the text is torn.
     Length,
-}
-
-/// Tokens as the endpoint counted them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: u64,
-    /// Those of them that came from the endpoint's prefix cache.
-    pub cached_prompt_tokens: u64,
-    /// Tokens of the reply, reasoning included.
-    pub completion_tokens: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
-        self.cached_prompt_tokens = self.cached_prompt_tokens.saturating_add(other.cached_prompt_tokens);
-        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
-    }
 }
 
 /// What a model can be relied on for when JSON is asked for.

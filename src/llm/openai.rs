@@ -7,6 +7,7 @@
 
 pub(crate) mod moderation;
 mod reply;
+mod usage;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -260,6 +260,9 @@ impl CallGateway {
         if let Some(journal) = &self.journal
             && let Some(recorded) = journal.get_as::<RecordedReply>(key)?
         {
+            if !recorded.inherited {
+                self.budget.note_begun(site.item);
+            }
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
@@ -286,6 +289,10 @@ impl CallGateway {
         key: &str,
     ) -> Result<Answer, Halt> {
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
+        let admitted = self.budget.admit(site.item, site.role, intent.estimate);
+        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
+            return Err(self.control.stop(exhausted.into()));
+        }
         let mut retry = Retry::new(key, line.max_attempts);
         let mut route = model.route(site.item);
         let started = Instant::now();
@@ -367,7 +374,7 @@ impl CallGateway {
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
         let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
         self.wait_for_room().await?;
-        let reserved = self.budget.reserve(site.role, intent.estimate);
+        let reserved = self.budget.reserve(site.item, site.role, intent.estimate);
         let reservation = match self.control.unless_stopped(reserved).await? {
             Ok(reservation) => reservation,
             Err(exhausted) => return Err(self.control.stop(exhausted.into())),

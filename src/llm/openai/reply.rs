@@ -13,13 +13,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::Advice;
-use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient, Usage, budget};
+use super::{Advice, usage};
+use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient};
 use crate::net::http::{Credential, HttpReply, origin, quote, unknown};
 use crate::net::retry::retry_after;
-
-/// No context window comes near 16.8 million tokens: a count beyond is a lie or an overflow.
-const MOST_TOKENS: u64 = 1 << 24;
 
 /// Error codes of accounts that no waiting heals.
 const SPENT_ACCOUNT: [&str; 4] =
@@ -117,7 +114,8 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
     let Some(Choice { message: Some(said), finish_reason, content_filter_results }) = choice else {
         return Err(asked.broken("an answer without a choice").into());
     };
-    let usage = usage(completion.usage, asked.request);
+    let answered = said.content.map_or("", RawValue::get);
+    let usage = usage::read(completion.usage, asked.request, answered);
     let finish = finish_reason.unwrap_or_default().to_ascii_lowercase();
     if finish == "content_filter" {
         let verdicts = [content_filter_results, completion.prompt_filter_results].into_iter().flatten();
@@ -336,38 +334,6 @@ fn without_reasoning(text: &str) -> &str {
     }
 }
 
-/// What an endpoint says of the tokens of a call.
-#[derive(Deserialize, Default)]
-struct Counted<'a> {
-    #[serde(borrow)]
-    prompt_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_tokens_details: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct Details<'a> {
-    #[serde(borrow)]
-    cached_tokens: Option<&'a RawValue>,
-}
-
-/// Tokens as the endpoint counted them; its word is taken where it can be true, and the bound otherwise.
-fn usage(said: Option<&RawValue>, request: &ChatRequest) -> Usage {
-    let count = |said: Option<&RawValue>| said?.get().parse().ok().filter(|tokens: &u64| *tokens <= MOST_TOKENS);
-    let counted: Counted<'_> =
-        said.map(RawValue::get).map(serde_json::from_str).and_then(Result::ok).unwrap_or_default();
-    let prompt_tokens = count(counted.prompt_tokens).unwrap_or_else(|| budget::upper_bound(request));
-    let details = counted.prompt_tokens_details.map(RawValue::get).map(serde_json::from_str::<Details<'_>>);
-    let cached = details.and_then(Result::ok).and_then(|details| count(details.cached_tokens));
-    Usage {
-        prompt_tokens,
-        cached_prompt_tokens: cached.unwrap_or(0).min(prompt_tokens),
-        completion_tokens: count(counted.completion_tokens).unwrap_or_else(|| u64::from(request.max_tokens)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -426,7 +392,8 @@ mod tests {
     fn a_plain_reply() {
         let reply = text(" Hello.", "stop");
         assert_eq!((reply.text.as_str(), reply.finish), (" Hello.", Finish::Stop));
-        assert_eq!(reply.usage, Usage { prompt_tokens: 9, cached_prompt_tokens: 3, completion_tokens: 4 });
+        let usage = reply.usage;
+        assert_eq!((usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens), (9, 3, 4));
         let parts =
             json!({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]});
         assert_eq!(ok(&choice(&parts, "eos_token")).unwrap().text, "ab");
@@ -473,26 +440,6 @@ mod tests {
         }
         let busy = ok(&json!({"error": {"message": "slow down", "code": 429}})).unwrap_err();
         assert!(is_transient(&busy, Transient::TurnedAway), "a gateway's status counts");
-    }
-
-    #[test]
-    fn a_lie_about_usage_is_counted_at_the_bound() {
-        let bound = budget::upper_bound(&request());
-        for lie in [
-            json!(null),
-            json!({}),
-            json!({"prompt_tokens": -5, "completion_tokens": -1}),
-            json!({"prompt_tokens": 1e300, "completion_tokens": u64::MAX}),
-            json!("many"),
-            json!({"prompt_tokens": "9", "completion_tokens": [], "prompt_tokens_details": 7}),
-        ] {
-            let body = json!({"choices": [{"message": {"content": "x"}}], "usage": lie});
-            let usage = ok(&body).unwrap().usage;
-            assert_eq!(usage, Usage { prompt_tokens: bound, cached_prompt_tokens: 0, completion_tokens: 50 }, "{body}");
-        }
-        let body = json!({"choices": [{"message": {"content": "x"}}],
-                          "usage": {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 99}}});
-        assert_eq!(ok(&body).unwrap().usage.cached_prompt_tokens, 5);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod agents;
 mod flow;
 pub(crate) mod ledger;
 mod length;
+mod need;
 mod run;
 mod sections;
 pub(crate) mod selection;
@@ -22,6 +23,7 @@ pub(crate) mod validate;
 use serde_json::json;
 
 pub(crate) use self::flow::{ConversationFlow, TalkOutcome};
+pub(crate) use self::need::Forecast;
 pub(crate) use self::run::run;
 
 use self::agents::{AgentPrompts, Script};
@@ -59,6 +61,8 @@ pub(crate) struct ConversationStage<'a> {
     pub progress: &'a Progress,
     /// The run's seed.
     pub seed: u64,
+    /// What it takes to the end, where a budget is limited.
+    pub forecast: Option<&'a Forecast>,
 }
 
 /// The id of the `replicate`-th conversation on a situation.
@@ -107,6 +111,7 @@ struct ConversationState<'a> {
     settings: &'a Conversations,
     calls: &'a CallGateway,
     progress: &'a Progress,
+    forecast: Option<&'a Forecast>,
     situation: &'a Situation,
     script: Script<'a>,
     /// What judges replies, from the first one on.
@@ -134,7 +139,7 @@ enum End {
 
 impl<'a> ConversationState<'a> {
     fn new(stage: ConversationStage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
-        let ConversationStage { settings, calls, progress, seed, .. } = stage;
+        let ConversationStage { settings, calls, progress, seed, forecast, .. } = stage;
         let people = situation.personas.len();
         let floor = Floor {
             taken: vec![0; people],
@@ -148,6 +153,7 @@ impl<'a> ConversationState<'a> {
             settings,
             calls,
             progress,
+            forecast,
             situation,
             script,
             examiner: None,
@@ -164,6 +170,9 @@ impl<'a> ConversationState<'a> {
 
     async fn run(&mut self) -> Result<End, Halt> {
         while self.index() < self.settings.turns.max {
+            if let Some(forecast) = self.forecast {
+                self.calls.budget.expect(&self.id, forecast.need(self.settings.turns.max - self.index()));
+            }
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
                 return Ok(End::Over(StopReason::Agreed));
             };

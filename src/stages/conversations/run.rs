@@ -45,7 +45,7 @@ pub(crate) async fn run(
     let stopped = stage.drain().await;
     held?;
     if stopped {
-        context.settle_for_less()?;
+        context.settle_for_less(stage.fates.tally().accepted)?;
         stage.give_up_rest()?;
     }
     Ok(StageResult { inputs, notes: stage.sums.notes(context), ..StageResult::default() })
@@ -121,13 +121,16 @@ impl<'a> Stage<'a> {
                 };
                 let (situation, replicate) = item?;
                 let (flow, hasher) = (Arc::clone(&self.flow), self.dedup.as_ref().map(Deduplicator::hasher));
+                let id = item_id(&situation.id, replicate);
+                let enlisted = self.context.calls.budget.enlist(&id);
                 self.window.begin(async move {
                     let held = flow.hold(&situation, replicate).await;
+                    drop(enlisted);
                     let held = held.map(|held| {
                         let prepared = hasher.and_then(|hasher| prepare(&hasher, &held));
                         (held, prepared)
                     });
-                    (item_id(&situation.id, replicate), held)
+                    (id, held)
                 });
             }
             if !self.window.settle().await {

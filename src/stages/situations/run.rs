@@ -64,7 +64,8 @@ pub(crate) async fn generate(
     }
     let (made, complete) = stage.generate(&context.progress, fates).await?;
     if !complete {
-        context.settle_for_less()?;
+        // Nothing is left for a conversation, so what is there would be sealed without one.
+        context.settle_for_less(0)?;
     }
     Ok(made)
 }

@@ -102,7 +102,12 @@ impl ChatModel for Actor {
 
 /// A reply of so many words, whole.
 pub(crate) fn reply(text: String) -> Reply {
-    let usage = Usage { prompt_tokens: 100, cached_prompt_tokens: 10, completion_tokens: text.len() as u64 };
+    let usage = Usage {
+        prompt_tokens: 100,
+        cached_prompt_tokens: 10,
+        completion_tokens: text.len() as u64,
+        ..Usage::default()
+    };
     Reply { text, finish: Finish::Stop, usage }
 }
 
@@ -141,5 +146,12 @@ pub(crate) fn stage<'a>(
     calls: &'a CallGateway,
 ) -> convogen::stages::conversations::ConversationStage<'a> {
     static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
-    convogen::stages::conversations::ConversationStage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
+    convogen::stages::conversations::ConversationStage {
+        settings,
+        prompts,
+        calls,
+        progress: &PROGRESS,
+        seed: SEED,
+        forecast: None,
+    }
 }
