@@ -2,7 +2,7 @@
 //!
 //! One conversation is a deterministic state machine over recorded replies: nothing but (situation, settings, seed,
 //! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
-//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `length` how long
+//! shows its messages by the same way. [`agents`] writes the messages, `heard` keeps what was said, `recall` bounds what of it is shown, [`selection`] decides who speaks, `length` how long
 //! a turn is to be, `turn` gets a line out of a speaker, [`validate`] judges it, [`ledger`] counts what had to be handled;
 //! this file keeps the floor and the votes.
 //!
@@ -11,8 +11,10 @@
 
 pub(crate) mod agents;
 mod flow;
+mod heard;
 pub(crate) mod ledger;
 mod length;
+mod recall;
 mod run;
 mod sections;
 pub(crate) mod selection;
@@ -164,6 +166,7 @@ impl<'a> ConversationState<'a> {
 
     async fn run(&mut self) -> Result<End, Halt> {
         while self.index() < self.settings.turns.max {
+            self.bound_context().await?;
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
                 return Ok(End::Over(StopReason::Agreed));
             };
