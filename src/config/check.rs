@@ -40,6 +40,7 @@ pub(super) fn files(loaded: &Loaded) -> Vec<ConfigProblem> {
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),
+        ("conversations.prompts.context", &prompts.context),
         ("safety.prompt", &safety.prompt),
         ("judge.prompt", &judge.prompt),
     ];
@@ -129,6 +130,11 @@ impl<'a> Findings<'a> {
         self.at_least(u64::from(conversations.turns.min), 1, "conversations.turns.min");
         self.ordered(conversations.turns.min as usize, conversations.turns.max as usize, "conversations.turns");
         self.at_least(u64::from(conversations.gates.agreement_run), 2, "conversations.gates.agreement_run");
+        let context = conversations.context;
+        self.at_least(u64::from(context.last_turns.unwrap_or(1)), 1, "conversations.context.last_turns");
+        self.require(context.last_turns.is_some() || !context.summary, "conversations.context.summary", || {
+            "nothing is left out that could be summed up; set conversations.context.last_turns".to_owned()
+        });
         if let Some(words) = conversations.words_per_turn {
             self.within(words.median, 1.0, 1000.0, "conversations.words_per_turn.median");
             self.require(words.median < words.p90, "conversations.words_per_turn.p90", || {

@@ -21,7 +21,8 @@ use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
     BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings, GroupSize,
-    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, Situations, TurnRange, WordsPerTurn,
+    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, ShownTranscript, Situations, TurnRange,
+    WordsPerTurn,
 };
 use crate::exit::ExitCode;
 
@@ -173,14 +174,15 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         speaker_selection,
         allow_repeat_speaker,
         layout,
+        context,
         words_per_turn,
-        prompts: ConversationPrompts { speaker: _, selector: _, fused: _ },
+        prompts: ConversationPrompts { speaker: _, selector: _, fused: _, context: _ },
         max_repairs,
         gates: GateSettings { agreement_run, without },
     } = conversations;
     let words = words_per_turn.map(|WordsPerTurn { median, p90, back_channels }| [median, p90, back_channels]);
     let [median, p90, back_channels] = words.map_or([None; 3], |words| words.map(Some));
-    collect(
+    let mut fields = collect(
         Stage::Conversations,
         [
             ("conversations.per_situation", json!(per_situation)),
@@ -197,7 +199,17 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
             ("conversations.gates.agreement_run", json!(agreement_run)),
             ("conversations.gates.without", json!(without)),
         ],
-    )
+    );
+    fields.extend(context_fields(*context));
+    fields
+}
+
+/// Nothing where all is shown, as in runs that were made before it could be otherwise.
+fn context_fields(context: ShownTranscript) -> Fields {
+    let ShownTranscript { last_turns, summary } = context;
+    let fields =
+        [("conversations.context.last_turns", json!(last_turns)), ("conversations.context.summary", json!(summary))];
+    if last_turns.is_some() { collect(Stage::Conversations, fields) } else { Fields::new() }
 }
 
 fn safety_fields(safety: &Safety) -> Fields {
@@ -433,12 +445,15 @@ mod tests {
         ("conversations.speaker_selection", "fused", Some(Stage::Conversations)),
         ("conversations.allow_repeat_speaker", "true", Some(Stage::Conversations)),
         ("conversations.layout", "shared_prefix", Some(Stage::Conversations)),
+        ("conversations.context.last_turns", "6", Some(Stage::Conversations)),
+        ("conversations.context.summary", "true", Some(Stage::Conversations)),
         ("conversations.words_per_turn.median", "13", Some(Stage::Conversations)),
         ("conversations.words_per_turn.p90", "31", Some(Stage::Conversations)),
         ("conversations.words_per_turn.back_channels", "0.2", Some(Stage::Conversations)),
         ("conversations.prompts.speaker", "other.md", None),
         ("conversations.prompts.selector", "other.md", None),
         ("conversations.prompts.fused", "other.md", None),
+        ("conversations.prompts.context", "other.md", None),
         ("conversations.max_repairs", "3", Some(Stage::Conversations)),
         ("conversations.gates.agreement_run", "4", Some(Stage::Conversations)),
         ("conversations.gates.without", "[echo]", Some(Stage::Conversations)),

@@ -8,6 +8,7 @@
 
 pub(crate) mod assets;
 mod check;
+mod context;
 pub(crate) mod document;
 pub(crate) mod environment;
 pub(crate) mod error;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
 pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
 pub use roles::Role;
@@ -91,6 +93,7 @@ impl Config {
             (Role::Situations, "situations", &models.situations, makes_situations),
             (Role::Speaker, "speaker", &models.speaker, true),
             (Role::Selector, "selector", &models.selector, asks_selector),
+            (Role::Summary, "speaker", &models.speaker, self.conversations.context.summary),
             (Role::Safety, "safety", &models.safety, self.safety.service.is_some()),
             (Role::Judge, "judge", &models.judge, self.judge.enabled),
         ];
@@ -296,6 +299,8 @@ pub struct Conversations {
     pub allow_repeat_speaker: bool,
     /// How prompts are laid out.
     pub layout: Layout,
+    /// How much of the transcript prompts show.
+    pub context: ShownTranscript,
     /// A word target drawn for each turn. Left out: near human talk. `null`: the model decides.
     pub words_per_turn: Option<WordsPerTurn>,
     /// Prompt files in place of the ones that ship.
@@ -315,6 +320,7 @@ impl Default for Conversations {
             speaker_selection: SpeakerSelection::default(),
             allow_repeat_speaker: false,
             layout: Layout::default(),
+            context: ShownTranscript::default(),
             words_per_turn: Some(WordsPerTurn::default()),
             prompts: ConversationPrompts::default(),
             max_repairs: 2,
@@ -489,6 +495,8 @@ pub struct ConversationPrompts {
     pub selector: Option<PathBuf>,
     /// What a speaker who hands on the floor is told.
     pub fused: Option<PathBuf>,
+    /// What stands for turns that are no longer shown.
+    pub context: Option<PathBuf>,
 }
 
 /// Removal of duplicates.

@@ -14,6 +14,8 @@ pub enum Role {
     Speaker,
     /// Chooses who speaks next.
     Selector,
+    /// Sums up what prompts no longer show of a conversation.
+    Summary,
     /// Screens finished conversations for what is unsafe.
     Safety,
     /// Scores finished conversations.
@@ -28,6 +30,7 @@ impl fmt::Display for Role {
             Self::Situations => "situations",
             Self::Speaker => "speaker",
             Self::Selector => "selector",
+            Self::Summary => "summary",
             Self::Safety => "safety",
             Self::Judge => "judge",
             Self::Probe => "probe",

@@ -26,8 +26,9 @@ conversations:
   speaker_selection: auto
   allow_repeat_speaker: false
   layout: agent_first
+  context: {last_turns: 8, summary: false}
   words_per_turn: {median: 12, p90: 30}
-  prompts: {speaker: s.md, selector: t.md, fused: f.md}
+  prompts: {speaker: s.md, selector: t.md, fused: f.md, context: c.md}
   max_repairs: 2
 safety:
   screen: true

@@ -172,6 +172,7 @@ impl Budget {
         let own = [
             (Role::Situations, models.situations.as_ref()),
             (Role::Speaker, models.speaker.as_ref()),
+            (Role::Summary, models.speaker.as_ref()),
             (Role::Selector, models.selector.as_ref()),
             (Role::Safety, models.safety.as_ref()),
             (Role::Judge, models.judge.as_ref()),
@@ -179,8 +180,10 @@ impl Budget {
         ];
         let shared: Vec<Role> = own.iter().filter(|(_, model)| model.is_none()).map(|(role, _)| *role).collect();
         let mut meters = Vec::from_iter(models.default.price.as_ref().map(|price| Meter::new(price, shared)));
-        for (role, model) in own {
-            meters.extend(model.and_then(|m| m.price.as_ref()).map(|price| Meter::new(price, vec![role])));
+        for (role, model) in own.into_iter().filter(|(role, _)| *role != Role::Summary) {
+            // The speaker's model sums up as well.
+            let roles = if role == Role::Speaker { vec![role, Role::Summary] } else { vec![role] };
+            meters.extend(model.and_then(|m| m.price.as_ref()).map(|price| Meter::new(price, roles)));
         }
         let state = Mutex::new(State { roles: BTreeMap::new(), meters, items: Items::default() });
         Self { limits: limits.clone(), state, settled: Notify::new() }

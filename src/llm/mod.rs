@@ -66,22 +66,36 @@ pub struct Message {
     pub role: MessageRole,
     /// The text.
     pub content: String,
+    /// Places in the text, as bytes from its start, up to which the request is or will be the same as others: where a prefix
+    /// cache can be told to keep it. Nothing that is sent by itself, and no part of a reply's key.
+    #[serde(skip)]
+    pub(crate) stable: Vec<usize>,
 }
 
 impl Message {
     /// A message from the system.
     pub fn system(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::System, content: content.into() }
+        Self::new(MessageRole::System, content.into())
     }
 
     /// A message from the user.
     pub fn user(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::User, content: content.into() }
+        Self::new(MessageRole::User, content.into())
     }
 
     /// A message the model is told it wrote.
     pub fn assistant(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::Assistant, content: content.into() }
+        Self::new(MessageRole::Assistant, content.into())
+    }
+
+    fn new(role: MessageRole, content: String) -> Self {
+        Self { role, content, stable: Vec::new() }
+    }
+
+    /// The message with the places up to which it stays the same.
+    #[must_use]
+    pub(crate) fn stable_to(self, places: &[usize]) -> Self {
+        Self { stable: places.to_vec(), ..self }
     }
 }
 

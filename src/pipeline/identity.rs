@@ -62,7 +62,7 @@ impl Details {
 }
 
 /// The texts of the conversations stage; the others belong to the situations.
-const CONVERSATION_TEXTS: [&str; 5] = ["speaker.md", "fused.md", "selector.md", "safety.md", "judge.md"];
+const CONVERSATION_TEXTS: [&str; 6] = ["speaker.md", "fused.md", "selector.md", "context.md", "safety.md", "judge.md"];
 
 fn is_of_conversations(text: &str) -> bool {
     CONVERSATION_TEXTS.contains(&text) || text.starts_with("words/")

@@ -74,6 +74,10 @@ impl Ledger {
         self.usage += usage;
     }
 
+    pub(super) fn hear_summary(&mut self, usage: Usage) {
+        self.usage += usage;
+    }
+
     /// Turns that were asked for.
     pub(crate) fn turns(&self) -> u64 {
         u64::from(self.turns)

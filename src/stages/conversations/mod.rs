@@ -2,7 +2,7 @@
 //!
 //! One conversation is a deterministic state machine over recorded replies: nothing but (situation, settings, seed,
 //! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
-//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `length` how long
+//! shows its messages by the same way. [`agents`] writes the messages, `heard` keeps what was said, `recall` bounds what of it is shown, [`selection`] decides who speaks, `length` how long
 //! a turn is to be, `turn` gets a line out of a speaker, [`validate`] judges it, [`ledger`] counts what had to be handled;
 //! this file keeps the floor and the votes.
 //!
@@ -11,9 +11,11 @@
 
 pub(crate) mod agents;
 mod flow;
+mod heard;
 pub(crate) mod ledger;
 mod length;
 mod need;
+mod recall;
 mod run;
 mod sections;
 pub(crate) mod selection;
@@ -173,6 +175,7 @@ impl<'a> ConversationState<'a> {
             if let Some(forecast) = self.forecast {
                 self.calls.budget.expect(&self.id, forecast.need(self.settings.turns.max - self.index()));
             }
+            self.bound_context().await?;
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
                 return Ok(End::Over(StopReason::Agreed));
             };

@@ -42,8 +42,8 @@ fn prompts_that_use_everything() -> AgentPrompts {
     let systems = ["agent_first_system", "shared_prefix_system", "opener", "repair"];
     stage::parse([
         &text(&[systems.as_slice(), &turns].concat()),
-        &text(&turns),
-        &text(&["agent_first_system", "turn", "repair"]),
+        &text(&[&["form"], turns.as_slice()].concat()),
+        &text(&["system", "opener", "turn", "repair"]),
     ])
 }
 
