@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use convogen::draw::Draw;
+use convogen::Draw;
 
 /// Which requests get a 429, each with the time to wait in `retry-after-ms`
 #[derive(Debug, Args)]
