@@ -21,6 +21,7 @@ mod gc;
 mod judge;
 mod languages;
 mod library;
+mod limits;
 mod misbehaviour;
 mod preview;
 mod private;
