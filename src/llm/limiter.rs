@@ -26,7 +26,7 @@ pub(crate) use self::delay::Delay;
 use self::headroom::Headroom;
 use self::outage::Outage;
 use self::pace::{CallCost, QuotaPace};
-use self::refusals::{LastMinute, Refusals, SentCall};
+use self::refusals::{CallRefusals, LastMinute, SentCall};
 use self::window::CallWindow;
 use super::budget::Estimate;
 use super::{AttemptError, Reply, Transient};
@@ -63,7 +63,7 @@ struct LimiterState {
     window: CallWindow,
     pace: QuotaPace,
     headroom: Headroom,
-    refusals: Refusals,
+    refusals: CallRefusals,
     outage: Outage,
     minute: LastMinute,
     /// Calls that were ever let go.
@@ -132,7 +132,7 @@ impl Limiter {
             window,
             pace: QuotaPace::new(model.limits),
             headroom: Headroom::default(),
-            refusals: Refusals::default(),
+            refusals: CallRefusals::default(),
             outage: Outage::default(),
             minute: LastMinute::new(Instant::now()),
             sent: 0,

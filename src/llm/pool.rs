@@ -54,6 +54,8 @@ pub(crate) struct PlaceHealth {
     /// How often in a row it was left out.
     left_out: u32,
     until: Option<Instant>,
+    /// Whether waiting does not help it, as far as anyone knows.
+    dead: bool,
 }
 
 impl PlaceHealth {
@@ -200,10 +202,12 @@ impl<'a> PoolRoute<'a> {
         if let Some(avoid) = self.avoid.get_mut(self.last) {
             *avoid = Some(now + time);
         }
-        let others = self.pool.places.iter().enumerate().filter(|(at, _)| *at != self.last);
-        let fatal = matches!(error, AttemptError::Fatal { .. });
-        others.into_iter().any(|(at, place)| {
-            if fatal { !place.health().is_down(now) } else { self.closed_until(at, place, now).is_none() }
+        let dead = self.pool.places.get(self.last).is_some_and(|place| place.health().dead);
+        let mut others = self.pool.places.iter().enumerate().filter(|(at, _)| *at != self.last);
+        // Where this place is dead, another is worth waiting for.
+        others.any(|(at, place)| match dead {
+            true => !place.health().dead,
+            false => self.closed_until(at, place, now).is_none(),
         })
     }
 
@@ -269,24 +273,25 @@ impl ModelPlace {
     fn learn(&self, outcome: &Result<Reply, AttemptError>) -> Option<String> {
         let (now, mut health) = (Instant::now(), self.health());
         let known = health.left_out > 0;
-        let (message, first, most) = match outcome {
+        let (message, first, most, dead) = match outcome {
             Ok(_) | Err(AttemptError::Refused { .. } | AttemptError::BadRequest { .. }) => {
                 *health = PlaceHealth::default();
                 return known.then(|| format!("{} answers again", self.name));
             }
             Err(AttemptError::Transient { kind: Transient::TurnedAway, retry_after, message }) => {
                 let told = retry_after.filter(|told| *told > self.limiter.max_wait())?;
-                (message, told, told)
+                (message, told, told, true)
             }
             Err(AttemptError::Transient { message, .. }) => {
                 health.failures = health.failures.saturating_add(1);
                 if health.failures < DOWN_AFTER {
                     return None;
                 }
-                (message, DOWN_FOR, DOWN_AT_MOST)
+                (message, DOWN_FOR, DOWN_AT_MOST, false)
             }
-            Err(AttemptError::Fatal { message }) => (message, REFUSED_FOR, REFUSED_AT_MOST),
+            Err(AttemptError::Fatal { message }) => (message, REFUSED_FOR, REFUSED_AT_MOST, true),
         };
+        health.dead |= dead;
         if health.is_down(now) {
             return None;
         }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Refusals one after the other are no chance when their probability is below this: once in a million calls.
+/// CallRefusals one after the other are no chance when their probability is below this: once in a million calls.
 const CHANCE: f64 = 1e-6;
 /// The refused share is never taken for less or more: four in a row stop a clean endpoint, twenty one that turns away half.
 const LEAST_SHARE: f64 = 0.02;
 const MOST_SHARE: f64 = 0.5;
 /// Calls that the share is made of.
 const MEMORY: f64 = 64.0;
-/// Refusals that are remembered one by one.
+/// CallRefusals that are remembered one by one.
 const REMEMBERED: usize = 64;
 
 /// A hold that nobody asked for starts here and doubles each time calls are turned away after it. It stays short, so that
@@ -32,7 +32,7 @@ const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// What refusals came to. Pure: it is told the time.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct CallRefusals {
     share: f64,
     /// The numbers of calls that were turned away last, by the order in which they were sent.
     latest: VecDeque<u64>,
@@ -69,7 +69,7 @@ pub(super) struct SentCall {
     pub(super) at: Instant,
 }
 
-impl Refusals {
+impl CallRefusals {
     /// Learns that a call was turned away, and is not to come again before `told` has passed.
     pub(super) fn turned_away(&mut self, call: SentCall, told: Option<Duration>, now: Instant) {
         self.since.get_or_insert(now);
@@ -212,9 +212,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn random_refusals_hold_nobody_and_a_storm_holds_all_until_the_first_may_come_again() {
-        let (mut refusals, mut draw, now) = (Refusals::default(), Draw::new(7, &["refusals"]), Instant::now());
+        let (mut refusals, mut draw, now) = (CallRefusals::default(), Draw::new(7, &["refusals"]), Instant::now());
         let mut held = 0;
-        // Refusals are known at once, answers 64 calls later.
+        // CallRefusals are known at once, answers 64 calls later.
         let mut answered = vec![false; 64];
         for number in 0..20_000 {
             let refused = draw.unit() < 0.2;
@@ -242,7 +242,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hold_nobody_asked_for_grows_only_by_calls_sent_after_it() {
-        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        let (mut refusals, start) = (CallRefusals::default(), Instant::now());
         (0..100).for_each(|number| refusals.turned_away(call(number, start), None, start));
         assert_eq!(refusals.held_until(start), Some(start + FIRST_HOLD));
         let later = start + Duration::from_secs(1);
@@ -258,7 +258,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_who_waited_go_on_scattered() {
-        let (mut refusals, now) = (Refusals::default(), Instant::now());
+        let (mut refusals, now) = (CallRefusals::default(), Instant::now());
         (0..4).for_each(|number| refusals.turned_away(call(number, now), Some(Duration::from_secs(8)), now));
         let mut moments: Vec<Instant> = (0..64).filter_map(|_| refusals.release(now)).collect();
         assert!(moments.iter().all(|at| (8.0..=9.0).contains(&(*at - now).as_secs_f64())));

@@ -162,6 +162,24 @@ async fn a_place_that_fails_is_left_out_after_three_and_one_request_that_fails_e
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_place_does_not_end_a_run_whose_other_place_is_only_away_for_a_while() {
+    let dead: Behaviour = |_| Some(AttemptError::Fatal { message: "wrong key (401)".into() });
+    let away: Behaviour = |at| {
+        let error = || AttemptError::Transient { message: "500".into(), kind: Transient::Unknown, retry_after: None };
+        (at < Duration::from_secs(90)).then(error)
+    };
+    let scene = Scene::of(&[(1.0, dead), (1.0, away)]);
+    let calls = (0..3).map(|item| {
+        let item = format!("c-{item}");
+        let scene = &scene;
+        async move { scene.call(&item).await }
+    });
+    for answered in futures_util::future::join_all(calls).await {
+        assert_eq!(answered.unwrap(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_are_dead_the_call_says_why() {
     let dead: Behaviour = |_| Some(AttemptError::Fatal { message: "wrong key (401)".into() });
     let scene = Scene::of(&[(1.0, dead), (1.0, dead), (1.0, dead)]);
