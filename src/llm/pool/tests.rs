@@ -166,7 +166,7 @@ async fn a_dead_place_does_not_end_a_run_whose_other_place_is_only_away_for_a_wh
     let dead: Behaviour = |_| Some(AttemptError::Fatal { message: "wrong key (401)".into() });
     let away: Behaviour = |at| {
         let error = || AttemptError::Transient { message: "500".into(), kind: Transient::Unknown, retry_after: None };
-        (at < Duration::from_secs(90)).then(error)
+        (at < Duration::from_secs(12)).then(error)
     };
     let scene = Scene::of(&[(1.0, dead), (1.0, away)]);
     let calls = (0..3).map(|item| {
