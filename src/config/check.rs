@@ -6,7 +6,9 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
-use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, QuotaLimits, SituationMode};
+use super::{
+    AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, PromptCache, Provider, QuotaLimits, SituationMode,
+};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -261,6 +263,7 @@ impl<'a> Findings<'a> {
         ] {
             self.within(seconds, 0.001, 86_400.0, &at(&format!("timeouts.{field}")));
         }
+        self.prompt_cache(model, &at("prompt_cache"));
         if let Some(price) = &model.price {
             self.price(price, &at("price"));
         }
@@ -300,6 +303,25 @@ impl<'a> Findings<'a> {
         let only_spills = several && model.deployments.iter().all(|place| place.spill);
         self.require(!only_spills, &format!("{key}.deployments"), || {
             "every one spills; one at least must take what the others turn away (spill: false)".to_owned()
+        });
+    }
+
+    fn prompt_cache(&mut self, model: &Model, key: &str) {
+        let cache = &model.prompt_cache;
+        let is_embedded = model.provider == Provider::Embedded;
+        self.require(!is_embedded || *cache == PromptCache::default(), key, || {
+            "the embedded model keeps what it has read by itself and is told nothing; leave it out".to_owned()
+        });
+        let (old, new) = (cache.retention.is_some(), cache.mode.is_some() || cache.ttl.is_some());
+        self.require(!(old && new), &format!("{key}.retention"), || {
+            "models take either retention or mode and ttl, the newer ones mode and ttl; leave one of them out"
+                .to_owned()
+        });
+        let is_duration = |text: &str| {
+            text.len() <= 16 && text.ends_with(['s', 'm', 'h']) && text.starts_with(|c: char| c.is_ascii_digit())
+        };
+        self.require(cache.ttl.as_deref().is_none_or(is_duration), &format!("{key}.ttl"), || {
+            "not a duration as 30m".to_owned()
         });
     }
 

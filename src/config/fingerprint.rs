@@ -310,6 +310,7 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         top_p,
         max_tokens,
         structured,
+        prompt_cache: _,
         price: _,
         timeouts: _,
         max_attempts: _,
@@ -505,6 +506,7 @@ mod tests {
         ("models.default.top_p", "0.9", Some(Stage::Situations)),
         ("models.default.max_tokens", "301", Some(Stage::Situations)),
         ("models.default.structured", "json_object", Some(Stage::Situations)),
+        ("models.default.prompt_cache", "{key: true}", None),
         ("models.default.price", "{per_hour: 3}", None),
         ("models.default.timeouts", "{connect_s: 1}", None),
         ("models.default.max_attempts", "2", None),
@@ -624,6 +626,9 @@ mod tests {
             train: 0.9
         conversations:
           allow_repeat_speaker: false
+          context:
+            last_turns: 8
+            summary: false
           ending: agreed
           gates:
             agreement_run: 3

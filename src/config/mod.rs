@@ -16,6 +16,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod load;
 pub(crate) mod loaded;
 mod models;
+mod prompt_cache;
 pub(crate) mod prompts;
 mod roles;
 pub(crate) mod safety;
@@ -33,6 +34,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
 pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
+pub(crate) use prompt_cache::{Breakpoints, PromptCache};
+#[cfg(test)]
+pub(crate) use prompt_cache::{CacheMode, CacheRetention};
 pub use roles::Role;
 pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Structured;
+use super::{PromptCache, Structured};
 
 /// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +78,8 @@ pub struct Model {
     pub max_tokens: u32,
     /// How JSON is asked for.
     pub structured: StructuredMode,
+    /// What the endpoint is told about its prefix cache.
+    pub prompt_cache: PromptCache,
     /// What it costs. `null`: cost is not counted.
     pub price: Option<Price>,
     /// How long to wait for what.
@@ -198,6 +200,7 @@ impl Default for Model {
             top_p: None,
             max_tokens: 300,
             structured: StructuredMode::default(),
+            prompt_cache: PromptCache::default(),
             price: None,
             timeouts: Timeouts::default(),
             max_attempts: 8,

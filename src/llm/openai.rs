@@ -5,6 +5,7 @@
 //!
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 
+mod cache;
 pub(crate) mod moderation;
 mod reply;
 mod usage;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
+pub(super) use self::cache::CacheHints;
 use self::reply::RequestInfo;
 use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::Model;
@@ -45,6 +47,7 @@ pub(super) struct Route {
     dialect: Dialect,
     /// What the latest answer said is left of the limits.
     remaining: Mutex<Option<RemainingQuota>>,
+    cache: CacheHints,
 }
 
 /// Names of settings and variables, for messages that say what to change.
@@ -68,7 +71,13 @@ struct Dialect {
 
 impl Route {
     pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
-        Self { http, url, model, advice, dialect: Dialect::default(), remaining: Mutex::default() }
+        let (dialect, remaining, cache) = (Dialect::default(), Mutex::default(), CacheHints::default());
+        Self { http, url, model, advice, dialect, remaining, cache }
+    }
+
+    /// The same with what requests say about the prefix cache.
+    pub(super) fn hinting(self, cache: CacheHints) -> Self {
+        Self { cache, ..self }
     }
 
     pub(super) fn origin(&self) -> String {
@@ -84,7 +93,17 @@ impl Route {
         credential: Option<&Credential>,
     ) -> Result<Reply, AttemptError> {
         let body = self.body(request, wire);
-        let answer = self.post(&body, headers).await?;
+        let turn = self.cache.turn().await;
+        let answer = if turn.is_bare() {
+            self.post(&body, headers).await?
+        } else {
+            let mut dressed = serde_json::to_value(&body).unwrap_or_default();
+            turn.dress(&mut dressed, request);
+            self.post(&dressed, headers).await?
+        };
+        if self.cache.judge(turn, answer.status, &answer.body) {
+            return Err(again("the endpoint does not take what it is told about its prefix cache".to_owned()));
+        }
         reply::read(&answer, &self.asked(request, credential)).map_err(|unserved| self.learn(&body, unserved))
     }
 
@@ -127,11 +146,7 @@ impl Route {
             _ => return unserved.error,
         };
         flag.store(true, Ordering::Relaxed);
-        AttemptError::Transient {
-            message: unserved.error.to_string(),
-            kind: Transient::TurnedAway,
-            retry_after: Some(std::time::Duration::ZERO),
-        }
+        again(unserved.error.to_string())
     }
 
     fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> Body<'a> {
@@ -148,6 +163,11 @@ impl Route {
             response_format: response_format(&request.format, wire),
         }
     }
+}
+
+/// Turned away for a field that the next attempt leaves out.
+fn again(message: String) -> AttemptError {
+    AttemptError::Transient { message, kind: Transient::TurnedAway, retry_after: Some(std::time::Duration::ZERO) }
 }
 
 /// The request as it goes over the wire.
@@ -233,7 +253,7 @@ impl OpenAi {
             credential: credential_advice(config.api_key_env.as_deref()),
         };
         Ok(Self {
-            route: Route::new(http, join(&base, route), model, advice),
+            route: Route::new(http, join(&base, route), model, advice).hinting(CacheHints::new(&config.prompt_cache)),
             headers: headers(credential.as_ref(), var),
             credential,
         })

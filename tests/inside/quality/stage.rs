@@ -1,7 +1,6 @@
 //! The conversations stage over situations made of the clean talk, with a model that answers at once: nothing is sent,
 //! nothing is journaled.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -131,7 +130,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         journal: None,
         inherited: Vec::new(),
         budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
-        lines: BTreeMap::from([(Role::Speaker, Arc::clone(&line)), (Role::Selector, line)]),
+        lines: [Role::Speaker, Role::Selector, Role::Summary].map(|role| (role, Arc::clone(&line))).into(),
         control: Arc::default(),
         retry_failed: false,
         seed: SEED,
