@@ -2,7 +2,9 @@
 
 use url::Url;
 
+use super::address;
 use super::document::Document;
+use super::environment::WITHOUT_PROXY;
 use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
@@ -90,10 +92,14 @@ impl<'a> Findings<'a> {
     }
 
     fn top_level(&mut self, config: &Config) {
+        self.proxy(config.proxy.as_deref());
         self.require(is_language_tag(&config.language), "language", || {
-            "not a language tag such as en, de or pt-BR (BCP 47)".to_owned()
+            "neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language".to_owned()
         });
         self.require(!config.run_dir.as_os_str().is_empty(), "run_dir", || "empty; name a folder".to_owned());
+        self.require(!config.run_dir.starts_with("~"), "run_dir", || {
+            "`~` stands for no folder here: there is no HOME; write the whole path".to_owned()
+        });
     }
 
     fn personas(&mut self, config: &Config) {
@@ -124,6 +130,7 @@ impl<'a> Findings<'a> {
         self.within(situations.hub.seed_ratio, 0.0, 1.0, "situations.hub.seed_ratio");
         self.within(situations.hub.novelty, 0.0, 1.0, "situations.hub.novelty");
         self.at_least(situations.hub.cap as u64, 1, "situations.hub.cap");
+        self.at_least(u64::from(situations.max_tokens.unwrap_or(100)), 100, "situations.max_tokens");
     }
 
     fn conversations(&mut self, config: &Config) {
@@ -210,6 +217,15 @@ impl<'a> Findings<'a> {
             format!("the shares add up to {sum}; they must add up to 1")
         });
         self.card(&config.card);
+    }
+
+    /// A password belongs into the variable, not into a file.
+    pub(super) fn proxy(&mut self, proxy: Option<&str>) {
+        let sound = proxy.is_none_or(|proxy| proxy == WITHOUT_PROXY || is_plain_url(proxy));
+        self.require(sound, "proxy", || {
+            "neither none nor an http:// or https:// URL without user and password (those go into HTTPS_PROXY)"
+                .to_owned()
+        });
     }
 
     pub(super) fn card(&mut self, card: &Card) {
@@ -338,7 +354,9 @@ impl<'a> Findings<'a> {
         }
         for (field, url) in [("base_url", &model.base_url), ("endpoint", &model.endpoint)] {
             if let Some(url) = url {
-                self.require(is_plain_url(url), &at(field), || {
+                // What a portal shows is understood; see `address`.
+                let meant = if field == "endpoint" { address::azure(url).endpoint } else { address::base(url) };
+                self.require(is_plain_url(&meant), &at(field), || {
                     "not an http:// or https:// URL with a host and without user, password, query or fragment"
                         .to_owned()
                 });
@@ -408,7 +426,8 @@ fn is_language_tag(tag: &str) -> bool {
     let mut parts = tag.split('-');
     let language = parts.next().unwrap_or_default();
     let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (2..=8).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic()) && parts.all(is_subtag)
+    // Longer ones are reserved: what looks like one is the name of a language.
+    (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic()) && parts.all(is_subtag)
 }
 
 fn is_split_name(name: &str) -> bool {

@@ -104,6 +104,7 @@ fn fields(config: &Config) -> Fields {
         card: Card { date, license, name },
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
+        proxy: _,
     } = config;
     let mut fields = collect(
         Stage::Personas,
@@ -149,8 +150,11 @@ fn situation_fields(situations: &Situations) -> Fields {
         coverage: _,
         seeds: _,
         hub: HubSettings { round_calls, seed_ratio, novelty, cap },
+        max_tokens,
     } = situations;
-    collect(
+    // Runs that were begun before there was such a key have none.
+    let limit = max_tokens.map(|most| collect(Stage::Situations, [("situations.max_tokens", json!(most))]));
+    let mut fields = collect(
         Stage::Situations,
         [
             ("situations.mode", json!(mode)),
@@ -163,7 +167,9 @@ fn situation_fields(situations: &Situations) -> Fields {
             ("situations.hub.novelty", json!(novelty)),
             ("situations.hub.cap", json!(cap)),
         ],
-    )
+    );
+    fields.extend(limit.into_iter().flatten());
+    fields
 }
 
 fn conversation_fields(conversations: &Conversations) -> Fields {
@@ -423,6 +429,7 @@ mod tests {
         ("seed", "18", Some(Stage::Personas)),
         ("language", "de", Some(Stage::Situations)),
         ("run_dir", "other", None),
+        ("proxy", "none", None),
         ("personas.source", "other.jsonl", None),
         ("personas.sample", "7", Some(Stage::Personas)),
         ("personas.length.min", "11", Some(Stage::Personas)),
@@ -439,6 +446,7 @@ mod tests {
         ("situations.hub.seed_ratio", "0.25", Some(Stage::Situations)),
         ("situations.hub.novelty", "0.7", Some(Stage::Situations)),
         ("situations.hub.cap", "100", Some(Stage::Situations)),
+        ("situations.max_tokens", "2000", Some(Stage::Situations)),
         ("conversations.per_situation", "2", Some(Stage::Conversations)),
         ("conversations.turns.min", "5", Some(Stage::Conversations)),
         ("conversations.turns.max", "12", Some(Stage::Conversations)),

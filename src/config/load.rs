@@ -13,7 +13,7 @@ use super::document::{Document, read_text};
 use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
-use super::{Config, assets, check};
+use super::{Config, assets, check, language};
 
 /// The version of the format that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -41,7 +41,10 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     for flag in sets {
         document.set(flag)?;
     }
-    let config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    if let Some(tag) = language::tag(&config.language) {
+        tag.clone_into(&mut config.language);
+    }
     let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
     accept(&loaded, check::meaning(&loaded))?;

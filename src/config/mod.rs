@@ -6,13 +6,16 @@
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
 //! [`loaded::Loaded`] resolves them.
 
+pub(crate) mod address;
 pub(crate) mod assets;
 mod check;
 mod context;
 pub(crate) mod document;
+mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod fingerprint;
+pub(crate) mod language;
 pub(crate) mod load;
 pub(crate) mod loaded;
 mod models;
@@ -85,6 +88,10 @@ pub struct Config {
     /// The models, by role.
     #[serde(default)]
     pub models: Models,
+    /// `none`: endpoints are reached without a proxy; an address: through this one, without credentials in it. Left out: as
+    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say. Never for this machine.
+    #[serde(default)]
+    pub proxy: Option<String>,
 }
 
 impl Config {
@@ -169,6 +176,8 @@ pub struct Situations {
     pub seeds: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
     pub hub: HubSettings,
+    /// The most tokens of a situation. Left out: as the number of people and the language ask for.
+    pub max_tokens: Option<u32>,
 }
 
 /// What `situations.coverage` is called where it is the grid that ships.
@@ -186,6 +195,7 @@ impl Default for Situations {
             coverage: Some(PathBuf::from(BUILT_IN_GRID)),
             seeds: None,
             hub: HubSettings::default(),
+            max_tokens: None,
         }
     }
 }

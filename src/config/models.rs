@@ -74,7 +74,7 @@ pub struct Model {
     pub temperature: Option<f64>,
     /// Nucleus sampling mass. `null`: the endpoint's own.
     pub top_p: Option<f64>,
-    /// The most tokens a spoken turn or a choice of speaker may have; situations get this for each one asked for, and at least 1,000 a call.
+    /// The most tokens a spoken turn or a choice of speaker may have; a situation has `situations.max_tokens`, or this where it is more.
     pub max_tokens: u32,
     /// How JSON is asked for.
     pub structured: StructuredMode,

@@ -9,6 +9,7 @@ version: 1
 seed: 17
 language: en
 run_dir: runs/demo
+proxy: null
 personas: {source: p.jsonl, sample: 50, length: {min: 10, max: 2000}}
 situations:
   mode: predefined
@@ -19,6 +20,7 @@ situations:
   coverage: coverage.yaml
   seeds: seeds.jsonl
   hub: {round_calls: 16, seed_ratio: 0.5, novelty: 0.6, cap: 2000}
+  max_tokens: 1500
 conversations:
   per_situation: 1
   turns: {min: 6, max: 10}

@@ -71,7 +71,7 @@ impl AzureOpenAi {
         let url = completions_url(&endpoint, &deployment, config.api_version.as_deref(), var)?;
         let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
         let (sign_in, credential) = sign_in(config, var)?;
-        let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
+        let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
         let route = Route::new(http, url, deployment, advice).hinting(CacheHints::new(&config.prompt_cache));
         Ok(Self { route, sign_in })
@@ -96,6 +96,10 @@ impl ChatModel for AzureOpenAi {
 
     fn remaining(&self) -> Option<RemainingQuota> {
         self.route.remaining()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.route.left_out()
     }
 }
 

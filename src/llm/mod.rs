@@ -13,6 +13,7 @@ pub(crate) mod control;
 pub(crate) mod embedded;
 pub(crate) mod entries;
 pub(crate) mod estimate;
+pub(crate) mod evidence;
 pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;
@@ -183,6 +184,11 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
     fn remaining(&self) -> Option<RemainingQuota> {
         None
     }
+
+    /// Keywords of JSON schemas that it was found not to take and that are left out; readers of replies check what they say.
+    fn left_out(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 impl ChatModel for std::sync::Arc<dyn ChatModel> {
@@ -192,5 +198,9 @@ impl ChatModel for std::sync::Arc<dyn ChatModel> {
 
     fn target(&self) -> String {
         self.as_ref().target()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.as_ref().left_out()
     }
 }

@@ -6,11 +6,14 @@
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 
 mod cache;
+mod complaint;
+mod dialect;
 pub(crate) mod moderation;
 mod reply;
 mod usage;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -22,9 +25,11 @@ use serde_json::value::RawValue;
 use url::Url;
 
 pub(super) use self::cache::CacheHints;
+use self::complaint::NotTaken;
+use self::dialect::Dialect;
 use self::reply::RequestInfo;
-use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
-use crate::config::Model;
+use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
+use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
 use crate::net::filled;
 use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
@@ -59,14 +64,6 @@ pub(super) struct Advice {
     pub(super) model: &'static str,
     /// How to change the credential.
     pub(super) credential: String,
-}
-
-/// What the endpoint said it does not take. Learnt once, from an answer that was an error; each such answer is a
-/// request of its own and is counted as one.
-#[derive(Debug, Default)]
-struct Dialect {
-    max_completion_tokens: AtomicBool,
-    no_stop: AtomicBool,
 }
 
 impl Route {
@@ -139,28 +136,32 @@ impl Route {
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
     /// have been refused, so there is one such attempt for each field at most.
-    fn learn(&self, sent: &Body<'_>, unserved: reply::FailedAttempt) -> AttemptError {
-        let flag = match unserved.field.as_deref() {
-            Some("max_tokens") if sent.max_tokens.is_some() => &self.dialect.max_completion_tokens,
-            Some("stop") if !sent.stop.is_empty() => &self.dialect.no_stop,
-            _ => return unserved.error,
+    fn learn(&self, sent: &RequestBody<'_>, unserved: reply::FailedAttempt) -> AttemptError {
+        let Some(not_taken) = unserved.not_taken.filter(|not_taken| sent.holds(*not_taken)) else {
+            return unserved.error;
         };
-        flag.store(true, Ordering::Relaxed);
+        self.dialect.learn(not_taken);
         again(unserved.error.to_string())
     }
 
-    fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> Body<'a> {
-        let renamed = self.dialect.max_completion_tokens.load(Ordering::Relaxed);
-        let stops = if self.dialect.no_stop.load(Ordering::Relaxed) { 0 } else { MOST_STOPS };
-        Body {
+    /// Keywords of schemas that the endpoint does not take.
+    pub(super) fn left_out(&self) -> Vec<&'static str> {
+        self.dialect.left_out().into_iter().collect()
+    }
+
+    fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> RequestBody<'a> {
+        let renamed = self.dialect.renames_limit();
+        let stops = if self.dialect.has_no_stop() { 0 } else { MOST_STOPS };
+        RequestBody {
             model: &self.model,
-            messages: &request.messages,
+            messages: self.dialect.messages(&request.messages),
             temperature: request.temperature,
             top_p: request.top_p,
             max_tokens: (!renamed).then_some(request.max_tokens),
             max_completion_tokens: renamed.then_some(request.max_tokens),
             stop: request.stop.iter().take(stops).map(String::as_str).collect(),
-            response_format: response_format(&request.format, wire),
+            response_format: response_format(&request.format, wire, &self.dialect),
+            left_out: self.dialect.left_out(),
         }
     }
 }
@@ -172,9 +173,9 @@ fn again(message: String) -> AttemptError {
 
 /// The request as it goes over the wire.
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct RequestBody<'a> {
     model: &'a str,
-    messages: &'a Messages,
+    messages: Cow<'a, Messages>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,31 +188,58 @@ struct Body<'a> {
     stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    /// Keywords that were left out of the schema.
+    #[serde(skip)]
+    left_out: BTreeSet<&'static str>,
+}
+
+impl RequestBody<'_> {
+    /// Whether it holds what an endpoint says it does not take.
+    fn holds(&self, not_taken: NotTaken) -> bool {
+        match not_taken {
+            NotTaken::MaxTokens => self.max_tokens.is_some(),
+            NotTaken::Stop => !self.stop.is_empty(),
+            NotTaken::System => self.messages.list().iter().any(|message| message.role == MessageRole::System),
+            NotTaken::Keyword(keyword) => {
+                matches!(
+                    self.response_format,
+                    Some(ResponseFormat::JsonSchema { .. } | ResponseFormat::JsonObject { schema: Some(_) })
+                ) && !self.left_out.contains(keyword)
+            }
+            NotTaken::Setting(_) => false,
+        }
+    }
 }
 
 /// How JSON is asked for on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResponseFormat<'a> {
-    JsonSchema { json_schema: NamedSchema<'a> },
-    JsonObject,
+    JsonSchema {
+        json_schema: NamedSchema<'a>,
+    },
+    JsonObject {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema: Option<Cow<'a, RawValue>>,
+    },
 }
 
 #[derive(Debug, Serialize)]
 struct NamedSchema<'a> {
     name: &'a str,
     strict: bool,
-    schema: &'a RawValue,
+    schema: Cow<'a, RawValue>,
 }
 
-fn response_format(format: &ReplyFormat, wire: Structured) -> Option<ResponseFormat<'_>> {
+fn response_format<'a>(format: &'a ReplyFormat, wire: Structured, dialect: &Dialect) -> Option<ResponseFormat<'a>> {
     let ReplyFormat::Json { name, schema } = format else { return None };
+    let as_sent = || dialect.schema(schema);
     match wire {
         Structured::JsonSchema => {
-            let json_schema = NamedSchema { name, strict: true, schema: schema.strict() };
-            Some(ResponseFormat::JsonSchema { json_schema })
+            Some(ResponseFormat::JsonSchema { json_schema: NamedSchema { name, strict: true, schema: as_sent() } })
         }
-        Structured::JsonObject => Some(ResponseFormat::JsonObject),
+        Structured::JsonObjectSchema => Some(ResponseFormat::JsonObject { schema: Some(as_sent()) }),
+        Structured::JsonObject => Some(ResponseFormat::JsonObject { schema: None }),
         Structured::None => None,
     }
 }
@@ -236,7 +264,7 @@ impl OpenAi {
             return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
         };
         let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
-        let base = endpoint_url("base_url", base.as_deref().unwrap_or(OPENAI))?;
+        let base = endpoint_url("base_url", &address::base(base.as_deref().unwrap_or(OPENAI)))?;
         let credential = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
             // Servers on this machine rarely want a key, and say so with a 401 where they do.
             Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => None,
@@ -246,7 +274,7 @@ impl OpenAi {
             Some(_) => check_key_transport("base_url", &base, &config.allow_http_hosts)?,
             None => Vec::new(),
         };
-        let http = Http::new(&base, &config.timeouts, &pinned)?;
+        let http = Http::new(&base, &config.timeouts, &pinned, var)?;
         let advice = Advice {
             address: "base_url",
             model: "model",
@@ -271,6 +299,10 @@ impl ChatModel for OpenAi {
 
     fn remaining(&self) -> Option<RemainingQuota> {
         self.route.remaining()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.route.left_out()
     }
 }
 
@@ -363,7 +395,7 @@ mod tests {
             json!({"type": "json_object"})
         );
         assert!(wire(&model.route, form, Structured::None).get("response_format").is_none());
-        model.route.dialect.max_completion_tokens.store(true, Ordering::Relaxed);
+        model.route.dialect.learn(NotTaken::MaxTokens);
         let body = wire(&model.route, text, Structured::None);
         assert_eq!(body["max_completion_tokens"], 300);
         assert!(body.get("max_tokens").is_none());

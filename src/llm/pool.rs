@@ -6,6 +6,7 @@
 //! themselves. A place of provisioned throughput comes first for every item, and what it cannot take at once goes to the
 //! others. What a reply is recorded under knows nothing of all this.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +88,16 @@ impl ModelPool {
     #[cfg(test)]
     pub(crate) fn alone(model: Box<dyn ChatModel>) -> Self {
         Self::new(vec![ModelPlace::of(model)])
+    }
+
+    /// Where calls go, for messages.
+    pub(crate) fn target(&self) -> String {
+        self.places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Keywords of JSON schemas that any place was found not to take.
+    pub(crate) fn left_out(&self) -> BTreeSet<&'static str> {
+        self.places.iter().flat_map(|place| place.model.left_out()).collect()
     }
 
     /// Calls that wait to be made again, in all places.

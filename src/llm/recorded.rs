@@ -6,14 +6,16 @@
 //! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
 
 mod key;
+mod life;
 mod probe;
 mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::OnceCell;
@@ -23,6 +25,7 @@ use super::Transient;
 use super::budget::{Budget, Estimate, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
+use super::evidence::{Evidence, UnusableReply};
 use super::limiter::Delay;
 use super::pool::{ModelPool, PoolRoute};
 use super::{
@@ -34,11 +37,30 @@ use crate::net::retry::{Decision, Retry};
 use crate::store::journal::{Archive, EntryKind, Journal};
 
 pub(crate) use key::{CallSite, key};
+pub(crate) use life::SignsOfLife;
+pub(crate) use probe::ProbeVerdict;
 
 /// The reason of items whose calls used up their attempts.
 const NO_ANSWER: &str = "no_answer";
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
+
+/// How long the verdict on an endpoint that failed many holds for all who wait for it.
+const SHARED_VERDICT: Duration = Duration::from_secs(1);
+
+/// The attempts at one call.
+struct CallTries {
+    retry: Retry,
+    started: Instant,
+    requests: u32,
+    /// What the endpoint had answered, to anyone, when the last attempt was sent.
+    answers: u64,
+}
+
+/// The key under which a call is recorded for the `time`-th further time.
+fn again(first: &str, time: u32) -> String {
+    crate::record::content_hash([first, &time.to_string()])
+}
 
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +84,8 @@ pub(crate) struct ModelEndpoint {
     pub profile: ModelProfile,
     /// The model, wherever it is deployed; `None` when only recorded replies are wanted.
     pub model: Option<Box<ModelPool>>,
+    /// Whether it answers.
+    pub life: SignsOfLife,
     /// Attempts at one call before its item fails.
     pub max_attempts: u32,
     /// What the configuration says of asking for JSON.
@@ -87,6 +111,10 @@ pub(crate) struct CallGateway {
     pub control: Arc<Control>,
     /// Whether recorded failures are tried anew.
     pub retry_failed: bool,
+    /// Keys of calls whose record counts for nothing, since all ended alike for a reason that may be mended.
+    pub anew: BTreeSet<String>,
+    /// What the calls of this process have shown.
+    pub evidence: Evidence,
     /// The run's seed.
     pub seed: u64,
     /// Sees every answered call.
@@ -115,6 +143,8 @@ impl CallGateway {
             lines: BTreeMap::new(),
             control: Arc::default(),
             retry_failed: false,
+            anew: BTreeSet::new(),
+            evidence: Evidence::default(),
             seed,
             tap: None,
         }
@@ -127,12 +157,41 @@ impl CallGateway {
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
-    /// Whether the model of `role` is held to the schemas it is given, so that a prompt need not show them.
-    pub(crate) async fn enforces_schemas(&self, role: Role) -> Result<bool, Halt> {
+    /// Whether the model of `role` is held to schemas such as that of `format`, so that a prompt need not show them; replies
+    /// may have up to `max_tokens`.
+    pub(crate) async fn enforces_schemas(
+        &self,
+        role: Role,
+        format: &ReplyFormat,
+        max_tokens: u32,
+    ) -> Result<bool, Halt> {
         match self.lines.get(&role) {
-            Some(line) => Ok(self.wire(line).await? == Structured::JsonSchema),
+            Some(line) => Ok(self.wire(line, role, format, max_tokens).await?.enforces()),
             None => Ok(false),
         }
+    }
+
+    /// Tells what became of a reply: used, or why not.
+    ///
+    /// # Errors
+    /// If so many could not be used, and none could, that the run stops.
+    pub(crate) fn found(&self, site: &CallSite<'_>, unusable: Option<&UnusableReply>) -> Result<(), Halt> {
+        self.stops(self.evidence.found(site, unusable))
+    }
+
+    /// To be asked at the end of a stage: fails if not one call of `role` has succeeded and all ended alike.
+    ///
+    /// # Errors
+    /// Why the run stops.
+    pub(crate) fn require_success(&self, role: Role) -> Result<(), Halt> {
+        match self.evidence.none_succeeded(role) {
+            Some(halt) => Err(halt),
+            None => Ok(()),
+        }
+    }
+
+    fn stops(&self, halt: Option<Halt>) -> Result<(), Halt> {
+        halt.map_or(Ok(()), |halt| Err(self.control.stop(halt)))
     }
 
     /// The models, each once.
@@ -211,7 +270,12 @@ impl CallGateway {
         request: &ChatRequest,
     ) -> Result<Answer, Halt> {
         let key = match self.recorded(key(site, request), site).await? {
-            Recorded::Answer(answer) => return Ok(answer),
+            Recorded::Answer(answer) => {
+                if matches!(answer, Answer::Reply(_)) {
+                    self.evidence.replayed(site.role);
+                }
+                return Ok(answer);
+            }
             Recorded::Nothing { key } => key,
         };
         let Some(model) = line.model.as_deref() else {
@@ -219,9 +283,12 @@ impl CallGateway {
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
-            ReplyFormat::Json { .. } => self.wire(line).await?,
+            format @ ReplyFormat::Json { .. } => self.wire(line, site.role, format, request.max_tokens).await?,
         };
-        self.make(line, model, site, request, wire, &key).await
+        let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
+        let answer = self.make(line, model, site, request, wire, &key).await?;
+        self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
+        Ok(answer)
     }
 
     /// What is on record for this call, or the key under which it is to be recorded.
@@ -232,27 +299,17 @@ impl CallGateway {
         let (mut key, mut failed) = (first.clone(), None);
         for time in 1_u32.. {
             match self.look_up(&key, site).await? {
+                Some(_) if self.anew.contains(&key) => failed = None,
                 Some(answer @ Answer::Failed { .. }) => failed = Some(answer),
                 Some(answer) => return Ok(Recorded::Answer(answer)),
                 None => break,
             }
-            key = crate::record::content_hash([first.as_str(), &time.to_string()]);
+            key = again(&first, time);
         }
         Ok(match failed {
-            Some(answer) if !self.asks_again(site.role, &answer) => Recorded::Answer(answer),
+            Some(answer) if !self.retry_failed => Recorded::Answer(answer),
             _ => Recorded::Nothing { key },
         })
-    }
-
-    /// Whether a recorded failure is no answer for this process.
-    ///
-    /// A probe that an endpoint turned down is an answer for ever: another verdict would change what was asked of
-    /// everything after it. A probe that nobody answered told nothing.
-    fn asks_again(&self, role: Role, failed: &Answer) -> bool {
-        match (role, failed) {
-            (Role::Probe, Answer::Failed { reason, .. }) => reason == NO_ANSWER,
-            _ => self.retry_failed,
-        }
     }
 
     /// The reply with this key in this run, or in the one it was forked from.
@@ -293,26 +350,31 @@ impl CallGateway {
         if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
             return Err(self.control.stop(exhausted.into()));
         }
-        let mut retry = Retry::new(key, line.max_attempts);
+        let attempts = if probe::is_of_a_form(site, wire) { 1 } else { line.max_attempts };
+        let mut tries =
+            CallTries { retry: Retry::new(key, attempts), started: Instant::now(), requests: 0, answers: 0 };
         let mut route = model.route(site.item);
-        let started = Instant::now();
-        let mut requests = 0;
         loop {
-            requests += 1;
+            tries.requests += 1;
+            tries.answers = line.life.answers();
             let sent = Instant::now();
             let (result, reservation) = self.send(&mut route, site, request, wire, key, intent).await?;
+            line.life.observe(&result);
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
                 Err(error) if route.goes_elsewhere(&error) => continue,
-                Err(error) => match self.judge(model, &route, error, &mut retry, started).await? {
+                Err(error) => match self.judge(line, model, &route, error, &mut tries).await? {
                     Some(answer) => answer,
                     None => continue,
                 },
             };
-            let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
+            let recorded = RecordedReply { role: site.role, answer, requests: tries.requests, ms, inherited: false };
             self.write(EntryKind::Reply, key, site, &recorded).await?;
             log_call(site, request, &recorded);
+            if let Answer::Reply(reply) = &recorded.answer {
+                self.notice_cut_prompt(line, model, request, reply);
+            }
             // Only now does it count: what is not durable affects no budget and no figure.
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
                 reservation.settle(reply.usage);
@@ -328,37 +390,54 @@ impl CallGateway {
     /// What an attempt without a reply means for the call: its answer, or nothing yet, after the pause before the next.
     async fn judge(
         &self,
+        line: &ModelEndpoint,
         model: &ModelPool,
         route: &PoolRoute<'_>,
         error: AttemptError,
-        retry: &mut Retry,
-        started: Instant,
+        tries: &mut CallTries,
     ) -> Result<Option<Answer>, Halt> {
-        match error {
-            AttemptError::Refused { category, message } => Ok(Some(Answer::Refused { category, message })),
-            AttemptError::BadRequest { status, message } => {
-                let message = format!("{status}: {message}");
-                Ok(Some(Answer::Failed { reason: "bad_request".to_owned(), message }))
+        let (kind, hinted) = match &error {
+            AttemptError::Refused { category, message } => {
+                return Ok(Some(Answer::Refused { category: category.clone(), message: message.clone() }));
             }
-            AttemptError::Fatal { message } => Err(self.control.stop(Halt::Endpoint { message })),
-            AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed(), route.max_wait()) {
-                Decision::Wait(pause) => {
-                    tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
-                    self.control.unless_stopped(route.back_off(&error, pause)).await?;
-                    self.alive(model.check())?;
-                    Ok(None)
+            AttemptError::BadRequest { status, message } => return Ok(Some(Answer::bad_request(*status, message))),
+            AttemptError::Fatal { message } => {
+                return Err(self.control.stop(Halt::Endpoint { message: message.clone() }));
+            }
+            AttemptError::Transient { kind, retry_after, .. } => (*kind, retry_after.is_some()),
+        };
+        match tries.retry.decide(&error, tries.started.elapsed(), route.max_wait()) {
+            Decision::Wait(mut pause) => {
+                if kind == Transient::Unknown && !hinted {
+                    pause = self.pause(line, model, tries, pause).await?;
                 }
-                Decision::GiveUp => {
-                    self.alive(model.gave_up())?;
-                    Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
-                }
-                Decision::TooLong(message) => Err(self.control.stop(Halt::Endpoint { message })),
-            },
+                tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
+                self.control.unless_stopped(route.back_off(&error, pause)).await?;
+                self.alive(line, model, kind, model.check()).await?;
+                Ok(None)
+            }
+            Decision::GiveUp => {
+                self.alive(line, model, kind, model.gave_up()).await?;
+                Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
+            }
+            Decision::TooLong(message) => Err(self.control.stop(Halt::Endpoint { message })),
         }
     }
 
-    fn alive(&self, verdict: Result<(), AttemptError>) -> Result<(), Halt> {
-        verdict.map_err(|broken| self.control.stop(Halt::Endpoint { message: broken.to_string() }))
+    /// Stops the run if the endpoint is broken. Failures that may be due to their prompts are no evidence of that: an endpoint
+    /// that still answers a greeting is none.
+    async fn alive(
+        &self,
+        line: &ModelEndpoint,
+        model: &ModelPool,
+        kind: Transient,
+        verdict: Result<(), AttemptError>,
+    ) -> Result<(), Halt> {
+        let Err(broken) = verdict else { return Ok(()) };
+        if kind == Transient::Unknown && self.greet(line, model, SHARED_VERDICT).await? {
+            return Ok(());
+        }
+        Err(self.control.stop(Halt::Endpoint { message: broken.to_string() }))
     }
 
     /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,

@@ -5,7 +5,7 @@
 //!   (they replace the system's). There is no switch that turns verification off. An endpoint on plain `http://` loads
 //!   no roots at all, so it works where none are installed.
 //! - No redirect is followed: it would carry prompts and a key to a host nobody named.
-//! - No proxy: `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` are not read.
+//! - The proxy that [`super::proxy`] finds, and no other.
 //! - No retry below [`super::retry`], so that every request is counted.
 //! - Four time-outs on the monotonic clock, and at most [`BODY_CAP`] bytes of an answer, counted while they arrive.
 //!   Nothing is decompressed, so nothing can grow after it was counted.
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::attempt::{AttemptError, Transient};
+use super::proxy::Proxies;
 use crate::config::Timeouts;
 use crate::exit::ExitCode;
 use crate::loopback::{is_loopback, is_this_machine};
@@ -168,27 +169,46 @@ pub struct HttpReply {
 }
 
 /// The client for one endpoint.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    /// The proxy on the way, for messages.
+    through: Option<String>,
     first_byte: Duration,
     idle: Duration,
     total: Duration,
 }
 
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("through", &self.through).finish_non_exhaustive()
+    }
+}
+
 impl Http {
-    /// A client for `url`. Where a name resolved to this machine alone was the reason to let a key go over plain
+    /// A client for `url`, through the proxy that `var` names for it. Where a name resolved to this machine alone was the reason to let a key go over plain
     /// `http://`, `pinned` holds the addresses, and the name is not looked up again.
-    pub fn new(url: &Url, timeouts: &Timeouts, pinned: &[SocketAddr]) -> Result<Self, SetupError> {
+    pub fn new(
+        url: &Url,
+        timeouts: &Timeouts,
+        pinned: &[SocketAddr],
+        var: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SetupError> {
+        let mut through = None;
         let mut builder = builder(seconds("timeouts.connect_s", timeouts.connect_s)?);
         if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);
         }
         if let (Some(host), false) = (url.host_str(), pinned.is_empty()) {
             builder = builder.resolve_to_addrs(host, pinned);
+        } else {
+            let proxies = Proxies::from_environment(var)?;
+            builder = proxies.apply(builder, url)?;
+            through = proxies.on_the_way_to(url);
         }
         Ok(Self {
             client: build(builder)?,
+            through,
             first_byte: seconds("timeouts.first_byte_s", timeouts.first_byte_s)?,
             idle: seconds("timeouts.idle_s", timeouts.idle_s)?,
             total: seconds("timeouts.total_s", timeouts.total_s)?,
@@ -214,10 +234,25 @@ impl Http {
             let what = format!("{} said nothing for {:?} (timeouts.first_byte_s)", origin(url), self.first_byte);
             return Err(late(what));
         };
-        let mut response = sent.map_err(|e| failure(url, &e))?;
+        let mut response = sent.map_err(|e| self.failure(url, &e))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let body = self.read(url, &mut response).await?;
         Ok(HttpReply { status, headers, body })
+    }
+
+    fn failure(&self, url: &Url, error: &reqwest::Error) -> AttemptError {
+        if let Some(reason) = certificate_trouble(error) {
+            let message = format!(
+                "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
+                origin(url)
+            );
+            return AttemptError::Fatal { message };
+        }
+        let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
+        let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
+        let through = self.through.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let message = format!("{what} {}{through}: {}", origin(url), chain(error));
+        AttemptError::Transient { message, kind, retry_after: None }
     }
 
     async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
@@ -227,7 +262,7 @@ impl Http {
                 let what = format!("{} stopped for {:?} amid its answer (timeouts.idle_s)", origin(url), self.idle);
                 return Err(late(what));
             };
-            let piece = piece.map_err(|e| failure(url, &e))?;
+            let piece = piece.map_err(|e| self.failure(url, &e))?;
             let Some(piece) = piece else { return Ok(body) };
             if body.len() + piece.len() > BODY_CAP {
                 return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));
@@ -238,8 +273,12 @@ impl Http {
 }
 
 /// A plain client with the system's roots for services that are not models, such as a sign-in.
-pub(crate) fn bare_client(connect: Duration, total: Duration) -> Result<reqwest::Client, SetupError> {
-    build(builder(connect).timeout(total))
+pub(crate) fn bare_client(
+    connect: Duration,
+    total: Duration,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<reqwest::Client, SetupError> {
+    build(Proxies::from_environment(var)?.apply_to_all(builder(connect).timeout(total))?)
 }
 
 /// What every client keeps to; see the module's description.
@@ -319,19 +358,6 @@ pub(crate) fn check_key_transport(
 /// Scheme, host and port: what a message may show of an address.
 pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
-}
-
-fn failure(url: &Url, error: &reqwest::Error) -> AttemptError {
-    if let Some(reason) = certificate_trouble(error) {
-        let message = format!(
-            "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
-            origin(url)
-        );
-        return AttemptError::Fatal { message };
-    }
-    let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
-    let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
-    AttemptError::Transient { message: format!("{what} {}: {}", origin(url), chain(error)), kind, retry_after: None }
 }
 
 /// An answer that did not come in time.
@@ -423,7 +449,7 @@ mod tests {
     fn nonsense_time_outs_are_a_setting_error() {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             let timeouts = Timeouts { idle_s: bad, ..Timeouts::default() };
-            let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[]).unwrap_err();
+            let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[], &|_| None).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().starts_with("timeouts.idle_s"), "{error}");
         }

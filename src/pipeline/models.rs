@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::RunError;
 use crate::config::environment::Environment;
+use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Model, Provider};
 use crate::llm::azure::AzureOpenAi;
@@ -17,9 +18,10 @@ use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
 use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
-use crate::llm::recorded::{ModelEndpoint, ModelProfile};
+use crate::llm::recorded::{ModelEndpoint, ModelProfile, SignsOfLife};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
+use crate::net::http::SetupError;
 use crate::stages::compile::ModelUse;
 
 /// Where models come from.
@@ -52,6 +54,21 @@ pub(crate) fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap
     Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
 }
 
+/// Refuses a variable that the configuration names for a key and that is not set, on this machine too: only the default name
+/// may go without one there.
+pub(super) fn require_named_keys(loaded: &Loaded, config: &Config, environment: &Environment) -> Result<(), RunError> {
+    for (key, _) in config.used_models() {
+        let Some(name) = loaded.written(&format!("models.{key}.api_key_env")) else { continue };
+        if environment.var(name).is_none() {
+            let advice = format!(
+                "models.{key}.api_key_env names {name}, which is not set; set it in the environment or in .env, or write `api_key_env: null` if the server wants no key"
+            );
+            return Err(SetupError::MissingCredential { advice }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Files that are open beside the connections: the journal, parts, spools, the runtime's own.
 const OTHER_FILES: u64 = 64;
 
@@ -74,6 +91,7 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
             }
             ModelSource::Recorded => None,
         },
+        life: SignsOfLife::default(),
         max_attempts: model.max_attempts,
         structured: match model.provider {
             Provider::Embedded => StructuredSupport::Native,

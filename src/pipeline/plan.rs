@@ -22,6 +22,7 @@ use crate::record::Situation;
 use crate::stages::context::Context;
 use crate::stages::conversations::agents::{AgentPrompts, Script, TurnPrompt};
 use crate::stages::inputs::{Inputs, InputsError};
+use crate::stages::situations::room::room;
 use crate::stages::writer::CollectedFates;
 use crate::stages::{personas, safety, situations};
 
@@ -192,7 +193,10 @@ fn situation_calls(config: &Config, inputs: &Inputs, first: &[Message]) -> Resul
     let model = role_model(config, Role::Situations);
     let prompt = prompt_tokens(first);
     let shot = inputs.shots()?.first().map_or(400.0, |shot| tokens(&shot.output(crate::prompt::PersonaMode::Auto)));
-    let most = (f64::from(model.max_tokens) * per_call).max(1000.0);
+    let most = f64::from(config.situations.max_tokens.unwrap_or_else(|| {
+        let largest = std::iter::once(config.situations.personas.max);
+        room(largest, config.situations.mode == SituationMode::Auto, &config.language).max(model.max_tokens)
+    })) * per_call;
     let reply = (shot * per_call).min(most);
     Ok(priced(
         Role::Situations,

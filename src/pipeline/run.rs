@@ -14,6 +14,7 @@ use super::ledger::{RunSummary, Spend};
 use super::models;
 use super::stages::Stages;
 use super::status::{self, AtWork};
+use super::stopped;
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
@@ -21,6 +22,7 @@ use crate::llm::ChatModel;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
+use crate::llm::evidence::Evidence;
 use crate::llm::limiter::Delay;
 use crate::llm::recorded::CallGateway;
 use crate::stages::Progress;
@@ -127,6 +129,7 @@ pub async fn run(
 ) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
     let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
     let before = [Some(path.as_path()), options.fork.as_deref()];
     let before: Vec<&Path> = before.into_iter().flatten().collect();
     let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
@@ -152,9 +155,12 @@ pub async fn run(
     let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
+        models::require_named_keys(loaded, &config, environment)?;
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
+    let mut anew = identity::details(&dir)?.anew;
+    anew.extend(fork.iter().flat_map(Fork::asked_anew).cloned());
     let calls = CallGateway {
         inherited: fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default(),
         journal,
@@ -162,6 +168,8 @@ pub async fn run(
         lines: models::lines(&config, models)?,
         control: Arc::clone(&watch.control),
         retry_failed: options.retry_failed,
+        anew,
+        evidence: Evidence::default(),
         seed: config.seed,
         tap: None,
     };
@@ -171,13 +179,16 @@ pub async fn run(
         config: &config,
         inputs: &inputs,
         source,
-        calls,
+        calls: Arc::clone(&calls),
         progress: Arc::clone(&watch.progress),
         accept_partial: options.accept_partial,
     };
     let made = Stages { context, identity: &identity, dir: &dir, fork }.run().await;
     if let Some(told) = status::shield(shielded + watch.control.shielded()) {
         watch.control.tell(told);
+    }
+    if let Err(error) = &made {
+        stopped::note(&dir, error, watch.progress.look(), &calls.evidence)?;
     }
     let made = made?;
     let status = made.outcomes.status(&config);

@@ -21,7 +21,6 @@ use super::PersonaMode;
 use super::draft::{Draft, DraftFlaw, DraftPerson, DraftRelation};
 use crate::exit::ExitCode;
 use crate::record::Situation;
-use crate::store::fs::FsError;
 
 /// A shot that cannot be used. Exit code 2: shots are configuration.
 #[derive(Debug, thiserror::Error)]

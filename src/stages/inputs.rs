@@ -315,6 +315,7 @@ impl Inputs {
             config: self.prompt_config()?,
             mode: config.situations.mode,
             language: config.language.clone(),
+            max_tokens: config.situations.max_tokens,
         })
     }
 

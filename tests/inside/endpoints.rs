@@ -143,7 +143,7 @@ fn faults() -> Vec<(&'static str, Answer, &'static str)> {
         ("tool call", Answer::tool_call(), "Unknown"),
         ("400", Answer::error(400, "x", "no"), "bad request 400"),
         ("401", Answer::error(401, "x", CANARY), "fatal"),
-        ("403", Answer::error(403, "x", CANARY), "fatal"),
+        ("403", Answer::error(403, "x", CANARY), "bad request 403"),
         ("404", Answer::error(404, "model_not_found", CANARY), "fatal"),
         ("408", Answer::error(408, "x", "late"), "TurnedAway"),
         ("413", Answer::error(413, "x", CANARY), "bad request 413"),

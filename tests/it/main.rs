@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alike;
 mod architecture;
 mod augmentation;
 mod bad_input;

@@ -36,7 +36,7 @@ use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{CallGateway, CallSite};
-use crate::llm::{Answer, Halt, ReplyFormat, Role};
+use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 use crate::stages::Progress;
 
@@ -244,6 +244,7 @@ impl<'a> ConversationState<'a> {
         if self.turns.is_empty() {
             return None;
         }
+        self.ledger.choose();
         if let Some(person) = handed_to.filter(|person| candidates.contains(person)) {
             return Some((person, by::HANDED_OVER));
         }
@@ -265,14 +266,20 @@ impl<'a> ConversationState<'a> {
         // The vote is about the talk so far, so it needs the minimum to have been spoken already.
         let may_end = self.settings.ending == Ending::Agreed && index >= self.settings.turns.min;
         let mut flaw: Option<String> = None;
+        let mut room = self.calls.profile(Role::Selector).max_tokens;
+        self.ledger.choose();
         for attempt in 0..SELECTOR_TRIES {
             let messages = self.script.select(candidates, may_end, flaw.as_deref())?;
             let format = self.format(candidates, selector_format);
             let site = CallSite { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
             self.ledger.ask_selector();
             // A selector that refuses or fails costs the choice, not the conversation.
-            let Answer::Reply(reply) = self.calls.ask(&site, messages, format).await? else { break };
+            let answer = self.calls.ask_at_length(&site, messages, format, room).await?;
+            let Answer::Reply(reply) = answer else { break };
             self.ledger.hear_selector(reply.usage);
+            if reply.finish == Finish::Length {
+                room = self.calls.profile(Role::Selector).max_tokens.saturating_mul(2);
+            }
             let (named, end) = self.read_choice(&reply.text);
             match named {
                 Named::One(person) if candidates.contains(&person) => {

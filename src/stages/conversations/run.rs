@@ -47,6 +47,8 @@ pub(crate) async fn run(
     if stopped {
         context.settle_for_less(stage.fates.tally().accepted)?;
         stage.give_up_rest()?;
+    } else {
+        context.calls.require_success(Role::Speaker)?;
     }
     Ok(StageResult { inputs, notes: stage.sums.notes(context), ..StageResult::default() })
 }

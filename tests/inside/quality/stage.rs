@@ -1,14 +1,16 @@
 //! The conversations stage over situations made of the clean talk, with a model that answers at once: nothing is sent,
 //! nothing is journaled.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use convogen::Draw;
 use convogen::config::{self, Conversations};
 use convogen::llm::budget::Budget;
+use convogen::llm::evidence::Evidence;
 use convogen::llm::pool::ModelPool;
-use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile};
+use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile, SignsOfLife};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
 use convogen::record::{Participant, Relation, Situation};
 use convogen::stages::Progress;
@@ -122,6 +124,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
     let line = Arc::new(ModelEndpoint {
         profile,
         model: Some(Box::new(ModelPool::alone(Box::new(Actor(answers))))),
+        life: SignsOfLife::default(),
         max_attempts: 1,
         structured: StructuredSupport::Fixed(Structured::JsonSchema),
         wire: tokio::sync::OnceCell::new(),
@@ -133,6 +136,8 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         lines: [Role::Speaker, Role::Selector, Role::Summary].map(|role| (role, Arc::clone(&line))).into(),
         control: Arc::default(),
         retry_failed: false,
+        anew: BTreeSet::new(),
+        evidence: Evidence::default(),
         seed: SEED,
         tap,
     }
