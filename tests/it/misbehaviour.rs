@@ -78,7 +78,7 @@ fn an_echo_is_asked_again() {
         sometimes(|call| {
             let prompt = call.prompt();
             prompt
-                .split("It begins like this: ")
+                .split("It begins: ")
                 .nth(1)
                 .and_then(|rest| rest.lines().next())
                 .unwrap_or_default()
