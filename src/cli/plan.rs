@@ -45,7 +45,9 @@ fn page(plan: &RunPlan) -> String {
             cost,
         ]);
     }
+    let unpriced: String = plan.unpriced.iter().map(|unpriced| format!("\n{unpriced}")).collect();
     page + table(&rows).trim_end()
+        + &unpriced
         + "\n\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
 }
 

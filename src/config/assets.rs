@@ -15,6 +15,7 @@ pub(crate) const ALL: &[Asset] = &[
     ("configs/gen-config-augment.yaml", include_str!("../../configs/gen-config-augment.yaml")),
     ("configs/gen-config-persona-1.yaml", include_str!("../../configs/gen-config-persona-1.yaml")),
     ("configs/pipeline.yaml", include_str!("../../configs/pipeline.yaml")),
+    ("configs/prices.yaml", include_str!("../../configs/prices.yaml")),
     (
         "configs/prompt-configs/situations-fixed-shots-1.yaml",
         include_str!("../../configs/prompt-configs/situations-fixed-shots-1.yaml"),

@@ -13,7 +13,7 @@ use super::document::{Document, read_text};
 use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
-use super::{Config, assets, check, language};
+use super::{Config, assets, check, language, price};
 
 /// The version of the format that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -41,11 +41,15 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     for flag in sets {
         document.set(flag)?;
     }
-    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file.clone(), problems))?;
     if let Some(tag) = language::tag(&config.language) {
         tag.clone_into(&mut config.language);
     }
     let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let unlisted = price::look_up(&mut config, &base, &document);
+    if !unlisted.is_empty() {
+        return Err(invalid(file, unlisted));
+    }
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
     accept(&loaded, check::meaning(&loaded))?;
     Ok(loaded)

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::price::Price;
 use super::{PromptCache, Structured};
 
 /// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
@@ -24,6 +25,19 @@ pub struct Models {
 }
 
 impl Models {
+    /// Every model that is configured, used or not, by its key, to be completed.
+    pub(crate) fn named_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Model)> {
+        let own = [
+            ("situations", &mut self.situations),
+            ("speaker", &mut self.speaker),
+            ("selector", &mut self.selector),
+            ("safety", &mut self.safety),
+            ("judge", &mut self.judge),
+        ];
+        let own = own.into_iter().filter_map(|(key, model)| Some((key, model.as_mut()?)));
+        [("default", &mut self.default)].into_iter().chain(own)
+    }
+
     /// Every model that is configured, used or not, by its key.
     pub fn named(&self) -> Vec<(&'static str, &Model)> {
         let own = [
@@ -268,31 +282,6 @@ impl StructuredMode {
             Self::None => Some(Structured::None),
         }
     }
-}
-
-/// What a model costs: per million tokens by kind, or per hour.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// ISO 4217 code; the same for every model of a run.
-    #[serde(default = "default_currency")]
-    pub currency: String,
-    /// Per million prompt tokens.
-    #[serde(default)]
-    pub prompt: Option<f64>,
-    /// Per million cached prompt tokens; left out: as `prompt`.
-    #[serde(default)]
-    pub cached_prompt: Option<f64>,
-    /// Per million completion tokens.
-    #[serde(default)]
-    pub completion: Option<f64>,
-    /// Per hour in which calls are in flight, for endpoints that are rented.
-    #[serde(default)]
-    pub per_hour: Option<f64>,
-}
-
-fn default_currency() -> String {
-    "USD".to_owned()
 }
 
 /// How long to wait for what, in seconds.

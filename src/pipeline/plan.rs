@@ -14,6 +14,7 @@ use super::error::RunError;
 use super::job::Job;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
+use crate::config::price::{BUILT_IN_LIST, PriceList};
 use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
 use crate::llm::recorded::CallGateway;
@@ -50,6 +51,8 @@ pub(crate) struct RunPlan {
     pub conversations: u64,
     /// The first prompts, as they would be sent.
     pub prompts: Vec<Rendered>,
+    /// What is worth knowing of models without a price.
+    pub unpriced: Vec<String>,
 }
 
 /// A model and where it is.
@@ -154,7 +157,33 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
     }
     roles.push(sum(&roles));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
-    Ok(RunPlan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
+    Ok(RunPlan {
+        models: planned_models(&config),
+        roles,
+        conversations: conversations as u64,
+        prompts,
+        unpriced: unpriced(&config),
+    })
+}
+
+/// Models without a price, and whether the list that ships has one for them.
+fn unpriced(config: &Config) -> Vec<String> {
+    let list = PriceList::built_in();
+    let models = config.used_models().into_iter();
+    let models = models.filter(|(_, model)| model.provider != Provider::Embedded && model.price.is_none());
+    models
+        .map(|(key, model)| {
+            let name = model.model.as_ref().or(model.deployment.as_ref()).map_or("", String::as_str);
+            match list.find(name) {
+                Some(price) => format!(
+                    "models.{key} has no price; the list that ships has one for {name}, looked up on {}: set \
+                     models.{key}.price to {{list: {BUILT_IN_LIST}}} (`convogen config prices` shows it)",
+                    price.checked
+                ),
+                None => format!("models.{key} has no price, and the list that ships has none for {name:?}"),
+            }
+        })
+        .collect()
 }
 
 fn planned_models(config: &Config) -> Vec<PlannedModel> {
@@ -311,10 +340,12 @@ fn answer_of(model: &Model, likely: f64) -> Range {
 /// A role's sums from calls and tokens a call.
 fn priced(role: Role, model: &Model, calls: Range, prompt: Range, completion: Range) -> PlannedRole {
     let (prompt_tokens, completion_tokens) = (calls.times(prompt), calls.times(completion));
-    let price = model.price.as_ref().filter(|price| price.prompt.is_some() || price.completion.is_some());
+    let price = model.price.as_ref().filter(|price| price.is_by_token());
     let cost = price.map(|price| {
-        let prompts = prompt_tokens.scaled(price.prompt.unwrap_or(0.0) / 1e6);
-        prompts.map(completion_tokens.scaled(price.completion.unwrap_or(0.0) / 1e6), |a, b| a + b)
+        let (prompt, completion) = (price.prompt.unwrap_or(0.0), price.completion.unwrap_or(0.0));
+        let prompts = prompt_tokens.times(Range::new(prompt, prompt, price.dearest_prompt()));
+        let replies = completion_tokens.times(Range::new(completion, completion, price.dearest_completion()));
+        prompts.map(replies, |a, b| (a + b) / 1e6)
     });
     PlannedRole { role: role.to_string(), calls, prompt_tokens, completion_tokens, cost }
 }

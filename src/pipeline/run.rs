@@ -158,7 +158,7 @@ pub async fn run(
         models::require_named_keys(loaded, &config, environment)?;
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
-    tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
+    tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls(), "run opened");
     let mut anew = identity::details(&dir)?.anew;
     anew.extend(fork.iter().flat_map(Fork::asked_anew).cloned());
     let calls = CallGateway {
@@ -193,7 +193,7 @@ pub async fn run(
     let made = made?;
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
-    tracing::info!(?status, calls = budget.snapshot().calls, "run ended");
+    tracing::info!(?status, calls = budget.snapshot().calls(), "run ended");
     let summary = RunSummary {
         run_dir: path,
         status,
