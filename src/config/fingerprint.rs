@@ -713,6 +713,7 @@ mod tests {
             novelty: 0.6
             round_calls: 16
             seed_ratio: 0.5
+          max_tokens: 1500
           mode: predefined
           personas:
             max: 5
