@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
-pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
+pub(crate) use models::{AzureAuth, Header, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
 pub(crate) use prompt_cache::{Breakpoints, PromptCache};
 #[cfg(test)]
 pub(crate) use prompt_cache::{CacheMode, CacheRetention};
