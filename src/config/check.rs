@@ -1,5 +1,7 @@
 //! What the values of a configuration mean: every rule that its form cannot express, all of them at once.
 
+mod extra;
+
 use url::Url;
 
 use super::address;
@@ -275,6 +277,7 @@ impl<'a> Findings<'a> {
         });
         self.at_least(u64::from(model.max_tokens), 16, &at("max_tokens"));
         self.at_least(u64::from(model.max_attempts), 1, &at("max_attempts"));
+        extra::check(self, model, key);
         let timeouts = &model.timeouts;
         for (field, seconds) in [
             ("connect_s", timeouts.connect_s),

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::entra::Entra;
-use super::openai::{Advice, CacheHints, Route, unfit_for_a_header};
+use super::openai::{Additions, Advice, CacheHints, Route, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
@@ -73,7 +73,8 @@ impl AzureOpenAi {
         let (sign_in, credential) = sign_in(config, var)?;
         let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
-        let route = Route::new(http, url, deployment, advice).hinting(CacheHints::new(&config.prompt_cache));
+        let (hints, additions) = (CacheHints::new(&config.prompt_cache), Additions::new(config, var)?);
+        let route = Route::new(http, url, deployment, advice).hinting(hints).adding(additions);
         Ok(Self { route, sign_in })
     }
 

@@ -1,6 +1,7 @@
 //! Models that behave as models do in group chats at their worst: every kind is handled, counted, and ends.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
@@ -122,6 +123,85 @@ fn a_leak_of_the_prompt_is_not_kept() {
         let text = turn["text"].as_str().unwrap();
         !text.contains("changes course") && !text.contains("language model")
     }));
+}
+
+#[test]
+fn thoughts_in_front_of_every_line_cost_no_call_and_are_never_said() {
+    let rounds = ["--set", "conversations.speaker_selection=round_robin"];
+    let plain = meet(&rounds, |_| Answer::Plausible);
+    for form in [
+        "<think>\n{t}\n</think>\n\n",
+        "{t}\n</think>\n\n",
+        "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>",
+    ] {
+        let thought = form.replace("{t}", "Okay, a line. THOUGHT. Maybe \"no\" would do.");
+        let met = meet(&rounds, move |call| Answer::Text(format!("{thought}{}<|im_end|>", plausible(call))));
+        assert_eq!(met.calls, plain.calls, "{form}");
+        assert_eq!(
+            turns(&met).map(|turn| &turn["text"]).collect::<Vec<_>>(),
+            turns(&plain).map(|turn| &turn["text"]).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn thoughts_that_the_limit_cut_off_are_no_lines_and_the_setting_is_named() {
+    let met = meet(&["--set", "conversations.speaker_selection=round_robin"], |_| {
+        let thought = "Let me see. The speaker runs the mill. They may ask about the roof. Perhaps the";
+        Answer::json(&json!({"choices": [{"message": {"content": thought}, "finish_reason": "length"}],
+                             "usage": {"prompt_tokens": 10, "completion_tokens": 300}}))
+    });
+    assert_eq!((met.talks.len(), met.rejected.len()), (0, 6));
+    for row in &met.rejected {
+        assert_eq!(row["reason"], "torn");
+        assert!(row["detail"].as_str().unwrap().contains("max_tokens"), "{row}");
+    }
+}
+
+#[test]
+fn a_talk_that_outgrows_the_context_ends_there_and_the_user_is_told() {
+    let said = "This model's maximum context length is 2048 tokens. However, you requested 2100 tokens.";
+    for answer in [Answer::error(400, "context_length_exceeded", said), Answer::context_full()] {
+        let lines: Mutex<BTreeMap<String, u32>> = Mutex::default();
+        let endpoint = Endpoint::start(Script::answering(move |call| {
+            if call.raw.contains("verdict") || call.raw.contains("conversation_starter") {
+                return Answer::Plausible;
+            }
+            let starter = call
+                .prompt()
+                .split("It begins like this: ")
+                .nth(1)
+                .unwrap_or_default()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let mut lines = lines.lock().unwrap();
+            let line = lines.entry(starter).or_default();
+            *line += 1;
+            if *line > 6 { answer.clone() } else { Answer::Plausible }
+        }));
+        let project = Project::new();
+        project.demo(&endpoint.base_url());
+        let ran = project.pipeline(&[
+            "--set",
+            "situations.count=3",
+            "--set",
+            "dedup.enabled=false",
+            "--set",
+            "conversations.turns.max=30",
+            "--set",
+            "conversations.speaker_selection=round_robin",
+            "--set",
+            "conversations.ending=max_only",
+        ]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let talks = project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
+        assert_eq!(talks.len(), 3);
+        assert!(talks.iter().all(|talk| talk["stop_reason"] == "context_full"), "{talks:?}");
+        let told = ran.stderr.lines().find(|line| line.contains("context: 3 conversations")).unwrap_or_default();
+        assert!(told.contains("2048") && told.contains("conversations.turns.max, which is 30"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -147,6 +147,7 @@ fn the_bound_holds_messages_and_schema() {
         stop: Vec::new(),
         seed: 0,
         format: ReplyFormat::Text { prefix: None },
+        extra: None,
     };
     let text = upper_bound(&request);
     assert!(text >= 101);

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::llm::context;
 use crate::net::http::quote;
 
 /// Error codes of accounts that no waiting heals.
@@ -160,6 +161,20 @@ impl Complaint {
             ..Self::default()
         }
         .saying(message.map_or_else(|| error.to_string(), str::to_owned))
+        .naming_context(error)
+    }
+
+    /// With the size of the context, which llama.cpp names beside the message, and the words for a full one, where the code alone
+    /// says so.
+    fn naming_context(mut self, error: &Value) -> Self {
+        if let Some(tokens) = error.get("n_ctx").and_then(Value::as_u64) {
+            self.message += &format!(" (n_ctx {tokens})");
+        }
+        let is_coded = self.codes.iter().any(|code| context::CODES.contains(&code.as_str()));
+        if is_coded && !context::is_overflow(&self.message) {
+            self.message = format!("maximum context length exceeded: {}", self.message);
+        }
+        self
     }
 
     fn saying(self, message: String) -> Self {

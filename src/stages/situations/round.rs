@@ -1,5 +1,6 @@
 //! One call for situations: what is asked, asked again once if it cannot be used, and what came of each slot.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Finish, Halt, Message, Reply, ReplyFormat, Role};
 use crate::prompt::draft::Draft;
 use crate::prompt::leak::Leaks;
+use crate::prompt::reading;
 use crate::prompt::reply::{self, Standard};
 use crate::prompt::situations::{Attribute, Example, Given, SituationValues};
 use crate::prompt::template::{PromptError, Template};
@@ -184,7 +186,9 @@ impl Prompt {
         ];
         if let Some((reply, error)) = repair {
             values.error = Some(error);
-            messages.push(Message::assistant(reply.text.clone()));
+            // Without what it thought: a chat shows that to nobody.
+            let said = reading::answer(&reply.text).unwrap_or(Cow::Borrowed(&reply.text));
+            messages.push(Message::assistant(said));
             messages.push(Message::user(self.template.render("repair", &values)?));
         }
         Ok(messages)
