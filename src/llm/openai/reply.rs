@@ -272,7 +272,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{Message, ReplyFormat};
+    use crate::llm::{Message, ReplyFormat, context};
 
     fn request() -> ChatRequest {
         ChatRequest {

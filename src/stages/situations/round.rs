@@ -118,7 +118,7 @@ impl Prompt {
         };
         let mut tries = vec![drafts];
         let second = match first.finish {
-            Finish::Length => Second::MoreRoom,
+            Finish::Length | Finish::ContextFull => Second::MoreRoom,
             Finish::Stop => Second::Repair(&first, &error),
         };
         let second = match self.ask(calls, call, Some(second)).await? {
@@ -237,6 +237,7 @@ impl Prompt {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let unfit = |flaw: String| match reply.finish {
             Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
+            Finish::ContextFull => Unfit { reason: "context_full", detail: format!("{CONTEXT_FULL}: {flaw}") },
             Finish::Stop => Unfit::reply(flaw),
         };
         drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
@@ -254,10 +255,15 @@ fn site(call: &RoundCall, attempt: u32) -> CallSite<'_> {
     CallSite { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt }
 }
 
+/// What to do about a model whose context holds no prompt with shots and its reply.
+const CONTEXT_FULL: &str =
+    "the model's context was full; give the server a larger one, or lower shots_per_prompt in the prompt configuration";
+
 /// Why a reply was of no use.
 fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
     match reply.finish {
         Finish::Length => UnusableReply::cut_off(reply, room),
+        Finish::ContextFull => UnusableReply { name: "context_full", detail: CONTEXT_FULL.to_owned() },
         Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }
