@@ -118,7 +118,7 @@ impl Prompt {
         };
         let mut tries = vec![drafts];
         let second = match first.finish {
-            Finish::Length => Second::MoreRoom,
+            Finish::Length | Finish::ContextFull => Second::MoreRoom,
             Finish::Stop => Second::Repair(&first, &error),
         };
         let second = match self.ask(calls, call, Some(second)).await? {
@@ -134,7 +134,7 @@ impl Prompt {
         let used = filled.iter().any(|fate| matches!(fate, Fate::Accepted(_)));
         for (attempt, reply) in (0..).zip([Some(&first), second.as_ref()]) {
             let Some(reply) = reply else { continue };
-            let room = if attempt == 1 && first.finish == Finish::Length { 2 } else { 1 };
+            let room = if attempt == 1 && first.finish != Finish::Stop { 2 } else { 1 };
             let unusable = (!used).then(|| unusable(reply, self.room(calls, call).saturating_mul(room), &error));
             calls.found(&site(call, attempt), unusable.as_ref())?;
         }
@@ -236,7 +236,9 @@ impl Prompt {
     fn read(&self, call: &RoundCall, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let unfit = |flaw: String| match reply.finish {
-            Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
+            Finish::Length | Finish::ContextFull => {
+                Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") }
+            }
             Finish::Stop => Unfit::reply(flaw),
         };
         drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
@@ -257,7 +259,7 @@ fn site(call: &RoundCall, attempt: u32) -> CallSite<'_> {
 /// Why a reply was of no use.
 fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
     match reply.finish {
-        Finish::Length => UnusableReply::cut_off(reply, room),
+        Finish::Length | Finish::ContextFull => UnusableReply::cut_off(reply, room),
         Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }
