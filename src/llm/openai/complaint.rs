@@ -166,15 +166,16 @@ impl Complaint {
 
     /// With the size of the context, which llama.cpp names beside the message, and the words for a full one, where the code alone
     /// says so.
-    fn naming_context(mut self, error: &Value) -> Self {
-        if let Some(tokens) = error.get("n_ctx").and_then(Value::as_u64) {
-            self.message += &format!(" (n_ctx {tokens})");
-        }
-        let is_coded = self.codes.iter().any(|code| context::CODES.contains(&code.as_str()));
-        if is_coded && !context::is_overflow(&self.message) {
-            self.message = format!("maximum context length exceeded: {}", self.message);
-        }
-        self
+    fn naming_context(self, error: &Value) -> Self {
+        let size = error.get("n_ctx").and_then(Value::as_u64).map(|tokens| format!(" (n_ctx {tokens})"));
+        let message = self.message.clone() + &size.unwrap_or_default();
+        let is_coded = self.is_one_of(&context::CODES);
+        let is_worded = context::is_overflow(&message);
+        self.saying(if is_coded && !is_worded {
+            format!("maximum context length exceeded: {message}")
+        } else {
+            message
+        })
     }
 
     fn saying(self, message: String) -> Self {

@@ -89,7 +89,7 @@ impl<'a> ConversationState<'a> {
                 self.calls.found(&self.turn_site(attempt), None)?;
                 return Ok(Spoken::ContextFull(said));
             }
-            let cut_off = reply.finish == Finish::Length;
+            let cut_off = reply.finish != Finish::Stop;
             let judged = match self.take_apart(&reply, fused, &hand_over) {
                 Ok(parts) => {
                     let torn = parts.torn;

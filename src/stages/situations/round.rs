@@ -134,7 +134,7 @@ impl Prompt {
         let used = filled.iter().any(|fate| matches!(fate, Fate::Accepted(_)));
         for (attempt, reply) in (0..).zip([Some(&first), second.as_ref()]) {
             let Some(reply) = reply else { continue };
-            let room = if attempt == 1 && first.finish == Finish::Length { 2 } else { 1 };
+            let room = if attempt == 1 && first.finish != Finish::Stop { 2 } else { 1 };
             let unusable = (!used).then(|| unusable(reply, self.room(calls, call).saturating_mul(room), &error));
             calls.found(&site(call, attempt), unusable.as_ref())?;
         }
@@ -236,8 +236,14 @@ impl Prompt {
     fn read(&self, call: &RoundCall, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let unfit = |flaw: String| match reply.finish {
+<<<<<<< HEAD
             Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
             Finish::ContextFull => Unfit { reason: "context_full", detail: format!("{CONTEXT_FULL}: {flaw}") },
+=======
+            Finish::Length | Finish::ContextFull => {
+                Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") }
+            }
+>>>>>>> text
             Finish::Stop => Unfit::reply(flaw),
         };
         drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
@@ -262,8 +268,12 @@ const CONTEXT_FULL: &str =
 /// Why a reply was of no use.
 fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
     match reply.finish {
+<<<<<<< HEAD
         Finish::Length => UnusableReply::cut_off(reply, room),
         Finish::ContextFull => UnusableReply { name: "context_full", detail: CONTEXT_FULL.to_owned() },
+=======
+        Finish::Length | Finish::ContextFull => UnusableReply::cut_off(reply, room),
+>>>>>>> text
         Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }
