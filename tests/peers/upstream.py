@@ -19,8 +19,8 @@ LINES = [
 VERDICT = {"hate": {"filtered": False, "severity": "safe"}, "violence": {"filtered": True, "severity": "medium"}}
 
 
-def error(status, message, kind, code, **more):
-    return status, {"error": {"message": message, "type": kind, "param": None, "code": code, **more}}
+def error(http, message, kind, code, **more):
+    return http, {"error": {"message": message, "type": kind, "param": None, "code": code, **more}}
 
 
 def azure_filter():
