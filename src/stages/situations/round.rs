@@ -236,14 +236,8 @@ impl Prompt {
     fn read(&self, call: &RoundCall, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let unfit = |flaw: String| match reply.finish {
-<<<<<<< HEAD
             Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
             Finish::ContextFull => Unfit { reason: "context_full", detail: format!("{CONTEXT_FULL}: {flaw}") },
-=======
-            Finish::Length | Finish::ContextFull => {
-                Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") }
-            }
->>>>>>> text
             Finish::Stop => Unfit::reply(flaw),
         };
         drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
@@ -268,12 +262,8 @@ const CONTEXT_FULL: &str =
 /// Why a reply was of no use.
 fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
     match reply.finish {
-<<<<<<< HEAD
         Finish::Length => UnusableReply::cut_off(reply, room),
         Finish::ContextFull => UnusableReply { name: "context_full", detail: CONTEXT_FULL.to_owned() },
-=======
-        Finish::Length | Finish::ContextFull => UnusableReply::cut_off(reply, room),
->>>>>>> text
         Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }
