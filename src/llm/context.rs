@@ -13,7 +13,7 @@ pub(crate) const FULL: &str = "context_full";
 /// The code of OpenAI and of all who follow it, and llama.cpp's.
 pub(crate) const CODES: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
 
-/// Words for it, in lower case: OpenAI, vLLM, SGLang, llama.cpp, LM Studio, TGI, Gemini, Anthropic, Mistral, Cohere, Bedrock.
+/// Words for it, in lower case: `OpenAI`, vLLM, `SGLang`, llama.cpp, LM Studio, TGI, Gemini, Anthropic, Mistral, Cohere, Bedrock.
 const WORDS: [&str; 20] = [
     "context length",
     "context_length",

@@ -69,14 +69,13 @@ fn fit(name: &str, header: &Header) -> Result<(), &'static str> {
             Err("it may be a secret, which must not stand in a file; name a variable: {env: NAME}")
         }
         (Some(value), None) if HeaderValue::from_str(value).is_err() => Err("the value holds what no header can carry"),
-        (Some(_), None) => Ok(()),
         (None, Some(variable)) if !is_variable_name(variable) => {
             Err("env is the name of an environment variable, such as GATEWAY_KEY, never the value")
         }
         (None, Some(_)) if header.shapes_reply => {
             Err("what shapes replies is part of their keys, so it needs {value: TEXT}")
         }
-        (None, Some(_)) => Ok(()),
+        (Some(_), None) | (None, Some(_)) => Ok(()),
         _ => Err("it needs one of {value: TEXT} and {env: NAME}"),
     }
 }

@@ -42,7 +42,7 @@ fn after_escape(text: &str) -> Option<&str> {
 
 /// JSON in which no escape is half of a surrogate pair: U+FFFD takes the place of a half without the other.
 ///
-/// Readers of JSON differ on such halves: some keep them, some replace them, serde_json refuses the whole text.
+/// Readers of JSON differ on such halves: some keep them, some replace them, `serde_json` refuses the whole text.
 pub(crate) fn whole_surrogates(json: &str) -> Cow<'_, str> {
     if !json.contains("\\ud") && !json.contains("\\uD") {
         return Cow::Borrowed(json);

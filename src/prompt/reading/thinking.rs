@@ -2,16 +2,16 @@
 //!
 //! | model or server | form |
 //! | --- | --- |
-//! | DeepSeek R1, Qwen 3, GLM, MiniMax, Nemotron, Hunyuan, EXAONE | `<think> … </think>`, `<thought> … </thought>` |
+//! | `DeepSeek` R1, Qwen 3, GLM, `MiniMax`, Nemotron, Hunyuan, EXAONE | `<think> … </think>`, `<thought> … </thought>` |
 //! | the same, with the opening tag in the template | ` … </think>` |
 //! | prompts that ask for it, Reflection, Marco-o1 | `<thinking>`, `<reasoning>`, `<reflection>`, `<scratchpad>` … |
 //! | Magistral | `[THINK] … [/THINK]` |
 //! | Kimi | `◁think▷ … ◁/think▷` |
 //! | Seed-OSS | `<seed:think> … </seed:think>` |
 //! | Command A | `<\|START_THINKING\|> … <\|END_THINKING\|>` |
-//! | OpenThinker, Sky-T1 | `<\|begin_of_thought\|> … <\|end_of_thought\|>` |
+//! | `OpenThinker`, Sky-T1 | `<\|begin_of_thought\|> … <\|end_of_thought\|>` |
 //! | Apertus | `<\|inner_prefix\|> … <\|inner_suffix\|>` |
-//! | Gemma 4, MedGemma | `<\|channel>thought … <channel\|>`, `<unused94> … <unused95>` |
+//! | Gemma 4, `MedGemma` | `<\|channel>thought … <channel\|>`, `<unused94> … <unused95>` |
 //! | gpt-oss | `<\|channel\|>analysis<\|message\|> … <\|channel\|>final<\|message\|> … `, or `analysis … assistantfinal … ` |
 //! | Granite 3, plain prompts | `Here is my thought process: … Here is my response: … ` |
 //! | Ollama on a terminal | `Thinking... … ...done thinking.` |

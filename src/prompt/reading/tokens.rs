@@ -12,8 +12,8 @@ use super::{Unread, ends_clause, pattern};
 /// One of these is in every token.
 const SIGNS: [char; 3] = ['<', '[', ']'];
 
-/// The tokens, by their forms. Those between bars are of Llama 3 and 4, Qwen, Phi, ChatML, Command R, GLM, Granite,
-/// DeepSeek (with bars of full width) and gpt-oss; `<turn|>` is Gemma 4; `[|endofturn|]` EXAONE; `]~b]` MiniMax.
+/// The tokens, by their forms. Those between bars are of Llama 3 and 4, Qwen, Phi, `ChatML`, Command R, GLM, Granite,
+/// `DeepSeek` (with bars of full width) and gpt-oss; `<turn|>` is Gemma 4; `[|endofturn|]` EXAONE; `]~b]` `MiniMax`.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"<[|｜][^<>|｜\s]{1,48}[|｜]>|<\|[a-z_]{2,24}>|<[a-z_]{2,24}\|>|</?s>|<_?(?:eos|bos|pad|unk|eod|eoa|eop|sop|eot|eom|sep|cls|mask)>|</?(?:start|end|begin|beginning)_of_[a-z_]{2,24}>|<\|?(?:unused|reserved_?|SPECIAL_|extra_id_|reserved_special_token_|dummy_)\d{1,4}\|?>|</?seed:(?:eos|bos|pad|tool_call)>|<0x[0-9A-Fa-f]{2}>|\[/?INST\]|<</?SYS>>|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS|TOOL_CONTENT)\]|\[(?:EOS|BOS|PAD|UNK|SEP|CLS|gMASK|END|STOP|END[ _]OF[ _](?:TURN|CONVERSATION|DIALOGUE))\]|\[\|[a-z_]{2,24}\|\]|\[control_\d{1,4}\]|\[e~\[|\]~!?b\[?\]?",

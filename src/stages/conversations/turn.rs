@@ -140,7 +140,7 @@ impl<'a> ConversationState<'a> {
             }
             return Ok(Parts { text: Cow::Borrowed(&reply.text), next: None, end: false, torn });
         }
-        let value = reading::json(&reply.text, &["text"]).map_err(|error| unreadable(error, torn))?;
+        let value = reading::json(&reply.text, &["text"]).map_err(|error| unreadable(&error, torn))?;
         let text = value.get("text").and_then(Value::as_str).ok_or(Flaw::NotJson)?;
         let next = value.get("next").and_then(Value::as_str);
         let next = next.and_then(|name| match super::selection::read_name(name, &self.names(hand_over)) {
@@ -207,10 +207,10 @@ fn check_torn(text: &str) -> Result<(), Flaw> {
 }
 
 /// The flaw of a reply without the object that was asked for. What is not there may have been cut off.
-fn unreadable(error: ReplyError, torn: bool) -> Flaw {
+fn unreadable(error: &ReplyError, torn: bool) -> Flaw {
     match error {
         ReplyError::Empty if torn => Flaw::Thinking,
-        ReplyError::Unread(unread) => unread.into(),
+        ReplyError::Unread(unread) => (*unread).into(),
         _ if torn => Flaw::Torn,
         _ => Flaw::NotJson,
     }
