@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::endpoint::Endpoint;
-use crate::support::project::Project;
+use crate::support::project::{Project, Ran};
 use crate::support::script::{Answer, Call, Script, plausible};
 use crate::support::sums::{assert_sums, number};
 
@@ -139,18 +139,27 @@ fn thoughts_in_front_of_every_line_cost_no_call_and_are_never_said() {
     }
 }
 
+/// Runs six conversations whose every line is `said`; the run stops.
+fn meet_one_line(said: Answer, code: i32) -> (Endpoint, Ran) {
+    let endpoint = Endpoint::start(Script::answering(move |call| {
+        let aside = call.raw.contains("verdict") || call.raw.contains("conversation_starter");
+        if aside { Answer::Plausible } else { said.clone() }
+    }));
+    let project = Project::new();
+    project.demo(&endpoint.base_url());
+    let sets = ["--set", "situations.count=6", "--set", "conversations.speaker_selection=round_robin"];
+    let ran = project.pipeline(&sets).ended(code);
+    (endpoint, ran)
+}
+
 #[test]
 fn thoughts_that_the_limit_cut_off_are_no_lines_and_the_setting_is_named() {
-    let met = meet(&["--set", "conversations.speaker_selection=round_robin"], |_| {
-        let thought = "Let me see. The speaker runs the mill. They may ask about the roof. Perhaps the";
-        Answer::json(&json!({"choices": [{"message": {"content": thought}, "finish_reason": "length"}],
-                             "usage": {"prompt_tokens": 10, "completion_tokens": 300}}))
-    });
-    assert_eq!((met.talks.len(), met.rejected.len()), (0, 6));
-    for row in &met.rejected {
-        assert_eq!(row["reason"], "torn");
-        assert!(row["detail"].as_str().unwrap().contains("max_tokens"), "{row}");
-    }
+    let thought = "Let me see. The speaker runs the mill. They may ask about the roof. Perhaps the";
+    let thoughts = Answer::json(&json!({"choices": [{"message": {"content": thought}, "finish_reason": "length"}],
+                                        "usage": {"prompt_tokens": 10, "completion_tokens": 300}}));
+    let (endpoint, ran) = meet_one_line(thoughts, 2);
+    assert!(ran.stderr.contains("were cut off") && ran.stderr.contains("max_tokens"), "{}", ran.stderr);
+    assert!(endpoint.calls().len() <= 1 + 6 + 6 * 5);
 }
 
 #[test]
@@ -164,7 +173,7 @@ fn a_talk_that_outgrows_the_context_ends_there_and_the_user_is_told() {
             }
             let starter = call
                 .prompt()
-                .split("It begins like this: ")
+                .split("It begins: ")
                 .nth(1)
                 .unwrap_or_default()
                 .lines()
@@ -200,12 +209,12 @@ fn a_talk_that_outgrows_the_context_ends_there_and_the_user_is_told() {
 }
 
 #[test]
-fn speakers_who_always_fail_cost_their_conversation_and_no_more() {
-    let met = meet(&["--set", "conversations.speaker_selection=round_robin"], |_| Answer::Text("…".to_owned()));
-    assert_eq!(met.summary["stages"]["conversations"]["rejected"], 6);
-    assert!(met.rejected.iter().all(|row| row["reason"] == "empty"), "{:?}", met.rejected);
+fn speakers_who_never_say_a_word_stop_the_run_and_are_asked_no_more() {
+    let (endpoint, ran) = meet_one_line(Answer::Text("…".to_owned()), 6);
+    assert!(ran.stderr.contains("could not be used, all for one reason: it had no words in it"), "{}", ran.stderr);
     // The probe, six situations, and the tries of one turn each.
-    assert!(met.calls <= 1 + 6 + 6 * 5, "{} calls", met.calls);
+    let calls = endpoint.calls().len();
+    assert!(calls <= 1 + 6 + 6 * 5, "{calls} calls");
 }
 
 #[test]
