@@ -78,12 +78,7 @@ fn an_echo_is_asked_again() {
         &["--set", "conversations.speaker_selection=round_robin"],
         sometimes(|call| {
             let prompt = call.prompt();
-            prompt
-                .split("It begins: ")
-                .nth(1)
-                .and_then(|rest| rest.lines().next())
-                .unwrap_or_default()
-                .to_owned()
+            prompt.split("It begins: ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_default().to_owned()
         }),
     );
     assert!(met.handled["echo"] > 3, "{:?}", met.handled);

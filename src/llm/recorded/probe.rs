@@ -19,8 +19,8 @@ use tokio::sync::OnceCell;
 use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, Recorded, key};
 use crate::exit::ExitCode;
 use crate::llm::evidence::more_room;
-use crate::prompt::reading;
 use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
+use crate::prompt::reading;
 
 pub(crate) use verdict::ProbeVerdict;
 
