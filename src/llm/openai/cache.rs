@@ -237,6 +237,7 @@ mod tests {
             stop: Vec::new(),
             seed: 0,
             format: ReplyFormat::Text { prefix: None },
+            extra: None,
         }
     }
 
