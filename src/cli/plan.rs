@@ -47,7 +47,7 @@ fn page(plan: &RunPlan) -> String {
         ]);
     }
     page += table(&rows).trim_end();
-    page += &plan.unpriced.iter().map(|unpriced| format!("\n{unpriced}")).collect::<String>();
+    page.extend(plan.unpriced.iter().map(|unpriced| format!("\n{unpriced}")));
     page += "\n";
     page += &plan.layout.as_ref().map(advice).unwrap_or_default();
     page + "\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
