@@ -151,13 +151,13 @@ class Run:
             "situations": {"mode": "file", "source": str(situations), "coverage": None},
             "conversations": {
                 "turns": {"min": 2, "max": 3}, "ending": "max_only", "layout": "shared_prefix",
-                "words_per_turn": None, "max_repairs": 1, "gates": {"without": GATES},
+                "max_repairs": 4, "gates": {"without": GATES},
             },
             "dedup": {"enabled": False},
             "compile": {"splits": {"train": 1.0}},
             "models": {"default": {
                 "provider": "openai", "base_url": f"{base}/v1", "model": model, "api_key_env": key_env,
-                "concurrency": 2, "temperature": 0.2, "max_tokens": 120, "max_attempts": 4, "max_wait_s": 60,
+                "concurrency": 2, "temperature": 0.9, "max_tokens": 120, "max_attempts": 4, "max_wait_s": 60,
             }},
         }))
         sets = [part for setting in settings for part in ("--set", setting)]
