@@ -81,7 +81,7 @@ fn exported() -> Vec<String> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
     let block = text.split_once("pub use self::{").unwrap().1.split_once("};").unwrap().0;
     let one = |name: &str| name.rsplit("::").next().unwrap().trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-    let mut names: Vec<String> = block.split(',').filter(|name| !name.trim().is_empty()).map(one).collect();
+    let mut names: Vec<String> = block.split(',').map(one).filter(|name| !name.is_empty()).collect();
     names.sort();
     names
 }
