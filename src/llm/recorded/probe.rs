@@ -249,13 +249,11 @@ fn around(schema: &Value) -> Value {
 /// Whether a reply has the fixed value; one that was cut off behind it has.
 fn fits(text: &str) -> bool {
     let value = reading::json(text, &["verdict"]).ok();
-    match value {
-        Some(value) => value.get("verdict").and_then(Value::as_str) == Some(FIXED),
-        None => {
-            let start: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
-            start.starts_with(&format!("{{\"verdict\":\"{FIXED}\""))
-        }
+    if let Some(value) = value {
+        return value.get("verdict").and_then(Value::as_str) == Some(FIXED);
     }
+    let start: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
+    start.starts_with(&format!("{{\"verdict\":\"{FIXED}\""))
 }
 
 /// Whether an endpoint names the form of the reply as what it does not take.
