@@ -60,6 +60,8 @@ class Talk(http.server.ThreadingHTTPServer):
     def answer(self, body):
         self.bodies.append(body)
         prompt = "\n".join(message["content"] for message in body["messages"])
+        if "response_format" not in body and body["messages"][0]["content"].startswith("You keep the record"):
+            return " ".join(self.lines[:3])
         talk = next(at for at, talk in enumerate(self.talks) if talk["conversation_starter"] in prompt)
         said = self.said.setdefault(talk, 0)
         draw = random.Random(f"{talk} {said}")
