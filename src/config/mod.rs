@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
-pub(crate) use models::{AzureAuth, Header, Model, Models, Provider, QuotaLimits, StructuredMode};
+pub(crate) use models::{AzureAuth, Model, Models, Provider, QuotaLimits, RequestHeader, StructuredMode};
 pub(crate) use price::Price;
 pub(crate) use prompt_cache::{Breakpoints, PromptCache};
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub struct Model {
     /// Further fields of every request, as they are, such as `{top_k: 40}`.
     pub extra_body: Map<String, Value>,
     /// Further headers of every request, by name.
-    pub headers: BTreeMap<String, Header>,
+    pub headers: BTreeMap<String, RequestHeader>,
     /// How JSON is asked for.
     pub structured: StructuredMode,
     /// What the endpoint is told about its prefix cache.
@@ -281,7 +281,7 @@ fn sorted(value: &Value) -> Value {
 /// The value of a header, or where it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Header {
+pub struct RequestHeader {
     /// The value, which is no secret.
     pub value: Option<String>,
     /// The *name* of the variable that holds the value.

@@ -450,7 +450,7 @@ mod tests {
         assert_eq!((&body["reasoning_effort"], &body["top_k"]), (&json!("low"), &json!(40)));
         assert_eq!(body["chat_template_kwargs"], extra_body["chat_template_kwargs"]);
         assert_eq!(body["response_format"]["json_schema"]["schema"], json!({"type": "object"}));
-        let header = crate::config::Header { env: Some("OPENAI_API_KEY".into()), ..Default::default() };
+        let header = crate::config::RequestHeader { env: Some("OPENAI_API_KEY".into()), ..Default::default() };
         let open = Model {
             base_url: Some("http://10.1.2.3/v1".into()),
             api_key_env: None,

@@ -12,7 +12,6 @@ use crate::support::sums::{assert_sums, number};
 
 /// What became of a run with such a model.
 struct Met {
-    summary: Value,
     talks: Vec<Value>,
     rejected: Vec<Value>,
     handled: BTreeMap<String, u64>,
@@ -35,7 +34,7 @@ fn meet(arguments: &[&str], rule: impl Fn(&Call) -> Answer + Send + Sync + 'stat
     let talks = project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
     let rejected = project.rows("runs/demo/stages/3-conversations/rejected.jsonl");
     let handled = talks.iter().fold(BTreeMap::new(), count_handled);
-    Met { summary, talks, rejected, handled, calls: endpoint.calls().len() }
+    Met { talks, rejected, handled, calls: endpoint.calls().len() }
 }
 
 fn count_handled(mut sums: BTreeMap<String, u64>, talk: &Value) -> BTreeMap<String, u64> {

@@ -3,7 +3,7 @@
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::{Findings, is_variable_name};
-use crate::config::{Header, Model, Provider};
+use crate::config::{Model, Provider, RequestHeader};
 
 /// Fields of a request that are set otherwise, or that its reply could not be read with.
 const TAKEN: [&str; 12] = [
@@ -59,7 +59,7 @@ pub(super) fn check(findings: &mut Findings<'_>, model: &Model, key: &str) {
 }
 
 /// Whether a header can be sent as it is configured.
-fn fit(name: &str, header: &Header) -> Result<(), &'static str> {
+fn fit(name: &str, header: &RequestHeader) -> Result<(), &'static str> {
     let lower = name.to_lowercase();
     if HeaderName::from_bytes(name.as_bytes()).is_err() || OWN_HEADERS.contains(&lower.as_str()) {
         return Err("no header of this name can be added");
@@ -86,22 +86,22 @@ mod tests {
 
     #[test]
     fn a_header_is_a_plain_value_or_the_name_of_a_variable() {
-        let value = |text: &str| Header { value: Some(text.to_owned()), ..Header::default() };
-        let env = |text: &str| Header { env: Some(text.to_owned()), ..Header::default() };
+        let value = |text: &str| RequestHeader { value: Some(text.to_owned()), ..RequestHeader::default() };
+        let env = |text: &str| RequestHeader { env: Some(text.to_owned()), ..RequestHeader::default() };
         assert_eq!(fit("X-Team", &value("data")), Ok(()));
         assert_eq!(fit("X-Api-Key", &env("GATEWAY_KEY")), Ok(()));
         assert_eq!(fit("Authorization", &env("GATEWAY_AUTH")), Ok(()));
-        assert_eq!(fit("X-Version", &Header { shapes_reply: true, ..value("2") }), Ok(()));
+        assert_eq!(fit("X-Version", &RequestHeader { shapes_reply: true, ..value("2") }), Ok(()));
         for (name, header) in [
-            ("X-Team", Header::default()),
-            ("X-Team", Header { env: Some("A".to_owned()), ..value("b") }),
+            ("X-Team", RequestHeader::default()),
+            ("X-Team", RequestHeader { env: Some("A".to_owned()), ..value("b") }),
             ("X Team", value("data")),
             ("Host", value("elsewhere")),
             ("X-Team", value("a\nb")),
             ("X-Api-Key", value("sk-1")),
             ("Authorization", value("Basic x")),
             ("X-Api-Key", env("sk-1")),
-            ("X-Team", Header { shapes_reply: true, ..env("TEAM") }),
+            ("X-Team", RequestHeader { shapes_reply: true, ..env("TEAM") }),
         ] {
             assert!(fit(name, &header).is_err(), "{name}: {header:?}");
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use crate::config::{Header, Model};
+use crate::config::{Model, RequestHeader};
 use crate::net::filled;
 use crate::net::http::{HttpReply, SetupError};
 
@@ -40,7 +40,12 @@ impl Additions {
         Ok(additions)
     }
 
-    fn add(&mut self, name: &str, header: &Header, var: &dyn Fn(&str) -> Option<String>) -> Result<(), SetupError> {
+    fn add(
+        &mut self,
+        name: &str,
+        header: &RequestHeader,
+        var: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), SetupError> {
         let unfit = |what: &str| SetupError::setting("headers", format!("{name}: {what}"));
         let text = match &header.env {
             Some(variable) => filled(var, variable).ok_or_else(|| SetupError::MissingCredential {
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     fn config() -> Model {
-        let header = |value: Option<&str>, env: Option<&str>| Header {
+        let header = |value: Option<&str>, env: Option<&str>| RequestHeader {
             value: value.map(str::to_owned),
             env: env.map(str::to_owned),
             shapes_reply: false,
