@@ -41,6 +41,9 @@ pub(crate) const CONTENT_SAFETY_KEY: &[&str] = &["CONTENT_SAFETY_KEY", "AZURE_CO
 /// The name of an OpenAI-compatible base URL.
 pub(crate) const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
 
+/// Parts of the names of variables that hold credentials.
+const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CONNECTION_STRING", "CREDENTIAL"];
+
 /// Why the environment cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -112,6 +115,15 @@ impl Environment {
     /// The value of a variable that must not be shown.
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         self.var(name).map(SecretString::from)
+    }
+
+    /// The value of every variable that holds a credential, going by its name or because `config` says so.
+    pub fn secrets(&self, config: &Config) -> Vec<SecretString> {
+        let named = config.models.named();
+        let named: Vec<&str> = named.iter().filter_map(|(_, model)| model.api_key_env.as_deref()).collect();
+        let secret = |name: &str| named.contains(&name) || SECRET_NAMES.iter().any(|part| name.contains(part));
+        let all = self.process.iter().chain(&self.from_file).filter(|(name, _)| secret(name));
+        all.map(|(_, value)| SecretString::from(value.as_str())).collect()
     }
 
     /// The `.env` file that was read.

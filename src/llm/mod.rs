@@ -17,6 +17,7 @@ mod messages;
 pub(crate) mod openai;
 mod outcome;
 pub(crate) mod recorded;
+pub(crate) mod recording;
 mod schema;
 
 use std::fmt;

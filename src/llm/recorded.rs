@@ -24,6 +24,7 @@ use super::budget::{Budget, Estimate, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
 use super::limiter::Limiter;
+use super::recording::Recording;
 use super::{
     Answer, AttemptError, ChatModel, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured,
     StructuredSupport,
@@ -31,7 +32,7 @@ use super::{
 use crate::config;
 use crate::draw::Draw;
 use crate::net::retry::{Decision, Retry};
-use crate::store::journal::{Archive, EntryKind, Journal};
+use crate::store::journal::{Archive, EntryKind, Journal, JournalError};
 
 pub(crate) use key::{CallSite, key};
 
@@ -72,6 +73,24 @@ pub(crate) struct ModelEndpoint {
     pub wire: OnceCell<Structured>,
 }
 
+/// Replies that an earlier run recorded.
+#[derive(Debug)]
+pub enum Inherited {
+    /// In its journal.
+    Journal(Archive),
+    /// In a file that was made of it.
+    Recording(Recording),
+}
+
+impl Inherited {
+    fn reply(&self, key: &str) -> Result<Option<RecordedReply>, JournalError> {
+        match self {
+            Self::Journal(archive) => archive.get_as(key),
+            Self::Recording(recording) => recording.get(key),
+        }
+    }
+}
+
 /// Sees every call as it is answered, with the request as it was sent: what `explain` shows.
 pub(crate) type CallObserver = Box<dyn Fn(&CallSite<'_>, &ChatRequest, &Answer) + Send + Sync>;
 
@@ -80,7 +99,7 @@ pub(crate) struct CallGateway {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
     /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
-    pub inherited: Vec<Archive>,
+    pub inherited: Vec<Inherited>,
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
@@ -198,7 +217,7 @@ impl CallGateway {
             Recorded::Nothing { key } => key,
         };
         let Some(model) = line.model.as_deref() else {
-            return Err(Halt::NotRecorded { item: site.item.to_owned() });
+            return Err(not_recorded(site));
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
@@ -246,8 +265,8 @@ impl CallGateway {
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
-        for archive in &self.inherited {
-            found = archive.get_as::<RecordedReply>(key)?;
+        for earlier in &self.inherited {
+            found = earlier.reply(key)?;
             if found.is_some() {
                 break;
             }
@@ -407,6 +426,12 @@ impl CallGateway {
             _ => Ok(()),
         }
     }
+}
+
+/// Only recorded replies are wanted, and this call has none.
+fn not_recorded(site: &CallSite<'_>) -> Halt {
+    let CallSite { stage, item, turn, role, attempt } = *site;
+    Halt::NotRecorded { item: item.to_owned(), call: format!("{stage}, role {role}, turn {turn}, attempt {attempt}") }
 }
 
 /// One event a call; what was said only at the level that asks for everything.

@@ -16,7 +16,7 @@ use super::models;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{CallGateway, CallObserver, CallSite};
+use crate::llm::recorded::{CallGateway, CallObserver, CallSite, Inherited};
 use crate::llm::{Answer, ChatRequest, Halt, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
@@ -180,7 +180,7 @@ impl Replay {
         let config = load::kept(&dir.config())?;
         let calls = CallGateway {
             journal: None,
-            inherited: fork::replies(dir)?,
+            inherited: fork::replies(dir)?.into_iter().map(Inherited::Journal).collect(),
             budget: Arc::new(Budget::new(&config.budget, &config.models)),
             lines: models::lines(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),

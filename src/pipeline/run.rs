@@ -11,6 +11,7 @@ use super::fork::{Fork, has_failures};
 use super::identity;
 use super::ledger::{RunSummary, Spend};
 use super::models;
+use super::recording;
 use super::stages::Stages;
 use super::status::{self, AtWork};
 use crate::clock::{self, Stopwatch};
@@ -20,7 +21,8 @@ use crate::config::{Config, SituationMode, assets};
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
-use crate::llm::recorded::CallGateway;
+use crate::llm::recorded::{CallGateway, Inherited};
+use crate::llm::recording::Recording;
 use crate::stages::Progress;
 use crate::stages::context::Context;
 use crate::stages::inputs::Inputs;
@@ -45,6 +47,10 @@ pub struct RunOptions {
     pub retry_failed: bool,
     /// When the budget is reached: seal what is there instead of stopping.
     pub accept_partial: bool,
+    /// Write what was recorded to this file when the run ends or stops.
+    pub record: Option<PathBuf>,
+    /// Make the run from this recording alone: no endpoint, key or weights are needed.
+    pub replay: Option<PathBuf>,
     /// No network but loopback.
     pub offline: bool,
     /// Allow a run directory on a network file system.
@@ -122,6 +128,10 @@ pub async fn run(
     let stopwatch = Stopwatch::start();
     let mut config = loaded.config.clone();
     environment.complete(&mut config);
+    let replay = options.replay.as_deref().map(Recording::open).transpose()?;
+    if let Some(recorded) = &replay {
+        recording::complete(&mut config, recorded);
+    }
     let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
     let inputs = Inputs::gather(loaded)?;
     inputs.check(&config)?;
@@ -146,15 +156,17 @@ pub async fn run(
     if options.retry_failed {
         reopen_failed(&dir)?;
     }
-    // A run whose stages are all sealed needs no model, nor what a model needs.
-    let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
+    // A run whose stages are all sealed needs no model, nor what a model needs; neither does a replay.
+    let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
         models::ModelSource::Live { environment, offline: options.offline }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
+    let mut inherited = fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default();
+    inherited.extend(replay.map(Inherited::Recording));
     let calls = CallGateway {
-        inherited: fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default(),
+        inherited,
         journal,
         budget: Arc::clone(&budget),
         lines: models::lines(&config, models)?,
@@ -175,7 +187,14 @@ pub async fn run(
     if let Some(told) = status::shield(shielded + watch.control.shielded()) {
         watch.control.tell(told);
     }
-    let made = made?;
+    let recorded = options.record.as_deref().map(|file| recording::write(dir.paths(), &config, environment, file));
+    let made = made.map_err(|error| match &options.replay {
+        Some(file) => recording::missing(error, file),
+        None => error,
+    })?;
+    if let Some(told) = recorded.transpose()?.flatten() {
+        watch.control.tell(told);
+    }
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
     tracing::info!(?status, calls = budget.snapshot().calls, "run ended");

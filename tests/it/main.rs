@@ -24,6 +24,7 @@ mod misbehaviour;
 mod preview;
 mod private;
 mod publish_folder;
+mod recording;
 mod reference;
 mod report;
 mod safety;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, NO_ANSWER, Recorded, key};
+use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, NO_ANSWER, Recorded, key, not_recorded};
 use crate::llm::{Answer, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
 
 impl CallGateway {
@@ -55,7 +55,7 @@ impl CallGateway {
                 Recorded::Answer(answer) => answer,
                 Recorded::Nothing { key } => match line.model.as_deref() {
                     Some(model) => self.make(line, model, &site, &request, wire, &key).await?,
-                    None => return Err(Halt::NotRecorded { item: site.item.to_owned() }),
+                    None => return Err(not_recorded(&site)),
                 },
             };
             if let Answer::Failed { reason, message } = &answer
