@@ -220,6 +220,7 @@ impl<'a> Findings<'a> {
                 "missing: a role's own model takes nothing over from models.default".to_owned()
             });
             self.model(model, &key);
+            self.batch(model, &key, config.safety.service.filter(|_| role == "safety"));
         }
         for (key, model) in config.used_models() {
             let runs_here = model.provider == Provider::Embedded;
@@ -260,6 +261,21 @@ impl<'a> Findings<'a> {
         }
     }
 
+    fn batch(&mut self, model: &Model, key: &str, service: Option<Service>) {
+        let at = format!("{key}.batch");
+        self.require(!model.batch || model.provider != Provider::Embedded, &at, || {
+            "only openai and azure_openai take batch jobs".to_owned()
+        });
+        let screens = service.is_some_and(|service| service != Service::Judge);
+        self.require(!model.batch || !screens, &at, || {
+            "safety.service asks a service that takes no batch jobs; only `judge` goes in them".to_owned()
+        });
+        let rented = model.price.as_ref().is_some_and(|price| price.per_hour.is_some());
+        self.require(!model.batch || !rented, &at, || {
+            "calls in batch jobs are not priced per hour; name prompt and completion in price".to_owned()
+        });
+    }
+
     fn provider(&mut self, model: &Model, key: &str) {
         let at = |field: &str| format!("{key}.{field}");
         if model.provider == Provider::Openai {
@@ -294,6 +310,7 @@ impl<'a> Findings<'a> {
                 "a price is not below 0".to_owned()
             });
         }
+        self.within(price.batch.unwrap_or(0.0), 0.0, 1.0, &format!("{key}.batch"));
         let both = price.per_hour.is_some() && by_token.iter().any(Option::is_some);
         self.require(!both, key, || "a price is per token or per hour, not both".to_owned());
         let complete = price.per_hour.is_some() || (price.prompt.is_some() && price.completion.is_some());

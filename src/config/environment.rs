@@ -118,7 +118,7 @@ impl Environment {
     }
 
     /// The value of every variable that holds a credential, going by its name or because `config` says so.
-    pub fn secrets(&self, config: &Config) -> Vec<SecretString> {
+    pub(crate) fn secrets(&self, config: &Config) -> Vec<SecretString> {
         let named = config.models.named();
         let named: Vec<&str> = named.iter().filter_map(|(_, model)| model.api_key_env.as_deref()).collect();
         let secret = |name: &str| named.contains(&name) || SECRET_NAMES.iter().any(|part| name.contains(part));

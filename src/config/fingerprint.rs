@@ -298,6 +298,7 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         price: _,
         timeouts: _,
         max_attempts: _,
+        batch: _, // another way to the same replies
     } = model;
     [
         ("provider", json!(provider)),

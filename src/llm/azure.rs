@@ -19,7 +19,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::entra::Entra;
-use super::openai::{Advice, Route, unfit_for_a_header};
+use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress};
+use super::openai::{Advice, Route, above, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
@@ -41,7 +42,8 @@ const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 #[derive(Debug)]
 pub(crate) struct AzureOpenAi {
     route: Route,
-    sign_in: SignIn,
+    sign_in: Arc<SignIn>,
+    batch: Option<BatchQueue>,
 }
 
 #[derive(Debug)]
@@ -72,8 +74,16 @@ impl AzureOpenAi {
         let (sign_in, credential) = sign_in(config, var)?;
         let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
+        let sign_in = Arc::new(sign_in);
+        let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in));
         let route = Route::new(http, url, deployment, advice);
-        Ok(Self { route, sign_in })
+        Ok(Self { route, sign_in, batch })
+    }
+
+    async fn send_in(&self, seat: BatchSeat, request: &ChatRequest, wire: Structured) -> Result<Reply, BatchError> {
+        // The job signs in for itself; here the credential is only what must not be quoted.
+        let credential = self.sign_in.credential().await.ok();
+        self.route.attempt_in(seat, request, wire, credential.as_deref()).await
     }
 
     async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
@@ -89,9 +99,46 @@ impl ChatModel for AzureOpenAi {
         Box::pin(self.send(request, wire))
     }
 
+    fn batch(&self) -> Option<&BatchQueue> {
+        self.batch.as_ref()
+    }
+
+    fn attempt_in<'a>(
+        &'a self,
+        seat: BatchSeat,
+        request: &'a ChatRequest,
+        wire: Structured,
+    ) -> BoxFuture<'a, Result<Reply, BatchError>> {
+        Box::pin(self.send_in(seat, request, wire))
+    }
+
     fn target(&self) -> String {
         self.route.origin()
     }
+}
+
+/// Jobs of calls to the deployment that completions of go to `completions`.
+///
+/// Jobs are the resource's, not the deployment's: each line names the deployment. Both forms of the address take them.
+fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>) -> BatchQueue {
+    let dated = completions.query().is_some();
+    let address = JobAddress {
+        base: above(completions, if dated { 4 } else { 2 }),
+        route: if dated { "/chat/completions" } else { "/v1/chat/completions" }.to_owned(),
+        expiring: !dated,
+        setting: "endpoint",
+    };
+    let sign_in = Arc::clone(sign_in);
+    let headers = move || -> BoxFuture<'static, _> {
+        let sign_in = Arc::clone(&sign_in);
+        Box::pin(async move {
+            let credential = sign_in.credential().await?;
+            let mut headers = HeaderMap::new();
+            credential.apply(&mut headers);
+            Ok((headers, Some(credential)))
+        })
+    };
+    BatchQueue::new(BatchService::new(http, address, Box::new(headers)))
 }
 
 /// The deployment of `config`, which is also the logical model name where none is given.
@@ -247,7 +294,7 @@ mod tests {
         .unwrap();
         assert_eq!(model.target(), "https://r.openai.azure.com");
         assert!(!format!("{model:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &model.sign_in else { panic!("signs in with the key") };
+        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["api-key"], "canary-key-123");
@@ -279,7 +326,7 @@ mod tests {
             ..Model::default()
         };
         let model = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
-        let SignIn::Fixed(credential) = &model.sign_in else { panic!("uses the token") };
+        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("uses the token") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["authorization"], "Bearer canary-token");

@@ -5,6 +5,7 @@
 //! reserves its budget, journals its intent, and only then goes out; what happened to it is journaled before anyone sees
 //! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
 
+mod jobs;
 mod key;
 mod probe;
 mod room;
@@ -34,6 +35,7 @@ use crate::draw::Draw;
 use crate::net::retry::{Decision, Retry};
 use crate::store::journal::{Archive, EntryKind, Journal, JournalError};
 
+pub(crate) use jobs::{CallLeft, CallsLeft};
 pub(crate) use key::{CallSite, key};
 
 /// The reason of items whose calls used up their attempts.
@@ -75,7 +77,7 @@ pub(crate) struct ModelEndpoint {
 
 /// Replies that an earlier run recorded.
 #[derive(Debug)]
-pub enum Inherited {
+pub(crate) enum Inherited {
     /// In its journal.
     Journal(Archive),
     /// In a file that was made of it.
@@ -112,6 +114,8 @@ pub(crate) struct CallGateway {
     pub seed: u64,
     /// Sees every answered call.
     pub tap: Option<CallObserver>,
+    /// Calls that earlier processes left in batch jobs.
+    pub left: CallsLeft,
 }
 
 impl fmt::Debug for CallGateway {
@@ -138,6 +142,7 @@ impl CallGateway {
             retry_failed: false,
             seed,
             tap: None,
+            left: CallsLeft::default(),
         }
     }
 
@@ -289,13 +294,17 @@ impl CallGateway {
     ) -> Result<Answer, Halt> {
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
         let mut retry = Retry::new(key, line.max_attempts);
-        let started = Instant::now();
+        let mut started = Instant::now();
         let mut requests = 0;
         loop {
             requests += 1;
             let sent = Instant::now();
             let (result, reservation) = self.send(line, model, site, request, wire, key, intent).await?;
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if model.batch().is_some() {
+                // Jobs take hours, and no deadline is for them: attempts are what bounds a call that goes in jobs.
+                started = Instant::now();
+            }
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
                 Err(error) => match self.judge(line, error, &mut retry, started).await? {
@@ -352,7 +361,7 @@ impl CallGateway {
         verdict.map_err(|broken| self.control.stop(Halt::Endpoint { message: broken.to_string() }))
     }
 
-    /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,
+    /// One attempt, and what is known of its bill. The reservation of a reply is settled once the reply is durable,
     /// that of any other outcome here.
     #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
@@ -365,17 +374,10 @@ impl CallGateway {
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
-        let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
-        self.wait_for_room().await?;
-        let reserved = self.budget.reserve(site.role, intent.estimate);
-        let reservation = match self.control.unless_stopped(reserved).await? {
-            Ok(reservation) => reservation,
-            Err(exhausted) => return Err(self.control.stop(exhausted.into())),
+        let (result, reservation) = match model.batch() {
+            Some(queue) => self.send_in_job(queue, model, site, request, wire, key, intent).await?,
+            None => self.send_alone(line, model, site, request, wire, key, intent).await?,
         };
-        self.write(EntryKind::Intent, key, site, &intent).await?;
-        let result = model.attempt(request, wire).await;
-        drop(permit);
-        line.limiter.observe(&result);
         let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
         let maybe_billed =
@@ -390,6 +392,36 @@ impl CallGateway {
             reservation.release();
         }
         Ok((result, None))
+    }
+
+    /// One request of its own: place, reservation, intent, attempt.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    async fn send_alone(
+        &self,
+        line: &ModelEndpoint,
+        model: &dyn ChatModel,
+        site: &CallSite<'_>,
+        request: &ChatRequest,
+        wire: Structured,
+        key: &str,
+        intent: RecordedIntent,
+    ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
+        let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
+        self.wait_for_room().await?;
+        let reservation = self.reserve(site.role, intent.estimate).await?;
+        self.write(EntryKind::Intent, key, site, &intent).await?;
+        let result = model.attempt(request, wire).await;
+        drop(permit);
+        line.limiter.observe(&result);
+        Ok((result, reservation))
+    }
+
+    async fn reserve(&self, role: Role, estimate: Estimate) -> Result<Reservation, Halt> {
+        let reserved = self.budget.reserve(role, estimate);
+        match self.control.unless_stopped(reserved).await? {
+            Ok(reservation) => Ok(reservation),
+            Err(exhausted) => Err(self.control.stop(exhausted.into())),
+        }
     }
 
     async fn write<B: Serialize + Sync>(

@@ -37,7 +37,7 @@ const REDACTED: &str = "[redacted]";
 
 /// Why a recording cannot be written or used.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordingError {
+pub(crate) enum RecordingError {
     /// The file.
     #[error(transparent)]
     File(#[from] FsError),
@@ -74,7 +74,7 @@ pub enum RecordingError {
 
 impl RecordingError {
     /// The exit code of the contract.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::File(_) => ExitCode::Io,
             Self::Journal(error) => error.exit_code(),
@@ -85,7 +85,7 @@ impl RecordingError {
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+struct RecordingHeader {
     format: String,
     version: u32,
     replies: u64,
@@ -105,7 +105,7 @@ struct RecordedLine {
 /// Returns how many replies held one.
 ///
 /// The file appears whole or not at all. One that is there is replaced, if it is a recording.
-pub fn write(
+pub(crate) fn write(
     path: &Path,
     journals: &[Archive],
     models: BTreeMap<String, String>,
@@ -119,7 +119,7 @@ pub fn write(
         replies += 1;
         Ok(())
     })?;
-    let header = Header { format: FORMAT.to_owned(), version: VERSION, replies, models };
+    let header = RecordingHeader { format: FORMAT.to_owned(), version: VERSION, replies, models };
     let mut file = fs::create_temporary(path)?;
     let mut out = BufWriter::new(&mut file);
     let secrets = forms(secrets);
@@ -191,7 +191,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> FsError {
 
 /// A recording that was opened: replies stay on disk, their places are held.
 #[derive(Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     path: PathBuf,
     file: File,
     /// Offset and length by key.
@@ -201,10 +201,10 @@ pub struct Recording {
 
 impl Recording {
     /// Opens the recording at `path`, after a look at every line of it.
-    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
         let file = fs::open(path)?;
         let mut reader = BufReader::with_capacity(1 << 18, fs::open(path)?);
-        let (Header { replies, models, .. }, mut offset) = read_header(path, &mut reader)?;
+        let (RecordingHeader { replies, models, .. }, mut offset) = read_header(path, &mut reader)?;
         let mut places = HashMap::new();
         let mut line = Vec::new();
         for number in 2.. {
@@ -229,7 +229,7 @@ impl Recording {
     }
 
     /// The logical names of the models that were recorded, by their place in the configuration.
-    pub fn models(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn models(&self) -> &BTreeMap<String, String> {
         &self.models
     }
 
@@ -251,10 +251,10 @@ fn spelled(key: &str) -> Option<u128> {
 }
 
 /// The header, and where the line behind it begins.
-fn read_header(path: &Path, reader: &mut impl BufRead) -> Result<(Header, u64), RecordingError> {
+fn read_header(path: &Path, reader: &mut impl BufRead) -> Result<(RecordingHeader, u64), RecordingError> {
     let mut line = Vec::new();
     read_line(path, reader, &mut line)?;
-    let header: Option<Header> = serde_json::from_slice(&line).ok();
+    let header: Option<RecordingHeader> = serde_json::from_slice(&line).ok();
     let header = header.filter(|header| header.format == FORMAT && header.version == VERSION);
     header
         .map(|header| (header, line.len() as u64))

@@ -30,6 +30,9 @@ use crate::loopback::{is_loopback, is_this_machine};
 /// The most bytes of one answer: far above any completion, far below what hurts.
 pub(crate) const BODY_CAP: usize = 8 << 20;
 
+/// How long sending a large body may take.
+const UPLOAD_TIME: Duration = Duration::from_secs(3600);
+
 /// The most bytes of an endpoint's own words in a message.
 const QUOTE_CAP: usize = 2 << 10;
 
@@ -200,38 +203,84 @@ impl Http {
     /// An error is [`Transient::NotSent`] when no connection came about, and [`Transient::Unknown`] when the endpoint
     /// may have worked on the request: time-outs, hang-ups, an answer above [`BODY_CAP`].
     pub async fn post_json(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
-        let exchange = self.exchange(url, headers, body);
+        let request = self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json");
+        self.exchange(url, request.body(body)).await
+    }
+
+    /// Asks for what is at `url` once and reads it whole.
+    pub(crate) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+        self.exchange(url, self.client.get(url.clone()).headers(headers)).await
+    }
+
+    /// Sends `body`, which may be long, to `url` once and reads the answer whole.
+    pub(crate) async fn upload(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<HttpReply, AttemptError> {
+        let request = self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, kind).body(body);
+        self.open(url, request, UPLOAD_TIME).await?.whole().await
+    }
+
+    /// Asks for what is at `url` once, to be read piece by piece however long it is.
+    pub(crate) async fn download(&self, url: &Url, headers: HeaderMap) -> Result<StreamedReply, AttemptError> {
+        self.open(url, self.client.get(url.clone()).headers(headers), self.first_byte).await
+    }
+
+    async fn exchange(&self, url: &Url, request: reqwest::RequestBuilder) -> Result<HttpReply, AttemptError> {
+        let exchange = async { self.open(url, request, self.first_byte).await?.whole().await };
         match timeout(self.total, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(unknown(format!("{} took more than {:?} in all", origin(url), self.total))),
         }
     }
 
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
-        let request =
-            self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
-        let mut response = match timeout(self.first_byte, request.send()).await {
+    async fn open(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+        patience: Duration,
+    ) -> Result<StreamedReply, AttemptError> {
+        let mut response = match timeout(patience, request.send()).await {
             Ok(sent) => sent.map_err(|e| failure(url, &e))?,
-            Err(_) => return Err(unknown(format!("{} said nothing for {:?}", origin(url), self.first_byte))),
+            Err(_) => return Err(unknown(format!("{} said nothing for {patience:?}", origin(url)))),
         };
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let body = self.read(url, &mut response).await?;
-        Ok(HttpReply { status, headers, body })
+        Ok(StreamedReply { status, headers, response, url: url.clone(), idle: self.idle })
+    }
+}
+
+/// An answer whose body has not been read yet.
+#[derive(Debug)]
+pub(crate) struct StreamedReply {
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    response: reqwest::Response,
+    url: Url,
+    idle: Duration,
+}
+
+impl StreamedReply {
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, AttemptError> {
+        match timeout(self.idle, self.response.chunk()).await {
+            Ok(piece) => piece.map_err(|e| failure(&self.url, &e)),
+            Err(_) => Err(unknown(format!("{} stopped for {:?} amid its answer", origin(&self.url), self.idle))),
+        }
     }
 
-    async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
+    /// The answer with its body, at most [`BODY_CAP`] bytes.
+    pub(crate) async fn whole(mut self) -> Result<HttpReply, AttemptError> {
         let mut body = Vec::new();
-        loop {
-            let piece = match timeout(self.idle, response.chunk()).await {
-                Ok(piece) => piece.map_err(|e| failure(url, &e))?,
-                Err(_) => return Err(unknown(format!("{} stopped for {:?} amid its answer", origin(url), self.idle))),
-            };
-            let Some(piece) = piece else { return Ok(body) };
-            if body.len() + piece.len() > BODY_CAP {
-                return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));
+        while let Some(piece) = self.piece().await? {
+            if body.len() + piece.as_ref().len() > BODY_CAP {
+                return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(&self.url))));
             }
-            body.extend_from_slice(&piece);
+            body.extend_from_slice(piece.as_ref());
         }
+        Ok(HttpReply { status: self.status, headers: self.headers, body })
     }
 }
 

@@ -16,7 +16,7 @@ use super::models;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
-use crate::llm::recorded::{CallGateway, CallObserver, CallSite, Inherited};
+use crate::llm::recorded::{CallGateway, CallObserver, CallSite, CallsLeft, Inherited};
 use crate::llm::{Answer, ChatRequest, Halt, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
@@ -187,6 +187,7 @@ impl Replay {
             retry_failed: false,
             seed: config.seed,
             tap,
+            left: CallsLeft::default(),
         };
         Ok(Self { inputs: Inputs::read(&dir.inputs())?, config, calls: Arc::new(calls) })
     }

@@ -310,7 +310,7 @@ fn answer_of(model: &Model, likely: f64) -> Range {
 /// A role's sums from calls and tokens a call.
 fn priced(role: Role, model: &Model, calls: Range, prompt: Range, completion: Range) -> PlannedRole {
     let (prompt_tokens, completion_tokens) = (calls.times(prompt), calls.times(completion));
-    let price = model.price.as_ref().filter(|price| price.prompt.is_some() || price.completion.is_some());
+    let price = model.charged().filter(|price| price.prompt.is_some() || price.completion.is_some());
     let cost = price.map(|price| {
         let prompts = prompt_tokens.scaled(price.prompt.unwrap_or(0.0) / 1e6);
         prompts.map(completion_tokens.scaled(price.completion.unwrap_or(0.0) / 1e6), |a, b| a + b)

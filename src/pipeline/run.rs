@@ -21,7 +21,7 @@ use crate::config::{Config, SituationMode, assets};
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
-use crate::llm::recorded::{CallGateway, Inherited};
+use crate::llm::recorded::{CallGateway, CallsLeft, Inherited};
 use crate::llm::recording::Recording;
 use crate::stages::Progress;
 use crate::stages::context::Context;
@@ -151,7 +151,10 @@ pub async fn run(
         require_sealed(&dir, options)?;
     }
     let opened = if collected.is_none() { Some(open_journal(&dir, &budget, watch)?) } else { None };
-    let (journal, shielded) = opened.map_or((None, 0), |(journal, shielded)| (Some(Arc::new(journal)), shielded));
+    let (journal, shielded, left) = match opened {
+        Some((journal, shielded, left)) => (Some(Arc::new(journal)), shielded, left),
+        None => (None, 0, CallsLeft::default()),
+    };
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
         reopen_failed(&dir)?;
@@ -174,6 +177,7 @@ pub async fn run(
         retry_failed: options.retry_failed,
         seed: config.seed,
         tap: None,
+        left,
     };
     let context = Context {
         config: &config,
@@ -244,8 +248,9 @@ fn require_sealed(dir: &RunDir, options: &RunOptions) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Opens the journal and rebuilds from it what was spent, and how many calls a prompt shield refused.
-fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64), RunError> {
+/// Opens the journal and rebuilds from it what was spent, how many calls a prompt shield refused, and which calls are in
+/// batch jobs.
+fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64, CallsLeft), RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
@@ -264,7 +269,11 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Jour
             open.len()
         ));
     }
-    Ok((journal, spent.shielded))
+    let left = spent.left_in_jobs();
+    if !left.is_empty() {
+        watch.control.tell(format!("{} calls were left in batch jobs, which are looked up", left.len()));
+    }
+    Ok((journal, spent.shielded, CallsLeft::new(left)))
 }
 
 /// Unseals the first stage with failed items and every stage behind it.

@@ -173,12 +173,12 @@ impl Archive {
     }
 
     /// Whether there is a reply with this key.
-    pub fn holds(&self, key: &str) -> bool {
+    pub(crate) fn holds(&self, key: &str) -> bool {
         self.index.get(key).is_some()
     }
 
     /// Hands the first reply of each key to `on_reply`, in the order of the keys.
-    pub fn each<E: From<JournalError>>(
+    pub(crate) fn each<E: From<JournalError>>(
         &self,
         mut on_reply: impl FnMut(&JournalEntry<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
