@@ -37,7 +37,7 @@ const REDACTED: &str = "[redacted]";
 
 /// Why a recording cannot be written or used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordingError {
+pub enum RecordingError {
     /// The file.
     #[error(transparent)]
     File(#[from] FsError),

@@ -15,18 +15,11 @@ pub(crate) mod identity;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;
-<<<<<<< HEAD
 pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod preview;
-pub(crate) mod run;
-=======
-pub mod models;
-pub mod plan;
-pub mod preview;
 mod recording;
-pub mod run;
->>>>>>> cab7dc6 (Record a run's replies in one file, and make the run again from it)
+pub(crate) mod run;
 mod stages;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -15,6 +15,7 @@ mod support;
 mod architecture;
 mod augmentation;
 mod bad_input;
+mod batch;
 mod explain;
 mod flow;
 mod gc;

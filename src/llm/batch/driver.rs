@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Connections that fail before any has come about, from which the address counts as wrong.
 const NEVER_REACHED_AFTER: u32 = 3;
 /// The first and the longest pause before a job that found no room in the queue is created again.
-const FIRST_ROOM_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_ROOM_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_ROOM_PAUSE: Duration = Duration::from_secs(600);
 /// The code of jobs that failed since too many tokens wait at the service already.
 const NO_ROOM: &str = "token_limit_exceeded";

@@ -36,8 +36,6 @@ mod driver;
 mod job;
 mod line;
 mod service;
-#[cfg(test)]
-mod tests;
 mod wave;
 
 use std::collections::BTreeMap;
