@@ -283,9 +283,11 @@ mod tests {
     /// A journal of replies with these texts, the key of each a hash of its place.
     fn journal(folder: &Path, texts: &[&str]) -> Archive {
         let (journal, _) = Journal::open(folder, "run", Options::default(), |_| ()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for (at, text) in texts.iter().enumerate() {
             let key = content_hash([at.to_string().as_str()]);
-            journal.append_blocking(EntryKind::Reply, Some(&key), Some("item"), &reply(text)).unwrap();
+            let written = journal.append(EntryKind::Reply, Some(&key), Some("item"), &reply(text));
+            runtime.block_on(written).unwrap();
         }
         drop(journal);
         Archive::open(folder).unwrap()

@@ -31,7 +31,11 @@ const BATCH: [&str; 4] = ["--set", "models.default.batch=true", "--set", "models
 
 /// Some lines are refused for good, some answers are of no use.
 fn rule(call: &Call) -> Answer {
-    if call.wants_a_line() && call.share() < 0.1 { Answer::Text("As an AI language model, I cannot.".to_owned()) } else { Answer::Plausible }
+    if call.wants_a_line() && call.share() < 0.1 {
+        Answer::Text("As an AI language model, I cannot.".to_owned())
+    } else {
+        Answer::Plausible
+    }
 }
 
 fn endpoint(jobs: &Arc<Jobs>) -> Endpoint {
@@ -278,7 +282,11 @@ fn a_job_that_finds_no_room_waits_and_one_that_is_refused_ends_the_run() {
     let endpoint = endpoint(&jobs);
     let project = project(&endpoint);
     let ran = run(&project, &BATCH).ended(6);
-    assert!(ran.stderr.contains("batch_0 was refused as a whole (model_not_found: line 1: not like this)"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("batch_0 was refused as a whole (model_not_found: line 1: not like this)"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -122,13 +122,13 @@ impl Jobs {
     fn show_file(&self, state: &mut JobsState, id: &str) -> Answer {
         let looks = state.looked.entry(id.to_owned()).or_default();
         *looks += 1;
-        let status = if self.azure && *looks < 3 { "pending" } else { "processed" };
+        let status = if self.azure && *looks < 2 { "pending" } else { "processed" };
         Answer::json(&json!({"id": id, "object": "file", "purpose": "batch", "status": status}))
     }
 
     fn create(&self, state: &mut JobsState, call: &Call, script: &Script) -> Answer {
         let input = call.body["input_file_id"].as_str().expect("a file").to_owned();
-        if self.azure && state.looked[&input] < 3 {
+        if self.azure && state.looked[&input] < 2 {
             return Answer::error(400, "invalid_file", "the file is not processed yet");
         }
         assert_eq!(call.body["completion_window"], "24h");
@@ -172,7 +172,8 @@ impl Jobs {
             if status == 200 { &mut output } else { &mut errors }.push(result.to_string());
         }
         job["end"] = json!(if until.is_some() { "expired" } else { "completed" });
-        job["request_counts"] = json!({"total": content.lines().count(), "completed": output.len(), "failed": errors.len()});
+        job["request_counts"] =
+            json!({"total": content.lines().count(), "completed": output.len(), "failed": errors.len()});
         // Results come in no order that was asked for.
         output.reverse();
         let mut keep = |lines: Vec<String>| {
@@ -205,9 +206,11 @@ impl Jobs {
         let over = object.remove("end") == Some(json!(status));
         shown["output_file_id"] = output.filter(|_| over).unwrap_or_default();
         shown["error_file_id"] = error.filter(|_| over).unwrap_or_default();
-        let capital = |text: &str| text.chars().take(1).flat_map(char::to_uppercase).chain(text.chars().skip(1)).collect();
+        let capital =
+            |text: &str| text.chars().take(1).flat_map(char::to_uppercase).chain(text.chars().skip(1)).collect();
         shown["status"] = json!(if self.azure { capital(status) } else { status.to_owned() });
-        shown["created_at"] = if self.azure { json!("2024-07-19T17:13:57.2491382+00:00") } else { json!(1_711_471_533) };
+        shown["created_at"] =
+            if self.azure { json!("2024-07-19T17:13:57.2491382+00:00") } else { json!(1_711_471_533) };
         shown
     }
 
@@ -232,7 +235,11 @@ impl Jobs {
         if state.cut < self.cuts && !content.is_empty() {
             state.cut += 1;
             let half = content.chars().take(content.chars().count() / 2).collect::<String>();
-            return if state.cut.is_multiple_of(2) { Answer::Short } else { Answer::Body("application/json", half.into_bytes()) };
+            return if state.cut.is_multiple_of(2) {
+                Answer::Short
+            } else {
+                Answer::Body("application/json", half.into_bytes())
+            };
         }
         Answer::Body("application/json", content.clone().into_bytes())
     }
@@ -241,7 +248,15 @@ impl Jobs {
 /// Status and body of the answer to a line.
 fn answered(line: &Value, script: &Script) -> (u16, Value) {
     let (raw, path) = (line["body"].to_string(), line["url"].as_str().expect("a route").to_owned());
-    let call = Call { index: 0, repeat: 0, at: std::time::Duration::ZERO, path, key: script.key.clone(), raw, body: line["body"].clone() };
+    let call = Call {
+        index: 0,
+        repeat: 0,
+        at: std::time::Duration::ZERO,
+        path,
+        key: script.key.clone(),
+        raw,
+        body: line["body"].clone(),
+    };
     let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(bytes)));
     match script.answer(&call) {
         Answer::Plausible => (200, completion(&call, &plausible(&call))),

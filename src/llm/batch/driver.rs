@@ -141,7 +141,7 @@ impl JobDriver {
                 Ok(job) => job,
                 Err(error) => {
                     let lost = matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. });
-                    self.sleep(patience.after(error, &self.service)?).await?;
+                    self.sleep(patience.after(&error, &self.service)?).await?;
                     match self.lost_job(lost).await? {
                         Some(id) => return Ok(id),
                         None => continue,
@@ -171,7 +171,9 @@ impl JobDriver {
             JobLookup::Found(jobs) => Ok(Some(self.the_one(&jobs))),
             JobLookup::Absent => Ok(None),
             JobLookup::Unknowable(why) => {
-                self.tell(&format!("is created again, and may be billed twice: whether it was created cannot be looked up ({why})"));
+                self.tell(&format!(
+                    "is created again, and may be billed twice: whether it was created cannot be looked up ({why})"
+                ));
                 Ok(None)
             }
         }
@@ -239,7 +241,7 @@ impl JobDriver {
             match self.read(job, file, seen, oddities).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    self.sleep(patience.after(error, &self.service)?).await?;
+                    self.sleep(patience.after(&error, &self.service)?).await?;
                     // What was read of the broken answer comes once more.
                     seen.clone_from(&before);
                 }
@@ -267,7 +269,10 @@ impl JobDriver {
                 }
                 Ok((key, answer)) => {
                     if job.deliver(&key, answer) == Delivered::Unknown {
-                        oddities.insert(format!("line {number} of {file} is of no call of the job: {}", crate::net::http::quote(&key, None)));
+                        oddities.insert(format!(
+                            "line {number} of {file} is of no call of the job: {}",
+                            crate::net::http::quote(&key, None)
+                        ));
                     }
                 }
                 Err(reason) => {
@@ -297,7 +302,7 @@ impl JobDriver {
         loop {
             match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => self.sleep(patience.after(error, &self.service)?).await?,
+                Err(error) => self.sleep(patience.after(&error, &self.service)?).await?,
             }
         }
     }
@@ -347,17 +352,21 @@ impl Patience {
     }
 
     /// How long to wait after a failure; the job is left alone when waiting is no use.
-    fn after(&mut self, error: AttemptError, service: &BatchService) -> Result<Duration, BatchError> {
+    fn after(&mut self, error: &AttemptError, service: &BatchService) -> Result<Duration, BatchError> {
         self.failures += 1;
         let wrong = self.failures >= NEVER_REACHED_AFTER && !service.was_reached();
-        let advice = match &error {
+        let advice = match error {
             AttemptError::Transient { kind, retry_after, .. } => {
                 let pause = retry_after.filter(|pause| !pause.is_zero()).unwrap_or_else(|| self.backoff.next_wait());
                 let unreachable = wrong && *kind == Transient::NotSent;
                 if !unreachable && self.started.elapsed() + pause < PATIENCE {
                     return Ok(pause);
                 }
-                if unreachable { format!("; check {} and that the server is up", service.setting()) } else { String::new() }
+                if unreachable {
+                    format!("; check {} and that the server is up", service.setting())
+                } else {
+                    String::new()
+                }
             }
             _ => String::new(),
         };

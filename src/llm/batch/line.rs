@@ -82,7 +82,10 @@ mod tests {
     fn an_answer_is_what_it_would_be_online() {
         for (line, status) in [
             (r#"{"custom_id": "k", "response": {"status_code": 200, "body": {"a": 1}}, "error": null}"#, 200),
-            (r#"{"id": "b", "custom_id": "k", "response": {"status_code": 400, "request_id": "r", "body": {"a": 1}}}"#, 400),
+            (
+                r#"{"id": "b", "custom_id": "k", "response": {"status_code": 400, "request_id": "r", "body": {"a": 1}}}"#,
+                400,
+            ),
             (r#"{"custom_id": "k", "error": {"code": "x"}, "response": {"body": {"a": 1}}}"#, 200),
         ] {
             let (key, answered) = read(line.as_bytes()).unwrap();
@@ -93,7 +96,9 @@ mod tests {
 
     #[test]
     fn only_what_was_not_worked_on_is_free() {
-        let line = |code: &str| format!(r#"{{"custom_id": "k", "response": null, "error": {{"code": "{code}", "message": "m"}}}}"#);
+        let line = |code: &str| {
+            format!(r#"{{"custom_id": "k", "response": null, "error": {{"code": "{code}", "message": "m"}}}}"#)
+        };
         assert_eq!(kind(&line("batch_expired")), Some(Transient::NotSent));
         assert_eq!(kind(&line("request_timeout")), Some(Transient::Unknown));
         assert_eq!(kind(r#"{"custom_id": "k"}"#), Some(Transient::Unknown));

@@ -260,7 +260,11 @@ impl BatchService {
             }
             after = last;
         }
-        if found.is_empty() { Ok(JobLookup::Unknowable("its list of jobs has no end".to_owned())) } else { Ok(JobLookup::Found(found)) }
+        if found.is_empty() {
+            Ok(JobLookup::Unknowable("its list of jobs has no end".to_owned()))
+        } else {
+            Ok(JobLookup::Found(found))
+        }
     }
 
     /// The content of a file of results.
@@ -273,7 +277,11 @@ impl BatchService {
         Ok(ResultLines { reply, held: Vec::new(), at: 0, ended: false })
     }
 
-    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, AttemptError> {
+    async fn get<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, AttemptError> {
         let (headers, credential) = (self.sign_in)().await?;
         let answer = self.http.get(&self.url(path, query), headers).await;
         self.value(answer, credential.as_deref())
@@ -312,14 +320,21 @@ impl BatchService {
             408 | 409 | 425 | 429 | 503 | 529 => Transient::TurnedAway,
             500..=599 => Transient::Unknown,
             401 | 403 => {
-                return AttemptError::Fatal { message: format!("{at} does not let batch jobs be made with this credential ({status}): {said}") };
+                return AttemptError::Fatal {
+                    message: format!("{at} does not let batch jobs be made with this credential ({status}): {said}"),
+                };
             }
             _ => {
-                let message = format!("{at} takes no batch job ({status}): {said}; check {setting}, or set `batch: false`");
+                let message =
+                    format!("{at} takes no batch job ({status}): {said}; check {setting}, or set `batch: false`");
                 return AttemptError::BadRequest { status, message };
             }
         };
-        AttemptError::Transient { message: format!("{at} answered {status}: {said}"), kind, retry_after: retry_after(&answer.headers) }
+        AttemptError::Transient {
+            message: format!("{at} answered {status}: {said}"),
+            kind,
+            retry_after: retry_after(&answer.headers),
+        }
     }
 }
 

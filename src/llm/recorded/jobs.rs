@@ -68,16 +68,13 @@ impl CallGateway {
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
-        let (seat, reservation) = match self.left.take(key) {
-            Some(CallLeft { mark, estimate }) => {
-                let reservation = self.budget.reopen(site.role, *estimate);
-                (queue.seat_again(key, mark, || self.left.keys_of(mark), &self.control), reservation)
-            }
-            None => {
-                self.wait_for_room().await?;
-                let reservation = self.reserve(site.role, intent.estimate).await?;
-                (queue.seat(key, &self.control), reservation)
-            }
+        let (seat, reservation) = if let Some(CallLeft { mark, estimate }) = self.left.take(key) {
+            let reservation = self.budget.reopen(site.role, *estimate);
+            (queue.seat_again(key, mark, || self.left.keys_of(mark), &self.control), reservation)
+        } else {
+            self.wait_for_room().await?;
+            let reservation = self.reserve(site.role, intent.estimate).await?;
+            (queue.seat(key, &self.control), reservation)
         };
         if let Some(job) = seat.mark() {
             let intent = IntentInJob { role: intent.role, estimate: intent.estimate, job };
