@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Measures what the README and docs say of speed and memory, each figure beside a baseline from the same run.
 #
-#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, scale, embedded, upload
+#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, limits, scale, embedded, upload
 #
-# RUNS=5 by default; prints medians and ranges. The section engine measures SECONDS=60 at a time. LARGE=1 adds 100,000
+# RUNS=5 by default; prints medians and ranges. The sections engine and limits measure SECONDS=60 at a time. LARGE=1 adds 100,000
 # conversations to the section scale. Needs Python; makes a release build.
 # `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail

@@ -104,7 +104,11 @@ pub use self::{
     config::loaded::Loaded,
     draw::Draw,
     exit::ExitCode,
-    llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Role, Transient, Usage},
+    llm::{
+        AttemptError, ChatModel, ChatRequest, Finish, Message, Messages, Reply, ReplyFormat, Role, Schema, Structured,
+        Transient, Usage,
+    },
+    net::rate_headers::RemainingQuota,
     pipeline::error::RunError,
     pipeline::run::{RunEnd, RunOptions, RunWatch, run},
     publish::error::PublishError,

@@ -7,6 +7,7 @@ import time
 
 import basics
 import engine
+import limits
 import upload
 from measure import RUNS
 
@@ -15,6 +16,7 @@ SECTIONS = {
     "report": basics.report,
     "endpoint": basics.endpoint,
     "engine": engine.engine,
+    "limits": limits.limits,
     "scale": engine.scale,
     "embedded": basics.embedded,
     "upload": upload.upload,

@@ -36,13 +36,13 @@ def situations(path, count):
                                   "topic": words(draw, 8), "conversation_starter": words(draw, 15)}) + "\n")
 
 
-def configure(path, url, in_flight, source, per_situation):
+def configure(path, url, in_flight, source, per_situation, **model):
     write(path, {
         "version": 1, "run_dir": "run", "seed": 1,
         "situations": {"mode": "file", "source": source},
         "conversations": {"per_situation": per_situation, "turns": {"min": 4, "max": 4}, "ending": "max_only", "speaker_selection": "auto"},
         "compile": {"splits": {"train": 1.0}},
-        "models": {"default": {"provider": "openai", "base_url": url, "model": "demo", "api_key_env": None, "concurrency": in_flight}}})
+        "models": {"default": {"provider": "openai", "base_url": url, "model": "demo", "api_key_env": None, "concurrency": in_flight, **model}}})
 
 
 def cpu_seconds(pid):

@@ -54,7 +54,7 @@ fn section(number: usize, call: &ExplainedCall) -> String {
     let turn = if call.stage == "conversations" { format!(", turn {}", call.turn) } else { String::new() };
     let mut section =
         format!("\n━━ call {number}: {} of {}{turn}{again}, asked of {}\n", call.role, call.item, call.model);
-    for Message { role, content } in &call.messages {
+    for Message { role, content, .. } in &call.messages {
         let who = match role {
             MessageRole::System => "system",
             MessageRole::User => "user",

@@ -22,7 +22,8 @@ use crate::llm::control::Control;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::{RunSummary, Spend, Status};
 use crate::pipeline::run::{self, RunEnd, RunOptions, RunWatch};
-use crate::pipeline::{gc, status, verify};
+use crate::pipeline::stopped::stopped_at;
+use crate::pipeline::{gc, reasons, status, verify};
 use crate::stages::situations::fill::Fill;
 
 /// How long calls in flight may take to finish after Ctrl-C.
@@ -55,6 +56,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         replay: args.replay.clone(),
         offline: args.offline,
         allow_network_fs: args.allow_network_fs,
+        model: None,
     };
     let result = watched(&loaded, &environment, &options, printer, telemetry)?;
     match result {
@@ -107,6 +109,7 @@ pub(super) fn environment(printer: &Printer) -> Result<Environment, Failure> {
     let environment = Environment::load()?;
     if let Some(file) = environment.file() {
         printer.detail(&format!("read {}", file.display()));
+        environment.not_understood().iter().for_each(|told| printer.warning(told));
         if environment.is_exposed() {
             printer.warning(&format!(
                 "{0} can be read by other users; `chmod 600 {0}` keeps keys private",
@@ -158,12 +161,19 @@ pub(super) fn exit_now() -> ! {
 /// The failure, with a word on what is kept where the run can go on.
 pub(super) fn advised(error: RunError, run_dir: &Path) -> Failure {
     let resumable = matches!(error.exit_code(), ExitCode::Unavailable | ExitCode::Io | ExitCode::Interrupted);
+    let stopped = stopped_at(run_dir).filter(|_| matches!(error, RunError::Stage(_)));
     let failure = Failure::from(error);
-    if resumable && failure.hint.is_none() && run_dir.join("journal").is_dir() {
-        let kept = format!("what was received is kept in {}; the same command goes on with it", run_dir.display());
-        return failure.with_hint(kept);
+    if failure.hint.is_some() || !run_dir.join("journal").is_dir() {
+        return failure;
     }
-    failure
+    match stopped {
+        Some(stopped) => failure.with_hint(stopped.way_on(run_dir)),
+        None if resumable => {
+            let kept = format!("what was received is kept in {}; the same command goes on with it", run_dir.display());
+            failure.with_hint(kept)
+        }
+        None => failure,
+    }
 }
 
 /// The closing summary for people.
@@ -173,6 +183,11 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
     printer.note(&report(summary));
     if let Ok(Some(gates)) = status::gates(&summary.run_dir) {
         printer.note(&gates.line());
+        gates.fallbacks_line().iter().for_each(|line| printer.note(line));
+    }
+    // Whatever kept them from being read is told where it matters.
+    for line in reasons::told(&summary.run_dir).unwrap_or_default() {
+        printer.note(&line);
     }
     let dataset = summary.run_dir.join("dataset");
     let dataset = dataset.display();
@@ -244,6 +259,10 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, F
         }
         if let Some(gates) = &found.gates {
             printer.data(&gates.line())?;
+            gates.fallbacks_line().iter().try_for_each(|line| printer.data(line))?;
+        }
+        for line in reasons::told(&args.run_dir)? {
+            printer.data(&line)?;
         }
         for reason in &found.reasons {
             printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;

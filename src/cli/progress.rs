@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Printer;
+use crate::llm::limiter::Delay;
 use crate::pipeline::ledger::Spend;
 use crate::pipeline::run::RunWatch;
 use crate::stages::ProgressSnapshot;
@@ -21,6 +22,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 const RECENTLY: Duration = Duration::from_secs(60);
 /// Looks that are remembered a minute.
 const LOOKS: u32 = 120;
+/// How often calls that wait are told of where there is no bar.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 /// The share of a stage from which the time left is told.
 const TELLING: f64 = 0.02;
 
@@ -43,7 +46,9 @@ impl Display {
                 // Looked at before the run is: what it did last must be shown.
                 let last = ended.load(Ordering::Acquire);
                 watch.progress.take_past().into_iter().for_each(|past| stage.ended(past));
-                stage.show(watch.progress.look(), &watch.spend());
+                let delays = watch.delays();
+                stage.show(watch.progress.look(), &watch.spend(), &delays);
+                stage.tell(&delays);
                 watch.control.take_told().iter().for_each(|notice| stage.printer.note(notice));
                 if last {
                     watch.forget_progress();
@@ -51,7 +56,7 @@ impl Display {
                 }
                 if noted.elapsed() >= NOTE_EVERY {
                     noted = Instant::now();
-                    watch.note_progress(stage.pace.left());
+                    watch.note_progress(stage.pace.left(), delays.first().map(|(_, delay)| delay.to_string()));
                 }
                 thread::park_timeout(TICK);
             }
@@ -77,6 +82,8 @@ struct StageDisplay {
     last: ProgressSnapshot,
     since: Instant,
     pace: Pace,
+    /// When calls that wait were last told of.
+    told: Option<Instant>,
 }
 
 /// How fast a stage went in the last minute.
@@ -114,10 +121,17 @@ impl Pace {
 
 impl StageDisplay {
     fn new(printer: Printer) -> Self {
-        Self { printer, bar: None, last: ProgressSnapshot::default(), since: Instant::now(), pace: Pace::default() }
+        Self {
+            printer,
+            bar: None,
+            last: ProgressSnapshot::default(),
+            since: Instant::now(),
+            pace: Pace::default(),
+            told: None,
+        }
     }
 
-    fn show(&mut self, look: ProgressSnapshot, spend: &Spend) {
+    fn show(&mut self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) {
         if self.bar.is_none() && !look.stage.is_empty() {
             self.since = Instant::now();
             let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
@@ -129,13 +143,25 @@ impl StageDisplay {
         if let Some(bar) = &self.bar {
             bar.set_length(look.wanted);
             bar.set_position(look.accepted);
-            bar.set_message(self.figures(look, spend));
+            bar.set_message(self.figures(look, spend, delays));
         }
     }
 
-    /// Rate, time left and spend, as far as they are known.
-    fn figures(&self, look: ProgressSnapshot, spend: &Spend) -> String {
-        let mut parts = Vec::new();
+    /// A line on calls that wait, now and then, where no bar shows it.
+    fn tell(&mut self, delays: &[(String, Delay)]) {
+        let due = self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
+        if delays.is_empty() || !due || !self.printer.bars().is_hidden() {
+            return;
+        }
+        self.told = Some(Instant::now());
+        for (name, delay) in delays {
+            self.printer.note(&format!("{delay} for {name}: {}", delay.said));
+        }
+    }
+
+    /// What is waited for, rate, time left and spend, as far as they are known.
+    fn figures(&self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) -> String {
+        let mut parts: Vec<String> = delays.iter().map(|(_, delay)| delay.to_string()).collect();
         let lost = look.done.saturating_sub(look.accepted);
         if lost > 0 {
             parts.push(format!("{lost} not accepted"));

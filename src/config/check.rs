@@ -2,11 +2,15 @@
 
 use url::Url;
 
+use super::address;
 use super::document::Document;
+use super::environment::WITHOUT_PROXY;
 use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::safety::Service;
-use super::{AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, Provider, SituationMode};
+use super::{
+    AzureAuth, BUILT_IN_GRID, Card, Config, Dedup, Model, Price, PromptCache, Provider, QuotaLimits, SituationMode,
+};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -40,6 +44,7 @@ pub(super) fn files(loaded: &Loaded) -> Vec<ConfigProblem> {
         ("conversations.prompts.speaker", &prompts.speaker),
         ("conversations.prompts.selector", &prompts.selector),
         ("conversations.prompts.fused", &prompts.fused),
+        ("conversations.prompts.context", &prompts.context),
         ("safety.prompt", &safety.prompt),
         ("judge.prompt", &judge.prompt),
     ];
@@ -87,10 +92,14 @@ impl<'a> Findings<'a> {
     }
 
     fn top_level(&mut self, config: &Config) {
+        self.proxy(config.proxy.as_deref());
         self.require(is_language_tag(&config.language), "language", || {
-            "not a language tag such as en, de or pt-BR (BCP 47)".to_owned()
+            "neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language".to_owned()
         });
         self.require(!config.run_dir.as_os_str().is_empty(), "run_dir", || "empty; name a folder".to_owned());
+        self.require(!config.run_dir.starts_with("~"), "run_dir", || {
+            "`~` stands for no folder here: there is no HOME; write the whole path".to_owned()
+        });
     }
 
     fn personas(&mut self, config: &Config) {
@@ -121,6 +130,7 @@ impl<'a> Findings<'a> {
         self.within(situations.hub.seed_ratio, 0.0, 1.0, "situations.hub.seed_ratio");
         self.within(situations.hub.novelty, 0.0, 1.0, "situations.hub.novelty");
         self.at_least(situations.hub.cap as u64, 1, "situations.hub.cap");
+        self.at_least(u64::from(situations.max_tokens.unwrap_or(100)), 100, "situations.max_tokens");
     }
 
     fn conversations(&mut self, config: &Config) {
@@ -129,6 +139,11 @@ impl<'a> Findings<'a> {
         self.at_least(u64::from(conversations.turns.min), 1, "conversations.turns.min");
         self.ordered(conversations.turns.min as usize, conversations.turns.max as usize, "conversations.turns");
         self.at_least(u64::from(conversations.gates.agreement_run), 2, "conversations.gates.agreement_run");
+        let context = conversations.context;
+        self.at_least(u64::from(context.last_turns.unwrap_or(1)), 1, "conversations.context.last_turns");
+        self.require(context.last_turns.is_some() || !context.summary, "conversations.context.summary", || {
+            "nothing is left out that could be summed up; set conversations.context.last_turns".to_owned()
+        });
         if let Some(words) = conversations.words_per_turn {
             self.within(words.median, 1.0, 1000.0, "conversations.words_per_turn.median");
             self.require(words.median < words.p90, "conversations.words_per_turn.p90", || {
@@ -204,6 +219,15 @@ impl<'a> Findings<'a> {
         self.card(&config.card);
     }
 
+    /// A password belongs into the variable, not into a file.
+    pub(super) fn proxy(&mut self, proxy: Option<&str>) {
+        let sound = proxy.is_none_or(|proxy| proxy == WITHOUT_PROXY || is_plain_url(proxy));
+        self.require(sound, "proxy", || {
+            "neither none nor an http:// or https:// URL without user and password (those go into HTTPS_PROXY)"
+                .to_owned()
+        });
+    }
+
     pub(super) fn card(&mut self, card: &Card) {
         self.require(card.date.as_deref().is_none_or(is_date), "card.date", || "not a date as 2026-01-31".to_owned());
         for (key, text) in [("card.license", &card.license), ("card.name", &card.name)] {
@@ -256,15 +280,75 @@ impl<'a> Findings<'a> {
         ] {
             self.within(seconds, 0.001, 86_400.0, &at(&format!("timeouts.{field}")));
         }
+        self.prompt_cache(model, &at("prompt_cache"));
         if let Some(price) = &model.price {
             self.price(price, &at("price"));
         }
+        self.within(model.max_wait_s, 0.0, 604_800.0, &at("max_wait_s"));
+        self.limits(model.limits, model, &at("limits"));
+        self.deployments(model, key);
+    }
+
+    fn limits(&mut self, limits: QuotaLimits, model: &Model, key: &str) {
+        self.at_least(limits.rpm.unwrap_or(1), 1, &format!("{key}.rpm"));
+        let reply = u64::from(model.max_tokens);
+        self.require(limits.tpm.is_none_or(|tpm| tpm > reply), &format!("{key}.tpm"), || {
+            format!("no call fits: a reply may have {reply} tokens (max_tokens), and its prompt comes on top")
+        });
+        let any = limits.rpm.or(limits.tpm).is_some();
+        self.require(!any || model.provider != Provider::Embedded, key, || {
+            "the embedded model has no limits; leave it out".to_owned()
+        });
+    }
+
+    fn deployments(&mut self, model: &Model, key: &str) {
+        let several = !model.deployments.is_empty();
+        self.require(!several || model.provider != Provider::Embedded, &format!("{key}.deployments"), || {
+            "the embedded model runs in this process; only openai and azure_openai can be deployed in several places"
+                .to_owned()
+        });
+        self.require(!several || model.model.is_some(), &format!("{key}.model"), || {
+            "missing: with several deployments, the name that replies are kept under".to_owned()
+        });
+        for (number, (place, whole)) in model.deployments.iter().zip(model.places()).enumerate() {
+            let key = format!("{key}.deployments.{number}");
+            self.provider(&whole, &key);
+            self.within(whole.concurrency as f64, 1.0, 10_000.0, &format!("{key}.concurrency"));
+            self.within(place.weight, 0.001, 1_000_000.0, &format!("{key}.weight"));
+            self.limits(whole.limits, &whole, &format!("{key}.limits"));
+        }
+        let only_spills = several && model.deployments.iter().all(|place| place.spill);
+        self.require(!only_spills, &format!("{key}.deployments"), || {
+            "every one spills; one at least must take what the others turn away (spill: false)".to_owned()
+        });
+    }
+
+    fn prompt_cache(&mut self, model: &Model, key: &str) {
+        let cache = &model.prompt_cache;
+        let is_embedded = model.provider == Provider::Embedded;
+        self.require(!is_embedded || *cache == PromptCache::default(), key, || {
+            "the embedded model keeps what it has read by itself and is told nothing; leave it out".to_owned()
+        });
+        let (old, new) = (cache.retention.is_some(), cache.mode.is_some() || cache.ttl.is_some());
+        self.require(!(old && new), &format!("{key}.retention"), || {
+            "models take either retention or mode and ttl, the newer ones mode and ttl; leave one of them out"
+                .to_owned()
+        });
+        let is_duration = |text: &str| {
+            text.len() <= 16 && text.ends_with(['s', 'm', 'h']) && text.starts_with(|c: char| c.is_ascii_digit())
+        };
+        self.require(cache.ttl.as_deref().is_none_or(is_duration), &format!("{key}.ttl"), || {
+            "not a duration as 30m".to_owned()
+        });
     }
 
     fn batch(&mut self, model: &Model, key: &str, service: Option<Service>) {
         let at = format!("{key}.batch");
         self.require(!model.batch || model.provider != Provider::Embedded, &at, || {
             "only openai and azure_openai take batch jobs".to_owned()
+        });
+        self.require(!model.batch || model.deployments.is_empty(), &at, || {
+            "batch jobs go to one place; leave deployments out".to_owned()
         });
         let screens = service.is_some_and(|service| service != Service::Judge);
         self.require(!model.batch || !screens, &at, || {
@@ -289,7 +373,9 @@ impl<'a> Findings<'a> {
         }
         for (field, url) in [("base_url", &model.base_url), ("endpoint", &model.endpoint)] {
             if let Some(url) = url {
-                self.require(is_plain_url(url), &at(field), || {
+                // What a portal shows is understood; see `address`.
+                let meant = if field == "endpoint" { address::azure(url).endpoint } else { address::base(url) };
+                self.require(is_plain_url(&meant), &at(field), || {
                     "not an http:// or https:// URL with a host and without user, password, query or fragment"
                         .to_owned()
                 });
@@ -360,7 +446,8 @@ fn is_language_tag(tag: &str) -> bool {
     let mut parts = tag.split('-');
     let language = parts.next().unwrap_or_default();
     let is_subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (2..=8).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic()) && parts.all(is_subtag)
+    // Longer ones are reserved: what looks like one is the name of a language.
+    (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic()) && parts.all(is_subtag)
 }
 
 fn is_split_name(name: &str) -> bool {

@@ -24,6 +24,20 @@ pub(super) const MAX_BYTES: u64 = 1 << 20;
 /// Levels of nesting that are read; the configuration itself has four.
 const MAX_DEPTH: usize = 32;
 
+/// `value` with the home folder in place of a `~/` at the start of texts: nothing but a path begins so, and no shell sees what
+/// stands in a file. Without a home folder it stays, to be refused where it is used.
+fn from_home(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(match (text.strip_prefix("~/"), std::env::var("HOME")) {
+            (Some(rest), Ok(home)) if !home.is_empty() => format!("{}/{rest}", home.trim_end_matches('/')),
+            _ => text,
+        }),
+        Value::Array(items) => Value::Array(items.into_iter().map(from_home).collect()),
+        Value::Object(keys) => Value::Object(keys.into_iter().map(|(key, value)| (key, from_home(value))).collect()),
+        other => other,
+    }
+}
+
 /// A parsed file with the `--set` flags laid over it.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
@@ -50,7 +64,7 @@ impl Document {
         let value = plain(node, "", &mut |key, at| {
             places.insert(key, ConfigPlace::Line { file: file.to_owned(), line: at.line(), column: at.column() });
         });
-        Ok(Self { file: file.to_owned(), value, places })
+        Ok(Self { file: file.to_owned(), value: from_home(value), places })
     }
 
     /// Lays one `KEY=VALUE` over the document. The key is dotted, the value YAML; keys on the way are made as needed.
@@ -64,7 +78,7 @@ impl Document {
             return Err(refused(format!("`{key}` is not a dotted key such as conversations.turns.max")));
         }
         let value = parse_node(text).map_err(|error| refused(reason(&error)))?;
-        let value = plain(value, "", &mut |_, _| {});
+        let value = from_home(plain(value, "", &mut |_, _| {}));
         *entry(&mut self.value, &parts).map_err(refused)? = value;
         self.places.retain(|place, _| !is_within(place, key));
         for end in key.match_indices('.').map(|(at, _)| at).chain([key.len()]) {

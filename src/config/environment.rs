@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::address::{self, AzureAddress};
 use super::document::read_text;
+use super::dotenv::{self, Assignments};
 use super::error::ConfigError;
 use super::safety::Service;
 use super::{Config, Model, Provider};
@@ -44,20 +46,19 @@ pub(crate) const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
 /// Parts of the names of variables that hold credentials.
 const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CONNECTION_STRING", "CREDENTIAL"];
 
+/// The value of [`Config::proxy`] that does without a proxy.
+pub(crate) const WITHOUT_PROXY: &str = "none";
+
+/// Every variable that says something of proxies.
+pub(crate) const PROXIES: [&str; 8] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+
 /// Why the environment cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// The file is there but cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ConfigError),
-    /// A line is no assignment. The line itself is not repeated: it may hold a secret.
-    #[error("{file}: entry {entry} is not NAME=VALUE; quote values with spaces", file = file.display())]
-    NotAnAssignment {
-        /// The file.
-        file: PathBuf,
-        /// Which entry, from 1, comments and blank lines not counted.
-        entry: usize,
-    },
 }
 
 impl EnvironmentError {
@@ -73,6 +74,10 @@ pub struct Environment {
     process: BTreeMap<String, String>,
     from_file: BTreeMap<String, String>,
     file: Option<PathBuf>,
+    /// Lines of the file that are no assignment.
+    skipped: Vec<usize>,
+    /// What a configuration says in place of the variables for proxies.
+    proxy: Option<String>,
 }
 
 impl fmt::Debug for Environment {
@@ -97,14 +102,23 @@ impl Environment {
         if !file.exists() {
             return Ok(Self { process, ..Self::default() });
         }
-        let from_file = read_assignments(file)?;
-        Ok(Self { process, from_file, file: Some(file.to_owned()) })
+        let Assignments { values, skipped } = dotenv::parse(&read_text(file)?);
+        Ok(Self { process, from_file: values, file: Some(file.to_owned()), skipped, proxy: None })
     }
 
     /// The value of a variable that is set and not empty.
     pub fn var(&self, name: &str) -> Option<String> {
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| PROXIES.contains(&name)) {
+            return Some(proxy.clone()).filter(|proxy| proxy != WITHOUT_PROXY && name == "ALL_PROXY");
+        }
         let value = self.process.get(name).filter(|value| !value.is_empty()).or_else(|| self.from_file.get(name));
         value.filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// The same variables, with the proxy that a configuration names, if it does; see [`Config::proxy`].
+    #[must_use]
+    pub(crate) fn with_proxy(&self, proxy: Option<&str>) -> Self {
+        Self { proxy: proxy.map(str::to_owned), ..self.clone() }
     }
 
     /// The value of the first of `names` that is set.
@@ -129,6 +143,13 @@ impl Environment {
     /// The `.env` file that was read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// What of the `.env` file was not understood, for people. The lines themselves are not repeated: they may hold secrets.
+    pub(crate) fn not_understood(&self) -> Option<String> {
+        let lines: Vec<String> = self.skipped.iter().map(ToString::to_string).collect();
+        let file = self.file.as_ref().filter(|_| !lines.is_empty())?;
+        Some(format!("{}: no NAME=VALUE in line {}, which is skipped", file.display(), lines.join(", ")))
     }
 
     /// Whether the `.env` file can be read by other users of the machine.
@@ -158,9 +179,13 @@ impl Environment {
     fn complete_model(&self, model: &mut Model) {
         let fill = |slot: &mut Option<String>, names: &[&str]| *slot = slot.take().or_else(|| self.first(names));
         match model.provider {
-            Provider::Openai => fill(&mut model.base_url, OPENAI_BASE_URL),
+            Provider::Openai => {
+                fill(&mut model.base_url, OPENAI_BASE_URL);
+                model.base_url = model.base_url.take().map(|url| address::base(&url));
+            }
             Provider::AzureOpenai => {
                 fill(&mut model.endpoint, AZURE_ENDPOINT);
+                take_apart(model);
                 fill(&mut model.deployment, AZURE_DEPLOYMENT);
                 fill(&mut model.api_version, AZURE_API_VERSION);
                 model.model = model.model.take().or_else(|| model.deployment.clone());
@@ -170,18 +195,14 @@ impl Environment {
     }
 }
 
-fn read_assignments(file: &Path) -> Result<BTreeMap<String, String>, EnvironmentError> {
-    let text = read_text(file)?;
-    // The parser wants a final line break after trailing spaces, and knows no byte order mark.
-    let text = format!("{}\n", text.trim_start_matches('\u{feff}'));
-    let mut found = BTreeMap::new();
-    for (at, entry) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
-        let (name, value) =
-            entry.map_err(|_| EnvironmentError::NotAnAssignment { file: file.to_owned(), entry: at + 1 })?;
-        // As elsewhere, the first of two assignments counts.
-        found.entry(name).or_insert(value);
-    }
-    Ok(found)
+/// What an address says of deployment and version stands in their place, unless they are configured.
+fn take_apart(model: &mut Model) {
+    let Some(AzureAddress { endpoint, deployment, api_version }) = model.endpoint.as_deref().map(address::azure) else {
+        return;
+    };
+    model.endpoint = Some(endpoint);
+    model.deployment = model.deployment.take().or(deployment);
+    model.api_version = model.api_version.take().or(api_version);
 }
 
 #[cfg(test)]
@@ -215,9 +236,9 @@ mod tests {
 
     #[test]
     fn no_message_repeats_a_value() {
-        let error = environment(&[], "A=1\n# comment\nsk-canary and more\n").unwrap_err();
-        let shown = format!("{error} {error:?}");
-        assert!(!shown.contains("canary"), "{shown}");
+        let foreign = environment(&[], "A=1\n# comment\nsk-canary and more\n").unwrap();
+        let told = foreign.not_understood().unwrap();
+        assert!(told.contains("line 3") && !format!("{told} {foreign:?}").contains("canary"), "{told}");
         let environment = environment(&[("P", "canary")], "F=canary\n").unwrap();
         assert!(!format!("{environment:?}").contains("canary"));
     }
@@ -227,6 +248,34 @@ mod tests {
         assert!(Environment::new([], Path::new("no/such/.env")).unwrap().file().is_none());
         let folder = tempfile::tempdir().unwrap();
         assert!(Environment::new([], folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_configuration_may_name_a_proxy_or_do_without() {
+        let environment =
+            environment(&[("HTTPS_PROXY", "http://p.example"), ("NO_PROXY", "x"), ("A", "1")], "http_proxy=q\n")
+                .unwrap();
+        let seen = |proxy: Option<&str>| {
+            let environment = environment.with_proxy(proxy);
+            ["HTTPS_PROXY", "http_proxy", "ALL_PROXY", "NO_PROXY", "A"]
+                .map(|name| environment.var(name).unwrap_or_default())
+        };
+        assert_eq!(seen(None), ["http://p.example", "q", "", "x", "1"]);
+        assert_eq!(seen(Some("none")), ["", "", "", "", "1"]);
+        assert_eq!(seen(Some("http://r.example")), ["", "", "http://r.example", "", "1"]);
+    }
+
+    #[test]
+    fn an_address_as_a_portal_shows_it_is_taken_apart() {
+        let yaml = "version: 1\nrun_dir: r\nmodels: {default: {provider: azure_openai}, speaker: {provider: openai, model: m, base_url: 'http://127.0.0.1:8000/v1/chat/completions'}}\n";
+        let text =
+            "AZURE_OPENAI_ENDPOINT=https://r.example/openai/deployments/chat/chat/completions?api-version=2024-10-21\n";
+        let mut config = parse(None, yaml, &[]).unwrap().config;
+        environment(&[], text).unwrap().complete(&mut config);
+        let Model { endpoint, deployment, api_version, model, .. } = &config.models.default;
+        let found = [endpoint, deployment, api_version, model].map(|field| field.as_deref().unwrap_or_default());
+        assert_eq!(found, ["https://r.example", "chat", "2024-10-21", "chat"]);
+        assert_eq!(config.models.speaker.unwrap().base_url.as_deref(), Some("http://127.0.0.1:8000/v1"));
     }
 
     #[test]

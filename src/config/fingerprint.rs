@@ -21,7 +21,8 @@ use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
     BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings, GroupSize,
-    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, Situations, TurnRange, WordsPerTurn,
+    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, ShownTranscript, Situations, TurnRange,
+    WordsPerTurn,
 };
 use crate::exit::ExitCode;
 
@@ -103,6 +104,7 @@ fn fields(config: &Config) -> Fields {
         card: Card { date, license, name },
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
+        proxy: _,
     } = config;
     let mut fields = collect(
         Stage::Personas,
@@ -148,8 +150,11 @@ fn situation_fields(situations: &Situations) -> Fields {
         coverage: _,
         seeds: _,
         hub: HubSettings { round_calls, seed_ratio, novelty, cap },
+        max_tokens,
     } = situations;
-    collect(
+    // Runs that were begun before there was such a key have none.
+    let limit = max_tokens.map(|most| collect(Stage::Situations, [("situations.max_tokens", json!(most))]));
+    let mut fields = collect(
         Stage::Situations,
         [
             ("situations.mode", json!(mode)),
@@ -162,7 +167,9 @@ fn situation_fields(situations: &Situations) -> Fields {
             ("situations.hub.novelty", json!(novelty)),
             ("situations.hub.cap", json!(cap)),
         ],
-    )
+    );
+    fields.extend(limit.into_iter().flatten());
+    fields
 }
 
 fn conversation_fields(conversations: &Conversations) -> Fields {
@@ -173,14 +180,15 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         speaker_selection,
         allow_repeat_speaker,
         layout,
+        context,
         words_per_turn,
-        prompts: ConversationPrompts { speaker: _, selector: _, fused: _ },
+        prompts: ConversationPrompts { speaker: _, selector: _, fused: _, context: _ },
         max_repairs,
         gates: GateSettings { agreement_run, without },
     } = conversations;
     let words = words_per_turn.map(|WordsPerTurn { median, p90, back_channels }| [median, p90, back_channels]);
     let [median, p90, back_channels] = words.map_or([None; 3], |words| words.map(Some));
-    collect(
+    let mut fields = collect(
         Stage::Conversations,
         [
             ("conversations.per_situation", json!(per_situation)),
@@ -197,7 +205,17 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
             ("conversations.gates.agreement_run", json!(agreement_run)),
             ("conversations.gates.without", json!(without)),
         ],
-    )
+    );
+    fields.extend(context_fields(*context));
+    fields
+}
+
+/// Nothing where all is shown, as in runs that were made before it could be otherwise.
+fn context_fields(context: ShownTranscript) -> Fields {
+    let ShownTranscript { last_turns, summary } = context;
+    let fields =
+        [("conversations.context.last_turns", json!(last_turns)), ("conversations.context.summary", json!(summary))];
+    if last_turns.is_some() { collect(Stage::Conversations, fields) } else { Fields::new() }
 }
 
 fn safety_fields(safety: &Safety) -> Fields {
@@ -291,10 +309,14 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         entra_scope: _,
         allow_http_hosts: _,
         concurrency: _,
+        limits: _,
+        max_wait_s: _,
+        deployments: _,
         temperature,
         top_p,
         max_tokens,
         structured,
+        prompt_cache: _,
         price: _,
         timeouts: _,
         max_attempts: _,
@@ -408,6 +430,7 @@ mod tests {
         ("seed", "18", Some(Stage::Personas)),
         ("language", "de", Some(Stage::Situations)),
         ("run_dir", "other", None),
+        ("proxy", "none", None),
         ("personas.source", "other.jsonl", None),
         ("personas.sample", "7", Some(Stage::Personas)),
         ("personas.length.min", "11", Some(Stage::Personas)),
@@ -424,6 +447,7 @@ mod tests {
         ("situations.hub.seed_ratio", "0.25", Some(Stage::Situations)),
         ("situations.hub.novelty", "0.7", Some(Stage::Situations)),
         ("situations.hub.cap", "100", Some(Stage::Situations)),
+        ("situations.max_tokens", "2000", Some(Stage::Situations)),
         ("conversations.per_situation", "2", Some(Stage::Conversations)),
         ("conversations.turns.min", "5", Some(Stage::Conversations)),
         ("conversations.turns.max", "12", Some(Stage::Conversations)),
@@ -431,12 +455,15 @@ mod tests {
         ("conversations.speaker_selection", "fused", Some(Stage::Conversations)),
         ("conversations.allow_repeat_speaker", "true", Some(Stage::Conversations)),
         ("conversations.layout", "shared_prefix", Some(Stage::Conversations)),
+        ("conversations.context.last_turns", "6", Some(Stage::Conversations)),
+        ("conversations.context.summary", "true", Some(Stage::Conversations)),
         ("conversations.words_per_turn.median", "13", Some(Stage::Conversations)),
         ("conversations.words_per_turn.p90", "31", Some(Stage::Conversations)),
         ("conversations.words_per_turn.back_channels", "0.2", Some(Stage::Conversations)),
         ("conversations.prompts.speaker", "other.md", None),
         ("conversations.prompts.selector", "other.md", None),
         ("conversations.prompts.fused", "other.md", None),
+        ("conversations.prompts.context", "other.md", None),
         ("conversations.max_repairs", "3", Some(Stage::Conversations)),
         ("conversations.gates.agreement_run", "4", Some(Stage::Conversations)),
         ("conversations.gates.without", "[echo]", Some(Stage::Conversations)),
@@ -481,10 +508,14 @@ mod tests {
         ("models.default.api_key_env", "OTHER_KEY", None),
         ("models.default.allow_http_hosts", "[other]", None),
         ("models.default.concurrency", "1", None),
+        ("models.default.limits", "{rpm: 60}", None),
+        ("models.default.max_wait_s", "60", None),
+        ("models.default.deployments", "[{base_url: 'http://127.0.0.1:9/v1'}]", None),
         ("models.default.temperature", "0.1", Some(Stage::Situations)),
         ("models.default.top_p", "0.9", Some(Stage::Situations)),
         ("models.default.max_tokens", "301", Some(Stage::Situations)),
         ("models.default.structured", "json_object", Some(Stage::Situations)),
+        ("models.default.prompt_cache", "{key: true}", None),
         ("models.default.price", "{per_hour: 3}", None),
         ("models.default.timeouts", "{connect_s: 1}", None),
         ("models.default.max_attempts", "2", None),
@@ -604,6 +635,9 @@ mod tests {
             train: 0.9
         conversations:
           allow_repeat_speaker: false
+          context:
+            last_turns: 8
+            summary: false
           ending: agreed
           gates:
             agreement_run: 3

@@ -13,7 +13,7 @@ use super::document::{Document, read_text};
 use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
-use super::{Config, assets, check};
+use super::{Config, assets, check, language};
 
 /// The version of the format that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -41,7 +41,10 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     for flag in sets {
         document.set(flag)?;
     }
-    let config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    if let Some(tag) = language::tag(&config.language) {
+        tag.clone_into(&mut config.language);
+    }
     let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
     accept(&loaded, check::meaning(&loaded))?;
@@ -123,7 +126,7 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: version, seed, language, run_dir, personas, situations, conversations, safety, judge, dedup, compile, card, budget, models)
         c.yaml cannot be used as it is
-          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, words_per_turn, prompts, max_repairs, gates)
+          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
           c.yaml:5:3: conversations.speaker_selection: unknown value `roundrobin`; did you mean `round_robin`? (one of auto, fused, round_robin, random, rules)
           c.yaml:6:3: conversations.layout: expected one of agent_first, shared_prefix, found the number 3
         c.yaml cannot be used as it is
@@ -137,7 +140,7 @@ mod tests {
           c.yaml:3:17: conversations.allow_repeat_speaker: expected true or false, found text; take it out of its quotes
           c.yaml:3:47: conversations.words_per_turn.p90: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, temperature, top_p, max_tokens, structured, price, timeouts, max_attempts)
+          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, structured, prompt_cache, price, timeouts, max_attempts)
           c.yaml:3:40: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295
@@ -254,7 +257,7 @@ mod tests {
           --set conversations.turns={min: 9, max: 3}: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
           --set situations.count=0: situations.count: 0 is too small; at least 1
         c.yaml cannot be used as it is
-          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, words_per_turn, prompts, max_repairs, gates)
+          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
         c.yaml cannot be used as it is
           --set conversations.speaker_selection=fuse: conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
         --set seed: expected KEY=VALUE, such as conversations.turns.max=12

@@ -33,6 +33,11 @@ impl Loaded {
         assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
     }
 
+    /// The text that was written for a dotted key, in the file or by a flag; nothing where it was left out.
+    pub(crate) fn written(&self, key: &str) -> Option<&str> {
+        self.document.value.pointer(&format!("/{}", key.replace('.', "/")))?.as_str()
+    }
+
     /// The file's name in messages.
     pub fn name(&self) -> &str {
         &self.document.file

@@ -6,15 +6,20 @@
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
 //! [`loaded::Loaded`] resolves them.
 
+pub(crate) mod address;
 pub(crate) mod assets;
 mod check;
+mod context;
 pub(crate) mod document;
+mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod fingerprint;
+pub(crate) mod language;
 pub(crate) mod load;
 pub(crate) mod loaded;
 mod models;
+mod prompt_cache;
 pub(crate) mod prompts;
 mod roles;
 pub(crate) mod safety;
@@ -29,10 +34,14 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
-pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, StructuredMode};
+pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
+pub(crate) use prompt_cache::{Breakpoints, PromptCache};
+#[cfg(test)]
+pub(crate) use prompt_cache::{CacheMode, CacheRetention};
 pub use roles::Role;
-pub(crate) use roles::Structured;
+pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};
 
 /// A pipeline configuration file.
@@ -79,6 +88,10 @@ pub struct Config {
     /// The models, by role.
     #[serde(default)]
     pub models: Models,
+    /// `none`: endpoints are reached without a proxy; an address: through this one, without credentials in it. Left out: as
+    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say. Never for this machine.
+    #[serde(default)]
+    pub proxy: Option<String>,
 }
 
 impl Config {
@@ -91,6 +104,7 @@ impl Config {
             (Role::Situations, "situations", &models.situations, makes_situations),
             (Role::Speaker, "speaker", &models.speaker, true),
             (Role::Selector, "selector", &models.selector, asks_selector),
+            (Role::Summary, "speaker", &models.speaker, self.conversations.context.summary),
             (Role::Safety, "safety", &models.safety, self.safety.service.is_some()),
             (Role::Judge, "judge", &models.judge, self.judge.enabled),
         ];
@@ -107,7 +121,7 @@ impl Config {
     pub(crate) fn conversations_at_once(&self) -> usize {
         let models = self.roles().into_iter().filter(|(role, ..)| *role != Role::Situations);
         let counts = models.filter(|(role, _, model)| *role == Role::Speaker || model.batch);
-        counts.map(|(.., model)| model.concurrency).max().unwrap_or(1)
+        counts.map(|(.., model)| model.most_in_flight()).max().unwrap_or(1)
     }
 
     /// The models that calls are made to, each once, by their key under `models`.
@@ -170,6 +184,8 @@ pub struct Situations {
     pub seeds: Option<PathBuf>,
     /// The pool of accepted situations that later prompts draw examples from.
     pub hub: HubSettings,
+    /// The most tokens of a situation. Left out: as the number of people and the language ask for.
+    pub max_tokens: Option<u32>,
 }
 
 /// What `situations.coverage` is called where it is the grid that ships.
@@ -187,6 +203,7 @@ impl Default for Situations {
             coverage: Some(PathBuf::from(BUILT_IN_GRID)),
             seeds: None,
             hub: HubSettings::default(),
+            max_tokens: None,
         }
     }
 }
@@ -304,6 +321,8 @@ pub struct Conversations {
     pub allow_repeat_speaker: bool,
     /// How prompts are laid out.
     pub layout: Layout,
+    /// How much of the transcript prompts show.
+    pub context: ShownTranscript,
     /// A word target drawn for each turn. Left out: near human talk. `null`: the model decides.
     pub words_per_turn: Option<WordsPerTurn>,
     /// Prompt files in place of the ones that ship.
@@ -323,6 +342,7 @@ impl Default for Conversations {
             speaker_selection: SpeakerSelection::default(),
             allow_repeat_speaker: false,
             layout: Layout::default(),
+            context: ShownTranscript::default(),
             words_per_turn: Some(WordsPerTurn::default()),
             prompts: ConversationPrompts::default(),
             max_repairs: 2,
@@ -497,6 +517,8 @@ pub struct ConversationPrompts {
     pub selector: Option<PathBuf>,
     /// What a speaker who hands on the floor is told.
     pub fused: Option<PathBuf>,
+    /// What stands for turns that are no longer shown.
+    pub context: Option<PathBuf>,
 }
 
 /// Removal of duplicates.

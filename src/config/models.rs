@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Structured;
+use super::{PromptCache, Structured};
 
 /// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,16 +62,24 @@ pub struct Model {
     pub entra_scope: String,
     /// Hosts besides this machine to which a key may go over plain `http://`.
     pub allow_http_hosts: Vec<String>,
-    /// Most calls in flight.
+    /// Most calls in flight. Fewer are made at first, and after trouble.
     pub concurrency: usize,
+    /// What the endpoint allows in a minute. It is kept to, spread over the seconds.
+    pub limits: QuotaLimits,
+    /// Seconds to wait at most where an endpoint turns calls away, before the run ends.
+    pub max_wait_s: f64,
+    /// Where the model is deployed more than once: what differs from the keys above, for each place.
+    pub deployments: Vec<Deployment>,
     /// Sampling temperature. `null`: the endpoint's own; reasoning models want that.
     pub temperature: Option<f64>,
     /// Nucleus sampling mass. `null`: the endpoint's own.
     pub top_p: Option<f64>,
-    /// The most tokens a spoken turn or a choice of speaker may have; situations get this for each one asked for, and at least 1,000 a call.
+    /// The most tokens a spoken turn or a choice of speaker may have; a situation has `situations.max_tokens`, or this where it is more.
     pub max_tokens: u32,
     /// How JSON is asked for.
     pub structured: StructuredMode,
+    /// What the endpoint is told about its prefix cache.
+    pub prompt_cache: PromptCache,
     /// What it costs. `null`: cost is not counted.
     pub price: Option<Price>,
     /// How long to wait for what.
@@ -104,6 +112,97 @@ impl Model {
 /// What a batch job costs of the price, at OpenAI and at Azure OpenAI.
 const BATCH_SHARE: f64 = 0.5;
 
+/// What an endpoint allows in a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuotaLimits {
+    /// Requests. `null`: not known.
+    pub rpm: Option<u64>,
+    /// Tokens: those of the prompt and `max_tokens`, corrected by what a reply used. `null`: not known.
+    pub tpm: Option<u64>,
+}
+
+/// One of several places where a model is deployed. What is left out is as the model's own keys say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deployment {
+    /// `openai`: base URL.
+    pub base_url: Option<String>,
+    /// `openai`: what the model is called here; replies are kept under the model's own name all the same.
+    pub model: Option<String>,
+    /// The *name* of the variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// `azure_openai`: the resource.
+    pub endpoint: Option<String>,
+    /// `azure_openai`: the deployment.
+    pub deployment: Option<String>,
+    /// `azure_openai`: a dated API version.
+    pub api_version: Option<String>,
+    /// `azure_openai`: how to sign in.
+    pub auth: Option<AzureAuth>,
+    /// Most calls in flight here.
+    pub concurrency: Option<usize>,
+    /// What this place allows in a minute.
+    pub limits: Option<QuotaLimits>,
+    /// Its share of the conversations, against those of the others.
+    pub weight: f64,
+    /// Provisioned throughput: asked first, and what it turns away goes to the others at once.
+    pub spill: bool,
+}
+
+impl Default for Deployment {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            model: None,
+            api_key_env: None,
+            endpoint: None,
+            deployment: None,
+            api_version: None,
+            auth: None,
+            concurrency: None,
+            limits: None,
+            weight: 1.0,
+            spill: false,
+        }
+    }
+}
+
+impl Model {
+    /// The model as it is deployed in each of its places; itself where there is one.
+    pub(crate) fn places(&self) -> Vec<Self> {
+        if self.deployments.is_empty() {
+            return vec![self.clone()];
+        }
+        self.deployments.iter().map(|deployment| self.at(deployment)).collect()
+    }
+
+    /// Calls in flight at most, over all places.
+    pub(crate) fn most_in_flight(&self) -> usize {
+        match self.deployments.as_slice() {
+            [] => self.concurrency,
+            places => places.iter().map(|place| place.concurrency.unwrap_or(self.concurrency)).sum(),
+        }
+    }
+
+    fn at(&self, place: &Deployment) -> Self {
+        let or = |own: &Option<String>, general: &Option<String>| own.clone().or_else(|| general.clone());
+        Self {
+            base_url: or(&place.base_url, &self.base_url),
+            model: or(&place.model, &self.model),
+            api_key_env: or(&place.api_key_env, &self.api_key_env),
+            endpoint: or(&place.endpoint, &self.endpoint),
+            deployment: or(&place.deployment, &self.deployment),
+            api_version: or(&place.api_version, &self.api_version),
+            auth: place.auth.unwrap_or(self.auth),
+            concurrency: place.concurrency.unwrap_or(self.concurrency),
+            limits: place.limits.unwrap_or(self.limits),
+            deployments: Vec::new(),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for Model {
     fn default() -> Self {
         Self {
@@ -118,10 +217,14 @@ impl Default for Model {
             entra_scope: "https://cognitiveservices.azure.com/.default".to_owned(),
             allow_http_hosts: Vec::new(),
             concurrency: 64,
+            limits: QuotaLimits::default(),
+            max_wait_s: 3600.0,
+            deployments: Vec::new(),
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,
             structured: StructuredMode::default(),
+            prompt_cache: PromptCache::default(),
             price: None,
             timeouts: Timeouts::default(),
             max_attempts: 8,

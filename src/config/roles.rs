@@ -14,6 +14,8 @@ pub enum Role {
     Speaker,
     /// Chooses who speaks next.
     Selector,
+    /// Sums up what prompts no longer show of a conversation.
+    Summary,
     /// Screens finished conversations for what is unsafe.
     Safety,
     /// Scores finished conversations.
@@ -28,6 +30,7 @@ impl fmt::Display for Role {
             Self::Situations => "situations",
             Self::Speaker => "speaker",
             Self::Selector => "selector",
+            Self::Summary => "summary",
             Self::Safety => "safety",
             Self::Judge => "judge",
             Self::Probe => "probe",
@@ -41,8 +44,17 @@ impl fmt::Display for Role {
 pub enum Structured {
     /// `response_format: {type: json_schema, strict: true}`.
     JsonSchema,
+    /// `response_format: {type: json_object, schema}`, as llama-cpp-python takes it.
+    JsonObjectSchema,
     /// `response_format: {type: json_object}`.
     JsonObject,
     /// Nothing but the prompt.
     None,
+}
+
+impl Structured {
+    /// Whether an endpoint that takes this form holds replies to the schema, so that a prompt need not show it.
+    pub(crate) fn enforces(self) -> bool {
+        matches!(self, Self::JsonSchema | Self::JsonObjectSchema)
+    }
 }

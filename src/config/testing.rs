@@ -9,6 +9,7 @@ version: 1
 seed: 17
 language: en
 run_dir: runs/demo
+proxy: null
 personas: {source: p.jsonl, sample: 50, length: {min: 10, max: 2000}}
 situations:
   mode: predefined
@@ -19,6 +20,7 @@ situations:
   coverage: coverage.yaml
   seeds: seeds.jsonl
   hub: {round_calls: 16, seed_ratio: 0.5, novelty: 0.6, cap: 2000}
+  max_tokens: 1500
 conversations:
   per_situation: 1
   turns: {min: 6, max: 10}
@@ -26,8 +28,9 @@ conversations:
   speaker_selection: auto
   allow_repeat_speaker: false
   layout: agent_first
+  context: {last_turns: 8, summary: false}
   words_per_turn: {median: 12, p90: 30}
-  prompts: {speaker: s.md, selector: t.md, fused: f.md}
+  prompts: {speaker: s.md, selector: t.md, fused: f.md, context: c.md}
   max_repairs: 2
 safety:
   screen: true

@@ -47,6 +47,10 @@ pub struct Upload {
     /// What the dataset card says. What is left out is taken from the first run that says it.
     #[serde(default)]
     pub card: Card,
+    /// `none`: the service is reached without a proxy; an address: through this one. Left out: as `HTTPS_PROXY`, `HTTP_PROXY`
+    /// and `NO_PROXY` say.
+    #[serde(default)]
+    pub proxy: Option<String>,
 }
 
 /// A table of a dataset.
@@ -207,6 +211,7 @@ fn meaning(document: &Document, upload: &Upload) -> Vec<ConfigProblem> {
     findings.destination(&upload.destination);
     findings.thresholds(&upload.dedup);
     findings.card(&upload.card);
+    findings.proxy(upload.proxy.as_deref());
     findings.problems
 }
 

@@ -20,11 +20,12 @@ use url::Url;
 
 use self::entra::Entra;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress};
-use super::openai::{Advice, Route, above, unfit_for_a_header};
+use super::openai::{Advice, CacheHints, Route, above, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
+use crate::net::rate_headers::RemainingQuota;
 
 /// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
 const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
@@ -72,11 +73,11 @@ impl AzureOpenAi {
         let url = completions_url(&endpoint, &deployment, config.api_version.as_deref(), var)?;
         let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
         let (sign_in, credential) = sign_in(config, var)?;
-        let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
+        let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
         let sign_in = Arc::new(sign_in);
         let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in));
-        let route = Route::new(http, url, deployment, advice);
+        let route = Route::new(http, url, deployment, advice).hinting(CacheHints::new(&config.prompt_cache));
         Ok(Self { route, sign_in, batch })
     }
 
@@ -114,6 +115,14 @@ impl ChatModel for AzureOpenAi {
 
     fn target(&self) -> String {
         self.route.origin()
+    }
+
+    fn remaining(&self) -> Option<RemainingQuota> {
+        self.route.remaining()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.route.left_out()
     }
 }
 

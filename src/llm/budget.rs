@@ -6,11 +6,16 @@
 //!   aside are together never above the cap, as long as the endpoint counts no more than the bound of [`upper_bound`].
 //! - A caller for whom only calls in flight stand in the way waits until they settle; it is turned down as soon as their
 //!   settling could not help.
+//! - An item of many calls is begun only as far as the rest can end it: `admission`.
 //! - A [`Reservation`] that is dropped (its future was cancelled) is a call of unknown outcome.
 //!
 //! Cost is computed from sums of tokens, never summed itself, so it does not depend on the order of calls. What an
 //! endpoint costs per hour is measured on the monotonic clock while calls are in flight; it is for display and for the
 //! cap, never part of the data, and starts anew with each process.
+
+mod admission;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +25,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{ChatRequest, ReplyFormat, Role, Usage};
+use self::admission::Items;
+pub(crate) use self::admission::{Need, Take};
+use super::{ChatRequest, Message, ReplyFormat, Role, Usage};
 use crate::config::{self, Price};
 
 /// Tokens that the protocol and the endpoint's own template add to a request: a hidden system prompt, tool headers.
@@ -32,12 +39,20 @@ const MESSAGE_OVERHEAD: u64 = 16;
 /// The most prompt tokens `request` can have: its bytes, since a byte-level BPE never makes more tokens than bytes,
 /// and what goes around them.
 pub(crate) fn upper_bound(request: &ChatRequest) -> u64 {
-    let messages = request.messages.content_bytes() as u64 + MESSAGE_OVERHEAD * request.messages.count() as u64;
     let schema = match &request.format {
         ReplyFormat::Text { .. } => 0,
         ReplyFormat::Json { name, schema } => (name.len() + schema.text().len()) as u64,
     };
-    messages + schema + REQUEST_OVERHEAD
+    bound(request.messages.content_bytes(), request.messages.count()) + schema
+}
+
+/// The most prompt tokens that `messages` can have, without a schema.
+pub(crate) fn upper_bound_of(messages: &[Message]) -> u64 {
+    bound(messages.iter().map(|message| message.content.len()).sum(), messages.len())
+}
+
+fn bound(content_bytes: usize, messages: usize) -> u64 {
+    content_bytes as u64 + MESSAGE_OVERHEAD * messages as u64 + REQUEST_OVERHEAD
 }
 
 /// The most a call can use, as set aside for it.
@@ -73,7 +88,8 @@ impl Estimate {
 /// The cap is reached.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
-    "the budget does not allow another call: budget.{limit} is {cap}, used {used}; raise it and run the same command again, or keep what is there with --accept-partial"
+    "the budget does not allow {}: budget.{limit} is {cap}, used {used}, wanted {wanted}; raise it and run the same command again, or keep what is there with --accept-partial",
+    self.what()
 )]
 pub struct Exhausted {
     /// Which limit: `max_calls`, `max_tokens` or `max_cost`.
@@ -82,6 +98,16 @@ pub struct Exhausted {
     pub cap: String,
     /// What is used up, calls of unknown outcome included.
     pub used: String,
+    /// What was asked for on top of that.
+    pub wanted: String,
+    /// The item that was to be begun, where it is not a single call.
+    pub item: Option<String>,
+}
+
+impl Exhausted {
+    fn what(&self) -> String {
+        self.item.as_ref().map_or_else(|| "another call".to_owned(), |item| format!("{item} to be begun and ended"))
+    }
 }
 
 /// The spend so far, for display.
@@ -117,6 +143,7 @@ pub struct Budget {
 struct State {
     roles: BTreeMap<Role, RoleSpend>,
     meters: Vec<Meter>,
+    items: Items,
 }
 
 /// What one role has spent.
@@ -145,6 +172,7 @@ impl Budget {
         let own = [
             (Role::Situations, models.situations.as_ref()),
             (Role::Speaker, models.speaker.as_ref()),
+            (Role::Summary, models.speaker.as_ref()),
             (Role::Selector, models.selector.as_ref()),
             (Role::Safety, models.safety.as_ref()),
             (Role::Judge, models.judge.as_ref()),
@@ -152,21 +180,28 @@ impl Budget {
         ];
         let shared: Vec<Role> = own.iter().filter(|(_, model)| model.is_none()).map(|(role, _)| *role).collect();
         let mut meters = Vec::from_iter(models.default.charged().map(|price| Meter::new(price, shared)));
-        for (role, model) in own {
-            meters.extend(model.and_then(config::Model::charged).map(|price| Meter::new(price, vec![role])));
+        for (role, model) in own.into_iter().filter(|(role, _)| *role != Role::Summary) {
+            // The speaker's model sums up as well.
+            let roles = if role == Role::Speaker { vec![role, Role::Summary] } else { vec![role] };
+            meters.extend(model.and_then(config::Model::charged).map(|price| Meter::new(price, roles)));
         }
-        let state = Mutex::new(State { roles: BTreeMap::new(), meters });
+        let state = Mutex::new(State { roles: BTreeMap::new(), meters, items: Items::default() });
         Self { limits: limits.clone(), state, settled: Notify::new() }
     }
 
-    /// Sets aside what a call can cost at most, and counts the call. Waits while calls in flight hold what is missing.
+    /// Sets aside what a call for `item` can cost at most, and counts the call. Waits while calls in flight hold what is missing.
     ///
     /// Whoever waits here must hold no other reservation, or two could wait for each other.
-    pub async fn reserve(self: &Arc<Self>, role: Role, estimate: Estimate) -> Result<Reservation, Exhausted> {
+    pub async fn reserve(
+        self: &Arc<Self>,
+        item: &str,
+        role: Role,
+        estimate: Estimate,
+    ) -> Result<Reservation, Exhausted> {
         loop {
             // Made before looking: it is woken by whatever settles from here on, though not polled yet.
             let settled = self.settled.notified();
-            if self.try_reserve(role, estimate)? {
+            if self.try_reserve(item, role, estimate)? {
                 return Ok(Reservation { budget: Arc::clone(self), role, estimate, open: true });
             }
             settled.await;
@@ -174,16 +209,18 @@ impl Budget {
     }
 
     /// `Ok(false)`: not now, but maybe once calls in flight have settled.
-    fn try_reserve(&self, role: Role, estimate: Estimate) -> Result<bool, Exhausted> {
+    fn try_reserve(&self, item: &str, role: Role, estimate: Estimate) -> Result<bool, Exhausted> {
         let mut state = self.state();
-        let now = state.check(&self.limits, role, estimate, true);
+        let call = [Take::one(role, estimate)];
+        let now = state.check(&self.limits, &call, true);
         if now.is_err() {
-            state.check(&self.limits, role, estimate, false)?;
+            state.check(&self.limits, &call, false)?;
             return Ok(false);
         }
         let spend = state.roles.entry(role).or_default();
         spend.calls = spend.calls.saturating_add(1);
         spend.in_flight.add(estimate);
+        state.items.reserved(item);
         state.started(role);
         Ok(true)
     }
@@ -246,7 +283,7 @@ impl Budget {
         snapshot.prompt_tokens = used.prompt_tokens;
         snapshot.cached_prompt_tokens = used.cached_prompt_tokens;
         snapshot.completion_tokens = used.completion_tokens;
-        snapshot.cost = (!state.meters.is_empty()).then(|| state.cost(false, None));
+        snapshot.cost = (!state.meters.is_empty()).then(|| state.cost(false, &[]));
         snapshot
     }
 
@@ -257,29 +294,29 @@ impl Budget {
 }
 
 impl State {
-    /// Whether another call fits under every limit; `in_flight` says whether calls in flight count at their bound.
-    fn check(
-        &self,
-        limits: &config::BudgetLimits,
-        role: Role,
-        more: Estimate,
-        in_flight: bool,
-    ) -> Result<(), Exhausted> {
-        let calls: u64 = self.roles.values().map(|s| s.calls).sum();
-        if let Some(cap) = limits.max_calls.filter(|cap| calls >= *cap) {
-            return Err(exhausted("max_calls", &cap, &calls));
+    /// Whether `more` fits under every limit; `in_flight` says whether calls in flight count at their bound.
+    fn check(&self, limits: &config::BudgetLimits, more: &[Take], in_flight: bool) -> Result<(), Exhausted> {
+        let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0, u64::saturating_add);
+        let calls = sum(&mut self.roles.values().map(|s| s.calls));
+        let wanted = sum(&mut more.iter().map(|take| take.calls));
+        if let Some(cap) = limits.max_calls.filter(|cap| calls.saturating_add(wanted) > *cap) {
+            return Err(exhausted("max_calls", &cap, &calls, &wanted));
         }
-        let tokens: u64 = self.roles.values().map(|s| s.tokens(in_flight)).fold(0, u64::saturating_add);
-        if let Some(cap) = limits.max_tokens.filter(|cap| tokens.saturating_add(more.tokens()) > *cap) {
-            return Err(exhausted("max_tokens", &cap, &tokens));
+        let tokens = sum(&mut self.roles.values().map(|s| s.tokens(in_flight)));
+        let wanted = sum(&mut more.iter().map(|take| take.tokens.tokens()));
+        if let Some(cap) = limits.max_tokens.filter(|cap| tokens.saturating_add(wanted) > *cap) {
+            return Err(exhausted("max_tokens", &cap, &tokens, &wanted));
         }
-        if let Some(cap) = limits.max_cost.filter(|cap| self.cost(in_flight, Some((role, more))) > *cap) {
-            return Err(exhausted("max_cost", &cap, &self.cost(in_flight, None)));
+        let Some(cap) = limits.max_cost else { return Ok(()) };
+        let (used, whole) = (self.cost(in_flight, &[]), self.cost(in_flight, more));
+        if whole > cap {
+            let shown = |cost: f64| format!("{cost:.4}");
+            return Err(exhausted("max_cost", &cap, &shown(used), &shown(whole - used)));
         }
         Ok(())
     }
 
-    fn cost(&self, in_flight: bool, more: Option<(Role, Estimate)>) -> f64 {
+    fn cost(&self, in_flight: bool, more: &[Take]) -> f64 {
         self.meters.iter().map(|meter| meter.cost(&self.roles, in_flight, more)).sum()
     }
 
@@ -319,7 +356,7 @@ impl Meter {
         Self { price, roles, calls_in_flight: 0, busy_since: None, busy: Duration::ZERO }
     }
 
-    fn cost(&self, spends: &BTreeMap<Role, RoleSpend>, in_flight: bool, more: Option<(Role, Estimate)>) -> f64 {
+    fn cost(&self, spends: &BTreeMap<Role, RoleSpend>, in_flight: bool, more: &[Take]) -> f64 {
         let (mut used, mut bound) = (Usage::default(), Estimate::default());
         for (_, spend) in spends.iter().filter(|(role, _)| self.roles.contains(role)) {
             used += spend.usage;
@@ -328,9 +365,7 @@ impl Meter {
                 bound.add(spend.in_flight);
             }
         }
-        if let Some((_, estimate)) = more.filter(|(role, _)| self.roles.contains(role)) {
-            bound.add(estimate);
-        }
+        more.iter().filter(|take| self.roles.contains(&take.role)).for_each(|take| bound.add(take.tokens));
         self.hours() * self.price.per_hour.unwrap_or(0.0) + self.price_of(used, bound)
     }
 
@@ -351,8 +386,8 @@ impl Meter {
     }
 }
 
-fn exhausted(limit: &'static str, cap: &impl ToString, used: &impl ToString) -> Exhausted {
-    Exhausted { limit, cap: cap.to_string(), used: used.to_string() }
+fn exhausted(limit: &'static str, cap: &impl ToString, used: &impl ToString, wanted: &impl ToString) -> Exhausted {
+    Exhausted { limit, cap: cap.to_string(), used: used.to_string(), wanted: wanted.to_string(), item: None }
 }
 
 enum Outcome {
@@ -402,223 +437,5 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.close(&Outcome::Unknown);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::config::{Model, Models};
-    use crate::llm::Message;
-
-    fn limits(calls: Option<u64>, tokens: Option<u64>, cost: Option<f64>) -> config::BudgetLimits {
-        config::BudgetLimits { max_calls: calls, max_tokens: tokens, max_cost: cost }
-    }
-
-    fn price(prompt: f64, cached: Option<f64>, completion: f64) -> Price {
-        Price {
-            currency: "USD".into(),
-            prompt: Some(prompt),
-            cached_prompt: cached,
-            completion: Some(completion),
-            per_hour: None,
-        }
-    }
-
-    fn models(price: Option<Price>) -> Models {
-        Models { default: Model { price, ..Model::default() }, ..Models::default() }
-    }
-
-    fn budget(limits: &config::BudgetLimits, price: Option<Price>) -> Arc<Budget> {
-        Arc::new(Budget::new(limits, &models(price)))
-    }
-
-    fn estimate(prompt_tokens: u64, completion_tokens: u64) -> Estimate {
-        Estimate { prompt_tokens, completion_tokens }
-    }
-
-    fn usage(prompt_tokens: u64, cached_prompt_tokens: u64, completion_tokens: u64) -> Usage {
-        Usage { prompt_tokens, cached_prompt_tokens, completion_tokens }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_are_exact_whatever_becomes_of_them() {
-        let budget = budget(&limits(Some(4), None, None), None);
-        budget.restore_call(Role::Selector);
-        budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap().settle(usage(1, 0, 1));
-        budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap().release();
-        let last = budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap();
-        let refused = timeout(Duration::from_secs(9), budget.reserve(Role::Speaker, estimate(1, 1))).await;
-        assert_eq!(refused.expect("no wait: a call is never given back").unwrap_err().limit, "max_calls");
-        last.lost();
-        let snapshot = budget.snapshot();
-        assert_eq!((snapshot.calls, snapshot.unknown, snapshot.unknown_tokens), (4, 1, 2));
-        assert_eq!(snapshot.calls_by_role, BTreeMap::from([(Role::Speaker, 3), (Role::Selector, 1)]));
-        assert_eq!(snapshot.cost, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waits_while_calls_in_flight_hold_what_is_missing_and_no_longer() {
-        let budget = budget(&limits(None, Some(100), None), None);
-        let first = budget.reserve(Role::Speaker, estimate(50, 20)).await.unwrap();
-        let waiting = tokio::spawn({
-            let budget = budget.clone();
-            async move { budget.reserve(Role::Speaker, estimate(40, 20)).await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        first.settle(usage(20, 0, 10));
-        let second = waiting.await.unwrap().unwrap();
-        let hopeless = budget.reserve(Role::Speaker, estimate(60, 11)).await.unwrap_err();
-        assert_eq!((hopeless.limit, hopeless.used.as_str()), ("max_tokens", "30"));
-        drop(second);
-        assert_eq!(budget.snapshot().unknown_tokens, 60, "a cancelled call counts in full");
-        assert!(budget.reserve(Role::Speaker, estimate(10, 1)).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cancelled_wait_takes_nothing() {
-        let budget = budget(&limits(None, Some(10), None), None);
-        let held = budget.reserve(Role::Speaker, estimate(10, 0)).await.unwrap();
-        timeout(Duration::from_secs(1), budget.reserve(Role::Speaker, estimate(10, 0))).await.unwrap_err();
-        held.release();
-        budget.reserve(Role::Speaker, estimate(10, 0)).await.unwrap().release();
-        assert_eq!(budget.snapshot().calls, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn cost_is_by_kind_and_bounded_at_the_dearer_price() {
-        let budget = budget(&limits(None, None, Some(10.0)), Some(price(2.0, Some(1.0), 8.0)));
-        let call = budget.reserve(Role::Speaker, estimate(1_000_000, 1_000_000)).await.unwrap();
-        call.settle(usage(1_000_000, 500_000, 250_000));
-        assert_eq!(budget.snapshot().cost, Some(3.5));
-        assert_eq!(budget.reserve(Role::Probe, estimate(0, 1_000_000)).await.unwrap_err().limit, "max_cost");
-        budget.restore_lost(Role::Probe, estimate(1_000_000, 0));
-        assert_eq!(budget.snapshot().cost, Some(5.5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_role_with_a_model_of_its_own_has_its_own_price() {
-        let own = Model { price: Some(price(10.0, None, 10.0)), ..Model::default() };
-        let models = Models { selector: Some(own), ..models(Some(price(1.0, None, 1.0))) };
-        let budget = Arc::new(Budget::new(&limits(None, None, None), &models));
-        budget.restore(Role::Selector, usage(1_000_000, 1_000_000, 0));
-        budget.restore(Role::Speaker, usage(1_000_000, 0, 0));
-        assert_eq!(budget.snapshot().cost, Some(11.0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_hour_is_counted_once_however_many_calls_fill_it() {
-        let rented =
-            Price { per_hour: Some(36.0), prompt: None, cached_prompt: None, completion: None, ..price(0., None, 0.) };
-        let budget = budget(&limits(None, None, Some(72.0)), Some(rented));
-        let first = budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap();
-        let second = budget.reserve(Role::Selector, estimate(1, 1)).await.unwrap();
-        tokio::time::advance(Duration::from_secs(1800)).await;
-        first.release();
-        tokio::time::advance(Duration::from_secs(1800)).await;
-        second.release();
-        tokio::time::advance(Duration::from_secs(7200)).await;
-        assert_eq!(budget.snapshot().cost, Some(36.0));
-        let third = budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap();
-        tokio::time::advance(Duration::from_secs(3700)).await;
-        assert_eq!(budget.reserve(Role::Speaker, estimate(1, 1)).await.unwrap_err().limit, "max_cost");
-        third.release();
-    }
-
-    #[test]
-    fn absurd_usage_saturates() {
-        let budget = budget(&limits(None, Some(5), None), Some(price(1.0, None, 1.0)));
-        budget.restore(Role::Speaker, usage(u64::MAX, u64::MAX, u64::MAX));
-        budget.restore(Role::Speaker, usage(u64::MAX, u64::MAX, u64::MAX));
-        budget.restore_lost(Role::Speaker, estimate(u64::MAX, u64::MAX));
-        assert!(budget.snapshot().cost.unwrap() > 0.0);
-        assert!(budget.try_reserve(Role::Speaker, estimate(u64::MAX, 1)).is_err());
-    }
-
-    #[test]
-    fn the_bound_holds_messages_and_schema() {
-        let mut request = ChatRequest {
-            model: "m".into(),
-            messages: vec![Message::system("é".repeat(50)), Message::user("x")].into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 7,
-            stop: Vec::new(),
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-        };
-        let text = upper_bound(&request);
-        assert!(text >= 101);
-        let schema = serde_json::json!({"type": "object"});
-        request.format = ReplyFormat::json("n", schema.clone());
-        assert_eq!(upper_bound(&request), text + 1 + schema.to_string().len() as u64);
-        assert_eq!(Estimate::of(&request).completion_tokens, 7);
-    }
-
-    /// One caller: what it sets aside, how long the call takes, and how it ends with how many hundredths of the bound.
-    #[derive(Debug, Clone)]
-    struct Caller {
-        prompt: u64,
-        completion: u64,
-        takes_ms: u64,
-        ending: u8,
-        share: u64,
-    }
-
-    fn caller() -> impl Strategy<Value = Caller> {
-        (0..60_u64, 0..40_u64, 0..30_u64, 0..5_u8, 0..=100_u64).prop_map(
-            |(prompt, completion, takes_ms, ending, share)| Caller { prompt, completion, takes_ms, ending, share },
-        )
-    }
-
-    async fn play(budget: Arc<Budget>, caller: Caller) {
-        let Ok(held) = budget.reserve(Role::Speaker, estimate(caller.prompt, caller.completion)).await else { return };
-        tokio::time::sleep(Duration::from_millis(caller.takes_ms)).await;
-        let part = |bound: u64| bound * caller.share / 100;
-        match caller.ending {
-            0 => held.release(),
-            1 => held.lost(),
-            2 => drop(held),
-            _ => held.settle(usage(part(caller.prompt), 0, part(caller.completion))),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
-        #[test]
-        fn caps_hold_at_every_moment_and_nobody_waits_forever(
-            callers in proptest::collection::vec(caller(), 1..40),
-            max_calls in 1..40_u64,
-            max_tokens in 0..800_u64,
-            max_cost in 0.0..0.002_f64,
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            let caps = limits(Some(max_calls), Some(max_tokens), Some(max_cost));
-            let budget = budget(&caps, Some(price(1.0, Some(0.5), 4.0)));
-            let verdict: Result<(), TestCaseError> = runtime.block_on(async {
-                let tasks: Vec<_> = callers.into_iter().map(|c| tokio::spawn(play(budget.clone(), c))).collect();
-                for _ in 0..2_000 {
-                    {
-                        let state = budget.state();
-                        let tokens: u64 = state.roles.values().map(|s| s.tokens(true)).sum();
-                        prop_assert!(tokens <= max_tokens);
-                        prop_assert!(state.cost(true, None) <= max_cost);
-                        prop_assert!(state.roles.values().map(|s| s.calls).sum::<u64>() <= max_calls);
-                    }
-                    if tasks.iter().all(tokio::task::JoinHandle::is_finished) {
-                        let state = budget.state();
-                        prop_assert!(state.roles.values().all(|s| s.in_flight == Estimate::default()));
-                        return Ok(());
-                    }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Err(TestCaseError::fail("a caller waits forever"))
-            });
-            verdict?;
-        }
     }
 }

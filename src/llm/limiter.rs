@@ -1,383 +1,420 @@
 //! The patience of one endpoint, shared by all who call it.
 //!
-//! A [`Limiter`] bounds the calls in flight, makes everybody wait when the endpoint turns somebody away, lets them go
-//! again one after the other, and notices when the endpoint no longer answers anyone. It reads tokio's clock only,
-//! which is monotonic: a wall clock that jumps changes nothing here.
+//! A [`Limiter`] bounds the calls in flight by how the endpoint does (`window`), keeps to its requests and tokens a minute
+//! (`pace`) and to what it says is left of them (`headroom`), makes everybody wait when it turns everybody away
+//! (`refusals`), and notices when it no longer answers anyone (`outage`). It reads tokio's clock only, which is monotonic: a
+//! wall clock that jumps changes nothing here.
 //!
 //! Around one attempt: [`Limiter::acquire`], the attempt, [`Limiter::observe`]; when it is to be tried again
 //! [`Limiter::back_off`] and [`Limiter::check`]; when the call gives up [`Limiter::gave_up`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod delay;
+mod headroom;
+mod outage;
+mod pace;
+mod refusals;
+mod trend;
+mod window;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
-use super::{AttemptError, Transient};
+pub(crate) use self::delay::Delay;
+use self::headroom::Headroom;
+use self::outage::Outage;
+use self::pace::{CallCost, QuotaPace};
+use self::refusals::{CallRefusals, LastMinute, SentCall};
+use self::window::CallWindow;
+use super::budget::Estimate;
+use super::{AttemptError, Reply, Transient};
+use crate::config::Model;
+use crate::net::rate_headers::RemainingQuota;
 
-/// Failures in a row, over all callers, from which the endpoint counts as broken.
-const BREAK_AFTER: u32 = 10;
+/// The longest that waits which were told are spread over, so that not all come at once.
+const LONGEST_SPREAD: Duration = Duration::from_secs(1);
 
-/// How long it must have failed without a break to count as broken; three of its own pauses if they are longer.
-const BREAK_AFTER_TIME: Duration = Duration::from_secs(60);
+/// The refused share of the last minute from which on it is worth telling, and of how many calls at least.
+const WORTH_TELLING: f64 = 0.05;
+const CALLS_WORTH_TELLING: u64 = 20;
 
-/// Connections that fail before any has ever come about, from which the address counts as wrong or the server as down.
-/// There is nothing yet that could come back, so nobody is kept waiting for it as long as in an outage.
-const NEVER_REACHED_AFTER: u32 = 3;
+/// How long nobody was answered when a call that used up its time speaks for all.
+const NOBODY_FOR: Duration = Duration::from_secs(60);
 
-/// How long they must have failed, so that many calls at one bad moment do not add up to a verdict.
-const NEVER_REACHED_AFTER_TIME: Duration = Duration::from_secs(2);
-
-/// A pause nobody asked for starts here and doubles each time calls are turned away after it, until one is answered:
-/// one stray 429 among many answers hardly slows anyone, a storm stops everyone.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest time over which those who waited for the end of a pause are let go.
-const LONGEST_RELEASE: Duration = Duration::from_secs(1);
-
-/// The fractional part of the golden ratio.
-const GOLDEN: f64 = 0.618_033_988_749_895;
+/// A wait from which on it is told whatever the share.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Bounds and paces the calls to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    slots: Arc<Semaphore>,
-    state: Mutex<State>,
+    slots: Semaphore,
+    /// Held by the caller that waits for the pace, for all behind it.
+    turn: tokio::sync::Mutex<()>,
+    /// Wakes whoever waits for what an answer may change.
+    changed: Notify,
+    max_wait: Duration,
+    state: Mutex<LimiterState>,
 }
 
+#[derive(Debug)]
+struct LimiterState {
+    window: CallWindow,
+    pace: QuotaPace,
+    headroom: Headroom,
+    refusals: CallRefusals,
+    outage: Outage,
+    minute: LastMinute,
+    /// Calls that were ever let go.
+    sent: u64,
+    in_flight: usize,
+    tokens_in_flight: f64,
+    /// Places there are, free or taken, and those of them that are to go as soon as they are free.
+    places: usize,
+    surplus: usize,
+    waiting: Waiting,
+}
+
+/// Calls that wait to be made again.
 #[derive(Debug, Default)]
-struct State {
-    pause: Option<Pause>,
-    /// How often in a row a pause was tried that nobody asked for.
-    unasked_pauses: u32,
-    failures: u32,
-    failing_since: Option<Instant>,
-    longest_pause: Duration,
-    last_failure: String,
-    /// Whether a connection has ever come about.
-    reached: bool,
-    /// How many waiting callers have been told when to go on.
-    releases: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pause {
-    until: Instant,
-    length: Duration,
+struct Waiting {
+    turned_away: usize,
+    others: usize,
+    /// When the last of them is made.
+    until: Option<Instant>,
+    /// What the endpoint said to the one turned away last.
+    said: String,
 }
 
 /// One of the places for calls in flight; dropping it frees the place.
 #[derive(Debug)]
 #[must_use = "the place is free again as soon as the permit is dropped"]
-pub(crate) struct Permit {
+pub(crate) struct Permit<'a> {
+    limiter: &'a Limiter,
     /// `None` only if the semaphore were closed, which nothing does.
-    _slot: Option<OwnedSemaphorePermit>,
+    slot: Option<SemaphorePermit<'a>>,
+    call: SentCall,
+    bound: Estimate,
+    cost: CallCost,
+}
+
+impl Permit<'_> {
+    /// Says that the request is sent now.
+    pub(crate) fn sent(&mut self) {
+        self.call.at = Instant::now();
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limiter.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.tokens_in_flight -= self.cost.tokens();
+        if state.surplus > 0
+            && let Some(slot) = self.slot.take()
+        {
+            state.surplus -= 1;
+            state.places -= 1;
+            slot.forget();
+        }
+    }
 }
 
 impl Limiter {
-    /// A limiter that lets `concurrency` calls (at least one) be in flight.
-    pub(crate) fn new(concurrency: usize) -> Self {
-        let slots = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Self { slots: Arc::new(Semaphore::new(slots)), state: Mutex::default() }
+    /// A limiter for an endpoint as `model` describes it.
+    pub(crate) fn new(model: &Model) -> Self {
+        let answer = model.timeouts.first_byte_s.min(model.timeouts.total_s);
+        let time_out = Duration::try_from_secs_f64(answer).unwrap_or(Duration::MAX);
+        let window = CallWindow::new(model.concurrency.clamp(1, Semaphore::MAX_PERMITS), time_out);
+        let places = window.size();
+        let state = LimiterState {
+            window,
+            pace: QuotaPace::new(model.limits),
+            headroom: Headroom::default(),
+            refusals: CallRefusals::default(),
+            outage: Outage::default(),
+            minute: LastMinute::new(Instant::now()),
+            sent: 0,
+            in_flight: 0,
+            tokens_in_flight: 0.0,
+            places,
+            surplus: 0,
+            waiting: Waiting::default(),
+        };
+        Self {
+            slots: Semaphore::new(places),
+            turn: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+            max_wait: Duration::try_from_secs_f64(model.max_wait_s).unwrap_or(Duration::MAX),
+            state: Mutex::new(state),
+        }
     }
 
-    /// Waits for a place and for the end of any pause. Places are given in the order in which they were asked for.
-    pub(crate) async fn acquire(&self) -> Permit {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        // A pause may grow while this caller waits for its end, so it looks again until there is none.
-        while let Some(at) = self.next_release() {
-            sleep_until(at).await;
-            if self.pause_is_over() {
-                break;
+    /// The longest that is waited for an endpoint that turns calls away.
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// Waits for a place, and until a call that uses at most `bound` may be sent. Places are given in the order in which
+    /// they were asked for.
+    pub(crate) async fn acquire(&self, bound: Estimate) -> Permit<'_> {
+        let paced = !self.state().pace.is_free();
+        let _turn = if paced { Some(self.turn.lock().await) } else { None };
+        let slot = self.slots.acquire().await.ok();
+        let (mut slot, mut waited) = (slot, false);
+        loop {
+            // Made before looking: it is woken by whatever changes from here on, though not polled yet.
+            let changed = self.changed.notified();
+            let at = match self.let_go(bound, waited) {
+                Ok((call, cost)) => return Permit { limiter: self, slot: slot.take(), call, bound, cost },
+                Err(at) => at,
+            };
+            tokio::select! {
+                () = sleep_until(at) => waited = true,
+                () = changed => waited = false,
             }
         }
-        Permit { _slot: slot }
     }
 
-    /// Learns from an attempt how the endpoint does. Every answer counts as a sign of life, a refusal too.
-    pub(crate) fn observe<T>(&self, outcome: &Result<T, AttemptError>) {
+    /// Lets a call go, or says when to ask again. Whoever `waited` for the end of a hold need not wait for it again.
+    fn let_go(&self, bound: Estimate, waited: bool) -> Result<(SentCall, CallCost), Instant> {
+        let (now, mut state) = (Instant::now(), self.state());
+        let held = if waited { state.refusals.held_until(now) } else { state.refusals.release(now) };
+        let cost = state.pace.cost(bound);
+        let paced = Some(state.pace.ready(cost, now)).filter(|at| *at > now);
+        // One call at a time is always made: only an answer tells that there is more room.
+        let headroom = if state.in_flight > 0 { state.headroom.ready(cost.tokens(), now) } else { None };
+        if let Some(at) = held.max(paced).max(headroom) {
+            return Err(at);
+        }
+        state.pace.take(cost, now);
+        state.headroom.take(cost.tokens());
+        state.in_flight += 1;
+        state.tokens_in_flight += cost.tokens();
+        state.sent += 1;
+        Ok((SentCall { number: state.sent, among: state.in_flight, at: now }, cost))
+    }
+
+    /// Learns from an attempt how the endpoint does, and frees its place. `remaining` is what it says is left of its limits.
+    pub(crate) fn observe(
+        &self,
+        permit: Permit<'_>,
+        outcome: &Result<Reply, AttemptError>,
+        remaining: Option<&RemainingQuota>,
+    ) {
+        let now = Instant::now();
+        let Permit { call, bound, cost, .. } = permit;
         let mut state = self.state();
-        state.reached |= !matches!(outcome, Err(AttemptError::Transient { kind: Transient::NotSent, .. }));
+        if let Some(remaining) = remaining {
+            let (calls, tokens) = (state.in_flight - 1, state.tokens_in_flight - cost.tokens());
+            state.headroom.told(remaining, calls, tokens, now);
+        }
         match outcome {
-            Err(AttemptError::Transient { message, .. }) => {
-                state.failures = state.failures.saturating_add(1);
-                state.failing_since.get_or_insert_with(Instant::now);
-                state.last_failure.clone_from(message);
+            Ok(reply) => {
+                state.pace.used(bound, cost, reply.usage, now);
+                state.answered(call, now);
+            }
+            Err(AttemptError::Refused { .. } | AttemptError::BadRequest { .. }) => state.answered(call, now),
+            Err(AttemptError::Transient { kind, retry_after, message }) => {
+                state.pace.unserved(cost, now);
+                state.failed(call, *kind, *retry_after, message, now);
             }
             Err(AttemptError::Fatal { .. }) => {}
-            Ok(_) | Err(AttemptError::Refused { .. } | AttemptError::BadRequest { .. }) => {
-                state.failures = 0;
-                state.unasked_pauses = 0;
-                state.failing_since = None;
-                state.longest_pause = Duration::ZERO;
-            }
+        }
+        let size = state.window.size();
+        self.resize(&mut state, size);
+        drop(state);
+        drop(permit);
+        self.changed.notify_waiters();
+    }
+
+    /// Makes as many places as the window has. What is taken goes when it is free.
+    fn resize(&self, state: &mut LimiterState, size: usize) {
+        let standing = state.places - state.surplus;
+        if size > standing {
+            let kept = (size - standing).min(state.surplus);
+            state.surplus -= kept;
+            let more = size - standing - kept;
+            state.places += more;
+            self.slots.add_permits(more);
+        } else if size < standing {
+            let gone = self.slots.forget_permits(standing - size);
+            state.places -= gone;
+            state.surplus += standing - size - gone;
         }
     }
 
-    /// Waits before another attempt, `wait` being what [`Retry`](crate::net::retry::Retry) decided.
-    ///
-    /// Whoever was turned away makes everybody pause: for as long as the endpoint asked, or, where it did not say, the
-    /// longer the more pauses did not help. Other trouble is the caller's own, and only the caller waits.
+    /// Waits before another attempt, `wait` being what [`Retry`](crate::net::retry::Retry) decided, never less where the
+    /// endpoint told it. A call that was turned away and told nothing goes on as soon as an endpoint that had turned all away
+    /// answers again.
     pub(crate) async fn back_off(&self, error: &AttemptError, wait: Duration) {
-        let AttemptError::Transient { kind: Transient::TurnedAway, retry_after, .. } = error else {
-            return sleep(wait).await;
+        let AttemptError::Transient { kind, retry_after, message } = error else { return };
+        let turned_away = *kind == Transient::TurnedAway;
+        let told = retry_after.is_some_and(|told| !told.is_zero());
+        let (counted, until) = Counted::start(self, turned_away, message, wait);
+        let recovery = async {
+            if turned_away && !told {
+                self.recovery().await;
+            } else {
+                std::future::pending::<()>().await;
+            }
         };
-        let shared = if retry_after.is_some() { wait } else { self.unasked_pause().min(wait) };
-        self.pause_for(shared);
-        sleep(wait).await;
+        tokio::select! {
+            () = sleep_until(until) => {}
+            () = recovery => {}
+        }
+        drop(counted);
     }
 
-    /// Lets no call start for `length`. Never shortens a pause.
-    pub(crate) fn pause_for(&self, length: Duration) {
-        if length.is_zero() {
-            return;
+    /// Waits until an endpoint that turned all away answers again, and a moment that is another for each caller.
+    async fn recovery(&self) {
+        let before = self.state().refusals.recoveries;
+        loop {
+            let changed = self.changed.notified();
+            if self.state().refusals.recoveries > before {
+                break;
+            }
+            changed.await;
         }
-        let until = Instant::now() + length;
-        let mut state = self.state();
-        state.longest_pause = state.longest_pause.max(length);
-        match &mut state.pause {
-            Some(pause) if pause.until >= until => {}
-            // Those who wait for the old end look again when it comes.
-            _ => state.pause = Some(Pause { until, length }),
-        }
+        let scatter = self.state().refusals.scatter();
+        tokio::time::sleep(LONGEST_SPREAD.mul_f64(scatter)).await;
     }
 
     /// Whether the endpoint still deserves calls. The error is [`AttemptError::Fatal`]: at least ten failures in a row,
-    /// over all callers, in at least a minute (or three of the pauses it asked for) without a single answer. Where not
-    /// even a connection has ever come about, three in two seconds are enough.
+    /// over all callers, in at least a minute without a single answer; nothing but refusals for longer than is to be waited.
+    /// Where not even a connection has ever come about, three failures in two seconds are enough.
     pub(crate) fn check(&self) -> Result<(), AttemptError> {
-        let state = self.state();
-        let failing = state.failing_since.map(|since| since.elapsed()).unwrap_or_default();
-        if !state.reached && state.failures >= NEVER_REACHED_AFTER && failing >= NEVER_REACHED_AFTER_TIME {
-            return Err(state.unreachable());
+        let (now, state) = (Instant::now(), self.state());
+        let refusing = state.refusals.since.map(|since| now.saturating_duration_since(since)).unwrap_or_default();
+        if refusing > self.max_wait {
+            return Err(self.waited_too_long(refusing, &state.waiting.said));
         }
-        let patience = BREAK_AFTER_TIME.max(state.longest_pause.saturating_mul(3));
-        if state.failures >= BREAK_AFTER && failing >= patience { Err(state.broken()) } else { Ok(()) }
+        state.outage.check(now)
     }
 
-    /// What a call that used up its attempts means for the run: [`AttemptError::Fatal`] when the endpoint has failed
-    /// everybody ten times in a row; below that it may be this one request that it cannot serve.
+    /// What a call that used up its attempts or its time means for the run: [`AttemptError::Fatal`] when the endpoint has
+    /// failed everybody ten times in a row, or turned everybody away for a minute; below that it may be this one request that
+    /// it cannot serve.
     pub(crate) fn gave_up(&self) -> Result<(), AttemptError> {
+        let (now, state) = (Instant::now(), self.state());
+        let refusing = state.refusals.since.map(|since| now.saturating_duration_since(since)).unwrap_or_default();
+        if refusing > NOBODY_FOR {
+            return Err(self.waited_too_long(refusing, &state.waiting.said));
+        }
+        state.outage.gave_up()
+    }
+
+    fn waited_too_long(&self, refusing: Duration, said: &str) -> AttemptError {
+        let (minutes, most) = (refusing.as_secs() / 60, self.max_wait.as_secs());
+        AttemptError::Fatal {
+            message: format!(
+                "every call was turned away for {minutes} minutes, longer than max_wait_s, which is {most}; last: {said}; run the same command again later, or raise max_wait_s"
+            ),
+        }
+    }
+
+    /// Whether a call could be sent about now: no hold, its pace within `patience`, and no long queue for a place.
+    pub(super) fn is_open(&self, bound: Estimate, patience: Duration) -> bool {
+        let (now, state) = (Instant::now(), self.state());
+        let paced = state.pace.ready(state.pace.cost(bound), now) > now + patience;
+        state.refusals.held_until(now).is_none() && !paced
+    }
+
+    /// Whether a place is free.
+    pub(super) fn has_place(&self) -> bool {
+        self.slots.available_permits() > 0
+    }
+
+    /// Calls that wait to be made again.
+    pub(crate) fn waiting(&self) -> usize {
         let state = self.state();
-        if state.failures >= BREAK_AFTER { Err(state.broken()) } else { Ok(()) }
+        state.waiting.turned_away + state.waiting.others
     }
 
-    fn unasked_pause(&self) -> Duration {
-        let mut state = self.state();
-        // Calls sent before the pause began say nothing about whether it helps.
-        if state.pause.as_ref().is_none_or(|pause| Instant::now() >= pause.until) {
-            state.unasked_pauses = state.unasked_pauses.saturating_add(1);
+    /// What is to be told of calls that wait; nothing while hardly any do.
+    pub(crate) fn delay(&self) -> Option<Delay> {
+        let (now, mut state) = (Instant::now(), self.state());
+        let (calls, refused) = state.minute.sums(now);
+        let until = state.waiting.until.max(state.refusals.held_until(now));
+        let wait = until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
+        let Waiting { turned_away, others, said, .. } = &state.waiting;
+        if *turned_away > 0 {
+            let many = calls >= CALLS_WORTH_TELLING && refused as f64 > calls as f64 * WORTH_TELLING;
+            return (many || wait >= LONG).then(|| Delay { calls, refused, wait, said: said.clone() });
         }
-        FIRST_PAUSE.saturating_mul(1 << state.unasked_pauses.saturating_sub(1).min(16))
+        let said = state.outage.last()?.to_owned();
+        (*others > 0 && wait >= LONG).then_some(Delay { calls, refused: 0, wait, said })
     }
 
-    /// When the next caller may go on, if there is a pause: some time after its end, each at another moment.
-    ///
-    /// The moments are the multiples of the golden ratio modulo one (a Weyl sequence), which fill any interval evenly,
-    /// however many callers there turn out to be and whenever they come.
-    fn next_release(&self) -> Option<Instant> {
-        let mut state = self.state();
-        let Pause { until, length } = *state.pause.as_ref()?;
-        let spread = (length / 4).min(LONGEST_RELEASE);
-        if Instant::now() >= until + spread {
-            state.pause = None;
-            return None;
-        }
-        state.releases = state.releases.wrapping_add(1);
-        Some(until + spread.mul_f64((f64::from(state.releases) * GOLDEN).fract()))
-    }
-
-    fn pause_is_over(&self) -> bool {
-        self.state().pause.as_ref().is_none_or(|pause| Instant::now() >= pause.until)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LimiterState> {
         // No code panics while it holds the lock; were it so, counters a step behind do no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn broken(&self) -> AttemptError {
-        let (failures, last) = (self.failures, &self.last_failure);
-        AttemptError::Fatal {
-            message: format!(
-                "the endpoint failed {failures} times in a row, last: {last}; run the same command again once it is well"
-            ),
-        }
+impl LimiterState {
+    fn answered(&mut self, call: SentCall, now: Instant) {
+        self.minute.count(false, now);
+        self.outage.answered();
+        self.refusals.answered(call.number).into_iter().for_each(|among| self.window.turned_away(among));
+        self.window.answered(call.among, now.saturating_duration_since(call.at), now);
+        self.window.judge_refusals(call.at, now);
     }
 
-    fn unreachable(&self) -> AttemptError {
-        let (failures, last) = (self.failures, &self.last_failure);
-        AttemptError::Fatal {
-            message: format!(
-                "not one of {failures} connections came about, last: {last}; check base_url (or endpoint) and that the server is up"
-            ),
+    fn failed(&mut self, call: SentCall, kind: Transient, told: Option<Duration>, message: &str, now: Instant) {
+        let told = told.filter(|told| !told.is_zero());
+        if kind == Transient::TurnedAway {
+            self.minute.count(true, now);
+            self.refusals.turned_away(call, told, now);
+            self.pace.turned_away(now);
+        }
+        if kind == Transient::TimedOut {
+            self.window.timed_out(call.at, now);
+        }
+        match told {
+            Some(_) if kind == Transient::TurnedAway => self.outage.reached(),
+            _ => self.outage.failed(kind, message, now),
+        }
+    }
+}
+
+/// A call that waits, counted until it goes on or is given up.
+struct Counted<'a> {
+    limiter: &'a Limiter,
+    turned_away: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn start(limiter: &'a Limiter, turned_away: bool, said: &str, wait: Duration) -> (Self, Instant) {
+        let mut state = limiter.state();
+        let spread = if turned_away { (wait / 8).min(LONGEST_SPREAD) } else { Duration::ZERO };
+        let wait = wait + spread.mul_f64(state.refusals.scatter());
+        let until = Instant::now() + wait;
+        let waiting = &mut state.waiting;
+        if turned_away {
+            waiting.turned_away += 1;
+            said.clone_into(&mut waiting.said);
+        } else {
+            waiting.others += 1;
+        }
+        waiting.until = waiting.until.max(Some(until));
+        drop(state);
+        (Self { limiter, turned_away }, until)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limiter.state();
+        let waiting = &mut state.waiting;
+        let count = if self.turned_away { &mut waiting.turned_away } else { &mut waiting.others };
+        *count = count.saturating_sub(1);
+        if waiting.turned_away + waiting.others == 0 {
+            waiting.until = None;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    fn turned_away(retry_after: Option<Duration>) -> AttemptError {
-        AttemptError::Transient { message: "busy".into(), kind: Transient::TurnedAway, retry_after }
-    }
-
-    fn fail(limiter: &Limiter, times: u32) {
-        for _ in 0..times {
-            limiter.observe::<()>(&Err(turned_away(None)));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_calls_are_in_flight_than_allowed() {
-        let limiter = Arc::new(Limiter::new(3));
-        let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let calls: Vec<_> = (0..20)
-            .map(|_| {
-                let (limiter, now, peak) = (limiter.clone(), now.clone(), peak.clone());
-                tokio::spawn(async move {
-                    let _permit = limiter.acquire().await;
-                    peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    sleep(Duration::from_millis(10)).await;
-                    now.fetch_sub(1, Ordering::SeqCst);
-                })
-            })
-            .collect();
-        for call in calls {
-            call.await.unwrap();
-        }
-        assert_eq!(peak.load(Ordering::SeqCst), 3);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_caller_turned_away_stops_all_and_they_go_on_scattered() {
-        let limiter = Arc::new(Limiter::new(64));
-        let start = Instant::now();
-        let told = Duration::from_secs(7);
-        limiter.pause_for(told);
-        limiter.pause_for(Duration::from_secs(2));
-        let waiting: Vec<_> = (0..64)
-            .map(|_| {
-                let limiter = limiter.clone();
-                tokio::spawn(async move {
-                    let _permit = limiter.acquire().await;
-                    start.elapsed()
-                })
-            })
-            .collect();
-        let mut released = Vec::new();
-        for call in waiting {
-            released.push(call.await.unwrap());
-        }
-        assert!(released.iter().all(|at| *at >= told), "a call came earlier than told");
-        assert!(released.iter().all(|at| *at <= told + LONGEST_RELEASE * 2));
-        released.sort_unstable();
-        released.dedup();
-        assert!(released.len() > 32, "they all came at once");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_that_grows_while_one_waits_holds() {
-        let limiter = Arc::new(Limiter::new(1));
-        let start = Instant::now();
-        limiter.pause_for(Duration::from_secs(1));
-        let waiting = tokio::spawn({
-            let limiter = limiter.clone();
-            async move {
-                let _permit = limiter.acquire().await;
-                start.elapsed()
-            }
-        });
-        sleep(Duration::from_millis(900)).await;
-        limiter.pause_for(Duration::from_secs(5));
-        assert!(waiting.await.unwrap() >= Duration::from_millis(5900));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stray_refusal_without_a_hint_hardly_slows_the_others() {
-        let limiter = Limiter::new(8);
-        fail(&limiter, 1);
-        let start = Instant::now();
-        let error = turned_away(None);
-        let caller = limiter.back_off(&error, Duration::from_secs(20));
-        let other = async {
-            sleep(Duration::from_millis(1)).await;
-            let _permit = limiter.acquire().await;
-            start.elapsed()
-        };
-        let other = tokio::select! { biased; () = caller => panic!("the caller itself waits"), at = other => at };
-        assert!(other < Duration::from_millis(200), "{other:?}");
-        limiter.observe(&Ok(()));
-        for _ in 0..12 {
-            sleep(Duration::from_secs(300)).await;
-            for _ in 0..8 {
-                limiter.pause_for(limiter.unasked_pause());
-            }
-        }
-        assert!(limiter.unasked_pause() > Duration::from_secs(60), "a storm stops everyone");
-        sleep(Duration::from_secs(9000)).await;
-        limiter.observe(&Ok(()));
-        assert_eq!(limiter.unasked_pause(), FIRST_PAUSE, "one answer ends it");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_endpoint_that_answers_no_one_ends_the_run() {
-        let limiter = Limiter::new(8);
-        fail(&limiter, 50);
-        assert!(limiter.check().is_ok(), "a burst is no outage");
-        tokio::time::advance(Duration::from_secs(61)).await;
-        fail(&limiter, 1);
-        let error = limiter.check().unwrap_err();
-        assert!(matches!(&error, AttemptError::Fatal { message } if message.contains("51 times in a row, last: busy")));
-        assert!(limiter.gave_up().is_err());
-        limiter.observe(&Ok(()));
-        assert!(limiter.check().is_ok());
-        assert!(limiter.gave_up().is_ok(), "one item failed, the endpoint did not");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_endpoint_that_was_never_reached_is_given_up_soon_and_one_that_was_is_not() {
-        let unreached = || {
-            Err::<(), _>(AttemptError::Transient {
-                message: "refused".into(),
-                kind: Transient::NotSent,
-                retry_after: None,
-            })
-        };
-        for answered_before in [false, true] {
-            let limiter = Limiter::new(8);
-            if answered_before {
-                limiter.observe(&Ok(()));
-            }
-            (0..5).for_each(|_| limiter.observe(&unreached()));
-            assert!(limiter.check().is_ok(), "a bad moment of five calls at once");
-            tokio::time::advance(Duration::from_secs(3)).await;
-            assert_eq!(limiter.check().is_ok(), answered_before);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn long_pauses_that_were_asked_for_are_no_outage() {
-        let limiter = Limiter::new(8);
-        fail(&limiter, 20);
-        limiter.pause_for(Duration::from_secs(100));
-        tokio::time::advance(Duration::from_secs(250)).await;
-        assert!(limiter.check().is_ok());
-        tokio::time::advance(Duration::from_secs(51)).await;
-        assert!(limiter.check().is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dropped_waiter_leaves_its_place_to_others() {
-        let limiter = Limiter::new(1);
-        let held = limiter.acquire().await;
-        assert!(tokio::time::timeout(Duration::from_millis(5), limiter.acquire()).await.is_err());
-        drop(held);
-        let _permit = limiter.acquire().await;
-    }
-}
+mod tests;

@@ -12,6 +12,8 @@ pub struct Messages {
     json: Box<RawValue>,
     count: usize,
     content_bytes: usize,
+    /// Message and place in its text, in bytes, up to which the request is or will be the same as others.
+    stable: Vec<(usize, usize)>,
 }
 
 impl Messages {
@@ -26,6 +28,11 @@ impl Messages {
         self.count
     }
 
+    /// The places up to which they stay the same, as a message and the bytes of its text, in order.
+    pub(crate) fn stable(&self) -> &[(usize, usize)] {
+        &self.stable
+    }
+
     /// The bytes of their texts, nothing escaped.
     pub fn content_bytes(&self) -> usize {
         self.content_bytes
@@ -35,9 +42,12 @@ impl Messages {
 impl From<Vec<Message>> for Messages {
     fn from(messages: Vec<Message>) -> Self {
         let content_bytes = messages.iter().map(|message| message.content.len()).sum();
+        let places =
+            |(at, message): (usize, &Message)| message.stable.iter().map(move |place| (at, *place)).collect::<Vec<_>>();
+        let stable = messages.iter().enumerate().flat_map(places).collect();
         let json = serde_json::value::to_raw_value(&messages)
             .unwrap_or_else(|error| unreachable!("roles and texts can be written as JSON: {error}"));
-        Self { json, count: messages.len(), content_bytes }
+        Self { json, count: messages.len(), content_bytes, stable }
     }
 }
 

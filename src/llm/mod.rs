@@ -3,7 +3,7 @@
 //! A [`ChatModel`] performs exactly one attempt. Everything around an attempt lives in wrappers that know
 //! nothing of stages: [`recorded`] looks a reply up before it is asked for and journals it before it counts
 //! ([`entries`] are what it leaves there),
-//! [`budget`] reserves before anything is sent, [`limiter`] shares the endpoint's patience among all callers,
+//! [`budget`] reserves before anything is sent, [`limiter`] shares an endpoint's patience among all callers, [`pool`] chooses among several,
 //! [`net::retry`](crate::net::retry) decides what is worth another attempt.
 
 pub(crate) mod azure;
@@ -13,13 +13,17 @@ pub(crate) mod control;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 pub(crate) mod entries;
+pub(crate) mod estimate;
+pub(crate) mod evidence;
 pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;
 mod outcome;
+pub(crate) mod pool;
 pub(crate) mod recorded;
 pub(crate) mod recording;
 mod schema;
+mod usage;
 
 use std::fmt;
 
@@ -27,13 +31,14 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use batch::{BatchError, BatchQueue, BatchSeat};
-pub(crate) use messages::Messages;
+pub use messages::Messages;
 pub(crate) use outcome::{Answer, Halt};
-pub(crate) use schema::Schema;
+pub use schema::Schema;
+pub use usage::Usage;
 
-pub use crate::config::Role;
-pub(crate) use crate::config::Structured;
+pub use crate::config::{Role, Structured};
 pub use crate::net::attempt::{AttemptError, Transient};
+use crate::net::rate_headers::RemainingQuota;
 
 /// What is asked of a model, in terms that name no host, deployment or key.
 ///
@@ -65,22 +70,36 @@ pub struct Message {
     pub role: MessageRole,
     /// The text.
     pub content: String,
+    /// Places in the text, as bytes from its start, up to which the request is or will be the same as others: where a prefix
+    /// cache can be told to keep it. Nothing that is sent by itself, and no part of a reply's key.
+    #[serde(skip)]
+    pub(crate) stable: Vec<usize>,
 }
 
 impl Message {
     /// A message from the system.
     pub fn system(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::System, content: content.into() }
+        Self::new(MessageRole::System, content.into())
     }
 
     /// A message from the user.
     pub fn user(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::User, content: content.into() }
+        Self::new(MessageRole::User, content.into())
     }
 
     /// A message the model is told it wrote.
     pub fn assistant(content: impl Into<String>) -> Self {
-        Self { role: MessageRole::Assistant, content: content.into() }
+        Self::new(MessageRole::Assistant, content.into())
+    }
+
+    fn new(role: MessageRole, content: String) -> Self {
+        Self { role, content, stable: Vec::new() }
+    }
+
+    /// The message with the places up to which it stays the same.
+    #[must_use]
+    pub(crate) fn stable_to(self, places: &[usize]) -> Self {
+        Self { stable: places.to_vec(), ..self }
     }
 }
 
@@ -144,25 +163,6 @@ pub enum Finish {
     Length,
 }
 
-/// Tokens as the endpoint counted them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: u64,
-    /// Those of them that came from the endpoint's prefix cache.
-    pub cached_prompt_tokens: u64,
-    /// Tokens of the reply, reasoning included.
-    pub completion_tokens: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
-        self.cached_prompt_tokens = self.cached_prompt_tokens.saturating_add(other.cached_prompt_tokens);
-        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
-    }
-}
-
 /// What a model can be relied on for when JSON is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StructuredSupport {
@@ -197,5 +197,29 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Reply, BatchError>> {
         drop(seat);
         Box::pin(async move { Ok(self.attempt(request, wire).await?) })
+    }
+
+    /// What the latest answer said is left of the endpoint's limits.
+    fn remaining(&self) -> Option<RemainingQuota> {
+        None
+    }
+
+    /// Keywords of JSON schemas that it was found not to take and that are left out; readers of replies check what they say.
+    fn left_out(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl ChatModel for std::sync::Arc<dyn ChatModel> {
+    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
+        self.as_ref().attempt(request, wire)
+    }
+
+    fn target(&self) -> String {
+        self.as_ref().target()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.as_ref().left_out()
     }
 }

@@ -5,12 +5,17 @@
 //!
 //! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
 
+mod cache;
+mod complaint;
+mod dialect;
 pub(crate) mod moderation;
 mod reply;
+mod usage;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::future::ready;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -20,13 +25,17 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
+pub(super) use self::cache::CacheHints;
+use self::complaint::NotTaken;
+use self::dialect::Dialect;
 use self::reply::RequestInfo;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, SignIn};
-use super::{AttemptError, ChatModel, ChatRequest, Messages, Reply, ReplyFormat, Structured, Transient};
-use crate::config::Model;
+use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
+use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
 use crate::net::filled;
 use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
+use crate::net::rate_headers::RemainingQuota;
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -43,6 +52,9 @@ pub(super) struct Route {
     model: String,
     advice: Advice,
     dialect: Dialect,
+    /// What the latest answer said is left of the limits.
+    remaining: Mutex<Option<RemainingQuota>>,
+    cache: CacheHints,
 }
 
 /// Names of settings and variables, for messages that say what to change.
@@ -56,17 +68,15 @@ pub(super) struct Advice {
     pub(super) credential: String,
 }
 
-/// What the endpoint said it does not take. Learnt once, from an answer that was an error; each such answer is a
-/// request of its own and is counted as one.
-#[derive(Debug, Default)]
-struct Dialect {
-    max_completion_tokens: AtomicBool,
-    no_stop: AtomicBool,
-}
-
 impl Route {
     pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
-        Self { http, url, model, advice, dialect: Dialect::default() }
+        let (dialect, remaining, cache) = (Dialect::default(), Mutex::default(), CacheHints::default());
+        Self { http, url, model, advice, dialect, remaining, cache }
+    }
+
+    /// The same with what requests say about the prefix cache.
+    pub(super) fn hinting(self, cache: CacheHints) -> Self {
+        Self { cache, ..self }
     }
 
     pub(super) fn origin(&self) -> String {
@@ -82,7 +92,17 @@ impl Route {
         credential: Option<&Credential>,
     ) -> Result<Reply, AttemptError> {
         let body = self.body(request, wire);
-        let answer = self.post(&body, headers).await?;
+        let turn = self.cache.turn().await;
+        let answer = if turn.is_bare() {
+            self.post(&body, headers).await?
+        } else {
+            let mut dressed = serde_json::to_value(&body).unwrap_or_default();
+            turn.dress(&mut dressed, request);
+            self.post(&dressed, headers).await?
+        };
+        if self.cache.judge(turn, answer.status, &answer.body) {
+            return Err(again("the endpoint does not take what it is told about its prefix cache".to_owned()));
+        }
         reply::read(&answer, &self.asked(request, credential)).map_err(|unserved| self.learn(&body, unserved))
     }
 
@@ -114,7 +134,14 @@ impl Route {
     }
 
     async fn post(&self, body: &(impl Serialize + Sync), headers: HeaderMap) -> Result<HttpReply, AttemptError> {
-        self.http.post_json(&self.url, headers, bytes(body)?).await
+        let answer = self.http.post_json(&self.url, headers, bytes(body)?).await?;
+        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = RemainingQuota::of(&answer.headers);
+        Ok(answer)
+    }
+
+    /// What the latest answer said is left of the limits.
+    pub(super) fn remaining(&self) -> Option<RemainingQuota> {
+        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
@@ -123,32 +150,32 @@ impl Route {
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
     /// have been refused, so there is one such attempt for each field at most.
-    fn learn(&self, sent: &Body<'_>, unserved: reply::FailedAttempt) -> AttemptError {
-        let flag = match unserved.field.as_deref() {
-            Some("max_tokens") if sent.max_tokens.is_some() => &self.dialect.max_completion_tokens,
-            Some("stop") if !sent.stop.is_empty() => &self.dialect.no_stop,
-            _ => return unserved.error,
+    fn learn(&self, sent: &RequestBody<'_>, unserved: reply::FailedAttempt) -> AttemptError {
+        let Some(not_taken) = unserved.not_taken.filter(|not_taken| sent.holds(*not_taken)) else {
+            return unserved.error;
         };
-        flag.store(true, Ordering::Relaxed);
-        AttemptError::Transient {
-            message: unserved.error.to_string(),
-            kind: Transient::TurnedAway,
-            retry_after: Some(std::time::Duration::ZERO),
-        }
+        self.dialect.learn(not_taken);
+        again(unserved.error.to_string())
     }
 
-    fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> Body<'a> {
-        let renamed = self.dialect.max_completion_tokens.load(Ordering::Relaxed);
-        let stops = if self.dialect.no_stop.load(Ordering::Relaxed) { 0 } else { MOST_STOPS };
-        Body {
+    /// Keywords of schemas that the endpoint does not take.
+    pub(super) fn left_out(&self) -> Vec<&'static str> {
+        self.dialect.left_out().into_iter().collect()
+    }
+
+    fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> RequestBody<'a> {
+        let renamed = self.dialect.renames_limit();
+        let stops = if self.dialect.has_no_stop() { 0 } else { MOST_STOPS };
+        RequestBody {
             model: &self.model,
-            messages: &request.messages,
+            messages: self.dialect.messages(&request.messages),
             temperature: request.temperature,
             top_p: request.top_p,
             max_tokens: (!renamed).then_some(request.max_tokens),
             max_completion_tokens: renamed.then_some(request.max_tokens),
             stop: request.stop.iter().take(stops).map(String::as_str).collect(),
-            response_format: response_format(&request.format, wire),
+            response_format: response_format(&request.format, wire, &self.dialect),
+            left_out: self.dialect.left_out(),
         }
     }
 }
@@ -158,11 +185,16 @@ fn bytes(body: &impl Serialize) -> Result<Vec<u8>, AttemptError> {
         .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })
 }
 
+/// Turned away for a field that the next attempt leaves out.
+fn again(message: String) -> AttemptError {
+    AttemptError::Transient { message, kind: Transient::TurnedAway, retry_after: Some(std::time::Duration::ZERO) }
+}
+
 /// The request as it goes over the wire.
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct RequestBody<'a> {
     model: &'a str,
-    messages: &'a Messages,
+    messages: Cow<'a, Messages>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,31 +207,58 @@ struct Body<'a> {
     stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    /// Keywords that were left out of the schema.
+    #[serde(skip)]
+    left_out: BTreeSet<&'static str>,
+}
+
+impl RequestBody<'_> {
+    /// Whether it holds what an endpoint says it does not take.
+    fn holds(&self, not_taken: NotTaken) -> bool {
+        match not_taken {
+            NotTaken::MaxTokens => self.max_tokens.is_some(),
+            NotTaken::Stop => !self.stop.is_empty(),
+            NotTaken::System => self.messages.list().iter().any(|message| message.role == MessageRole::System),
+            NotTaken::Keyword(keyword) => {
+                matches!(
+                    self.response_format,
+                    Some(ResponseFormat::JsonSchema { .. } | ResponseFormat::JsonObject { schema: Some(_) })
+                ) && !self.left_out.contains(keyword)
+            }
+            NotTaken::Setting(_) => false,
+        }
+    }
 }
 
 /// How JSON is asked for on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResponseFormat<'a> {
-    JsonSchema { json_schema: NamedSchema<'a> },
-    JsonObject,
+    JsonSchema {
+        json_schema: NamedSchema<'a>,
+    },
+    JsonObject {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        schema: Option<Cow<'a, RawValue>>,
+    },
 }
 
 #[derive(Debug, Serialize)]
 struct NamedSchema<'a> {
     name: &'a str,
     strict: bool,
-    schema: &'a RawValue,
+    schema: Cow<'a, RawValue>,
 }
 
-fn response_format(format: &ReplyFormat, wire: Structured) -> Option<ResponseFormat<'_>> {
+fn response_format<'a>(format: &'a ReplyFormat, wire: Structured, dialect: &Dialect) -> Option<ResponseFormat<'a>> {
     let ReplyFormat::Json { name, schema } = format else { return None };
+    let as_sent = || dialect.schema(schema);
     match wire {
         Structured::JsonSchema => {
-            let json_schema = NamedSchema { name, strict: true, schema: schema.strict() };
-            Some(ResponseFormat::JsonSchema { json_schema })
+            Some(ResponseFormat::JsonSchema { json_schema: NamedSchema { name, strict: true, schema: as_sent() } })
         }
-        Structured::JsonObject => Some(ResponseFormat::JsonObject),
+        Structured::JsonObjectSchema => Some(ResponseFormat::JsonObject { schema: Some(as_sent()) }),
+        Structured::JsonObject => Some(ResponseFormat::JsonObject { schema: None }),
         Structured::None => None,
     }
 }
@@ -241,7 +300,7 @@ impl OpenAi {
             return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
         };
         let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
-        let base = endpoint_url("base_url", base.as_deref().unwrap_or(OPENAI))?;
+        let base = endpoint_url("base_url", &address::base(base.as_deref().unwrap_or(OPENAI)))?;
         let credential = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
             // Servers on this machine rarely want a key, and say so with a 401 where they do.
             Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => None,
@@ -252,14 +311,14 @@ impl OpenAi {
             Some(_) => check_key_transport("base_url", &base, &config.allow_http_hosts)?,
             None => Vec::new(),
         };
-        let http = Http::new(&base, &config.timeouts, &pinned)?;
+        let http = Http::new(&base, &config.timeouts, &pinned, var)?;
         let advice = Advice {
             address: "base_url",
             model: "model",
             credential: credential_advice(config.api_key_env.as_deref()),
         };
         Ok(Self {
-            route: Route::new(http, join(&base, route), model, advice),
+            route: Route::new(http, join(&base, route), model, advice).hinting(CacheHints::new(&config.prompt_cache)),
             headers: headers(credential.as_deref(), var),
             credential,
             batch: None,
@@ -287,6 +346,14 @@ impl ChatModel for OpenAi {
 
     fn target(&self) -> String {
         self.route.origin()
+    }
+
+    fn remaining(&self) -> Option<RemainingQuota> {
+        self.route.remaining()
+    }
+
+    fn left_out(&self) -> Vec<&'static str> {
+        self.route.left_out()
     }
 }
 
@@ -390,7 +457,7 @@ mod tests {
             json!({"type": "json_object"})
         );
         assert!(wire(&model.route, form, Structured::None).get("response_format").is_none());
-        model.route.dialect.max_completion_tokens.store(true, Ordering::Relaxed);
+        model.route.dialect.learn(NotTaken::MaxTokens);
         let body = wire(&model.route, text, Structured::None);
         assert_eq!(body["max_completion_tokens"], 300);
         assert!(body.get("max_tokens").is_none());

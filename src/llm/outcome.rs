@@ -29,6 +29,13 @@ pub(crate) enum Answer {
     },
 }
 
+impl Answer {
+    /// The endpoint refused the request with this status.
+    pub(super) fn bad_request(status: u16, message: &str) -> Self {
+        Self::Failed { reason: "bad_request".to_owned(), message: format!("{status}: {message}") }
+    }
+}
+
 /// Why the run stops.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
@@ -61,6 +68,14 @@ pub enum Halt {
         /// What the endpoint said then.
         example: String,
     },
+    /// Calls ended alike, so that all further ones would.
+    #[error("{message}")]
+    Alike {
+        /// What they came to, and what to change.
+        message: String,
+        /// Whether a setting is at fault or the endpoint.
+        code: ExitCode,
+    },
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -87,6 +102,7 @@ impl Halt {
             Self::Interrupted | Self::Stopping => ExitCode::Interrupted,
             Self::Budget(_) => ExitCode::Budget,
             Self::Endpoint { .. } | Self::Refusals { .. } => ExitCode::Unavailable,
+            Self::Alike { code, .. } => *code,
             Self::Journal(error) => error.exit_code(),
             Self::Prompt { .. } => ExitCode::Usage,
             Self::NotRecorded { .. } => ExitCode::Bug,

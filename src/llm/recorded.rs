@@ -7,14 +7,16 @@
 
 mod jobs;
 mod key;
+mod life;
 mod probe;
 mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::OnceCell;
@@ -24,11 +26,12 @@ use super::Transient;
 use super::budget::{Budget, Estimate, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
-use super::limiter::Limiter;
+use super::evidence::{Evidence, UnusableReply};
+use super::limiter::Delay;
+use super::pool::{ModelPool, PoolRoute};
 use super::recording::Recording;
 use super::{
-    Answer, AttemptError, ChatModel, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured,
-    StructuredSupport,
+    Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
 };
 use crate::config;
 use crate::draw::Draw;
@@ -37,11 +40,30 @@ use crate::store::journal::{Archive, EntryKind, Journal, JournalError};
 
 pub(crate) use jobs::{CallLeft, CallsLeft};
 pub(crate) use key::{CallSite, key};
+pub(crate) use life::SignsOfLife;
+pub(crate) use probe::ProbeVerdict;
 
 /// The reason of items whose calls used up their attempts.
 const NO_ANSWER: &str = "no_answer";
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
+
+/// How long the verdict on an endpoint that failed many holds for all who wait for it.
+const SHARED_VERDICT: Duration = Duration::from_secs(1);
+
+/// The attempts at one call.
+struct CallTries {
+    retry: Retry,
+    started: Instant,
+    requests: u32,
+    /// What the endpoint had answered, to anyone, when the last attempt was sent.
+    answers: u64,
+}
+
+/// The key under which a call is recorded for the `time`-th further time.
+fn again(first: &str, time: u32) -> String {
+    crate::record::content_hash([first, &time.to_string()])
+}
 
 /// What stages may know of a role's model.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,10 +85,10 @@ pub(crate) struct ModelProfile {
 pub(crate) struct ModelEndpoint {
     /// What stages may know.
     pub profile: ModelProfile,
-    /// The model; `None` when only recorded replies are wanted.
-    pub model: Option<Box<dyn ChatModel>>,
-    /// Its endpoint's patience.
-    pub limiter: Limiter,
+    /// The model, wherever it is deployed; `None` when only recorded replies are wanted.
+    pub model: Option<Box<ModelPool>>,
+    /// Whether it answers.
+    pub life: SignsOfLife,
     /// Attempts at one call before its item fails.
     pub max_attempts: u32,
     /// What the configuration says of asking for JSON.
@@ -110,6 +132,10 @@ pub(crate) struct CallGateway {
     pub control: Arc<Control>,
     /// Whether recorded failures are tried anew.
     pub retry_failed: bool,
+    /// Keys of calls whose record counts for nothing, since all ended alike for a reason that may be mended.
+    pub anew: BTreeSet<String>,
+    /// What the calls of this process have shown.
+    pub evidence: Evidence,
     /// The run's seed.
     pub seed: u64,
     /// Sees every answered call.
@@ -140,6 +166,8 @@ impl CallGateway {
             lines: BTreeMap::new(),
             control: Arc::default(),
             retry_failed: false,
+            anew: BTreeSet::new(),
+            evidence: Evidence::default(),
             seed,
             tap: None,
             left: CallsLeft::default(),
@@ -153,12 +181,60 @@ impl CallGateway {
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
-    /// Whether the model of `role` is held to the schemas it is given, so that a prompt need not show them.
-    pub(crate) async fn enforces_schemas(&self, role: Role) -> Result<bool, Halt> {
+    /// Whether the model of `role` is held to schemas such as that of `format`, so that a prompt need not show them; replies
+    /// may have up to `max_tokens`.
+    pub(crate) async fn enforces_schemas(
+        &self,
+        role: Role,
+        format: &ReplyFormat,
+        max_tokens: u32,
+    ) -> Result<bool, Halt> {
         match self.lines.get(&role) {
-            Some(line) => Ok(self.wire(line).await? == Structured::JsonSchema),
+            Some(line) => Ok(self.wire(line, role, format, max_tokens).await?.enforces()),
             None => Ok(false),
         }
+    }
+
+    /// Tells what became of a reply: used, or why not.
+    ///
+    /// # Errors
+    /// If so many could not be used, and none could, that the run stops.
+    pub(crate) fn found(&self, site: &CallSite<'_>, unusable: Option<&UnusableReply>) -> Result<(), Halt> {
+        self.stops(self.evidence.found(site, unusable))
+    }
+
+    /// To be asked at the end of a stage: fails if not one call of `role` has succeeded and all ended alike.
+    ///
+    /// # Errors
+    /// Why the run stops.
+    pub(crate) fn require_success(&self, role: Role) -> Result<(), Halt> {
+        match self.evidence.none_succeeded(role) {
+            Some(halt) => Err(halt),
+            None => Ok(()),
+        }
+    }
+
+    fn stops(&self, halt: Option<Halt>) -> Result<(), Halt> {
+        halt.map_or(Ok(()), |halt| Err(self.control.stop(halt)))
+    }
+
+    /// The models, each once.
+    fn models(&self) -> impl Iterator<Item = &ModelPool> {
+        let first = |(role, line): (&Role, &Arc<ModelEndpoint>)| {
+            !self.lines.iter().any(|(other, same)| other < role && Arc::ptr_eq(line, same))
+        };
+        let own = self.lines.iter().filter(move |(role, line)| first((*role, *line)));
+        own.filter_map(|(_, line)| line.model.as_deref())
+    }
+
+    /// Calls that wait to be made again.
+    pub(crate) fn waiting(&self) -> usize {
+        self.models().map(ModelPool::waiting).sum()
+    }
+
+    /// What is to be told of calls that wait, by the names of those they wait for.
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
+        self.models().flat_map(ModelPool::delays).collect()
     }
 
     /// Asks the model of `site.role`, with its usual token limit.
@@ -218,7 +294,12 @@ impl CallGateway {
         request: &ChatRequest,
     ) -> Result<Answer, Halt> {
         let key = match self.recorded(key(site, request), site).await? {
-            Recorded::Answer(answer) => return Ok(answer),
+            Recorded::Answer(answer) => {
+                if matches!(answer, Answer::Reply(_)) {
+                    self.evidence.replayed(site.role);
+                }
+                return Ok(answer);
+            }
             Recorded::Nothing { key } => key,
         };
         let Some(model) = line.model.as_deref() else {
@@ -226,9 +307,12 @@ impl CallGateway {
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
-            ReplyFormat::Json { .. } => self.wire(line).await?,
+            format @ ReplyFormat::Json { .. } => self.wire(line, site.role, format, request.max_tokens).await?,
         };
-        self.make(line, model, site, request, wire, &key).await
+        let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
+        let answer = self.make(line, model, site, request, wire, &key).await?;
+        self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
+        Ok(answer)
     }
 
     /// What is on record for this call, or the key under which it is to be recorded.
@@ -239,27 +323,17 @@ impl CallGateway {
         let (mut key, mut failed) = (first.clone(), None);
         for time in 1_u32.. {
             match self.look_up(&key, site).await? {
+                Some(_) if self.anew.contains(&key) => failed = None,
                 Some(answer @ Answer::Failed { .. }) => failed = Some(answer),
                 Some(answer) => return Ok(Recorded::Answer(answer)),
                 None => break,
             }
-            key = crate::record::content_hash([first.as_str(), &time.to_string()]);
+            key = again(&first, time);
         }
         Ok(match failed {
-            Some(answer) if !self.asks_again(site.role, &answer) => Recorded::Answer(answer),
+            Some(answer) if !self.retry_failed => Recorded::Answer(answer),
             _ => Recorded::Nothing { key },
         })
-    }
-
-    /// Whether a recorded failure is no answer for this process.
-    ///
-    /// A probe that an endpoint turned down is an answer for ever: another verdict would change what was asked of
-    /// everything after it. A probe that nobody answered told nothing.
-    fn asks_again(&self, role: Role, failed: &Answer) -> bool {
-        match (role, failed) {
-            (Role::Probe, Answer::Failed { reason, .. }) => reason == NO_ANSWER,
-            _ => self.retry_failed,
-        }
     }
 
     /// The reply with this key in this run, or in the one it was forked from.
@@ -267,6 +341,9 @@ impl CallGateway {
         if let Some(journal) = &self.journal
             && let Some(recorded) = journal.get_as::<RecordedReply>(key)?
         {
+            if !recorded.inherited {
+                self.budget.note_begun(site.item);
+            }
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
@@ -286,35 +363,46 @@ impl CallGateway {
     async fn make(
         &self,
         line: &ModelEndpoint,
-        model: &dyn ChatModel,
+        model: &ModelPool,
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
     ) -> Result<Answer, Halt> {
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
-        let mut retry = Retry::new(key, line.max_attempts);
-        let mut started = Instant::now();
-        let mut requests = 0;
+        let admitted = self.budget.admit(site.item, site.role, intent.estimate);
+        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
+            return Err(self.control.stop(exhausted.into()));
+        }
+        let attempts = if probe::is_of_a_form(site, wire) { 1 } else { line.max_attempts };
+        let mut tries =
+            CallTries { retry: Retry::new(key, attempts), started: Instant::now(), requests: 0, answers: 0 };
+        let mut route = model.route(site.item);
         loop {
-            requests += 1;
+            tries.requests += 1;
+            tries.answers = line.life.answers();
             let sent = Instant::now();
-            let (result, reservation) = self.send(line, model, site, request, wire, key, intent).await?;
+            let (result, reservation) = self.send(&mut route, site, request, wire, key, intent).await?;
+            line.life.observe(&result);
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if model.batch().is_some() {
+            if route.in_jobs().is_some() {
                 // Jobs take hours, and no deadline is for them: attempts are what bounds a call that goes in jobs.
-                started = Instant::now();
+                tries.started = Instant::now();
             }
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
-                Err(error) => match self.judge(line, error, &mut retry, started).await? {
+                Err(error) if route.goes_elsewhere(&error) => continue,
+                Err(error) => match self.judge(line, model, &route, error, &mut tries).await? {
                     Some(answer) => answer,
                     None => continue,
                 },
             };
-            let recorded = RecordedReply { role: site.role, answer, requests, ms, inherited: false };
+            let recorded = RecordedReply { role: site.role, answer, requests: tries.requests, ms, inherited: false };
             self.write(EntryKind::Reply, key, site, &recorded).await?;
             log_call(site, request, &recorded);
+            if let Answer::Reply(reply) = &recorded.answer {
+                self.notice_cut_prompt(line, model, request, reply);
+            }
             // Only now does it count: what is not durable affects no budget and no figure.
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
                 reservation.settle(reply.usage);
@@ -331,57 +419,77 @@ impl CallGateway {
     async fn judge(
         &self,
         line: &ModelEndpoint,
+        model: &ModelPool,
+        route: &PoolRoute<'_>,
         error: AttemptError,
-        retry: &mut Retry,
-        started: Instant,
+        tries: &mut CallTries,
     ) -> Result<Option<Answer>, Halt> {
-        match error {
-            AttemptError::Refused { category, message } => Ok(Some(Answer::Refused { category, message })),
-            AttemptError::BadRequest { status, message } => {
-                let message = format!("{status}: {message}");
-                Ok(Some(Answer::Failed { reason: "bad_request".to_owned(), message }))
+        let (kind, hinted) = match &error {
+            AttemptError::Refused { category, message } => {
+                return Ok(Some(Answer::Refused { category: category.clone(), message: message.clone() }));
             }
-            AttemptError::Fatal { message } => Err(self.control.stop(Halt::Endpoint { message })),
-            AttemptError::Transient { .. } => match retry.decide(&error, started.elapsed()) {
-                Decision::Wait(pause) => {
-                    tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
-                    self.control.unless_stopped(line.limiter.back_off(&error, pause)).await?;
-                    self.alive(line.limiter.check())?;
-                    Ok(None)
+            AttemptError::BadRequest { status, message } => return Ok(Some(Answer::bad_request(*status, message))),
+            AttemptError::Fatal { message } => {
+                return Err(self.control.stop(Halt::Endpoint { message: message.clone() }));
+            }
+            AttemptError::Transient { kind, retry_after, .. } => (*kind, retry_after.is_some()),
+        };
+        match tries.retry.decide(&error, tries.started.elapsed(), route.max_wait()) {
+            Decision::Wait(mut pause) => {
+                if kind == Transient::Unknown && !hinted {
+                    pause = self.pause(line, model, tries, pause).await?;
                 }
-                Decision::GiveUp => {
-                    self.alive(line.limiter.gave_up())?;
-                    Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
-                }
-            },
+                tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
+                self.control.unless_stopped(route.back_off(&error, pause)).await?;
+                self.alive(line, model, kind, model.check()).await?;
+                Ok(None)
+            }
+            Decision::GiveUp => {
+                self.alive(line, model, kind, model.gave_up()).await?;
+                Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
+            }
+            Decision::TooLong(message) => Err(self.control.stop(Halt::Endpoint { message })),
         }
     }
 
-    fn alive(&self, verdict: Result<(), AttemptError>) -> Result<(), Halt> {
-        verdict.map_err(|broken| self.control.stop(Halt::Endpoint { message: broken.to_string() }))
+    /// Stops the run if the endpoint is broken. Failures that may be due to their prompts are no evidence of that: an endpoint
+    /// that still answers a greeting is none.
+    async fn alive(
+        &self,
+        line: &ModelEndpoint,
+        model: &ModelPool,
+        kind: Transient,
+        verdict: Result<(), AttemptError>,
+    ) -> Result<(), Halt> {
+        let Err(broken) = verdict else { return Ok(()) };
+        if kind == Transient::Unknown && self.greet(line, model, SHARED_VERDICT).await? {
+            return Ok(());
+        }
+        Err(self.control.stop(Halt::Endpoint { message: broken.to_string() }))
     }
 
     /// One attempt, and what is known of its bill. The reservation of a reply is settled once the reply is durable,
     /// that of any other outcome here.
-    #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     async fn send(
         &self,
-        line: &ModelEndpoint,
-        model: &dyn ChatModel,
+        route: &mut PoolRoute<'_>,
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
-        let (result, reservation) = match model.batch() {
-            Some(queue) => self.send_in_job(queue, model, site, request, wire, key, intent).await?,
-            None => self.send_alone(line, model, site, request, wire, key, intent).await?,
+        let (result, reservation) = match route.in_jobs() {
+            Some(model) => self.send_in_job(model, site, request, wire, key, intent).await?,
+            None => self.send_alone(route, site, request, wire, key, intent).await?,
         };
         let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
-        let maybe_billed =
-            matches!(error, AttemptError::Transient { kind: Transient::Unknown, .. } | AttemptError::Refused { .. });
+        let maybe_billed = matches!(
+            error,
+            AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. }
+                | AttemptError::Refused { .. }
+        );
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };
             self.write(EntryKind::Reject, key, site, &reject).await?;
@@ -395,29 +503,24 @@ impl CallGateway {
     }
 
     /// One request of its own: place, reservation, intent, attempt.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
     async fn send_alone(
         &self,
-        line: &ModelEndpoint,
-        model: &dyn ChatModel,
+        route: &mut PoolRoute<'_>,
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
-        let permit = self.control.unless_stopped(line.limiter.acquire()).await?;
+        let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
         self.wait_for_room().await?;
-        let reservation = self.reserve(site.role, intent.estimate).await?;
+        let reservation = self.reserve(site, intent.estimate).await?;
         self.write(EntryKind::Intent, key, site, &intent).await?;
-        let result = model.attempt(request, wire).await;
-        drop(permit);
-        line.limiter.observe(&result);
-        Ok((result, reservation))
+        Ok((permit.attempt(request, wire, &self.control).await, reservation))
     }
 
-    async fn reserve(&self, role: Role, estimate: Estimate) -> Result<Reservation, Halt> {
-        let reserved = self.budget.reserve(role, estimate);
+    async fn reserve(&self, site: &CallSite<'_>, estimate: Estimate) -> Result<Reservation, Halt> {
+        let reserved = self.budget.reserve(site.item, site.role, estimate);
         match self.control.unless_stopped(reserved).await? {
             Ok(reservation) => Ok(reservation),
             Err(exhausted) => Err(self.control.stop(exhausted.into())),

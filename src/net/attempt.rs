@@ -44,8 +44,10 @@ pub enum AttemptError {
 pub enum Transient {
     /// The request never reached the endpoint: nothing can have been billed.
     NotSent,
-    /// 408, 409, 429, 503, 529 and the like: the endpoint turned the request away unserved. All callers should slow down.
+    /// 408, 409, 429, 503, 529 and the like: the endpoint turned the request away unserved.
     TurnedAway,
+    /// No answer, or not all of it, within the time-outs. It may have billed.
+    TimedOut,
     /// The endpoint failed, hung up, or sent something that is no completion. It may have billed.
     Unknown,
 }

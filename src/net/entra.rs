@@ -37,7 +37,7 @@ pub(crate) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<A
     let get = |name| filled(var, name);
     let cloud = get("AZURE_AUTHORITY_HOST").map(authority);
     let client = || -> Result<ClientOptions, SetupError> {
-        let transport = Some(Transport::new(Arc::new(bare_client(CONNECT, TOTAL)?)));
+        let transport = Some(Transport::new(Arc::new(bare_client(CONNECT, TOTAL, var)?)));
         let retry = RetryOptions::exponential(ExponentialRetryOptions { max_retries: RETRIES, ..Default::default() });
         Ok(ClientOptions { transport, retry, cloud: cloud.clone(), ..ClientOptions::default() })
     };

@@ -5,7 +5,7 @@
 //!   (they replace the system's). There is no switch that turns verification off. An endpoint on plain `http://` loads
 //!   no roots at all, so it works where none are installed.
 //! - No redirect is followed: it would carry prompts and a key to a host nobody named.
-//! - No proxy: `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` are not read.
+//! - The proxy that [`super::proxy`] finds, and no other.
 //! - No retry below [`super::retry`], so that every request is counted.
 //! - Four time-outs on the monotonic clock, and at most [`BODY_CAP`] bytes of an answer, counted while they arrive.
 //!   Nothing is decompressed, so nothing can grow after it was counted.
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::attempt::{AttemptError, Transient};
+use super::proxy::Proxies;
 use crate::config::Timeouts;
 use crate::exit::ExitCode;
 use crate::loopback::{is_loopback, is_this_machine};
@@ -171,27 +172,46 @@ pub struct HttpReply {
 }
 
 /// The client for one endpoint.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    /// The proxy on the way, for messages.
+    through: Option<String>,
     first_byte: Duration,
     idle: Duration,
     total: Duration,
 }
 
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("through", &self.through).finish_non_exhaustive()
+    }
+}
+
 impl Http {
-    /// A client for `url`. Where a name resolved to this machine alone was the reason to let a key go over plain
+    /// A client for `url`, through the proxy that `var` names for it. Where a name resolved to this machine alone was the reason to let a key go over plain
     /// `http://`, `pinned` holds the addresses, and the name is not looked up again.
-    pub fn new(url: &Url, timeouts: &Timeouts, pinned: &[SocketAddr]) -> Result<Self, SetupError> {
+    pub fn new(
+        url: &Url,
+        timeouts: &Timeouts,
+        pinned: &[SocketAddr],
+        var: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SetupError> {
+        let mut through = None;
         let mut builder = builder(seconds("timeouts.connect_s", timeouts.connect_s)?);
         if url.scheme() == "http" {
             builder = builder.tls_certs_only([]);
         }
         if let (Some(host), false) = (url.host_str(), pinned.is_empty()) {
             builder = builder.resolve_to_addrs(host, pinned);
+        } else {
+            let proxies = Proxies::from_environment(var)?;
+            builder = proxies.apply(builder, url)?;
+            through = proxies.on_the_way_to(url);
         }
         Ok(Self {
             client: build(builder)?,
+            through,
             first_byte: seconds("timeouts.first_byte_s", timeouts.first_byte_s)?,
             idle: seconds("timeouts.idle_s", timeouts.idle_s)?,
             total: seconds("timeouts.total_s", timeouts.total_s)?,
@@ -200,8 +220,8 @@ impl Http {
 
     /// Sends `body` to `url` once and reads the answer whole.
     ///
-    /// An error is [`Transient::NotSent`] when no connection came about, and [`Transient::Unknown`] when the endpoint
-    /// may have worked on the request: time-outs, hang-ups, an answer above [`BODY_CAP`].
+    /// An error is [`Transient::NotSent`] when no connection came about, [`Transient::TimedOut`] when a time-out passed, and
+    /// [`Transient::Unknown`] for hang-ups and an answer above [`BODY_CAP`]: the endpoint may have worked on the request.
     pub async fn post_json(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
         let request = self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json");
         self.exchange(url, request.body(body)).await
@@ -233,7 +253,7 @@ impl Http {
         let exchange = async { self.open(url, request, self.first_byte).await?.whole().await };
         match timeout(self.total, exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(unknown(format!("{} took more than {:?} in all", origin(url), self.total))),
+            Err(_) => Err(late(format!("{} took more than {:?} in all (timeouts.total_s)", origin(url), self.total))),
         }
     }
 
@@ -243,12 +263,27 @@ impl Http {
         request: reqwest::RequestBuilder,
         patience: Duration,
     ) -> Result<StreamedReply, AttemptError> {
-        let mut response = match timeout(patience, request.send()).await {
-            Ok(sent) => sent.map_err(|e| failure(url, &e))?,
-            Err(_) => return Err(unknown(format!("{} said nothing for {patience:?}", origin(url)))),
+        let Ok(sent) = timeout(patience, request.send()).await else {
+            return Err(late(format!("{} said nothing for {patience:?} (timeouts.first_byte_s)", origin(url))));
         };
+        let mut response = sent.map_err(|e| self.failure(url, &e))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        Ok(StreamedReply { status, headers, response, url: url.clone(), idle: self.idle })
+        Ok(StreamedReply { status, headers, response, url: url.clone(), http: self.clone() })
+    }
+
+    fn failure(&self, url: &Url, error: &reqwest::Error) -> AttemptError {
+        if let Some(reason) = certificate_trouble(error) {
+            let message = format!(
+                "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
+                origin(url)
+            );
+            return AttemptError::Fatal { message };
+        }
+        let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
+        let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
+        let through = self.through.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let message = format!("{what} {}{through}: {}", origin(url), chain(error));
+        AttemptError::Transient { message, kind, retry_after: None }
     }
 }
 
@@ -259,16 +294,17 @@ pub(crate) struct StreamedReply {
     headers: HeaderMap,
     response: reqwest::Response,
     url: Url,
-    idle: Duration,
+    http: Http,
 }
 
 impl StreamedReply {
     /// The next bytes of the body; `None` at its end.
     pub(crate) async fn piece(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, AttemptError> {
-        match timeout(self.idle, self.response.chunk()).await {
-            Ok(piece) => piece.map_err(|e| failure(&self.url, &e)),
-            Err(_) => Err(unknown(format!("{} stopped for {:?} amid its answer", origin(&self.url), self.idle))),
-        }
+        let Ok(piece) = timeout(self.http.idle, self.response.chunk()).await else {
+            let (at, idle) = (origin(&self.url), self.http.idle);
+            return Err(late(format!("{at} stopped for {idle:?} amid its answer (timeouts.idle_s)")));
+        };
+        piece.map_err(|e| self.http.failure(&self.url, &e))
     }
 
     /// The answer with its body, at most [`BODY_CAP`] bytes.
@@ -285,8 +321,12 @@ impl StreamedReply {
 }
 
 /// A plain client with the system's roots for services that are not models, such as a sign-in.
-pub(crate) fn bare_client(connect: Duration, total: Duration) -> Result<reqwest::Client, SetupError> {
-    build(builder(connect).timeout(total))
+pub(crate) fn bare_client(
+    connect: Duration,
+    total: Duration,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<reqwest::Client, SetupError> {
+    build(Proxies::from_environment(var)?.apply_to_all(builder(connect).timeout(total))?)
 }
 
 /// What every client keeps to; see the module's description.
@@ -368,17 +408,9 @@ pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn failure(url: &Url, error: &reqwest::Error) -> AttemptError {
-    if let Some(reason) = certificate_trouble(error) {
-        let message = format!(
-            "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
-            origin(url)
-        );
-        return AttemptError::Fatal { message };
-    }
-    let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
-    let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
-    AttemptError::Transient { message: format!("{what} {}: {}", origin(url), chain(error)), kind, retry_after: None }
+/// An answer that did not come in time.
+fn late(message: String) -> AttemptError {
+    AttemptError::Transient { message, kind: Transient::TimedOut, retry_after: None }
 }
 
 /// An answer that may have been billed and is no use.
@@ -465,7 +497,7 @@ mod tests {
     fn nonsense_time_outs_are_a_setting_error() {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             let timeouts = Timeouts { idle_s: bad, ..Timeouts::default() };
-            let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[]).unwrap_err();
+            let error = Http::new(&url("http://127.0.0.1/"), &timeouts, &[], &|_| None).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().starts_with("timeouts.idle_s"), "{error}");
         }

@@ -3,6 +3,8 @@
 pub(crate) mod attempt;
 pub(crate) mod entra;
 pub(crate) mod http;
+pub(crate) mod proxy;
+pub(crate) mod rate_headers;
 pub(crate) mod retry;
 
 /// A variable that is set to something.

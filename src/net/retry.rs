@@ -1,11 +1,13 @@
 //! What is worth another attempt, and when. Pure: no clock is read but to place an HTTP date, nothing sleeps, and the
 //! jitter of a call is drawn from the call's own key.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use super::attempt::{AttemptError, Transient};
+use super::rate_headers::{RemainingQuota, duration, seconds};
+use crate::clock::unix_seconds;
 use crate::draw::Draw;
 
 /// The shortest wait without a hint.
@@ -14,11 +16,8 @@ const BASE: Duration = Duration::from_millis(500);
 /// The longest wait without a hint.
 const CAP: Duration = Duration::from_secs(60);
 
-/// The longest pause an endpoint can ask for; what goes beyond is taken as this.
-const LONGEST_HINT: Duration = Duration::from_secs(600);
-
-/// The longest that attempts at one call may go on, pauses included. Three of the longest pauses fit.
-pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(1800);
+/// The longest that attempts at one call may go on, pauses included, unless longer pauses are allowed.
+const CALL_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Waits that grow and scatter: each is drawn between the base and three times the one before ("decorrelated jitter":
 /// M. Brooker, *Exponential Backoff And Jitter*, AWS Architecture Blog, 2015).
@@ -43,12 +42,14 @@ impl Backoff {
 }
 
 /// What to do after an attempt that brought no reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Try again, not before this has passed.
     Wait(Duration),
     /// Let the error stand.
     GiveUp,
+    /// The endpoint asks for more time than is to be waited: what to say of it.
+    TooLong(String),
 }
 
 /// The attempts at one call.
@@ -68,16 +69,20 @@ impl Retry {
 
     /// Judges the attempt that has just failed, `elapsed` after the first one began.
     ///
-    /// What the endpoint asked for is obeyed to the letter. A call that was turned away was not served, so it does not
-    /// count against `max_attempts`; [`CALL_DEADLINE`] bounds it. A hint of zero is believed once.
-    pub(crate) fn decide(&mut self, error: &AttemptError, elapsed: Duration) -> Decision {
+    /// What the endpoint asked for is obeyed to the letter, up to `max_wait`. A call that was turned away was not served, so it
+    /// does not count against `max_attempts`; half an hour bounds it, or `max_wait` where that is longer. A hint of zero is
+    /// believed once.
+    pub(crate) fn decide(&mut self, error: &AttemptError, elapsed: Duration, max_wait: Duration) -> Decision {
         let AttemptError::Transient { kind, retry_after, .. } = error else { return Decision::GiveUp };
         self.attempts = self.attempts.saturating_add(1);
         if *kind != Transient::TurnedAway {
             self.counted = self.counted.saturating_add(1);
         }
+        if let Some(told) = retry_after.filter(|told| *told > max_wait) {
+            return Decision::TooLong(too_long(error, told, max_wait));
+        }
         let wait = self.wait(*retry_after);
-        if self.counted >= self.max_attempts || elapsed.saturating_add(wait) > CALL_DEADLINE {
+        if self.counted >= self.max_attempts || elapsed.saturating_add(wait) > CALL_DEADLINE.max(max_wait) {
             return Decision::GiveUp;
         }
         Decision::Wait(wait)
@@ -92,21 +97,50 @@ impl Retry {
     }
 }
 
-/// How long an answer asks to be left alone: `retry-after-ms`, else `Retry-After` in seconds or as an HTTP date.
-/// Clamped to between nothing and ten minutes; what is neither number nor date is ignored.
+/// That an endpoint asks for `told`, until when that is, and what to do.
+fn too_long(error: &AttemptError, told: Duration, max_wait: Duration) -> String {
+    let until = UNIX_EPOCH.checked_add(Duration::from_secs(unix_seconds()).saturating_add(told));
+    // HTTP dates have four digits for the year.
+    let until = until.filter(|_| told < Duration::from_secs(1 << 32)).map(httpdate::fmt_http_date);
+    let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+    format!(
+        "{error}; it asks to be left alone for {}{until}, and max_wait_s allows for {}; run the same command again then, or raise max_wait_s",
+        spoken(told),
+        spoken(max_wait)
+    )
+}
+
+/// A time in the largest units that say it.
+pub(crate) fn spoken(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The longest that a reset of limits is taken for a time to wait: it tells when all is there again, not when something is.
+const LONGEST_RESET: Duration = Duration::from_secs(60);
+
+/// How long an answer asks to be left alone: `retry-after-ms`, else `Retry-After` in seconds, with units or as an HTTP date,
+/// else the reset of limits that it names. Nothing for less than nothing; what is none of these is ignored.
 ///
 /// A date is measured from the answer's own `Date`, so this machine's clock may be wrong; only where there is no `Date`
 /// is it asked.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let millis = text("retry-after-ms").or_else(|| text("x-ms-retry-after-ms")).and_then(number);
-    let seconds = || text(RETRY_AFTER.as_str()).and_then(number);
+    let after = text(RETRY_AFTER.as_str());
     let until = || {
-        let then = httpdate::parse_http_date(text(RETRY_AFTER.as_str())?).ok()?;
-        let now = text(DATE.as_str()).and_then(|d| httpdate::parse_http_date(d).ok()).unwrap_or_else(wall_clock);
-        Some(then.duration_since(now).unwrap_or_default().min(LONGEST_HINT))
+        let then = httpdate::parse_http_date(after?).ok()?;
+        let now = text(DATE.as_str()).and_then(|date| httpdate::parse_http_date(date).ok());
+        let now = now.unwrap_or_else(|| UNIX_EPOCH + Duration::from_secs(unix_seconds()));
+        Some(then.duration_since(now).unwrap_or_default())
     };
-    millis.map(|ms| clamp(ms / 1000.0)).or_else(|| seconds().map(clamp)).or_else(until)
+    let told = millis.and_then(|ms| seconds(ms / 1000.0));
+    let told = told.or_else(|| after.and_then(number).and_then(seconds));
+    let told = told.or_else(|| after.and_then(duration)).or_else(until);
+    told.or_else(|| RemainingQuota::of(headers)?.reset().filter(|reset| *reset <= LONGEST_RESET))
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -115,21 +149,14 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|_| plain)
 }
 
-fn clamp(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_HINT.as_secs_f64()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "an HTTP date has no other measure; it decides a wait, never data")]
-fn wall_clock() -> SystemTime {
-    SystemTime::now()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use reqwest::header::HeaderValue;
 
     use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
 
     fn transient(kind: Transient, retry_after: Option<Duration>) -> AttemptError {
         AttemptError::Transient { message: String::new(), kind, retry_after }
@@ -149,12 +176,19 @@ mod tests {
             (vec![("retry-after", "0")], Some(s(0))),
             (vec![("retry-after", "-1")], Some(s(0))),
             (vec![("retry-after", "1.5")], Some(Duration::from_millis(1500))),
-            (vec![("retry-after", "1000000000")], Some(s(600))),
-            (vec![("retry-after", "99999999999999999999999999")], Some(s(600))),
+            (vec![("retry-after", "43200")], Some(s(43_200))),
+            (vec![("retry-after", "1000000000")], Some(s(315_360_000))),
+            (vec![("retry-after", "99999999999999999999999999")], Some(s(315_360_000))),
+            (vec![("retry-after", "7s")], Some(s(7))),
+            (vec![("retry-after", "250ms")], Some(Duration::from_millis(250))),
+            (vec![("x-ratelimit-reset-tokens", "6")], Some(s(6))),
+            (vec![("x-ratelimit-reset-tokens", "6m0s")], None),
+            (vec![("x-ratelimit-reset-tokens", "6"), ("retry-after", "2")], Some(s(2))),
             (vec![("retry-after", later), ("date", now)], Some(s(15))),
             (vec![("retry-after", now), ("date", later)], Some(s(0))),
             (vec![("retry-after", now)], Some(s(0))),
-            (vec![("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], Some(s(600))),
+            (vec![("retry-after", "Sunday, 06-Nov-94 08:49:52 GMT"), ("date", now)], Some(s(15))),
+            (vec![("retry-after", "Sun Nov  6 08:49:52 1994"), ("date", now)], Some(s(15))),
             (vec![("retry-after-ms", "250"), ("retry-after", "9")], Some(Duration::from_millis(250))),
             (vec![("retry-after-ms", "soon"), ("retry-after", "9")], Some(s(9))),
             (vec![("retry-after", "soon")], None),
@@ -173,19 +207,38 @@ mod tests {
         let mut retry = Retry::new("k", 1);
         let asked = Duration::from_secs(7);
         for _ in 0..50 {
-            let decision = retry.decide(&transient(Transient::TurnedAway, Some(asked)), Duration::ZERO);
+            let decision = retry.decide(&transient(Transient::TurnedAway, Some(asked)), Duration::ZERO, HOUR);
             assert_eq!(decision, Decision::Wait(asked));
         }
-        let late = CALL_DEADLINE.saturating_sub(Duration::from_secs(6));
-        assert_eq!(retry.decide(&transient(Transient::TurnedAway, Some(asked)), late), Decision::GiveUp);
+        let late = HOUR.saturating_sub(Duration::from_secs(6));
+        assert_eq!(retry.decide(&transient(Transient::TurnedAway, Some(asked)), late, HOUR), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_wait_beyond_what_is_allowed_is_told_with_its_end_and_not_begun() {
+        let mut retry = Retry::new("k", 8);
+        for (hours, named) in [(12, "12 h 00 min, until"), (87_600, "87600 h 00 min, until")] {
+            let told = transient(Transient::TurnedAway, Some(Duration::from_secs(hours * 3_600)));
+            match retry.decide(&told, Duration::ZERO, HOUR) {
+                Decision::TooLong(said) => {
+                    assert!(
+                        said.contains(named) && said.contains("GMT") && said.contains("raise max_wait_s"),
+                        "{said}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let allowed = transient(Transient::TurnedAway, Some(HOUR));
+        assert_eq!(retry.decide(&allowed, Duration::ZERO, HOUR), Decision::Wait(HOUR));
     }
 
     #[test]
     fn a_zero_is_believed_once() {
         let mut retry = Retry::new("k", 9);
         let zero = transient(Transient::TurnedAway, Some(Duration::ZERO));
-        assert_eq!(retry.decide(&zero, Duration::ZERO), Decision::Wait(Duration::ZERO));
-        assert!(matches!(retry.decide(&zero, Duration::ZERO), Decision::Wait(w) if w >= BASE));
+        assert_eq!(retry.decide(&zero, Duration::ZERO, HOUR), Decision::Wait(Duration::ZERO));
+        assert!(matches!(retry.decide(&zero, Duration::ZERO, HOUR), Decision::Wait(w) if w >= BASE));
     }
 
     #[test]
@@ -193,14 +246,14 @@ mod tests {
         for kind in [Transient::NotSent, Transient::Unknown] {
             let mut retry = Retry::new("k", 3);
             let error = transient(kind, None);
-            assert!(matches!(retry.decide(&error, Duration::ZERO), Decision::Wait(_)));
-            assert!(matches!(retry.decide(&error, Duration::ZERO), Decision::Wait(_)));
-            assert_eq!(retry.decide(&error, Duration::ZERO), Decision::GiveUp);
+            assert!(matches!(retry.decide(&error, Duration::ZERO, HOUR), Decision::Wait(_)));
+            assert!(matches!(retry.decide(&error, Duration::ZERO, HOUR), Decision::Wait(_)));
+            assert_eq!(retry.decide(&error, Duration::ZERO, HOUR), Decision::GiveUp);
         }
         let fatal = AttemptError::Fatal { message: String::new() };
-        assert_eq!(Retry::new("k", 3).decide(&fatal, Duration::ZERO), Decision::GiveUp);
+        assert_eq!(Retry::new("k", 3).decide(&fatal, Duration::ZERO, HOUR), Decision::GiveUp);
         let bad = AttemptError::BadRequest { status: 400, message: String::new() };
-        assert_eq!(Retry::new("k", 3).decide(&bad, Duration::ZERO), Decision::GiveUp);
+        assert_eq!(Retry::new("k", 3).decide(&bad, Duration::ZERO, HOUR), Decision::GiveUp);
     }
 
     #[test]
@@ -212,6 +265,8 @@ mod tests {
         assert_eq!(waits("a"), waits("a"));
         assert_ne!(waits("a"), waits("b"));
     }
+
+    const TEN_YEARS: Duration = Duration::from_secs(315_360_000);
 
     proptest! {
         #[test]
@@ -230,7 +285,7 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 for name in ["retry-after", "retry-after-ms"] {
                     let map: HeaderMap = [(name.parse().unwrap(), value.clone())].into_iter().collect();
-                    prop_assert!(retry_after(&map).is_none_or(|wait| wait <= LONGEST_HINT));
+                    prop_assert!(retry_after(&map).is_none_or(|wait| wait <= TEN_YEARS));
                 }
             }
         }

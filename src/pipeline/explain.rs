@@ -16,6 +16,7 @@ use super::models;
 use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
+use crate::llm::evidence::Evidence;
 use crate::llm::recorded::{CallGateway, CallObserver, CallSite, CallsLeft, Inherited};
 use crate::llm::{Answer, ChatRequest, Halt, Message};
 use crate::record::{Persona, Situation};
@@ -185,6 +186,8 @@ impl Replay {
             lines: models::lines(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),
             retry_failed: false,
+            anew: dir.info()?.map(|info| identity::Details::of(&info).anew).unwrap_or_default(),
+            evidence: Evidence::default(),
             seed: config.seed,
             tap,
             left: CallsLeft::default(),

@@ -1,6 +1,7 @@
 //! What a run takes over from the one it was forked from: sealed stages that would be made the same, byte by byte.
 //! Recorded replies are taken over one by one, where calls are made.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::RunError;
@@ -39,6 +40,11 @@ impl Fork {
     /// The replies that it recorded, and those before it from which it was forked.
     pub(super) fn replies(&self) -> Result<Vec<Inherited>, RunError> {
         Ok(replies(&self.paths)?.into_iter().map(Inherited::Journal).collect())
+    }
+
+    /// Keys of its calls whose record counts for nothing.
+    pub(super) fn asked_anew(&self) -> &BTreeSet<String> {
+        &self.details.anew
     }
 
     /// SHA-256 of what a stage would import now, as far as the fork tells without reading it again.

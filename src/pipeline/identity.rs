@@ -1,6 +1,6 @@
 //! What makes a run this run: the settings and texts that shape its data. A directory made with others is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::ledger::{Spend, Status};
+use super::stopped::StoppedAt;
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, HubSettings, SituationMode};
@@ -52,6 +53,12 @@ pub(crate) struct Details {
     /// What was spent, once the journal that said so was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected: Option<Spend>,
+    /// Where an endpoint stopped the run, until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StoppedAt>,
+    /// Keys of recorded calls that count for nothing, since all of them ended alike.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub anew: BTreeSet<String>,
 }
 
 impl Details {
@@ -62,7 +69,7 @@ impl Details {
 }
 
 /// The texts of the conversations stage; the others belong to the situations.
-const CONVERSATION_TEXTS: [&str; 5] = ["speaker.md", "fused.md", "selector.md", "safety.md", "judge.md"];
+const CONVERSATION_TEXTS: [&str; 6] = ["speaker.md", "fused.md", "selector.md", "context.md", "safety.md", "judge.md"];
 
 fn is_of_conversations(text: &str) -> bool {
     CONVERSATION_TEXTS.contains(&text) || text.starts_with("words/")
@@ -81,6 +88,22 @@ impl Identity {
         let texts = self.texts.iter().map(|(name, hash)| (format!("inputs/{name}"), json!(hash)));
         let personas = if self.own_personas { "a file" } else { "built in" };
         settings.chain(texts).chain([("personas.source".to_owned(), json!(personas))]).collect()
+    }
+
+    /// Whether all that differs may: it acts first on stages in which nothing was accepted when the run was `stopped`.
+    fn differs_from(&self, stopped: StoppedAt, refused: &RunError) -> bool {
+        let RunError::Drift(Drift { differences, .. }) = refused else { return false };
+        differences.iter().all(|difference| stopped.may_change(self.first_stage(&difference.key)))
+    }
+
+    /// The stage that a setting or a text first acts on; the first one where that is not known.
+    fn first_stage(&self, key: &str) -> Stage {
+        if let Some(text) = key.strip_prefix("inputs/") {
+            return if is_of_conversations(text) { Stage::Conversations } else { Stage::Situations };
+        }
+        let named = self.settings.iter().find(|(_, settings)| settings.contains_key(key));
+        let of_situations = || key.starts_with("situations.") || key.starts_with("models.situations.");
+        named.map_or(if of_situations() { Stage::Situations } else { Stage::Personas }, |(stage, _)| *stage)
     }
 
     /// The fingerprint of a stage: its settings, its texts, the file it imports (by SHA-256), and the stage before it.
@@ -146,7 +169,14 @@ pub(crate) fn claim(
                 fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
                 return Ok(identity);
             }
-            Err(refused) if has_replies(dir)? => return Err(refused),
+            Err(refused) if has_replies(dir)? => {
+                let details = Details::of(&info);
+                if !details.stopped.is_some_and(|stopped| identity.differs_from(stopped, &refused)) {
+                    return Err(refused);
+                }
+                replace_settings(dir, config, inputs, &identity, RunInfo { details: json!(details), ..info })?;
+                return Ok(identity);
+            }
             Err(_) => fs::discard_dir(&dir.paths().root().join("stages"))?,
         }
     }
@@ -158,6 +188,20 @@ pub(crate) fn claim(
     let id = dir.info()?.map_or(id, |info| info.run_id);
     dir.write_info(&RunInfo::new(id, fields, json!(Details::default())))?;
     Ok(identity)
+}
+
+/// Goes on with other settings in a directory in which nothing made by the old ones counts.
+fn replace_settings(
+    dir: &RunDir,
+    config: &Config,
+    inputs: &Inputs,
+    identity: &Identity,
+    info: RunInfo,
+) -> Result<(), RunError> {
+    fs::discard_dir(&dir.paths().inputs())?;
+    inputs.write(&dir.paths().inputs())?;
+    fs::write_atomic(&dir.paths().config(), fingerprint::resolved_yaml(config)?.as_bytes())?;
+    Ok(dir.write_info(&RunInfo { fingerprints: identity.fields(), ..info })?)
 }
 
 fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&PersonaSource>) -> Result<(), RunError> {
@@ -202,6 +246,7 @@ pub(crate) fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(
 pub(crate) fn record_end(dir: &RunDir, status: Status, dataset: Option<String>) -> Result<(), RunError> {
     amend(dir, |details| {
         details.ended = Some(status);
+        details.stopped = None;
         details.dataset = dataset;
     })
 }
@@ -239,7 +284,7 @@ pub(crate) fn record_reopened(dir: &RunDir) -> Result<(), RunError> {
     })
 }
 
-fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {
+pub(super) fn amend(dir: &RunDir, change: impl FnOnce(&mut Details)) -> Result<(), RunError> {
     let Some(info) = dir.info()? else { return Ok(()) };
     let mut details = Details::of(&info);
     change(&mut details);

@@ -12,14 +12,17 @@ pub(crate) mod finished;
 mod fork;
 pub(crate) mod gc;
 pub(crate) mod identity;
+mod job;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;
 pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod preview;
+pub(crate) mod reasons;
 mod recording;
 pub(crate) mod run;
 mod stages;
 pub(crate) mod status;
+pub(crate) mod stopped;
 pub(crate) mod verify;

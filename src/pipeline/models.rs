@@ -1,7 +1,7 @@
 //! The models of a run, by role.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::OnceCell;
@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::RunError;
 use crate::config::environment::Environment;
+use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Model, Provider};
 use crate::llm::azure::AzureOpenAi;
@@ -16,9 +17,11 @@ use crate::llm::azure::content_safety::ContentSafety;
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
-use crate::llm::recorded::{ModelEndpoint, ModelProfile};
+use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
+use crate::llm::recorded::{ModelEndpoint, ModelProfile, SignsOfLife};
 use crate::llm::{ChatModel, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
+use crate::net::http::SetupError;
 use crate::stages::compile::ModelUse;
 
 /// Where models come from.
@@ -30,6 +33,8 @@ pub(crate) enum ModelSource<'a> {
         environment: &'a Environment,
         /// No network but loopback.
         offline: bool,
+        /// Answers in place of all of them.
+        given: Option<&'a Arc<dyn ChatModel>>,
     },
     /// Recorded replies only.
     Recorded,
@@ -49,6 +54,21 @@ pub(crate) fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap
     Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
 }
 
+/// Refuses a variable that the configuration names for a key and that is not set, on this machine too: only the default name
+/// may go without one there.
+pub(super) fn require_named_keys(loaded: &Loaded, config: &Config, environment: &Environment) -> Result<(), RunError> {
+    for (key, _) in config.used_models() {
+        let Some(name) = loaded.written(&format!("models.{key}.api_key_env")) else { continue };
+        if environment.var(name).is_none() {
+            let advice = format!(
+                "models.{key}.api_key_env names {name}, which is not set; set it in the environment or in .env, or write `api_key_env: null` if the server wants no key"
+            );
+            return Err(SetupError::MissingCredential { advice }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Files that are open beside the connections: the journal, parts, spools, the runtime's own.
 const OTHER_FILES: u64 = 64;
 
@@ -57,7 +77,7 @@ fn check_open_files(config: &Config) -> Result<(), RunError> {
     // Calls in batch jobs wait without a connection.
     let online = |model: &&Model| model.provider != Provider::Embedded && !model.batch;
     let models = config.used_models().into_values().filter(online);
-    let calls: usize = models.map(|model| model.concurrency).sum();
+    let calls: usize = models.map(Model::most_in_flight).sum();
     match getrlimit(Resource::Nofile).current {
         Some(allowed) if calls as u64 + OTHER_FILES > allowed => Err(RunError::OpenFiles { calls, allowed }),
         _ => Ok(()),
@@ -68,10 +88,12 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
     Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {
-            ModelSource::Live { environment, offline } => Some(connect(model, service, environment, offline)?),
+            ModelSource::Live { environment, offline, given } => {
+                Some(Box::new(pool(model, given, |whole| connect(whole, service, environment, offline))?))
+            }
             ModelSource::Recorded => None,
         },
-        limiter: Limiter::new(model.concurrency),
+        life: SignsOfLife::default(),
         max_attempts: model.max_attempts,
         structured: match model.provider {
             Provider::Embedded => StructuredSupport::Native,
@@ -79,6 +101,29 @@ fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Res
         },
         wire: OnceCell::new(),
     })
+}
+
+/// The model in all its places.
+fn pool(
+    model: &Model,
+    given: Option<&Arc<dyn ChatModel>>,
+    connect: impl Fn(&Model) -> Result<Box<dyn ChatModel>, RunError>,
+) -> Result<ModelPool, RunError> {
+    let mut places = Vec::new();
+    for (number, whole) in model.places().iter().enumerate() {
+        let connected = given.map_or_else(|| connect(whole), |given| Ok(Box::new(Arc::clone(given))))?;
+        let place = model.deployments.get(number);
+        let called = whole.deployment.as_ref().or(whole.model.as_ref()).filter(|_| place.is_some());
+        places.push(ModelPlace {
+            name: called.map_or_else(|| connected.target(), |name| format!("{name} at {}", connected.target())),
+            model: connected,
+            limiter: Limiter::new(whole),
+            weight: place.map_or(1.0, |place| place.weight),
+            spill: place.is_some_and(|place| place.spill),
+            health: Mutex::new(PlaceHealth::default()),
+        });
+    }
+    Ok(ModelPool::new(places))
 }
 
 /// What stages may know of a model, or of a service that takes the place of one.

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::RunError;
-use super::{identity, run};
+
+use super::job::Job;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
@@ -21,6 +22,7 @@ use crate::record::Situation;
 use crate::stages::context::Context;
 use crate::stages::conversations::agents::{AgentPrompts, Script, TurnPrompt};
 use crate::stages::inputs::{Inputs, InputsError};
+use crate::stages::situations::room::room;
 use crate::stages::writer::CollectedFates;
 use crate::stages::{personas, safety, situations};
 
@@ -116,17 +118,13 @@ impl Range {
 
 /// Works out what `loaded` asks for.
 pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan, RunError> {
-    let mut config = loaded.config.clone();
-    environment.complete(&mut config);
-    let inputs = Inputs::gather(loaded)?;
-    inputs.check(&config)?;
-    identity::settle(&mut config, &inputs, &[])?;
+    let Job { config, inputs, source } = Job::resolve(loaded, environment, &[])?;
     let mut roles = Vec::new();
     let mut prompts = Vec::new();
     let context = Context {
         config: &config,
         inputs: &inputs,
-        source: run::source(loaded, &config),
+        source,
         calls: Arc::new(CallGateway::silent(config.seed)),
         progress: Arc::default(),
         accept_partial: false,
@@ -195,7 +193,10 @@ fn situation_calls(config: &Config, inputs: &Inputs, first: &[Message]) -> Resul
     let model = role_model(config, Role::Situations);
     let prompt = prompt_tokens(first);
     let shot = inputs.shots()?.first().map_or(400.0, |shot| tokens(&shot.output(crate::prompt::PersonaMode::Auto)));
-    let most = (f64::from(model.max_tokens) * per_call).max(1000.0);
+    let most = f64::from(config.situations.max_tokens.unwrap_or_else(|| {
+        let largest = std::iter::once(config.situations.personas.max);
+        room(largest, config.situations.mode == SituationMode::Auto, &config.language).max(model.max_tokens)
+    })) * per_call;
     let reply = (shot * per_call).min(most);
     Ok(priced(
         Role::Situations,

@@ -9,31 +9,30 @@ use std::sync::{Arc, OnceLock};
 use super::error::RunError;
 use super::fork::{Fork, has_failures};
 use super::identity;
+use super::job::Job;
 use super::ledger::{RunSummary, Spend};
 use super::models;
 use super::recording;
 use super::stages::Stages;
 use super::status::{self, AtWork};
+use super::stopped;
 use crate::clock::{self, Stopwatch};
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
-use crate::config::{Config, SituationMode, assets};
+use crate::llm::ChatModel;
 use crate::llm::budget::Budget;
 use crate::llm::control::Control;
 use crate::llm::entries::Spent;
+use crate::llm::evidence::Evidence;
+use crate::llm::limiter::Delay;
 use crate::llm::recorded::{CallGateway, CallsLeft, Inherited};
 use crate::llm::recording::Recording;
 use crate::stages::Progress;
 use crate::stages::context::Context;
-use crate::stages::inputs::Inputs;
-use crate::stages::personas::PersonaSource;
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
 use crate::store::journal::{self, Journal};
 use crate::store::run::{RunDir, RunPaths};
-
-/// The personas that are used when the configuration names none.
-const BUILT_IN_PERSONAS: &str = "prompts/personas/personahub-placeholder.jsonl";
 
 /// What is asked of a run besides its configuration.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -55,6 +54,9 @@ pub struct RunOptions {
     pub offline: bool,
     /// Allow a run directory on a network file system.
     pub allow_network_fs: bool,
+    /// Answers in place of every model the configuration names. What it says is recorded and replayed like any reply, under the
+    /// names of the configuration; it is sent no schema that the configuration does not call supported.
+    pub model: Option<Arc<dyn ChatModel>>,
 }
 
 /// Told the run directory once it is this process's.
@@ -70,6 +72,7 @@ pub struct RunWatch {
     opened: Option<Opened>,
     run_dir: OnceLock<RunPaths>,
     budget: OnceLock<Arc<Budget>>,
+    calls: OnceLock<Arc<CallGateway>>,
 }
 
 impl std::fmt::Debug for RunWatch {
@@ -87,17 +90,22 @@ impl RunWatch {
         Self { opened: Some(Box::new(opened)), ..Self::default() }
     }
 
-    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take. Once a run has
-    /// a directory, and never in its way: a disk that fails tells of itself where it matters.
-    pub fn note_progress(&self, left_s: Option<f64>) {
+    /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take; `waiting`:
+    /// what it waits for. Once a run has a directory, and never in its way: a disk that fails tells of itself where it matters.
+    pub fn note_progress(&self, left_s: Option<f64>, waiting: Option<String>) {
         let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
-        let at_work = AtWork::of(self.progress.look(), left_s, self.spend());
+        let at_work = AtWork::of(self.progress.look(), left_s, waiting, self.spend());
         let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
     }
 
     /// Removes what was written down.
     pub fn forget_progress(&self) {
         let _ = self.run_dir.get().map(|paths| fs::remove_if_there(&paths.progress()));
+    }
+
+    /// What is to be told of calls that wait, by the names of those they wait for.
+    pub(crate) fn delays(&self) -> Vec<(String, Delay)> {
+        self.calls.get().map(|calls| calls.delays()).unwrap_or_default()
     }
 
     /// What the run has spent; nothing before its journal is read.
@@ -126,18 +134,18 @@ pub async fn run(
     watch: &RunWatch,
 ) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
-    let mut config = loaded.config.clone();
-    environment.complete(&mut config);
+    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
     let replay = options.replay.as_deref().map(Recording::open).transpose()?;
+    let mut loaded = loaded.clone();
     if let Some(recorded) = &replay {
-        recording::complete(&mut config, recorded);
+        environment.complete(&mut loaded.config);
+        recording::complete(&mut loaded.config, recorded);
     }
-    let path = options.run_dir.clone().unwrap_or_else(|| config.run_dir.clone());
-    let inputs = Inputs::gather(loaded)?;
-    inputs.check(&config)?;
+    let loaded = &loaded;
     let before = [Some(path.as_path()), options.fork.as_deref()];
-    identity::settle(&mut config, &inputs, &before.into_iter().flatten().collect::<Vec<_>>())?;
-    let source = source(loaded, &config);
+    let before: Vec<&Path> = before.into_iter().flatten().collect();
+    let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
     let _ = watch.run_dir.set(dir.paths().clone());
@@ -163,11 +171,14 @@ pub async fn run(
     let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
-        models::ModelSource::Live { environment, offline: options.offline }
+        models::require_named_keys(loaded, &config, environment)?;
+        models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
     let mut inherited = fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default();
     inherited.extend(replay.map(Inherited::Recording));
+    let mut anew = identity::details(&dir)?.anew;
+    anew.extend(fork.iter().flat_map(Fork::asked_anew).cloned());
     let calls = CallGateway {
         inherited,
         journal,
@@ -175,15 +186,19 @@ pub async fn run(
         lines: models::lines(&config, models)?,
         control: Arc::clone(&watch.control),
         retry_failed: options.retry_failed,
+        anew,
+        evidence: Evidence::default(),
         seed: config.seed,
         tap: None,
         left,
     };
+    let calls = Arc::new(calls);
+    let _ = watch.calls.set(Arc::clone(&calls));
     let context = Context {
         config: &config,
         inputs: &inputs,
         source,
-        calls: Arc::new(calls),
+        calls: Arc::clone(&calls),
         progress: Arc::clone(&watch.progress),
         accept_partial: options.accept_partial,
     };
@@ -192,6 +207,9 @@ pub async fn run(
         watch.control.tell(told);
     }
     let recorded = options.record.as_deref().map(|file| recording::write(dir.paths(), &config, environment, file));
+    if let Err(error) = &made {
+        stopped::note(&dir, error, watch.progress.look(), &calls.evidence)?;
+    }
     let made = made.map_err(|error| match &options.replay {
         Some(file) => recording::missing(error, file),
         None => error,
@@ -211,20 +229,6 @@ pub async fn run(
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
     Ok(RunEnd { summary, example: made.example })
-}
-
-/// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names
-/// them, or nothing is named.
-pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<PersonaSource> {
-    let built_in = |name: &str| assets::builtin(name).map(PersonaSource::BuiltIn);
-    match (identity::source(config), config.situations.mode) {
-        (Some(written), _) => match loaded.shipped(written) {
-            Some(name) => built_in(name),
-            None => Some(PersonaSource::File(loaded.path(written))),
-        },
-        (None, SituationMode::Predefined) => built_in(BUILT_IN_PERSONAS),
-        (None, _) => None,
-    }
 }
 
 /// The run this one is forked from, if it is.

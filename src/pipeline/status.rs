@@ -10,7 +10,8 @@ use super::identity::Details;
 use super::ledger::{RunSummary, Spend, Status};
 use crate::config::load;
 use crate::llm::budget::Budget;
-use crate::llm::entries::Spent;
+use crate::llm::entries::{RecordedReply, Spent};
+use crate::llm::recorded::ProbeVerdict;
 use crate::record::{Dropped, Tally};
 use crate::stages::ProgressSnapshot;
 use crate::stages::conversations::ledger::ConversationFigures;
@@ -19,7 +20,7 @@ use crate::stages::situations::fill::{Fill, fill};
 use crate::stages::{judge, safety, sealed};
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs;
-use crate::store::journal::{self, EntryKind};
+use crate::store::journal::{self, EntryKind, JournalEntry};
 use crate::store::lock::Holder;
 use crate::store::run::RunPaths;
 
@@ -68,15 +69,18 @@ pub(crate) struct AtWork {
     pub accepted: u64,
     /// Seconds the stage will take at the pace of the last minute; `null` before that is known.
     pub left_s: Option<f64>,
+    /// What calls wait for and how long; `null` while hardly any do.
+    #[serde(default)]
+    pub waiting: Option<String>,
     /// What was spent.
     pub usage: Spend,
 }
 
 impl AtWork {
     /// This process, at `look`.
-    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, usage: Spend) -> Self {
+    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, waiting: Option<String>, usage: Spend) -> Self {
         let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
-        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, usage }
+        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, waiting, usage }
     }
 
     /// What the process that is at work on a run wrote down last, if one is.
@@ -87,9 +91,10 @@ impl AtWork {
     }
 
     fn told(&self) -> String {
-        let Self { pid, stage, wanted, done, accepted, .. } = self;
+        let Self { pid, stage, wanted, done, accepted, waiting, .. } = self;
         let of = if *wanted > 0 { format!(" of {wanted}") } else { String::new() };
-        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended")
+        let waiting = waiting.as_ref().map(|waiting| format!("; {waiting}")).unwrap_or_default();
+        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended{waiting}")
     }
 }
 
@@ -142,6 +147,7 @@ pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
         None => journaled.at_work(&dir)?,
     };
     notices.extend(shield(journaled.spent.shielded));
+    notices.extend(journaled.verdicts);
     Ok(FoundRun { summary, reasons, coverage, at_work, running, gates: gates(path)?, notices })
 }
 
@@ -190,6 +196,8 @@ struct Journaled {
     spent: Spent,
     /// Replies by item.
     replies: BTreeMap<String, u64>,
+    /// How endpoints are asked for JSON, a line each.
+    verdicts: Vec<String>,
 }
 
 fn read_journal(dir: &RunPaths) -> Result<Journaled, RunError> {
@@ -197,10 +205,17 @@ fn read_journal(dir: &RunPaths) -> Result<Journaled, RunError> {
     journal::scan(&dir.journal(), |entry| {
         journaled.spent.add(entry);
         if entry.kind == EntryKind::Reply {
+            journaled.verdicts.extend(verdict(entry));
             *journaled.replies.entry(entry.item.as_deref().unwrap_or_default().to_owned()).or_default() += 1;
         }
     })?;
     Ok(journaled)
+}
+
+/// What an entry says of how a model is asked for JSON.
+fn verdict(entry: &JournalEntry<'_>) -> Option<String> {
+    let model = entry.item.as_deref().filter(|item| !item.starts_with("c-") && !item.starts_with("s-"))?;
+    ProbeVerdict::of(&entry.read::<RecordedReply>().ok()?).map(|verdict| verdict.told(model))
 }
 
 impl Journaled {
@@ -219,7 +234,7 @@ impl Journaled {
     }
 }
 
-fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<LossCount>, RunError> {
+pub(super) fn reasons_of(stage: &str, sealed: &SealedStage) -> Result<Vec<LossCount>, RunError> {
     let counts = match sealed.manifest().notes.get("reasons") {
         Some(counts) => serde_json::from_value(counts.clone()).unwrap_or_default(),
         // An earlier version did not note them.

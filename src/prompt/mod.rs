@@ -11,13 +11,14 @@
 
 pub(crate) mod draft;
 mod kinship;
-pub(crate) mod language;
 pub(crate) mod leak;
 pub(crate) mod reply;
 pub(crate) mod schema;
 pub(crate) mod shots;
 pub(crate) mod situations;
 pub(crate) mod template;
+
+pub(crate) use crate::config::language;
 
 /// Who makes up the people of a situation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,29 +21,10 @@ use super::PersonaMode;
 use super::draft::{Draft, DraftFlaw, DraftPerson, DraftRelation};
 use crate::exit::ExitCode;
 use crate::record::Situation;
-use crate::store::fs::FsError;
-
-/// Largest shot file, in bytes.
-pub(crate) const MAX_SHOT_BYTES: u64 = 256 * 1024;
 
 /// A shot that cannot be used. Exit code 2: shots are configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ShotError {
-    /// The file or folder cannot be read.
-    #[error("{0}; check the `shots` of the prompt configuration")]
-    Read(#[from] FsError),
-    /// A device, a pipe or a folder in place of a file.
-    #[error("{path} is not a file; name a JSON file or a folder with JSON files", path = path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// Larger than [`MAX_SHOT_BYTES`].
-    #[error("{path}: a shot of more than {MAX_SHOT_BYTES} bytes; a shot is one situation", path = path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
     /// Not JSON, or JSON with other keys or types.
     #[error("{path}, line {line}: {key}{message}", path = path.display())]
     Shape {
@@ -63,12 +44,6 @@ pub enum ShotError {
         path: PathBuf,
         /// The rule.
         flaw: DraftFlaw,
-    },
-    /// A folder without a shot.
-    #[error("{path} has no .json file; put a shot there or name another folder", path = path.display())]
-    NoShots {
-        /// The folder.
-        path: PathBuf,
     },
 }
 

@@ -29,7 +29,10 @@ impl Destination {
     /// [`PublishError::SignIn`] if the credential is missing, [`PublishError::Setup`] if a setting or variable makes no sense.
     pub fn open(upload: &Upload, environment: &Environment) -> Result<Self, PublishError> {
         match (&upload.destination.azure, &upload.destination.folder) {
-            (Some(settings), _) => Ok(Self::Azure(Container::open(settings, environment)?)),
+            (Some(settings), _) => {
+                let environment = environment.with_proxy(upload.proxy.as_deref());
+                Ok(Self::Azure(Container::open(settings, &environment)?))
+            }
             (None, Some(folder)) => Ok(Self::Folder(Folder::new(folder))),
             // Refused when the configuration is checked.
             (None, None) => Err(PublishError::Setup("destination: name azure or folder".to_owned())),

@@ -5,6 +5,7 @@
 //! it has in every other shard. Strings are `Utf8`, lists are `list<element: struct<…>>`, positions and small counts
 //! `int32`, token counts `int64`; only what a record may leave open is nullable.
 
+mod cell;
 mod columns;
 mod convert;
 mod read;
@@ -98,14 +99,6 @@ pub(crate) enum ColumnKind {
 }
 
 impl Column {
-    pub(super) const fn new(name: &'static str, kind: ColumnKind) -> Self {
-        Self { name, kind, nullable: false }
-    }
-
-    pub(super) const fn optional(name: &'static str, kind: ColumnKind) -> Self {
-        Self { name, kind, nullable: true }
-    }
-
     fn field(&self) -> Field {
         Field::new(self.name, self.kind.data_type(), self.nullable)
     }

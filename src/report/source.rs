@@ -1,6 +1,6 @@
 //! What can be measured: a run directory, a dataset folder, a JSONL or a Parquet file of conversations.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,6 +12,7 @@ use super::shapes;
 use crate::record::Conversation;
 use crate::record::parquet::Reader;
 use crate::stages::compile::DatasetManifest;
+use crate::stages::imported::{InputLine, InputLines};
 use crate::store::checkpoint::SealedStage;
 use crate::store::fs::{self, FsError};
 use crate::store::part;
@@ -155,25 +156,20 @@ fn read_parquet(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(
 }
 
 /// The longest line that is read, in bytes: a record of the largest size that datasets are made of.
-const LONGEST_LINE: u64 = 16 << 20;
+const LONGEST_LINE: usize = 16 << 20;
 
 /// One conversation a line. The first line decides whether they are records of convogen or of another shape.
 fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
-    let mut reader = BufReader::with_capacity(BUFFER, fs::open(path)?);
-    let (mut line, mut bytes) = (0, Vec::new());
+    let mut lines = InputLines::new(BufReader::with_capacity(BUFFER, fs::open(path)?), LONGEST_LINE);
     let mut own = None;
     loop {
-        bytes.clear();
-        let read = (&mut reader).take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes);
-        if read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })? == 0 {
-            return Ok(());
-        }
-        line += 1;
-        if bytes.len() as u64 > LONGEST_LINE && bytes.last() != Some(&b'\n') {
+        let next = lines.next().map_err(|source| FsError { action: "read", path: path.to_owned(), source })?;
+        let Some((line, input)) = next else { return Ok(()) };
+        let InputLine::Whole(text) = input else {
             let problem = format!("it has more than {LONGEST_LINE} bytes; write one conversation a line");
             return Err(ReportError::Line { path: path.to_owned(), line, problem });
-        }
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
+        };
+        let text = text.trim_ascii();
         if text.is_empty() {
             continue;
         }

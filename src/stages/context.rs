@@ -38,12 +38,16 @@ impl Context<'_> {
     }
 
     /// To be asked once not all inputs of a stage were worked on: whether what is there may be sealed, since the budget
-    /// stopped the run and that was asked for.
+    /// stopped the run and that was asked for. Without any of the `conversations` that it was spent for, nothing is.
     ///
     /// # Errors
     /// Why the run stopped, otherwise.
-    pub(crate) fn settle_for_less(&self) -> Result<(), Halt> {
+    pub(crate) fn settle_for_less(&self, conversations: u64) -> Result<(), Halt> {
         match self.calls.control.take_reason() {
+            Some(reason @ Halt::Budget(_)) if self.accept_partial && conversations == 0 => {
+                self.tell("not one conversation is whole, so nothing is sealed: raise the budget, or ask for fewer situations");
+                Err(reason)
+            }
             Some(reason @ Halt::Budget(_)) if self.accept_partial => {
                 self.tell(format!("{reason}; sealing what is there, as asked"));
                 self.calls.control.stop(reason);

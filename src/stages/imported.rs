@@ -112,7 +112,7 @@ impl SourceError {
 pub(crate) enum InputLine<'a> {
     /// A whole one.
     Whole(&'a [u8]),
-    /// The start of a line over [`MAX_LINE`].
+    /// The start of a line that is too long.
     TooLong(&'a [u8]),
 }
 
@@ -131,25 +131,28 @@ impl<'a> InputLine<'a> {
 }
 
 /// The lines of an input, numbered from 1. A byte order mark and either line end are taken off.
-struct Lines<R> {
+#[derive(Debug)]
+pub(crate) struct InputLines<R> {
     input: R,
+    longest: usize,
     buffer: Vec<u8>,
     number: u64,
 }
 
-impl<R: BufRead> Lines<R> {
-    fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), number: 0 }
+impl<R: BufRead> InputLines<R> {
+    /// The lines of `input`, of which none is held beyond `longest` bytes.
+    pub(crate) fn new(input: R, longest: usize) -> Self {
+        Self { input, longest, buffer: Vec::new(), number: 0 }
     }
 
-    fn next(&mut self) -> io::Result<Option<(u64, InputLine<'_>)>> {
+    /// The next line and its number.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, InputLine<'_>)>> {
         self.buffer.clear();
-        let limit = MAX_LINE as u64 + 1;
-        if (&mut self.input).take(limit).read_until(b'\n', &mut self.buffer)? == 0 {
+        if (&mut self.input).take(self.longest as u64 + 1).read_until(b'\n', &mut self.buffer)? == 0 {
             return Ok(None);
         }
         self.number += 1;
-        if self.buffer.last() != Some(&b'\n') && self.buffer.len() > MAX_LINE {
+        if self.buffer.last() != Some(&b'\n') && self.buffer.len() > self.longest {
             self.input.skip_until(b'\n')?;
             return Ok(Some((self.number, InputLine::TooLong(&self.buffer))));
         }
@@ -232,7 +235,7 @@ fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Resul
 /// # Errors
 /// Those of `input`.
 pub(crate) fn each(input: impl BufRead, visit: &mut Visit<'_>) -> io::Result<()> {
-    let mut lines = Lines::new(input);
+    let mut lines = InputLines::new(input, MAX_LINE);
     while let Some((number, line)) = lines.next()? {
         visit(number, line);
     }

@@ -97,6 +97,7 @@ const SEEDS: &str = "seeds.jsonl";
 const SPEAKER: &str = "speaker.md";
 const FUSED: &str = "fused.md";
 const SELECTOR: &str = "selector.md";
+const CONTEXT: &str = "context.md";
 const SAFETY: &str = "safety.md";
 const JUDGE: &str = "judge.md";
 const SHOTS: &str = "shots/";
@@ -130,6 +131,9 @@ impl Inputs {
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
             inputs.gather_prompt(loaded, name, path.as_deref(), "prompts/conversations")?;
+        }
+        if config.conversations.context.last_turns.is_some() {
+            inputs.gather_prompt(loaded, CONTEXT, prompts.context.as_deref(), "prompts/conversations")?;
         }
         if config.safety.service == Some(Service::Judge) {
             inputs.gather_prompt(loaded, SAFETY, config.safety.prompt.as_deref(), "prompts/safety")?;
@@ -311,6 +315,7 @@ impl Inputs {
             config: self.prompt_config()?,
             mode: config.situations.mode,
             language: config.language.clone(),
+            max_tokens: config.situations.max_tokens,
         })
     }
 
@@ -326,13 +331,17 @@ impl Inputs {
 
     /// The prompts of the conversations stage, parsed.
     pub(crate) fn conversation_prompts(&self) -> Result<AgentPrompts, InputsError> {
-        let names = [SPEAKER, FUSED, SELECTOR].map(|name| self.shown(name));
-        let [speaker, fused, selector] = &names;
-        Ok(AgentPrompts::parse(
+        let names = [SPEAKER, FUSED, SELECTOR, CONTEXT].map(|name| self.shown(name));
+        let [speaker, fused, selector, context] = &names;
+        let prompts = AgentPrompts::parse(
             AgentPromptFile { name: speaker, text: self.text(SPEAKER)? },
             AgentPromptFile { name: fused, text: self.text(FUSED)? },
             AgentPromptFile { name: selector, text: self.text(SELECTOR)? },
-        )?)
+        )?;
+        match self.texts.get(CONTEXT) {
+            Some(text) => Ok(prompts.with_context(AgentPromptFile { name: context, text })?),
+            None => Ok(prompts),
+        }
     }
 
     /// What a judge is told that screens conversations, if one does.

@@ -34,10 +34,10 @@ impl<T: Send + 'static> Window<T> {
         Self { tasks: JoinSet::new(), places: places.max(1), begun: 0, handed_on: 0, waiting: BTreeMap::new() }
     }
 
-    /// Whether another item may be begun.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether another item may be begun, while so many of those at work wait and leave their places to others.
+    pub(super) fn has_room(&self, waiting: usize) -> bool {
         let reach = REACH * self.places as u64;
-        self.tasks.len() < self.places && self.begun - self.handed_on < reach
+        self.tasks.len() < self.places + waiting && self.begun - self.handed_on < reach
     }
 
     /// Begins the next item.
@@ -85,7 +85,7 @@ mod tests {
         let mut items = takes.iter().copied().enumerate();
         let (mut results, mut held) = (Vec::new(), 0);
         loop {
-            while window.has_room() {
+            while window.has_room(0) {
                 let Some((number, takes)) = items.next() else { break };
                 window.begin(async move {
                     tokio::time::sleep(Duration::from_millis(takes)).await;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use convogen::ExitCode;
 use convogen::config::{AzureAuth, Model, Timeouts};
 use convogen::llm::azure::AzureOpenAi;
+use convogen::llm::budget::Estimate;
 use convogen::llm::limiter::Limiter;
 use convogen::llm::openai::OpenAi;
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Structured, Transient};
@@ -31,6 +32,10 @@ fn config(base_url: String) -> Model {
 
 fn var(name: &str) -> Option<String> {
     matches!(name, "OPENAI_API_KEY" | "AZURE_OPENAI_API_KEY").then(|| CANARY.to_owned())
+}
+
+fn limiter(concurrency: usize) -> Limiter {
+    Limiter::new(&Model { concurrency, ..Model::default() })
 }
 
 fn model(endpoint: &Endpoint) -> OpenAi {
@@ -63,17 +68,17 @@ async fn settled(model: &dyn ChatModel, limiter: &Limiter, text: &str) -> Result
     let (mut retry, begun) = (Retry::new(text, 3), tokio::time::Instant::now());
     let request = said(text);
     loop {
-        let permit = limiter.acquire().await;
+        let permit = limiter.acquire(Estimate::of(&request)).await;
         let outcome = model.attempt(&request, Structured::None).await;
-        limiter.observe(&outcome);
-        drop(permit);
+        limiter.observe(permit, &outcome, model.remaining().as_ref());
         let error = match outcome {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
-        match retry.decide(&error, begun.elapsed()) {
+        match retry.decide(&error, begun.elapsed(), limiter.max_wait()) {
             Decision::Wait(wait) => limiter.back_off(&error, wait).await,
             Decision::GiveUp => return Err(limiter.gave_up().err().unwrap_or(error)),
+            Decision::TooLong(message) => return Err(AttemptError::Fatal { message }),
         }
         limiter.check()?;
     }
@@ -108,9 +113,9 @@ fn faults() -> Vec<(&'static str, Answer, &'static str)> {
         ("reset amid the body", Answer::ResetInBody, "Unknown"),
         ("hang-up", Answer::HangUp, "Unknown"),
         ("less than announced", Answer::Short, "Unknown"),
-        ("hang before headers", Answer::HangBeforeHeaders, "Unknown"),
-        ("hang after headers", Answer::HangAfterHeaders, "Unknown"),
-        ("drip", Answer::Drip(Duration::from_millis(100)), "Unknown"),
+        ("hang before headers", Answer::HangBeforeHeaders, "TimedOut"),
+        ("hang after headers", Answer::HangAfterHeaders, "TimedOut"),
+        ("drip", Answer::Drip(Duration::from_millis(100)), "TimedOut"),
         ("64 MiB", Answer::Huge(64 << 20), "Unknown"),
         ("gzip bomb", gzip_bomb(), "Unknown"),
         ("redirect to http", redirect("http://10.0.0.1/v1/chat/completions"), "fatal"),
@@ -138,7 +143,7 @@ fn faults() -> Vec<(&'static str, Answer, &'static str)> {
         ("tool call", Answer::tool_call(), "Unknown"),
         ("400", Answer::error(400, "x", "no"), "bad request 400"),
         ("401", Answer::error(401, "x", CANARY), "fatal"),
-        ("403", Answer::error(403, "x", CANARY), "fatal"),
+        ("403", Answer::error(403, "x", CANARY), "bad request 403"),
         ("404", Answer::error(404, "model_not_found", CANARY), "fatal"),
         ("408", Answer::error(408, "x", "late"), "TurnedAway"),
         ("413", Answer::error(413, "x", CANARY), "bad request 413"),
@@ -171,10 +176,10 @@ async fn every_fault_gets_its_meaning_and_none_shows_the_key() {
 #[tokio::test]
 async fn what_may_pass_passes() {
     let passing: Vec<_> =
-        faults().into_iter().filter(|(_, _, want)| matches!(*want, "Unknown" | "TurnedAway")).collect();
+        faults().into_iter().filter(|(_, _, want)| matches!(*want, "Unknown" | "TimedOut" | "TurnedAway")).collect();
     let calls = passing.into_iter().map(|(name, answer, _)| async move {
         let endpoint = Endpoint::start(Script::opening_with(vec![answer]));
-        let reply = settled(&model(&endpoint), &Limiter::new(4), "Go on.").await;
+        let reply = settled(&model(&endpoint), &limiter(4), "Go on.").await;
         assert_eq!(verdict(&reply), "reply", "{name}");
         let answered: Vec<bool> = endpoint.calls().iter().map(|call| call.answered).collect();
         assert_eq!(answered, [false, true], "{name}: every request is logged, one is answered");
@@ -214,7 +219,7 @@ async fn tls_that_does_not_come_about_was_no_call() {
 #[tokio::test]
 async fn attempts_end_when_they_are_used_up() {
     let endpoint = Endpoint::start(Script::answering(|_| Answer::error(500, "x", "broken")));
-    let outcome = settled(&model(&endpoint), &Limiter::new(1), "Go on.").await;
+    let outcome = settled(&model(&endpoint), &limiter(1), "Go on.").await;
     assert_eq!(verdict(&outcome), "Unknown");
     assert_eq!(endpoint.calls().len(), 3);
 }
@@ -222,7 +227,7 @@ async fn attempts_end_when_they_are_used_up() {
 #[tokio::test]
 async fn an_endpoint_that_fails_everyone_stops_the_run() {
     let endpoint = Endpoint::start(Script::answering(|_| Answer::error(500, "x", "broken")));
-    let (model, limiter) = (model(&endpoint), Limiter::new(8));
+    let (model, limiter) = (model(&endpoint), limiter(8));
     let texts: Vec<String> = (0..6).map(|n| format!("{n}")).collect();
     let outcomes = futures_util::future::join_all(texts.iter().map(|text| settled(&model, &limiter, text))).await;
     assert!(outcomes.iter().any(|outcome| verdict(outcome) == "fatal"), "{outcomes:?}");
@@ -250,7 +255,7 @@ async fn max_tokens_is_renamed_once_and_the_extra_request_is_a_retry() {
         other => panic!("{other:?}"),
     }
     assert_eq!(verdict(&once(&model).await), "reply");
-    assert_eq!(verdict(&settled(&model, &Limiter::new(1), "And?").await), "reply");
+    assert_eq!(verdict(&settled(&model, &limiter(1), "And?").await), "reply");
     let bodies: Vec<Value> = endpoint.calls().iter().map(|call| serde_json::from_str(&call.body).unwrap()).collect();
     assert_eq!(bodies.len(), 3);
     assert_eq!((&bodies[0]["max_tokens"], &bodies[2]["max_completion_tokens"]), (&json!(300), &json!(300)));
@@ -291,7 +296,7 @@ async fn a_storm_of_429_is_waited_out_whatever_retry_after_says() {
             at if at < storm => Answer::too_many(told.as_deref()),
             _ => Answer::Plausible,
         }));
-        let (model, limiter) = (model(&endpoint), Limiter::new(16));
+        let (model, limiter) = (model(&endpoint), limiter(16));
         let texts: Vec<String> = (0..32).map(|n| format!("{form:?} {n}")).collect();
         let outcomes = futures_util::future::join_all(texts.iter().map(|text| settled(&model, &limiter, text))).await;
         assert!(outcomes.iter().all(|outcome| verdict(outcome) == "reply"), "{form:?}");
@@ -308,7 +313,7 @@ async fn no_call_comes_earlier_than_told() {
         index if index < 12 => Answer::too_many(Some("1")),
         _ => Answer::Plausible,
     }));
-    let (model, limiter) = (model(&endpoint), Limiter::new(8));
+    let (model, limiter) = (model(&endpoint), limiter(8));
     let texts: Vec<String> = (0..24).map(|n| format!("{n}")).collect();
     futures_util::future::join_all(texts.iter().map(|text| settled(&model, &limiter, text))).await;
     let calls = endpoint.calls();
@@ -325,7 +330,7 @@ async fn a_date_and_milliseconds_are_obeyed() {
         Answer::Status(503, vec![("retry-after", until)], Vec::new()),
     ];
     let endpoint = Endpoint::start(Script::opening_with(hints));
-    let reply = settled(&model(&endpoint), &Limiter::new(1), "Go on.").await;
+    let reply = settled(&model(&endpoint), &limiter(1), "Go on.").await;
     assert_eq!(verdict(&reply), "reply");
     let at: Vec<Duration> = endpoint.calls().iter().map(|call| call.at).collect();
     assert!(at[1].saturating_sub(at[0]) >= Duration::from_millis(300));
@@ -344,7 +349,7 @@ async fn stray_429s_do_not_stall_the_others() {
             _ => Answer::Plausible,
         })
     });
-    let (model, limiter) = (model(&endpoint), Limiter::new(16));
+    let (model, limiter) = (model(&endpoint), limiter(16));
     let texts: Vec<String> = (0..200).map(|n| format!("{n}")).collect();
     let outcomes = futures_util::future::join_all(texts.iter().map(|text| settled(&model, &limiter, text))).await;
     assert!(outcomes.iter().all(|outcome| verdict(outcome) == "reply"));
@@ -459,7 +464,7 @@ async fn a_dropped_call_frees_its_place() {
         0 => Answer::HangBeforeHeaders,
         _ => Answer::Plausible,
     }));
-    let (model, limiter) = (model(&endpoint), Limiter::new(1));
+    let (model, limiter) = (model(&endpoint), limiter(1));
     let begun = Instant::now();
     let cancelled = tokio::time::timeout(Duration::from_millis(200), settled(&model, &limiter, "x")).await;
     assert!(cancelled.is_err() && begun.elapsed() >= Duration::from_millis(200));

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alike;
 mod architecture;
 mod augmentation;
 mod bad_input;
@@ -21,6 +22,8 @@ mod flow;
 mod gc;
 mod judge;
 mod languages;
+mod library;
+mod limits;
 mod misbehaviour;
 mod preview;
 mod private;

@@ -139,7 +139,12 @@ fn goodbyes_from_the_second_turn_on_neither_end_a_talk_too_soon_nor_hold_it_up()
         let key = format!("conversations.ending={ending}");
         let met = meet(&["--set", "conversations.speaker_selection=round_robin", "--set", &key], |call| {
             let farewell = || Answer::Text(format!("{} Goodbye everyone, see you tomorrow!", plausible(call)));
-            if call.prompt().contains("has just spoken") { farewell() } else { Answer::Plausible }
+            let shown = call.prompt();
+            let behind_opener = shown.split("It begins: ").nth(1).unwrap_or_default();
+            // The opener ends with a line, and the last part asks for one.
+            let was_spoken =
+                call.body["messages"].as_array().unwrap().len() > 2 || behind_opener.matches("\n\n").count() > 1;
+            if was_spoken { farewell() } else { Answer::Plausible }
         });
         for talk in &met.talks {
             let number_of_turns = talk["turns"].as_array().unwrap().len();

@@ -160,8 +160,9 @@ fn a_fork_of_a_partial_run_goes_on_to_the_bytes_of_a_whole_one() {
     whole.pipeline(&[]).ended(0);
     let (endpoint, project) = demo(Script::default());
     project.pipeline(&["--set", "budget.max_calls=60", "--accept-partial"]).ended(8);
+    let bought = endpoint.calls().len();
     project.pipeline(&[]).ended(8);
-    assert_eq!(endpoint.calls().len(), 60, "what was accepted as partial makes no call");
+    assert_eq!(endpoint.calls().len(), bought, "what was accepted as partial makes no call");
     project.pipeline(&["--fork", "runs/demo", "--run-dir", "runs/rest"]).ended(0);
     assert_eq!(differing(&whole.data("runs/demo"), &project.data("runs/rest")), Vec::<String>::new());
     let asked: BTreeSet<String> = endpoint.calls().into_iter().map(|call| call.body).collect();

@@ -5,11 +5,12 @@
 //! ```
 //!
 //! It prints what to put into `base_url` and runs until it is stopped. A reply is a function of the request's bytes alone.
-//! `GET /stats` tells how many requests were answered and what CPU time that took. What it cannot play (faults, limits,
-//! other services) the scripted endpoint does.
+//! `GET /stats` tells how many requests were answered, turned away and given up by the client, and what CPU time that took.
+//! What it cannot play (faults, other services) the scripted endpoint does.
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a measurement that cannot be set up is none")]
 
 mod prose;
+mod refusing;
 mod values;
 
 use std::fs::File;
@@ -25,13 +26,15 @@ use convogen::Draw;
 use convogen::bench::cpu_time;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
-use hyper::{Method, Request, Response};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use self::refusing::{RefusalOptions, Refusing};
 
 /// Plays an OpenAI-compatible endpoint on 127.0.0.1, fast
 #[derive(Debug, Parser)]
@@ -46,23 +49,51 @@ struct Options {
     /// A file for the bodies of all requests, a line each
     #[arg(long)]
     record: Option<PathBuf>,
+    /// Work on one request at a time
+    #[arg(long)]
+    one_at_a_time: bool,
+    #[command(flatten)]
+    refusals: RefusalOptions,
 }
 
 #[derive(Debug)]
 struct Shared {
     latency: Duration,
     record: Option<Mutex<BufWriter<File>>>,
+    turn: Option<tokio::sync::Mutex<()>>,
+    refusing: Refusing,
     answered: AtomicU64,
+    refused: AtomicU64,
+    /// Requests that were begun and whose client went away.
+    given_up: AtomicU64,
     in_flight: AtomicUsize,
+}
+
+/// A request at work: dropped before its end, it was given up.
+struct AtWork<'a> {
+    shared: &'a Shared,
+    done: bool,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let count = if self.done { &self.shared.answered } else { &self.shared.given_up };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let Options { port, latency_ms, record } = Options::parse();
+    let Options { port, latency_ms, record, one_at_a_time, refusals } = Options::parse();
     let shared = Arc::new(Shared {
         latency: Duration::from_millis(latency_ms),
         record: record.map(|path| Mutex::new(BufWriter::new(File::create(path).expect("a file to record to")))),
+        turn: one_at_a_time.then(tokio::sync::Mutex::default),
+        refusing: Refusing::new(refusals),
         answered: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        given_up: AtomicU64::new(0),
         in_flight: AtomicUsize::new(0),
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
@@ -88,21 +119,42 @@ async fn serve(shared: &Shared, request: Request<Incoming>) -> Result<Response<F
     if request.method() == Method::GET {
         return Ok(answer(shared.stats().to_string()));
     }
-    shared.in_flight.fetch_add(1, Ordering::Relaxed);
     let body = request.into_body().collect().await?.to_bytes();
+    if let Some(wait) = shared.refusing.verdict(tokens(&body)) {
+        shared.refused.fetch_add(1, Ordering::Relaxed);
+        return Ok(too_many(wait));
+    }
+    shared.in_flight.fetch_add(1, Ordering::Relaxed);
+    let mut at_work = AtWork { shared, done: false };
     shared.note(&body);
     let completion = completion(&body);
-    if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
+    {
+        let _turn = match &shared.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        if !shared.latency.is_zero() {
+            tokio::time::sleep(shared.latency).await;
+        }
     }
-    shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-    shared.answered.fetch_add(1, Ordering::Relaxed);
+    at_work.done = true;
     Ok(answer(completion))
+}
+
+fn too_many(wait: Duration) -> Response<Full<Bytes>> {
+    let mut response = answer(r#"{"error":{"message":"too many requests","code":"rate_limit_exceeded"}}"#.to_owned());
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    // Rounded up, so that the time told is never too short.
+    response.headers_mut().insert(
+        "retry-after-ms",
+        HeaderValue::from(u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)),
+    );
+    response
 }
 
 fn answer(body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -113,6 +165,9 @@ impl Shared {
         }
         json!({
             "answered": self.answered.load(Ordering::Relaxed),
+            "refused": self.refused.load(Ordering::Relaxed),
+            "taken_tokens": self.refusing.taken_tokens(),
+            "given_up": self.given_up.load(Ordering::Relaxed),
             "in_flight": self.in_flight.load(Ordering::Relaxed),
             "cpu_s": cpu_time().as_secs_f64(),
         })
@@ -130,6 +185,13 @@ impl Shared {
 struct Asked<'a> {
     #[serde(borrow)]
     response_format: Option<&'a RawValue>,
+    max_tokens: Option<u64>,
+}
+
+/// The tokens that `body` asks for, counted from its bytes.
+fn tokens(body: &[u8]) -> u64 {
+    let asked = serde_json::from_slice::<Asked<'_>>(body).ok().and_then(|asked| asked.max_tokens);
+    body.len().div_ceil(4) as u64 + asked.unwrap_or(0)
 }
 
 /// A completion for `body`, its usage counted from bytes alone.

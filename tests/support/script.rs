@@ -62,7 +62,8 @@ impl Call {
     /// The schema the reply must fit: in `response_format`, else in the words of the prompt.
     pub(crate) fn schema(&self) -> Option<Value> {
         let format = self.body.get("response_format");
-        if let Some(schema) = format.and_then(|f| f.pointer("/json_schema/schema")) {
+        let schema = format.and_then(|f| f.pointer("/json_schema/schema").or_else(|| f.get("schema")));
+        if let Some(schema) = schema {
             return Some(schema.clone());
         }
         let prompt = self.prompt();

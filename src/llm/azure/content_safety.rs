@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{SignIn, first, sign_in_with_entra};
 use crate::config::environment::{CONTENT_SAFETY_ENDPOINT, CONTENT_SAFETY_KEY};
-use crate::config::{AzureAuth, Model};
+use crate::config::{AzureAuth, Model, address};
 use crate::llm::openai::{Advice, Route, unfit_for_a_header};
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
@@ -36,12 +36,12 @@ impl ContentSafety {
         let given = config.endpoint.clone().or_else(|| first(var, CONTENT_SAFETY_ENDPOINT)).ok_or_else(|| {
             SetupError::setting("endpoint", "give the resource, such as https://NAME.cognitiveservices.azure.com, or set CONTENT_SAFETY_ENDPOINT in the environment or in .env")
         })?;
-        let endpoint = endpoint_url("endpoint", &given)?;
+        let endpoint = endpoint_url("endpoint", &address::base(&given))?;
         let mut url = join(&endpoint, &["contentsafety", "text:analyze"]);
         url.query_pairs_mut().append_pair("api-version", config.api_version.as_deref().unwrap_or(API_VERSION));
         let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
         let (sign_in, credential) = sign_in(config, var)?;
-        let http = Http::new(&endpoint, &config.timeouts, &pinned)?;
+        let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "endpoint", credential };
         Ok(Self { route: Route::new(http, url, "text:analyze".to_owned(), advice), sign_in })
     }

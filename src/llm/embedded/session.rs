@@ -84,7 +84,12 @@ impl<'a> Session<'a> {
     /// The bill, for a reply of `completion` tokens.
     pub(super) fn usage(&self, completion: usize) -> Usage {
         // What is reused depends on what else was asked before, which a resumed run does not repeat: it must not show.
-        Usage { prompt_tokens: self.prompt as u64, cached_prompt_tokens: 0, completion_tokens: completion as u64 }
+        Usage {
+            prompt_tokens: self.prompt as u64,
+            cached_prompt_tokens: 0,
+            completion_tokens: completion as u64,
+            ..Usage::default()
+        }
     }
 
     /// Goes on with `tokens`.

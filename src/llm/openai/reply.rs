@@ -13,21 +13,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::Advice;
-use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient, Usage, budget};
+use super::complaint::{Complaint, NotTaken, category, filtered_finish};
+use super::{Advice, usage};
+use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient};
 use crate::net::http::{Credential, HttpReply, origin, quote, unknown};
 use crate::net::retry::retry_after;
-
-/// No context window comes near 16.8 million tokens: a count beyond is a lie or an overflow.
-const MOST_TOKENS: u64 = 1 << 24;
-
-/// Error codes of accounts that no waiting heals.
-const SPENT_ACCOUNT: [&str; 4] =
-    ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated"];
-
-/// Error codes by which endpoints say that a filter stopped the prompt.
-const FILTERED: [&str; 4] =
-    ["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "content_filter_error"];
 
 /// What was asked, of whom, and how to name the settings involved.
 pub(super) struct RequestInfo<'a> {
@@ -42,13 +32,13 @@ pub(super) struct RequestInfo<'a> {
 #[derive(Debug)]
 pub(super) struct FailedAttempt {
     pub(super) error: AttemptError,
-    /// The request's field that the endpoint says it does not take.
-    pub(super) field: Option<String>,
+    /// What of the request the endpoint says it does not take.
+    pub(super) not_taken: Option<NotTaken>,
 }
 
 impl From<AttemptError> for FailedAttempt {
     fn from(error: AttemptError) -> Self {
-        Self { error, field: None }
+        Self { error, not_taken: None }
     }
 }
 
@@ -114,17 +104,19 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
         return Err(asked.refused(complaint.status.unwrap_or(200), answer, &complaint));
     }
     let choice = completion.choices.unwrap_or_default().into_iter().next();
-    let Some(Choice { message: Some(said), finish_reason, content_filter_results }) = choice else {
-        return Err(asked.broken("an answer without a choice").into());
+    let Some(Choice { message, finish_reason, content_filter_results }) = choice else {
+        return Err(asked.no_choice(completion.prompt_filter_results).into());
     };
-    let usage = usage(completion.usage, asked.request);
     let finish = finish_reason.unwrap_or_default().to_ascii_lowercase();
-    if finish == "content_filter" {
-        let verdicts = [content_filter_results, completion.prompt_filter_results].into_iter().flatten();
-        let category = verdicts.filter_map(value).find_map(|verdict| category(&verdict));
-        let message = "a content filter stopped the reply".to_owned();
-        return Err(AttemptError::Refused { category: category.unwrap_or_else(content_filter), message }.into());
+    if let Some(filter) = filtered_finish(&finish) {
+        let verdicts = [content_filter_results, completion.prompt_filter_results];
+        return Err(asked.stopped_by(&filter, verdicts).into());
     }
+    let Some(said) = message else {
+        return Err(asked.no_choice(completion.prompt_filter_results).into());
+    };
+    let answered = said.content.map_or("", RawValue::get);
+    let usage = usage::read(completion.usage, asked.request, answered);
     if let Some(refusal) = said.refusal.as_deref().filter(|r| !r.trim().is_empty()) {
         let message = quote(refusal, asked.credential);
         return Err(AttemptError::Refused { category: "refusal".to_owned(), message }.into());
@@ -172,6 +164,21 @@ impl RequestInfo<'_> {
         text.get(..end).unwrap_or(text)
     }
 
+    /// A filter stopped the reply: the category of its verdict, else what the server calls it.
+    fn stopped_by(&self, filter: &str, verdicts: [Option<&RawValue>; 2]) -> AttemptError {
+        let category = verdicts.into_iter().flatten().filter_map(value).find_map(|verdict| category(&verdict));
+        let message = format!("a content filter at {} stopped the reply ({filter})", origin(self.url));
+        AttemptError::Refused { category: category.unwrap_or_else(|| filter.to_owned()), message }
+    }
+
+    /// An answer without a choice: a filter's, where it says so.
+    fn no_choice(&self, verdict: Option<&RawValue>) -> AttemptError {
+        match verdict.and_then(value).and_then(|verdict| category(&verdict)) {
+            Some(filter) => self.stopped_by(&filter, [None, None]),
+            None => self.broken("an answer without a choice"),
+        }
+    }
+
     fn broken(&self, what: &str) -> AttemptError {
         unknown(format!("{} sent {what}", origin(self.url)))
     }
@@ -188,29 +195,41 @@ impl RequestInfo<'_> {
     /// The meaning of an answer that is an error, by its code first and its status second.
     fn refused(&self, status: u16, answer: &HttpReply, complaint: &Complaint) -> FailedAttempt {
         let said = quote(&complaint.message, self.credential);
-        if complaint.is_one_of(&FILTERED) {
-            let category = complaint.category.clone().unwrap_or_else(content_filter);
+        if let Some(category) = complaint.filtered() {
             return AttemptError::Refused { category, message: said }.into();
         }
-        let at = origin(self.url);
-        if complaint.is_one_of(&SPENT_ACCOUNT) {
-            let message =
-                format!("the account at {at} is used up: {said}; raise its quota and run the same command again");
+        let hint = retry_after(&answer.headers);
+        if let Some(message) = self.shared_by_all(status, &said, hint.is_some(), complaint) {
             return AttemptError::Fatal { message }.into();
         }
-        if matches!(status, 400 | 422) {
-            return self.bad_request(status, said, complaint);
+        if let Some(not_taken) = complaint.not_taken().filter(|_| matches!(status, 400 | 422 | 500..=599)) {
+            return self.without(not_taken, status, said, complaint);
         }
         if let Some(message) = self.advice_for(status, &said, answer) {
             return AttemptError::Fatal { message }.into();
         }
         let kind = match status {
             408 | 409 | 425 | 429 | 503 | 529 => Transient::TurnedAway,
-            400..=499 => return AttemptError::BadRequest { status, message: said }.into(),
+            400..=499 => return self.bad_request(status, said, complaint).into(),
             _ => Transient::Unknown,
         };
-        let message = format!("{at} answered {status}: {said}");
-        AttemptError::Transient { message, kind, retry_after: retry_after(&answer.headers) }.into()
+        let message = format!("{} answered {status}: {said}", origin(self.url));
+        AttemptError::Transient { message, kind, retry_after: hint }.into()
+    }
+
+    /// What the words say of the account, the key or the model, which all requests share, and what to change.
+    fn shared_by_all(&self, status: u16, said: &str, hinted: bool, complaint: &Complaint) -> Option<String> {
+        let (at, Advice { address, model, credential }) = (origin(self.url), self.advice);
+        if complaint.is_spent(hinted) {
+            return Some(format!(
+                "the account at {at} is used up: {said}; raise its quota and run the same command again"
+            ));
+        }
+        if matches!(status, 400 | 403) && complaint.is_about_key() {
+            return Some(format!("{at} refused the credential ({status}): {said}; {credential}"));
+        }
+        (status == 400 && complaint.is_about_model())
+            .then(|| format!("{at} knows no model {:?} (400): {said}; check {address} and {model}", self.model))
     }
 
     /// What every further call would meet as well, and what to change.
@@ -225,7 +244,6 @@ impl RequestInfo<'_> {
             }
             401 => Some(format!("{at} refused the credential (401): {said}; {credential}")),
             402 => Some(format!("{at} wants to be paid first (402): {said}")),
-            403 => Some(format!("{at} denies access (403): {said}; {credential} and what it may use")),
             404 => Some(format!(
                 "{at} knows no {} or no model {:?} (404): {said}; check {address} and {model}",
                 self.url.path(),
@@ -238,94 +256,25 @@ impl RequestInfo<'_> {
         }
     }
 
-    /// 400: about this request, unless it is about a setting that all requests share.
-    fn bad_request(&self, status: u16, said: String, complaint: &Complaint) -> FailedAttempt {
-        let field = complaint.unsupported_field();
-        if let Some(setting @ ("temperature" | "top_p")) = field {
+    /// About this request, as far as one answer tells: others like it say whether it is about all of them.
+    fn bad_request(&self, status: u16, said: String, complaint: &Complaint) -> AttemptError {
+        let helps = match status {
+            403 => Some(format!("{} and what it may use", self.advice.credential)),
+            _ => complaint.helps().map(str::to_owned),
+        };
+        let message = helps.map_or(said.clone(), |helps| format!("{said}; {helps}"));
+        AttemptError::BadRequest { status, message }
+    }
+
+    /// Something that all requests hold is not taken: a setting is for the user to change, the rest can be left out.
+    fn without(&self, not_taken: NotTaken, status: u16, said: String, complaint: &Complaint) -> FailedAttempt {
+        if let NotTaken::Setting(setting) = not_taken {
             let message =
                 format!("{} does not take {setting}: {said}; set `{setting}: null` for the model", self.model);
             return AttemptError::Fatal { message }.into();
         }
-        let field = field.map(str::to_owned);
-        FailedAttempt { error: AttemptError::BadRequest { status, message: said }, field }
+        FailedAttempt { error: self.bad_request(status, said, complaint), not_taken: Some(not_taken) }
     }
-}
-
-fn content_filter() -> String {
-    "content_filter".to_owned()
-}
-
-/// What an error says, in any of the shapes servers use.
-#[derive(Debug, Default)]
-struct Complaint {
-    message: String,
-    /// `code`, `type` and the inner code.
-    codes: Vec<String>,
-    param: Option<String>,
-    /// A number in `code`: gateways put the status of the server behind them there.
-    status: Option<u16>,
-    category: Option<String>,
-}
-
-impl Complaint {
-    fn of(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(object)) => match object.get("error") {
-                Some(error) if !error.is_null() => Self::from_error(error),
-                _ => Self::from_error(&Value::Object(object)),
-            },
-            _ => Self { message: String::from_utf8_lossy(body).into_owned(), ..Self::default() },
-        }
-    }
-
-    fn from_error(error: &Value) -> Self {
-        let inner = error.get("innererror").or_else(|| error.get("inner_error"));
-        let text = |key: &str| error.get(key).and_then(Value::as_str);
-        let message = text("message").or_else(|| text("detail")).or_else(|| error.as_str());
-        let codes = [error.get("code"), error.get("type"), inner.and_then(|i| i.get("code"))];
-        let filter = [inner, Some(error)].into_iter().flatten();
-        let mut verdicts =
-            filter.flat_map(|at| [at.get("content_filter_result"), at.get("content_filter_results")]).flatten();
-        Self {
-            message: message.map_or_else(|| error.to_string(), str::to_owned),
-            codes: codes.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
-            param: text("param").map(str::to_owned),
-            status: error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
-            category: verdicts.find_map(category),
-        }
-    }
-
-    fn is_one_of(&self, codes: &[&str]) -> bool {
-        self.codes.iter().any(|code| codes.contains(&code.as_str()))
-    }
-
-    /// The field of the request that the endpoint says it does not take.
-    fn unsupported_field(&self) -> Option<&str> {
-        // vLLM names both fields in one breath when a prompt is too long, so the words matter.
-        let message = self.message.to_ascii_lowercase();
-        let refused = message.contains("not supported") || message.contains("unsupported");
-        if refused && message.contains("'max_tokens'") && message.contains("max_completion_tokens") {
-            return Some("max_tokens");
-        }
-        let named = self.is_one_of(&["unsupported_parameter", "unsupported_value"]);
-        self.param.as_deref().filter(|_| named)
-    }
-}
-
-/// The category that a filter's verdict names, such as `{"violence": {"filtered": true, "severity": "high"}}`, also
-/// inside the list that holds one verdict for each prompt. A jailbreak stands before all others, since it speaks of
-/// the prompt's making and not of its topic.
-fn category(results: &Value) -> Option<String> {
-    if let Value::Array(prompts) = results {
-        return prompts.iter().filter_map(|p| p.get("content_filter_results")).find_map(category);
-    }
-    let hit = |verdict: &Value, key: &str| verdict.get(key).and_then(Value::as_bool) == Some(true);
-    let verdicts = results.as_object()?;
-    if verdicts.get("jailbreak").is_some_and(|v| hit(v, "filtered") || hit(v, "detected")) {
-        return Some("jailbreak".to_owned());
-    }
-    let filtered = verdicts.iter().filter(|(_, verdict)| hit(verdict, "filtered")).map(|(name, _)| name);
-    filtered.min().map(|name| quote(name, None).chars().take(64).collect())
 }
 
 /// The text after the reasoning that some servers leave in front of it.
@@ -333,38 +282,6 @@ fn without_reasoning(text: &str) -> &str {
     match text.trim_start().strip_prefix("<think>") {
         None => text,
         Some(reasoning) => reasoning.split_once("</think>").map_or("", |(_, text)| text.trim_start()),
-    }
-}
-
-/// What an endpoint says of the tokens of a call.
-#[derive(Deserialize, Default)]
-struct Counted<'a> {
-    #[serde(borrow)]
-    prompt_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_tokens_details: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct Details<'a> {
-    #[serde(borrow)]
-    cached_tokens: Option<&'a RawValue>,
-}
-
-/// Tokens as the endpoint counted them; its word is taken where it can be true, and the bound otherwise.
-fn usage(said: Option<&RawValue>, request: &ChatRequest) -> Usage {
-    let count = |said: Option<&RawValue>| said?.get().parse().ok().filter(|tokens: &u64| *tokens <= MOST_TOKENS);
-    let counted: Counted<'_> =
-        said.map(RawValue::get).map(serde_json::from_str).and_then(Result::ok).unwrap_or_default();
-    let prompt_tokens = count(counted.prompt_tokens).unwrap_or_else(|| budget::upper_bound(request));
-    let details = counted.prompt_tokens_details.map(RawValue::get).map(serde_json::from_str::<Details<'_>>);
-    let cached = details.and_then(Result::ok).and_then(|details| count(details.cached_tokens));
-    Usage {
-        prompt_tokens,
-        cached_prompt_tokens: cached.unwrap_or(0).min(prompt_tokens),
-        completion_tokens: count(counted.completion_tokens).unwrap_or_else(|| u64::from(request.max_tokens)),
     }
 }
 
@@ -426,7 +343,8 @@ mod tests {
     fn a_plain_reply() {
         let reply = text(" Hello.", "stop");
         assert_eq!((reply.text.as_str(), reply.finish), (" Hello.", Finish::Stop));
-        assert_eq!(reply.usage, Usage { prompt_tokens: 9, cached_prompt_tokens: 3, completion_tokens: 4 });
+        let usage = reply.usage;
+        assert_eq!((usage.prompt_tokens, usage.cached_prompt_tokens, usage.completion_tokens), (9, 3, 4));
         let parts =
             json!({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]});
         assert_eq!(ok(&choice(&parts, "eos_token")).unwrap().text, "ab");
@@ -476,26 +394,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lie_about_usage_is_counted_at_the_bound() {
-        let bound = budget::upper_bound(&request());
-        for lie in [
-            json!(null),
-            json!({}),
-            json!({"prompt_tokens": -5, "completion_tokens": -1}),
-            json!({"prompt_tokens": 1e300, "completion_tokens": u64::MAX}),
-            json!("many"),
-            json!({"prompt_tokens": "9", "completion_tokens": [], "prompt_tokens_details": 7}),
-        ] {
-            let body = json!({"choices": [{"message": {"content": "x"}}], "usage": lie});
-            let usage = ok(&body).unwrap().usage;
-            assert_eq!(usage, Usage { prompt_tokens: bound, cached_prompt_tokens: 0, completion_tokens: 50 }, "{body}");
-        }
-        let body = json!({"choices": [{"message": {"content": "x"}}],
-                          "usage": {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 99}}});
-        assert_eq!(ok(&body).unwrap().usage.cached_prompt_tokens, 5);
-    }
-
-    #[test]
     fn refusals_carry_their_category() {
         let category = |outcome: Result<Reply, AttemptError>| match outcome {
             Err(AttemptError::Refused { category, .. }) => category,
@@ -522,6 +420,40 @@ mod tests {
     }
 
     #[test]
+    fn a_finish_reason_of_a_filter_is_a_refusal_whatever_was_said_until_then() {
+        for (finish, content, want) in [
+            ("SAFETY", json!(null), "safety"),
+            ("SAFETY", json!("I would rather"), "safety"),
+            ("prohibited_content", json!(""), "prohibited_content"),
+            ("content_filter", json!("He"), "content_filter"),
+        ] {
+            match ok(&choice(&json!({ "content": content }), finish)) {
+                Err(AttemptError::Refused { category, .. }) => assert_eq!(category, want),
+                other => panic!("{finish}: {other:?}"),
+            }
+        }
+        let verdict = json!([{"content_filter_results": {"hate": {"filtered": true}}}]);
+        let empty = json!({"choices": [], "prompt_filter_results": verdict});
+        assert!(matches!(ok(&empty), Err(AttemptError::Refused { category, .. }) if category == "hate"));
+        let no_message = json!({"choices": [{"finish_reason": "SAFETY"}]});
+        assert!(matches!(ok(&no_message), Err(AttemptError::Refused { .. })));
+    }
+
+    #[test]
+    fn what_one_answer_says_of_all_requests_is_fatal_and_names_what_to_change() {
+        let said = |message: &str| match error(400, &json!({"error": {"message": message, "code": "400"}})) {
+            AttemptError::Fatal { message } => message,
+            other => panic!("{other:?}"),
+        };
+        assert!(said("API key not valid. Please pass a valid API key.").contains("KEY"));
+        assert!(said("Invalid model name passed in model=demo").contains("model"));
+        assert!(
+            said("gpt-5 models don't support temperature=0.8. Only temperature=1 is supported.")
+                .contains("`temperature: null`")
+        );
+    }
+
+    #[test]
     fn statuses_mean_what_the_contract_says() {
         let said = json!({"error": {"message": "no"}});
         for status in [408, 409, 425, 429, 503, 529] {
@@ -530,22 +462,20 @@ mod tests {
         for status in [500, 502, 504, 520] {
             assert!(is_transient(&error(status, &said), Transient::Unknown), "{status}");
         }
-        for status in [400, 413, 414, 422, 431] {
+        for status in [400, 403, 413, 414, 422, 431] {
             assert!(matches!(error(status, &said), AttemptError::BadRequest { .. }), "{status}");
         }
-        for (status, word) in [
-            (301, "base_url"),
-            (307, "base_url"),
-            (401, "KEY"),
-            (402, "paid"),
-            (403, "KEY"),
-            (404, "\"demo\""),
-            (405, "base_url"),
-        ] {
+        for (status, word) in
+            [(301, "base_url"), (307, "base_url"), (401, "KEY"), (402, "paid"), (404, "\"demo\""), (405, "base_url")]
+        {
             match error(status, &said) {
                 AttemptError::Fatal { message } => assert!(message.contains(word), "{status}: {message}"),
                 other => panic!("{status}: {other:?}"),
             }
+        }
+        match error(403, &said) {
+            AttemptError::BadRequest { message, .. } => assert!(message.contains("KEY"), "{message}"),
+            other => panic!("{other:?}"),
         }
         let spent = json!({"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}});
         assert!(matches!(error(429, &spent), AttemptError::Fatal { .. }));
@@ -569,11 +499,12 @@ mod tests {
             read_bytes(400, body.to_string().as_bytes(), HeaderMap::new()).unwrap_err()
         };
         let renamed = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
-        assert_eq!(field(renamed, "max_tokens", "unsupported_parameter").field.as_deref(), Some("max_tokens"));
-        assert_eq!(field(renamed, "", "").field.as_deref(), Some("max_tokens"));
-        assert_eq!(field("no stop", "stop", "unsupported_parameter").field.as_deref(), Some("stop"));
+        assert_eq!(field(renamed, "max_tokens", "unsupported_parameter").not_taken, Some(NotTaken::MaxTokens));
+        assert_eq!(field(renamed, "", "").not_taken, Some(NotTaken::MaxTokens));
+        assert_eq!(field("no stop", "stop", "unsupported_parameter").not_taken, Some(NotTaken::Stop));
+        assert_eq!(field("System role not supported", "", "").not_taken, Some(NotTaken::System));
         let long = "'max_tokens' or 'max_completion_tokens' is too large: 300. This model's maximum context length is 2048 tokens";
-        assert_eq!(field(long, "max_tokens", "").field, None);
+        assert_eq!(field(long, "max_tokens", "").not_taken, None);
         let hot = field("'temperature' does not support 0.8 with this model", "temperature", "unsupported_value").error;
         assert!(matches!(hot, AttemptError::Fatal { message } if message.contains("`temperature: null`")));
     }

@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{
-    AttemptError, CallGateway, CallSite, ChatModel, ChatRequest, EntryKind, Estimate, Halt, RecordedIntent, Reply,
+    AttemptError, CallGateway, CallSite, ChatRequest, EntryKind, Estimate, Halt, RecordedIntent, Reply,
     Reservation, Role, Structured, Transient,
 };
+use crate::llm::ChatModel;
 use crate::llm::batch::{BatchError, BatchQueue};
+
+/// How long a call waits before it goes in another job.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Calls that are in batch jobs, as far as the journal knows: intents with a mark and without an outcome.
 #[derive(Debug, Default)]
@@ -57,11 +62,9 @@ struct IntentInJob<'a> {
 
 impl CallGateway {
     /// One attempt in a job: the one it is in already, or the one that gathers calls now.
-    #[expect(clippy::too_many_arguments, reason = "one call's facts; a struct would be built and taken apart once")]
     pub(super) async fn send_in_job(
         &self,
-        queue: &BatchQueue,
-        model: &dyn ChatModel,
+        (model, queue): (&dyn ChatModel, &BatchQueue),
         site: &CallSite<'_>,
         request: &ChatRequest,
         wire: Structured,
@@ -73,7 +76,7 @@ impl CallGateway {
             (queue.seat_again(key, mark, || self.left.keys_of(mark), &self.control), reservation)
         } else {
             self.wait_for_room().await?;
-            let reservation = self.reserve(site.role, intent.estimate).await?;
+            let reservation = self.reserve(site, intent.estimate).await?;
             (queue.seat(key, &self.control), reservation)
         };
         if let Some(job) = seat.mark() {
@@ -88,11 +91,12 @@ impl CallGateway {
     }
 }
 
-/// A line that was turned away was not worked on, and nobody else is to slow down for it.
+/// A line that was turned away was not worked on, and nobody else is to slow down for it. Another job is as good as a greeting.
 fn in_a_job(error: AttemptError) -> AttemptError {
     match error {
-        AttemptError::Transient { message, kind: Transient::TurnedAway, .. } => {
-            AttemptError::Transient { message, kind: Transient::NotSent, retry_after: None }
+        AttemptError::Transient { message, kind, .. } => {
+            let kind = if kind == Transient::TurnedAway { Transient::NotSent } else { kind };
+            AttemptError::Transient { message, kind, retry_after: Some(PAUSE) }
         }
         error => error,
     }

@@ -1,20 +1,81 @@
 //! How an endpoint is asked for JSON.
+//!
+//! The probe asks what will be asked: with the schema and the limit of the call that wants to know. Its words ask for a
+//! greeting, its schema for one fixed value beside the real thing: only an endpoint that enforces schemas answers with the value.
+//! Servers that ignore the field would pass a probe whose words say the same as its schema.
+//!
+//! A form that is refused, or that a server breaks on, is not supported where a plain call succeeds. Where that fails too the
+//! run stops, no verdict is drawn, and the next process asks anew. A verdict is recorded, and holds: another would change what
+//! was asked of everything after it.
+
+mod earlier;
+mod verdict;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, NO_ANSWER, Recorded, key, not_recorded};
-use crate::llm::{Answer, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
+use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, Recorded, key, not_recorded};
+use crate::exit::ExitCode;
+use crate::llm::evidence::more_room;
+use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
+
+pub(crate) use verdict::ProbeVerdict;
+
+/// The value that only an enforced schema brings about.
+const FIXED: &str = "structured";
+/// The stage of probes in keys.
+const STAGE: &str = "probe";
+/// The forms in the order in which they are tried.
+const FORMS: [Structured; 3] = [Structured::JsonSchema, Structured::JsonObjectSchema, Structured::JsonObject];
+/// Calls of one round of probing that have numbers of their own.
+const ROUND: u32 = 16;
+/// The number of the plain call of a round.
+const PLAIN: u32 = 15;
+
+/// Whether this is a probe of a form of asking for JSON. A server that breaks on one does so every time.
+pub(super) fn is_of_a_form(site: &CallSite<'_>, wire: Structured) -> bool {
+    site.role == Role::Probe && wire != Structured::None
+}
+
+/// What a form came to.
+enum Tried {
+    /// The reply has the value.
+    Fits,
+    /// It has not.
+    Astray,
+    /// It ended before its first word: reasoning used up this many tokens.
+    UsedUp(u32),
+    /// There was no reply.
+    Refused(String),
+}
+
+/// The call that wants to know.
+struct Asker<'a> {
+    role: Role,
+    schema: &'a Value,
+    max_tokens: u32,
+    /// How often the endpoint was probed before, by processes that stopped without a verdict.
+    round: u32,
+}
 
 impl CallGateway {
-    /// How to ask this model for JSON: known, configured, or found out by a recorded call.
-    pub(super) async fn wire(&self, line: &Arc<ModelEndpoint>) -> Result<Structured, Halt> {
+    /// How to ask this model for JSON: known, configured, or found out by recorded calls.
+    pub(super) async fn wire(
+        &self,
+        line: &Arc<ModelEndpoint>,
+        role: Role,
+        format: &ReplyFormat,
+        max_tokens: u32,
+    ) -> Result<Structured, Halt> {
         match line.structured {
             StructuredSupport::Native => Ok(Structured::JsonSchema),
             StructuredSupport::Fixed(wire) => Ok(wire),
-            StructuredSupport::Probe => self.verdict_on(line).get_or_try_init(|| self.probe(line)).await.copied(),
+            StructuredSupport::Probe => {
+                let found = self.verdict_on(line).get_or_try_init(|| self.settle(line, role, format, max_tokens));
+                found.await.copied()
+            }
         }
     }
 
@@ -29,47 +90,184 @@ impl CallGateway {
         self.lines.values().find(same).map_or(&line.wire, |first| &first.wire)
     }
 
-    /// Finds out whether the endpoint makes replies fit a schema.
-    ///
-    /// The words ask for a greeting, the schema for one fixed value: only an endpoint that enforces schemas answers with
-    /// the value. Servers that ignore the field would pass a probe whose words say the same as its schema.
-    async fn probe(&self, line: &Arc<ModelEndpoint>) -> Result<Structured, Halt> {
-        let format = ReplyFormat::json(
-            "verdict",
-            json!({
-                "type": "object",
-                "properties": {"verdict": {"type": "string", "enum": ["structured"]}},
-                "required": ["verdict"],
-                "additionalProperties": false,
-            }),
-        );
-        let name = line.profile.model.clone();
-        for (attempt, wire) in [(0, Structured::JsonSchema), (1, Structured::JsonObject)] {
-            let words = match wire {
-                Structured::JsonSchema => "Greet the people in the room.",
-                _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
-            };
-            let site = CallSite { stage: "probe", item: &name, turn: 0, role: Role::Probe, attempt };
-            let request = self.request(line, &site, vec![Message::user(words)], format.clone(), 64);
-            let answer = match self.recorded(key(&site, &request), &site).await? {
-                Recorded::Answer(answer) => answer,
-                Recorded::Nothing { key } => match line.model.as_deref() {
-                    Some(model) => self.make(line, model, &site, &request, wire, &key).await?,
-                    None => return Err(not_recorded(&site)),
-                },
-            };
-            if let Answer::Failed { reason, message } = &answer
-                && reason == NO_ANSWER
-            {
-                return Err(self.control.stop(Halt::Endpoint { message: message.clone() }));
+    /// The verdict on record, else a new one.
+    async fn settle(
+        &self,
+        line: &Arc<ModelEndpoint>,
+        role: Role,
+        format: &ReplyFormat,
+        max_tokens: u32,
+    ) -> Result<Structured, Halt> {
+        if let Some(verdict) = self.recorded_verdict(line).await? {
+            return Ok(self.announce(line, verdict));
+        }
+        if let Some(wire) = self.earlier_verdict(line).await? {
+            return Ok(wire);
+        }
+        let ReplyFormat::Json { schema, .. } = format else { return Ok(Structured::None) };
+        let asker = Asker { role, schema, max_tokens, round: self.rounds_in_vain(line, max_tokens).await? };
+        let wire = self.probe(line, &asker).await?;
+        let left_out = line.model.as_ref().map(|model| model.left_out()).unwrap_or_default();
+        let verdict = ProbeVerdict { asks: wire, left_out: left_out.into_iter().map(str::to_owned).collect() };
+        self.record_verdict(line, &verdict).await?;
+        Ok(self.announce(line, verdict))
+    }
+
+    fn announce(&self, line: &ModelEndpoint, verdict: ProbeVerdict) -> Structured {
+        if line.model.is_some() {
+            self.control.tell(verdict.told(&line.profile.model));
+        }
+        verdict.asks
+    }
+
+    async fn probe(&self, line: &Arc<ModelEndpoint>, asker: &Asker<'_>) -> Result<Structured, Halt> {
+        let mut answers = false;
+        for (at, form) in (0_u32..).zip(FORMS) {
+            let mut tried = self.try_form(line, asker, form, 3 * at, asker.max_tokens).await?;
+            if let Tried::UsedUp(_) = tried {
+                tried = self.try_form(line, asker, form, 3 * at + 1, asker.max_tokens.saturating_mul(2)).await?;
             }
-            if let Answer::Reply(reply) = answer {
-                let value: Option<serde_json::Value> = serde_json::from_str(reply.text.trim()).ok();
-                if value.is_some_and(|value| value == json!({"verdict": "structured"})) {
-                    return Ok(wire);
+            if let (Tried::Refused(said), false) = (&tried, answers) {
+                self.require_plain(line, asker, said).await?;
+                // A server that failed once may only have had a bad moment.
+                if !speaks_of_form(said) {
+                    tried = self.try_form(line, asker, form, 3 * at + 2, asker.max_tokens).await?;
                 }
+            }
+            match tried {
+                Tried::Fits => return Ok(form),
+                Tried::UsedUp(tokens) => return Err(self.control.stop(used_up(asker.role, tokens))),
+                Tried::Astray | Tried::Refused(_) => answers = true,
             }
         }
         Ok(Structured::None)
     }
+
+    async fn try_form(
+        &self,
+        line: &Arc<ModelEndpoint>,
+        asker: &Asker<'_>,
+        form: Structured,
+        number: u32,
+        max_tokens: u32,
+    ) -> Result<Tried, Halt> {
+        let words = match form {
+            Structured::JsonSchema | Structured::JsonObjectSchema => "Greet the people in the room.",
+            _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
+        };
+        let format = ReplyFormat::json("verdict", around(asker.schema));
+        Ok(match self.ask_probe(line, asker.round, number, (words, format, max_tokens), form).await? {
+            Answer::Reply(reply) if fits(&reply.text) => Tried::Fits,
+            Answer::Reply(reply) if reply.finish == Finish::Length && reply.text.trim().is_empty() => {
+                Tried::UsedUp(max_tokens)
+            }
+            Answer::Reply(_) => Tried::Astray,
+            Answer::Refused { message, .. } | Answer::Failed { message, .. } => Tried::Refused(message),
+        })
+    }
+
+    /// Stops the run unless a call without a form of reply succeeds: then it is not the form that is refused.
+    async fn require_plain(&self, line: &Arc<ModelEndpoint>, asker: &Asker<'_>, said: &str) -> Result<(), Halt> {
+        let plain = plain(asker.max_tokens);
+        match self.ask_probe(line, asker.round, PLAIN, plain, Structured::None).await? {
+            Answer::Reply(_) => Ok(()),
+            Answer::Refused { message, .. } | Answer::Failed { message, .. } => {
+                let target = line.model.as_ref().map(|model| model.target()).unwrap_or_default();
+                let first = if message == said { String::new() } else { format!("; before that: {said}") };
+                let message = format!("{target} serves not even a greeting: {message}{first}");
+                Err(self.control.stop(Halt::Endpoint { message }))
+            }
+        }
+    }
+
+    /// Asks one of the calls of a probe, unless it is on record.
+    async fn ask_probe(
+        &self,
+        line: &Arc<ModelEndpoint>,
+        round: u32,
+        number: u32,
+        asked: (&str, ReplyFormat, u32),
+        wire: Structured,
+    ) -> Result<Answer, Halt> {
+        let name = line.profile.model.clone();
+        let (site, request) = self.probe_call(line, &name, round, number, asked);
+        match self.recorded(key(&site, &request), &site).await? {
+            Recorded::Answer(answer) => Ok(answer),
+            Recorded::Nothing { key } => match line.model.as_deref() {
+                Some(model) => self.make(line, model, &site, &request, wire, &key).await,
+                None => Err(not_recorded(&site)),
+            },
+        }
+    }
+
+    fn probe_call<'a>(
+        &self,
+        line: &ModelEndpoint,
+        name: &'a str,
+        round: u32,
+        number: u32,
+        (words, format, max_tokens): (&str, ReplyFormat, u32),
+    ) -> (CallSite<'a>, ChatRequest) {
+        let site =
+            CallSite { stage: STAGE, item: name, turn: 0, role: Role::Probe, attempt: ROUND * (round + 1) + number };
+        let request = self.request(line, &site, vec![Message::user(words)], format, max_tokens);
+        (site, request)
+    }
+
+    /// Rounds of probing in which not even a plain call was served.
+    async fn rounds_in_vain(&self, line: &Arc<ModelEndpoint>, max_tokens: u32) -> Result<u32, Halt> {
+        let name = line.profile.model.clone();
+        for round in 0_u32.. {
+            let (site, request) = self.probe_call(line, &name, round, PLAIN, plain(max_tokens));
+            let answer = self.look_up(&key(&site, &request), &site).await?;
+            if !matches!(answer, Some(Answer::Failed { .. } | Answer::Refused { .. })) {
+                return Ok(round);
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn plain(max_tokens: u32) -> (&'static str, ReplyFormat, u32) {
+    ("Greet the people in the room.", ReplyFormat::Text { prefix: None }, max_tokens)
+}
+
+/// A schema that holds `schema` and one fixed value before it.
+fn around(schema: &Value) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "verdict": {"type": "string", "enum": [FIXED]},
+            "sample": {"type": "array", "items": schema, "description": "leave it empty"},
+        },
+        "required": ["verdict", "sample"],
+        "additionalProperties": false,
+    })
+}
+
+/// Whether a reply has the fixed value; one that was cut off behind it has.
+fn fits(text: &str) -> bool {
+    let value: Option<Value> = serde_json::from_str(text.trim()).ok();
+    match value {
+        Some(value) => value.get("verdict").and_then(Value::as_str) == Some(FIXED),
+        None => {
+            let start: String = text.chars().filter(|c| !c.is_whitespace()).take(64).collect();
+            start.starts_with(&format!("{{\"verdict\":\"{FIXED}\""))
+        }
+    }
+}
+
+/// Whether an endpoint names the form of the reply as what it does not take.
+fn speaks_of_form(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    said.starts_with('4') || ["response_format", "schema", "grammar", "json"].iter().any(|word| said.contains(word))
+}
+
+fn used_up(role: Role, tokens: u32) -> Halt {
+    let message = format!(
+        "a greeting was cut off twice before its first word, by a limit of {} and of {tokens} tokens, as a model that reasons does; {}",
+        tokens / 2,
+        more_room(role)
+    );
+    Halt::Alike { message, code: ExitCode::Usage }
 }

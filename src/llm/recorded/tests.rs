@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
-use crate::llm::{Finish, Usage};
+use crate::llm::{ChatModel, Finish, Usage};
 
 /// Answers a probe as an endpoint that enforces schemas, everything else in a word.
 #[derive(Debug, Default)]
@@ -35,8 +35,8 @@ fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEnd
     let temperature = Some(temperature);
     Arc::new(ModelEndpoint {
         profile: ModelProfile { model: model.to_owned(), tier: "endpoint", temperature, top_p: None, max_tokens: 9 },
-        model: Some(Box::new(Model { calls: Arc::clone(calls) })),
-        limiter: Limiter::new(8),
+        model: Some(Box::new(ModelPool::alone(Box::new(Model { calls: Arc::clone(calls) })))),
+        life: SignsOfLife::default(),
         max_attempts: 1,
         structured: StructuredSupport::Probe,
         wire: OnceCell::new(),
@@ -55,7 +55,8 @@ async fn models_of_one_name_and_sampling_are_probed_once() {
     let roles = [(Role::Situations, "one", 0.5), (Role::Selector, "one", 0.5), (Role::Judge, "one", 1.0)];
     let lines = roles.map(|(role, model, temperature)| (role, line(model, temperature, &sent)));
     let calls = CallGateway { lines: BTreeMap::from(lines), ..CallGateway::silent(1) };
-    let enforced = join_all(roles.map(|(role, ..)| calls.enforces_schemas(role))).await;
+    let form = ReplyFormat::json("turn", serde_json::json!({"type": "object"}));
+    let enforced = join_all(roles.map(|(role, ..)| calls.enforces_schemas(role, &form, 300))).await;
     assert!(enforced.into_iter().all(|enforced| enforced.unwrap()));
     assert_eq!(sent.load(Ordering::SeqCst), 2);
 }

@@ -43,7 +43,8 @@ use super::blob::{Blob, Tag};
 use super::error::PublishError;
 use crate::config::environment::Environment;
 use crate::config::upload::{AzureDestination, Checksum};
-use crate::net::http;
+use crate::net::http::{self, SetupError};
+use crate::net::proxy::Proxies;
 
 /// The name of the metadata that holds a blob's SHA-256, lower-case hex.
 const SHA256: &str = "sha256";
@@ -76,13 +77,13 @@ impl Container {
     /// # Errors
     /// [`PublishError::SignIn`] if the credential is missing, [`PublishError::Setup`] if a setting or variable makes no sense.
     pub fn open(settings: &AzureDestination, environment: &Environment) -> Result<Self, PublishError> {
-        Self::with(settings, SignIn::new(settings, environment)?)
+        Self::with(settings, SignIn::new(settings, environment)?, environment)
     }
 
-    fn with(settings: &AzureDestination, sign_in: SignIn) -> Result<Self, PublishError> {
+    fn with(settings: &AzureDestination, sign_in: SignIn, environment: &Environment) -> Result<Self, PublishError> {
         let SignIn { endpoint, credential, pinned } = sign_in;
-        let client =
-            http::build(wire_client(&endpoint, &pinned)).map_err(|error| PublishError::Setup(error.to_string()))?;
+        let client = wire_client(&endpoint, &pinned, environment).and_then(http::build);
+        let client = client.map_err(|error| PublishError::Setup(error.to_string()))?;
         let options = ClientOptions {
             per_call_policies: vec![Arc::new(Wire::new(credential.clone()))],
             retry: RetryOptions::none(),
@@ -225,17 +226,23 @@ impl Container {
 
 /// The client for one service. A name whose resolution decided that a credential may go there is not looked up again, and a
 /// service on plain `http://` needs no root certificates.
-fn wire_client(endpoint: &Url, pinned: &[SocketAddr]) -> reqwest::ClientBuilder {
+fn wire_client(
+    endpoint: &Url,
+    pinned: &[SocketAddr],
+    environment: &Environment,
+) -> Result<reqwest::ClientBuilder, SetupError> {
     let mut builder = http::builder(CONNECT).http1_only();
     if endpoint.scheme() == "http" {
         builder = builder.tls_certs_only([]);
     }
     if let (Some(host), false) = (endpoint.host_str(), pinned.is_empty()) {
         builder = builder.resolve_to_addrs(host, pinned);
+    } else {
+        builder = Proxies::from_environment(&|name| environment.var(name))?.apply(builder, endpoint)?;
     }
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
-    builder
+    Ok(builder)
 }
 
 fn properties(path: &str, answer: &impl BlobClientGetPropertiesResultHeaders) -> azure_core::Result<(Blob, Etag)> {

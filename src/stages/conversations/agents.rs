@@ -3,11 +3,15 @@
 //! `agent_first` gives every agent a system message of its own, so nothing but the opener is shared between speakers.
 //! `shared_prefix` sends the same bytes to everyone up to the end of the transcript, which only grows, and the private
 //! part last: an endpoint's prefix cache then serves nearly the whole prompt, and the persona is fresh in every turn
-//! (the known remedy for drift, arXiv 2402.10962).
+//! (the known remedy for drift, arXiv 2402.10962). Whoever chooses the next speaker is told in either layout who the people
+//! are and what was said, and nothing of what a speaker is told.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
+
+use super::heard::Heard;
 use super::sections::{Candidates, File, SectionValues, Sections};
 use super::validate::{Instructions, NAME};
 use crate::config::Layout;
@@ -22,6 +26,8 @@ pub(crate) struct AgentPrompts {
     speaker: Template,
     fused: Template,
     selector: Template,
+    /// What stands for lines that are not shown, where some are not.
+    context: Option<Template>,
     /// What speakers are told, by the name of the language.
     told: Mutex<BTreeMap<String, Arc<Instructions>>>,
 }
@@ -49,8 +55,10 @@ const SPEAKER_SECTIONS: &[&str] =
 /// Those that a leak may come from.
 const TOLD_SECTIONS: &[&str] =
     &["agent_first_system", "shared_prefix_system", "agent_first_turn", "shared_prefix_turn", "repair"];
-const FUSED_SECTIONS: &[&str] = &["agent_first_turn", "shared_prefix_turn"];
-const SELECTOR_SECTIONS: &[&str] = &["agent_first_system", "turn", "repair"];
+const FUSED_SECTIONS: &[&str] = &["form", "agent_first_turn", "shared_prefix_turn"];
+const SELECTOR_SECTIONS: &[&str] = &["system", "opener", "turn", "repair"];
+const CONTEXT_SECTIONS: &[&str] = &["system", "user", "past"];
+const CONTEXT_VARIABLES: &[&str] = &["language_name", "summary", "lines"];
 
 /// The most languages of which is kept what speakers are told.
 const MOST_LANGUAGES: usize = 64;
@@ -75,8 +83,15 @@ impl AgentPrompts {
             speaker: Template::parse(speaker.name, speaker.text, SPEAKER_SECTIONS, VARIABLES)?,
             fused: Template::parse(fused.name, fused.text, FUSED_SECTIONS, VARIABLES)?,
             selector: Template::parse(selector.name, selector.text, SELECTOR_SECTIONS, VARIABLES)?,
+            context: None,
             told: Mutex::default(),
         })
+    }
+
+    /// The prompts with the one for conversations of which the last turns alone are shown.
+    pub(crate) fn with_context(self, context: AgentPromptFile<'_>) -> Result<Self, PromptError> {
+        let template = Template::parse(context.name, context.text, CONTEXT_SECTIONS, CONTEXT_VARIABLES)?;
+        Ok(Self { context: Some(template), ..self })
     }
 
     pub(super) fn file(&self, file: File) -> &Template {
@@ -135,6 +150,14 @@ pub(crate) struct TurnPrompt<'a> {
     pub flaw: Option<&'a str>,
 }
 
+/// What the prompt about lines that are not shown is filled with.
+#[derive(Debug, Serialize)]
+struct PastValues<'a> {
+    language_name: &'a str,
+    summary: Option<&'a str>,
+    lines: &'a str,
+}
+
 /// Writes the messages of one conversation.
 #[derive(Debug)]
 pub(crate) struct Script<'a> {
@@ -142,24 +165,13 @@ pub(crate) struct Script<'a> {
     layout: Layout,
     situation: &'a Situation,
     language_name: String,
-    /// The opener, and each turn on a line of its own.
-    transcript: String,
-    /// Bytes of the opener.
-    opener: usize,
-    lines: Vec<SpokenLine>,
+    /// What speakers are shown in front of the transcript.
+    opener: String,
+    heard: Heard<'a>,
+    /// What is no longer shown, in short.
+    summary: Option<String>,
     /// Sections that stay the same from turn to turn.
     kept: Sections,
-}
-
-/// Where a turn stands in the transcript.
-#[derive(Debug, Clone, Copy)]
-struct SpokenLine {
-    speaker: usize,
-    /// Where the name begins.
-    start: usize,
-    /// Where the words begin.
-    words: usize,
-    end: usize,
 }
 
 impl<'a> Script<'a> {
@@ -172,33 +184,25 @@ impl<'a> Script<'a> {
         let language_name = language::name(&situation.language);
         let values =
             SectionValues { situation: Some(situation), language_name: &language_name, ..SectionValues::default() };
-        let transcript = values.render(&prompts.speaker, "opener")?;
-        let (opener, lines, kept) = (transcript.len(), Vec::new(), Sections::default());
-        Ok(Self { prompts, layout, situation, language_name, transcript, opener, lines, kept })
+        let opener = values.render(&prompts.speaker, "opener")?;
+        let (heard, kept) = (Heard::new(&situation.personas), Sections::default());
+        Ok(Self { prompts, layout, situation, language_name, opener, heard, summary: None, kept })
     }
 
     /// Takes what `speaker` said into the transcript.
     pub(crate) fn hear(&mut self, speaker: usize, text: &str) {
-        let Some(person) = self.situation.personas.get(speaker) else { return };
-        self.transcript.push_str(if self.lines.is_empty() { "\n\n" } else { "\n" });
-        let start = self.transcript.len();
-        self.transcript.push_str(&person.name);
-        self.transcript.push_str(": ");
-        let words = self.transcript.len();
-        self.transcript.push_str(text);
-        self.lines.push(SpokenLine { speaker, start, words, end: self.transcript.len() });
+        self.heard.hear(speaker, text);
     }
 
     /// The messages that make `turn.speaker` speak.
     pub(crate) fn speak(&mut self, turn: &TurnPrompt<'_>) -> Result<Vec<Message>, PromptError> {
         let Some(person) = self.situation.personas.get(turn.speaker) else { return Ok(Vec::new()) };
-        let last = self.lines.last().and_then(|line| self.situation.personas.get(line.speaker));
         let values = SectionValues {
             name: &person.name,
             person: Some(person),
             situation: Some(self.situation),
             language_name: &self.language_name,
-            last_name: last.map(|person| person.name.as_str()),
+            last_name: self.heard.last().map(|person| person.name.as_str()),
             words: turn.words,
             candidates: Candidates::Names(turn.hand_over.unwrap_or_default()),
             may_end: turn.may_end,
@@ -211,9 +215,12 @@ impl<'a> Script<'a> {
             Layout::AgentFirst => ("agent_first_system", "agent_first_turn"),
             Layout::SharedPrefix => ("shared_prefix_system", "shared_prefix_turn"),
         };
-        let (system, last) = (section(File::Speaker, system)?, section(ending, last)?);
+        let (mut system, last) = (section(File::Speaker, system)?, section(ending, last)?);
+        if turn.hand_over.is_some() {
+            system = format!("{system}\n\n{}", section(File::Fused, "form")?);
+        }
         let own = (self.layout == Layout::AgentFirst).then_some(person.id.as_str());
-        Ok(self.arrange(system, own, [Some(last), repair]))
+        Ok(self.heard.arrange(system, &self.opener, own, &[Some(last), repair]))
     }
 
     /// The messages that make the selector choose among `candidates`.
@@ -232,13 +239,40 @@ impl<'a> Script<'a> {
             ..SectionValues::default()
         };
         let mut section = |file, section| self.kept.render(self.prompts, file, section, None, &values);
-        let system = match self.layout {
-            Layout::AgentFirst => section(File::Selector, "agent_first_system")?,
-            Layout::SharedPrefix => section(File::Speaker, "shared_prefix_system")?,
-        };
+        let (system, opener) = (section(File::Selector, "system")?, section(File::Selector, "opener")?);
         let repair = flaw.map(|_| section(File::Selector, "repair")).transpose()?;
         let turn = section(File::Selector, "turn")?;
-        Ok(self.arrange(system, None, [Some(turn), repair]))
+        Ok(self.heard.arrange(system, &opener, None, &[Some(turn), repair]))
+    }
+
+    /// The first line that is shown.
+    pub(crate) fn shows_from(&self) -> usize {
+        self.heard.from()
+    }
+
+    /// What is no longer shown, in short, if that was asked for.
+    pub(crate) fn summary(&self) -> Option<&str> {
+        self.summary.as_deref()
+    }
+
+    /// The messages that ask for what was said before the line `first`, in short.
+    pub(crate) fn sum_up(&self, first: usize) -> Result<Vec<Message>, PromptError> {
+        let Some(context) = &self.prompts.context else { return Ok(Vec::new()) };
+        let values = self.past_values(self.summary(), self.heard.leaving(first));
+        Ok(vec![Message::system(context.render("system", &values)?), Message::user(context.render("user", &values)?)])
+    }
+
+    /// Shows the lines from `first` on alone, and what came before them as `summary`.
+    pub(crate) fn show_from(&mut self, first: usize, summary: Option<String>) -> Result<(), PromptError> {
+        let Some(context) = &self.prompts.context else { return Ok(()) };
+        let past = context.render("past", &self.past_values(summary.as_deref(), ""))?;
+        self.heard.show_from(first, past);
+        self.summary = summary;
+        Ok(())
+    }
+
+    fn past_values<'v>(&'v self, summary: Option<&'v str>, lines: &'v str) -> PastValues<'v> {
+        PastValues { language_name: &self.language_name, summary, lines }
     }
 
     /// What `speaker` is told, against which leaks are looked for, besides the situation.
@@ -250,45 +284,4 @@ impl<'a> Script<'a> {
             _ => Ok(Arc::new(Instructions::read(&self.prompts.bare(name, &self.language_name)?))),
         }
     }
-
-    /// System message, then opener and transcript, then what is asked for. The turns of the one with the id `own` are the
-    /// assistant's.
-    ///
-    /// Neighbours of one role are merged, because strict chat templates want roles to alternate, and the last message
-    /// is the user's, because some servers continue a trailing assistant message instead of answering it.
-    #[expect(clippy::needless_pass_by_value, reason = "the parts become the messages")]
-    fn arrange(&self, system: String, own: Option<&str>, last: [Option<String>; 2]) -> Vec<Message> {
-        let is_own = |line: &SpokenLine| {
-            own.is_some() && self.situation.personas.get(line.speaker).map(|person| person.id.as_str()) == own
-        };
-        let copied = |start: usize, end: usize| self.transcript.get(start..end).unwrap_or_default();
-        let mut messages = Vec::with_capacity(self.lines.len() + 2);
-        messages.push(Message::system(system));
-        let mut from = Some(0);
-        let mut to = self.opener;
-        for run in self.lines.chunk_by(|a, b| is_own(a) == is_own(b)) {
-            let (Some(first), Some(end)) = (run.first(), run.last()) else { continue };
-            if is_own(first) {
-                messages.extend(from.take().map(|start| Message::user(copied(start, to))));
-                let texts = run.iter().map(|line| copied(line.words, line.end));
-                messages.push(Message::assistant(joined(texts, "\n")));
-            } else {
-                from.get_or_insert(first.start);
-                to = end.end;
-            }
-        }
-        let heard = from.map(|start| copied(start, to));
-        let request = heard.into_iter().chain(last.iter().flatten().map(String::as_str));
-        messages.push(Message::user(joined(request, "\n\n")));
-        messages
-    }
-}
-
-fn joined<'t>(texts: impl Iterator<Item = &'t str> + Clone, separator: &str) -> String {
-    let mut all = String::with_capacity(texts.clone().map(|text| text.len() + separator.len()).sum());
-    for (at, text) in texts.enumerate() {
-        all.push_str(if at == 0 { "" } else { separator });
-        all.push_str(text);
-    }
-    all
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::agents::AgentPrompts;
+use super::agents::{AgentPrompts, Script};
 use super::ledger::Ledger;
-use super::{ConversationStage, UNFINISHED};
+use super::{ConversationStage, Forecast, UNFINISHED, item_id};
 use crate::config::{Config, Conversations, Judge, Safety};
 use crate::llm::Halt;
 use crate::llm::recorded::CallGateway;
@@ -74,7 +74,13 @@ impl ConversationFlow {
     /// # Errors
     /// Only what stops the whole run.
     pub(crate) async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
-        let held = self.screen(situation, self.talk().hold(situation, replicate).await?).await?;
+        let forecast = self.forecast(situation)?;
+        let talk = ConversationStage { forecast: forecast.as_ref(), ..self.talk() };
+        let held = talk.hold(situation, replicate).await?;
+        if let Some(forecast) = &forecast {
+            self.calls.budget.expect(&item_id(&situation.id, replicate), forecast.need(0));
+        }
+        let held = self.screen(situation, held).await?;
         self.progress.end_one_of(held.1.turns());
         Ok(held)
     }
@@ -102,7 +108,18 @@ impl ConversationFlow {
             calls: &self.calls,
             progress: &self.progress,
             seed: self.seed,
+            forecast: None,
         }
+    }
+
+    /// What a conversation on `situation` takes, where that matters.
+    fn forecast(&self, situation: &Situation) -> Result<Option<Forecast>, Halt> {
+        if !self.calls.budget.is_limited() {
+            return Ok(None);
+        }
+        let mut script = Script::new(&self.prompts, self.settings.layout, situation)?;
+        let screens = (&self.screens, &self.judging);
+        Ok(Some(Forecast::new(&self.settings, screens, &self.calls, situation, &mut script)?))
     }
 
     fn screening(&self) -> Option<safety::SafetyStage<'_>> {

@@ -29,6 +29,9 @@ pub(crate) struct Ledger {
     selector_calls: u32,
     /// Choices that the code had to make.
     fallbacks: u32,
+    /// Choices that were asked of somebody.
+    #[serde(skip)]
+    choices: u32,
     /// Turns that were asked for.
     #[serde(skip)]
     turns: u32,
@@ -44,6 +47,11 @@ impl Ledger {
 
     pub(super) fn mend(&mut self, what: &'static str) {
         *self.mended.entry(what).or_default() += 1;
+    }
+
+    /// A choice is asked of a selector, or was of the one who spoke.
+    pub(super) fn choose(&mut self) {
+        self.choices += 1;
     }
 
     pub(super) fn fall_back(&mut self) {
@@ -71,6 +79,10 @@ impl Ledger {
     }
 
     pub(super) fn hear_selector(&mut self, usage: Usage) {
+        self.usage += usage;
+    }
+
+    pub(super) fn hear_summary(&mut self, usage: Usage) {
         self.usage += usage;
     }
 
@@ -102,6 +114,12 @@ pub(crate) struct ConversationFigures {
     pub repair_tokens: u64,
     /// Prompt and completion tokens of all replies.
     pub tokens: u64,
+    /// Choices of a speaker that were asked of somebody.
+    #[serde(default)]
+    pub choices: u64,
+    /// Those of them that the code had to make.
+    #[serde(default)]
+    pub fallbacks: u64,
 }
 
 impl ConversationFigures {
@@ -110,6 +128,8 @@ impl ConversationFigures {
         self.turns += u64::from(ledger.turns);
         self.asked_again += u64::from(ledger.asked_again);
         self.repair_calls += u64::from(ledger.repair_calls);
+        self.choices += u64::from(ledger.choices);
+        self.fallbacks += u64::from(ledger.fallbacks);
         self.repair_tokens += ledger.repair_prompt_tokens + ledger.repair_completion_tokens;
         self.tokens += ledger.usage.prompt_tokens + ledger.usage.completion_tokens;
         for (sums, counts) in [(&mut self.flaws, &ledger.flaws), (&mut self.mended, &ledger.mended)] {
@@ -117,6 +137,14 @@ impl ConversationFigures {
                 *sums.entry((*name).to_owned()).or_default() += u64::from(*count);
             }
         }
+    }
+
+    /// One line for people, if the code had to choose speakers: how often.
+    pub(crate) fn fallbacks_line(&self) -> Option<String> {
+        let Self { choices, fallbacks, .. } = self;
+        let advice =
+            "since nobody was named who may speak; drawn instead (conversations.speaker_selection, models.selector)";
+        (*fallbacks > 0).then(|| format!("{fallbacks} of {choices} choices of a speaker fell back, {advice}"))
     }
 
     /// One line for people: how often turns were asked for again, for what, and at what cost.

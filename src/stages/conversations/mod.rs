@@ -2,7 +2,7 @@
 //!
 //! One conversation is a deterministic state machine over recorded replies: nothing but (situation, settings, seed,
 //! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
-//! shows its messages by the same way. [`agents`] writes the messages, [`selection`] decides who speaks, `length` how long
+//! shows its messages by the same way. [`agents`] writes the messages, `heard` keeps what was said, `recall` bounds what of it is shown, [`selection`] decides who speaks, `length` how long
 //! a turn is to be, `turn` gets a line out of a speaker, [`validate`] judges it, [`ledger`] counts what had to be handled;
 //! this file keeps the floor and the votes.
 //!
@@ -11,8 +11,11 @@
 
 pub(crate) mod agents;
 mod flow;
+mod heard;
 pub(crate) mod ledger;
 mod length;
+mod need;
+mod recall;
 mod run;
 mod sections;
 pub(crate) mod selection;
@@ -22,6 +25,7 @@ pub(crate) mod validate;
 use serde_json::json;
 
 pub(crate) use self::flow::{ConversationFlow, TalkOutcome};
+pub(crate) use self::need::Forecast;
 pub(crate) use self::run::run;
 
 use self::agents::{AgentPrompts, Script};
@@ -32,7 +36,7 @@ use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{CallGateway, CallSite};
-use crate::llm::{Answer, Halt, ReplyFormat, Role};
+use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 use crate::stages::Progress;
 
@@ -59,6 +63,8 @@ pub(crate) struct ConversationStage<'a> {
     pub progress: &'a Progress,
     /// The run's seed.
     pub seed: u64,
+    /// What it takes to the end, where a budget is limited.
+    pub forecast: Option<&'a Forecast>,
 }
 
 /// The id of the `replicate`-th conversation on a situation.
@@ -107,6 +113,7 @@ struct ConversationState<'a> {
     settings: &'a Conversations,
     calls: &'a CallGateway,
     progress: &'a Progress,
+    forecast: Option<&'a Forecast>,
     situation: &'a Situation,
     script: Script<'a>,
     /// What judges replies, from the first one on.
@@ -134,7 +141,7 @@ enum End {
 
 impl<'a> ConversationState<'a> {
     fn new(stage: ConversationStage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
-        let ConversationStage { settings, calls, progress, seed, .. } = stage;
+        let ConversationStage { settings, calls, progress, seed, forecast, .. } = stage;
         let people = situation.personas.len();
         let floor = Floor {
             taken: vec![0; people],
@@ -148,6 +155,7 @@ impl<'a> ConversationState<'a> {
             settings,
             calls,
             progress,
+            forecast,
             situation,
             script,
             examiner: None,
@@ -164,6 +172,10 @@ impl<'a> ConversationState<'a> {
 
     async fn run(&mut self) -> Result<End, Halt> {
         while self.index() < self.settings.turns.max {
+            if let Some(forecast) = self.forecast {
+                self.calls.budget.expect(&self.id, forecast.need(self.settings.turns.max - self.index()));
+            }
+            self.bound_context().await?;
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
                 return Ok(End::Over(StopReason::Agreed));
             };
@@ -232,6 +244,7 @@ impl<'a> ConversationState<'a> {
         if self.turns.is_empty() {
             return None;
         }
+        self.ledger.choose();
         if let Some(person) = handed_to.filter(|person| candidates.contains(person)) {
             return Some((person, by::HANDED_OVER));
         }
@@ -253,14 +266,20 @@ impl<'a> ConversationState<'a> {
         // The vote is about the talk so far, so it needs the minimum to have been spoken already.
         let may_end = self.settings.ending == Ending::Agreed && index >= self.settings.turns.min;
         let mut flaw: Option<String> = None;
+        let mut room = self.calls.profile(Role::Selector).max_tokens;
+        self.ledger.choose();
         for attempt in 0..SELECTOR_TRIES {
             let messages = self.script.select(candidates, may_end, flaw.as_deref())?;
             let format = self.format(candidates, selector_format);
             let site = CallSite { stage: STAGE, item: &self.id, turn: index, role: Role::Selector, attempt };
             self.ledger.ask_selector();
             // A selector that refuses or fails costs the choice, not the conversation.
-            let Answer::Reply(reply) = self.calls.ask(&site, messages, format).await? else { break };
+            let answer = self.calls.ask_at_length(&site, messages, format, room).await?;
+            let Answer::Reply(reply) = answer else { break };
             self.ledger.hear_selector(reply.usage);
+            if reply.finish == Finish::Length {
+                room = self.calls.profile(Role::Selector).max_tokens.saturating_mul(2);
+            }
             let (named, end) = self.read_choice(&reply.text);
             match named {
                 Named::One(person) if candidates.contains(&person) => {

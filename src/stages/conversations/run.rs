@@ -45,8 +45,10 @@ pub(crate) async fn run(
     let stopped = stage.drain().await;
     held?;
     if stopped {
-        context.settle_for_less()?;
+        context.settle_for_less(stage.fates.tally().accepted)?;
         stage.give_up_rest()?;
+    } else {
+        context.calls.require_success(Role::Speaker)?;
     }
     Ok(StageResult { inputs, notes: stage.sums.notes(context), ..StageResult::default() })
 }
@@ -108,7 +110,7 @@ impl<'a> Stage<'a> {
     fn goes_on(&self) -> bool {
         let control = &self.context.calls.control;
         let replays = || self.context.accept_partial && control.is_spent() && self.lost.is_empty();
-        self.window.has_room() && !self.exhausted && (!control.is_stopped() || replays())
+        self.window.has_room(self.context.calls.waiting()) && !self.exhausted && (!control.is_stopped() || replays())
     }
 
     /// Works on items until there are no more, or the run stops.
@@ -121,13 +123,16 @@ impl<'a> Stage<'a> {
                 };
                 let (situation, replicate) = item?;
                 let (flow, hasher) = (Arc::clone(&self.flow), self.dedup.as_ref().map(Deduplicator::hasher));
+                let id = item_id(&situation.id, replicate);
+                let enlisted = self.context.calls.budget.enlist(&id);
                 self.window.begin(async move {
                     let held = flow.hold(&situation, replicate).await;
+                    drop(enlisted);
                     let held = held.map(|held| {
                         let prepared = hasher.and_then(|hasher| prepare(&hasher, &held));
                         (held, prepared)
                     });
-                    (item_id(&situation.id, replicate), held)
+                    (id, held)
                 });
             }
             if !self.window.settle().await {

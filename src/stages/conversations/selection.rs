@@ -169,6 +169,15 @@ fn mentions(text: &str, names: &[&str]) -> Vec<Mention> {
     found
 }
 
+/// What everybody of a group can be called in short: the first name where only one person has it, else the full name.
+pub(crate) fn shortest_forms<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let mut shortest = names.to_vec();
+    for (form, person) in spoken_forms(names).into_iter().skip(names.len()) {
+        shortest.get_mut(person).into_iter().for_each(|name| *name = form);
+    }
+    shortest
+}
+
 /// Full names, and first names that only one person has.
 fn spoken_forms<'a>(names: &[&'a str]) -> Vec<(&'a str, usize)> {
     let first = |name: &'a str| name.split([' ', '_']).next().unwrap_or(name);

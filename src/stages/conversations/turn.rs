@@ -10,6 +10,7 @@ use super::validate::{Examiner, Flaw, Ground, Instructions, Part, SoundReply, Tu
 use super::{ConversationState, length};
 use crate::config::{GateSettings, SpeakerSelection};
 use crate::draw::Draw;
+use crate::llm::evidence::UnusableReply;
 use crate::llm::recorded::CallSite;
 use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
 use crate::record::{Outcome, Participant, Situation};
@@ -46,24 +47,24 @@ struct Parts<'r> {
 impl<'a> ConversationState<'a> {
     /// Lets `speaker` say the next line.
     pub(super) async fn speak(&mut self, speaker: usize) -> Result<Spoken, Halt> {
-        let index = self.index();
-        let words = self.word_target(index, speaker);
+        let words = self.word_target(self.index(), speaker);
         let hand_over: Vec<usize> = (0..self.situation.personas.len()).filter(|person| *person != speaker).collect();
         let fused = self.settings.speaker_selection == SpeakerSelection::Fused;
         let mut flaw = None;
+        let mut told = None;
+        let mut room = self.calls.profile(Role::Speaker).max_tokens;
         for attempt in 0..=self.settings.max_repairs {
             let prompt = TurnPrompt {
                 speaker,
                 words,
                 hand_over: fused.then_some(hand_over.as_slice()),
                 may_end: self.may_end(),
-                flaw: flaw.map(Flaw::reason),
+                flaw: told.map(Flaw::reason),
             };
             let messages = self.script.speak(&prompt)?;
             let format = if fused { self.format(&hand_over, fused_format) } else { self.text_format(speaker) };
-            let site = CallSite { stage: super::STAGE, item: &self.id, turn: index, role: Role::Speaker, attempt };
             self.ledger.ask_speaker(attempt);
-            let reply = match self.calls.ask(&site, messages, format).await? {
+            let reply = match self.calls.ask_at_length(&self.turn_site(attempt), messages, format, room).await? {
                 Answer::Reply(reply) => reply,
                 Answer::Refused { category, message } => {
                     return Ok(Spoken::Lost { outcome: Outcome::Refused, reason: category, detail: message });
@@ -73,12 +74,12 @@ impl<'a> ConversationState<'a> {
                 }
             };
             self.ledger.hear_speaker(attempt, reply.usage);
+            let cut_off = reply.finish == Finish::Length;
             let judged = match self.take_apart(&reply.text, fused, &hand_over) {
                 Ok(parts) => {
-                    let torn = reply.finish == Finish::Length;
                     let must_go_on = !self.may_end() && !self.is_last();
                     let examiner = self.examiner()?;
-                    let sound = examiner.examine(&parts.text, TurnPlace { speaker, words, torn, must_go_on });
+                    let sound = examiner.examine(&parts.text, TurnPlace { speaker, words, torn: cut_off, must_go_on });
                     sound.map(|sound| (sound, parts))
                 }
                 Err(flaw) => Err(flaw),
@@ -86,15 +87,28 @@ impl<'a> ConversationState<'a> {
             match judged {
                 Ok((sound, Parts { next, end, .. })) => {
                     sound.mended.iter().for_each(|what| self.ledger.mend(what));
+                    self.calls.found(&self.turn_site(attempt), None)?;
                     return Ok(Spoken::Line(SpokenLine { sound, attempts: attempt + 1, next, end }));
                 }
                 Err(found) => {
                     self.ledger.flaw(found);
                     flaw = Some(found);
+                    let unusable = if cut_off { UnusableReply::cut_off(&reply, room) } else { unusable(found) };
+                    self.calls.found(&self.turn_site(attempt), Some(&unusable))?;
+                    // To be told to be briefer does not help a reply that had no room.
+                    told = (!cut_off).then_some(found);
+                    if cut_off {
+                        room = self.calls.profile(Role::Speaker).max_tokens.saturating_mul(2);
+                    }
                 }
             }
         }
         Ok(Spoken::Flawed(flaw.unwrap_or(Flaw::Empty)))
+    }
+
+    /// The place of the `attempt`-th call for the turn to come.
+    fn turn_site(&self, attempt: u32) -> CallSite<'_> {
+        CallSite { stage: super::STAGE, item: &self.id, turn: self.index(), role: Role::Speaker, attempt }
     }
 
     fn text_format(&self, speaker: usize) -> ReplyFormat {
@@ -141,6 +155,10 @@ impl<'a> ConversationState<'a> {
         }
         Some(length::target(distribution, talkativeness, &mut self.draw(index, "words")))
     }
+}
+
+fn unusable(flaw: Flaw) -> UnusableReply {
+    UnusableReply { name: flaw.name(), detail: flaw.reason().to_owned() }
 }
 
 /// What replies in a situation are judged against.

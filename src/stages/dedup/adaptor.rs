@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Dedup, Hasher, Prepared, Shingling, Text, Verdict};
+use super::{DedupIndex, Hasher, Prepared, Shingling, Text, Verdict};
 use crate::record::arrow::TableRow;
 use crate::record::{Duplicate, Fate};
 use crate::stages::error::StageError;
@@ -13,7 +13,7 @@ use crate::stages::writer::Fates;
 /// records, so that only hashes stay in memory.
 #[derive(Debug)]
 pub(crate) struct Deduplicator<R> {
-    index: Dedup,
+    index: DedupIndex,
     text: fn(&R) -> String,
 }
 
@@ -21,7 +21,7 @@ impl<R: TableRow> Deduplicator<R> {
     /// Compares the `text` of records; two are duplicates from the similarity `threshold` on. A large index goes to a file in
     /// `folder`.
     pub(crate) fn new(threshold: f64, shingling: Shingling, folder: &Path, text: fn(&R) -> String) -> Self {
-        Self { index: Dedup::new(threshold, shingling, folder), text }
+        Self { index: DedupIndex::new(threshold, shingling, folder), text }
     }
 
     /// What prepares records for it on other threads.

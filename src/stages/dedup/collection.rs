@@ -8,7 +8,7 @@ use super::nearest::nearest;
 use super::prepared::{ComparedText, Hasher, Prepared};
 use super::{DuplicateKind, Match, Shingling};
 
-/// Texts kept in memory, kilobytes each: for thousands, not millions. See [`Dedup`](super::Dedup) for those.
+/// Texts kept in memory, kilobytes each: for thousands, not millions. See [`DedupIndex`](super::DedupIndex) for those.
 #[derive(Debug)]
 pub(crate) struct Collection {
     hasher: Arc<Hasher>,
@@ -17,7 +17,7 @@ pub(crate) struct Collection {
 }
 
 impl Collection {
-    /// An empty one; see [`Dedup::new`](super::Dedup::new).
+    /// An empty one; see [`DedupIndex::new`](super::DedupIndex::new).
     pub(crate) fn new(threshold: f64, shingling: Shingling) -> Self {
         Self { hasher: Hasher::new(threshold, shingling), held: HeldRecords::default(), known: Vec::new() }
     }

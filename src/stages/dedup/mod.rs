@@ -10,7 +10,7 @@
 //! is compared exactly only: short texts are where similarity misleads.
 //!
 //! The work comes in two parts. [`Hasher::prepare`] makes of a text what the index needs, on whatever thread has it; then
-//! [`Dedup::judge`] says in the order of the records what stays. The index holds hashes, not texts: at most 136 bytes a record at
+//! [`DedupIndex::judge`] says in the order of the records what stays. The index holds hashes, not texts: at most 136 bytes a record at
 //! thresholds from 0.57 up (below, where it takes more bands, up to 280), plus 1 MiB for what was compared last. The few
 //! texts that are compared are read back by the number of the record. Above 64 MiB the index goes to a file without a name in
 //! the folder it was given, whatever comes takes no more memory, and the verdicts are the same.
@@ -60,7 +60,7 @@ const TELLING_PIECES: usize = 6;
 
 /// The records kept so far, without their texts.
 #[derive(Debug)]
-pub(crate) struct Dedup {
+pub(crate) struct DedupIndex {
     hasher: Arc<Hasher>,
     held: HeldRecords,
     spill: Spill,
@@ -89,7 +89,7 @@ pub(crate) struct Match {
     pub kind: DuplicateKind,
 }
 
-impl Dedup {
+impl DedupIndex {
     /// An empty index that goes to disk in `folder` where it grows large.
     ///
     /// `threshold` is the Jaccard index from which two texts are duplicates, in (0, 1]. At least 99 % of the pairs that

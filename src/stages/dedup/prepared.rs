@@ -39,7 +39,7 @@ pub(super) struct ComparedText {
 }
 
 impl Hasher {
-    /// For an index with this threshold and these shingles; see [`Dedup::new`](super::Dedup::new).
+    /// For an index with this threshold and these shingles; see [`DedupIndex::new`](super::DedupIndex::new).
     pub(crate) fn new(threshold: f64, shingling: Shingling) -> Arc<Self> {
         Arc::new(Self { threshold, shingling, signer: MinHasher::new(threshold) })
     }

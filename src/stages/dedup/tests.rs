@@ -53,7 +53,7 @@ fn template_corpus(seed: u64, size: usize) -> Vec<String> {
 
 /// An index with the texts it keeps.
 struct Kept {
-    dedup: Dedup,
+    dedup: DedupIndex,
     texts: Vec<Text>,
     /// Texts read back.
     reads: usize,
@@ -67,7 +67,7 @@ impl Kept {
 
     fn with(threshold: f64, spill_above: usize, shingling: Shingling) -> Self {
         let folder = faults::scratch();
-        let dedup = Dedup { spill_above, ..Dedup::new(threshold, shingling, folder.path()) };
+        let dedup = DedupIndex { spill_above, ..DedupIndex::new(threshold, shingling, folder.path()) };
         Self { dedup, texts: Vec::new(), reads: 0, folder }
     }
 

@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
-use super::{Dedup, Match, Shingling, SpooledTexts, Verdict};
+use super::{DedupIndex, Match, Shingling, SpooledTexts, Verdict};
 use crate::store::fs::FsError;
 
-/// Texts of which only hashes are in memory, to ask what is like one of them: for millions. See [`Dedup`] for what it takes,
+/// Texts of which only hashes are in memory, to ask what is like one of them: for millions. See [`DedupIndex`] for what it takes,
 /// and [`Collection`](super::Collection) for thousands.
 #[derive(Debug)]
 pub(crate) struct TextIndex {
-    index: Dedup,
+    index: DedupIndex,
     texts: SpooledTexts,
 }
 
 impl TextIndex {
-    /// An empty one, whose files are in `folder` and gone with it. `threshold` as for [`Dedup::new`].
+    /// An empty one, whose files are in `folder` and gone with it. `threshold` as for [`DedupIndex::new`].
     ///
     /// # Errors
     /// If no file can be made.
     pub(crate) fn create(threshold: f64, shingling: Shingling, folder: &Path) -> Result<Self, FsError> {
-        Ok(Self { index: Dedup::new(threshold, shingling, folder), texts: SpooledTexts::create(folder)? })
+        Ok(Self { index: DedupIndex::new(threshold, shingling, folder), texts: SpooledTexts::create(folder)? })
     }
 
     /// The text in it that `text` duplicates: the same, else the most similar, else none.

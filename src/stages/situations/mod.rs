@@ -15,6 +15,7 @@ mod import;
 #[cfg(test)]
 mod labelled;
 pub(crate) mod names;
+pub(crate) mod room;
 mod round;
 mod run;
 pub(crate) mod seeds;

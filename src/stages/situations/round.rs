@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::hub::HubSnapshot;
+use super::room::room;
 use super::seeds::Seed;
 use crate::config::{PromptConfig, SituationMode};
+use crate::llm::evidence::{CUT_OFF, UnusableReply};
 use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Finish, Halt, Message, Reply, ReplyFormat, Role};
 use crate::prompt::draft::Draft;
@@ -18,10 +20,8 @@ use crate::prompt::template::{PromptError, Template};
 use crate::prompt::{CallRequest, language, schema};
 use crate::record::{Dropped, Fate, Outcome};
 
-/// Tokens a call may have at least, whatever a spoken turn may have: a situation is longer than a turn.
-const LEAST_TOKENS: u32 = 1000;
-/// What is wrong with a reply that ended too early, whatever else is wrong with it.
-const CUT_OFF: &str = "the reply was cut off by its length: be briefer";
+/// Tokens a call to a model of the demo tier may have at least, whatever a spoken turn may have.
+const LEAST_OF_DEMO: u32 = 1000;
 
 /// A situation that is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,17 @@ pub(crate) struct Prompt {
     /// What a reply must not repeat: the words of the prompt and of the hand-written shots. What resembles an accepted
     /// situation is for dedup to judge.
     pub leaks: Leaks,
+    /// The most tokens of a situation, where the configuration says.
+    pub max_tokens: Option<u32>,
+}
+
+/// How a call is made the second time.
+#[derive(Clone, Copy)]
+enum Second<'a> {
+    /// With what was wrong with the first reply.
+    Repair(&'a Reply, &'a str),
+    /// With more room, since the first reply was cut off.
+    MoreRoom,
 }
 
 impl Prompt {
@@ -93,37 +104,68 @@ impl Prompt {
     /// A reply is held to the full standard and goes back once with what is wrong with it. What then still falls short of
     /// what makes a *good* situation, but is one, is taken: it is paid for.
     pub(super) async fn fill(&self, calls: &CallGateway, call: &RoundCall) -> Result<Vec<Fate<Draft>>, Halt> {
-        let first = match self.ask(calls, call, 0, None).await? {
+        let first = match self.ask(calls, call, None).await? {
             Answer::Reply(reply) => reply,
             lost => return Ok(call.slots.iter().map(|slot| Fate::Dropped(lose(&lost, slot))).collect()),
         };
         let standard = standard(calls);
         let drafts = self.read(call, &first, standard);
-        let Some(error) = complaint(&drafts) else { return Ok(best(vec![drafts], &call.slots)) };
+        let Some(error) = complaint(&drafts) else {
+            calls.found(&site(call, 0), None)?;
+            return Ok(best(vec![drafts], &call.slots));
+        };
         let mut tries = vec![drafts];
-        if let Answer::Reply(second) = self.ask(calls, call, 1, Some((&first, &error))).await? {
-            tries.insert(0, self.read(call, &second, standard));
-            tries.push(self.read(call, &second, Standard::Demo));
+        let second = match first.finish {
+            Finish::Length => Second::MoreRoom,
+            Finish::Stop => Second::Repair(&first, &error),
+        };
+        let second = match self.ask(calls, call, Some(second)).await? {
+            Answer::Reply(second) => Some(second),
+            _ => None,
+        };
+        if let Some(second) = &second {
+            tries.insert(0, self.read(call, second, standard));
+            tries.push(self.read(call, second, Standard::Demo));
         }
         tries.push(self.read(call, &first, Standard::Demo));
-        Ok(best(tries, &call.slots))
+        let filled = best(tries, &call.slots);
+        let used = filled.iter().any(|fate| matches!(fate, Fate::Accepted(_)));
+        for (attempt, reply) in (0..).zip([Some(&first), second.as_ref()]) {
+            let Some(reply) = reply else { continue };
+            let room = if attempt == 1 && first.finish == Finish::Length { 2 } else { 1 };
+            let unusable = (!used).then(|| unusable(reply, self.room(calls, call).saturating_mul(room), &error));
+            calls.found(&site(call, attempt), unusable.as_ref())?;
+        }
+        Ok(filled)
     }
 
-    async fn ask(
-        &self,
-        calls: &CallGateway,
-        call: &RoundCall,
-        attempt: u32,
-        repair: Option<(&Reply, &str)>,
-    ) -> Result<Answer, Halt> {
+    async fn ask(&self, calls: &CallGateway, call: &RoundCall, second: Option<Second<'_>>) -> Result<Answer, Halt> {
+        let room = self.room(calls, call);
+        let (repair, room) = match second {
+            Some(Second::Repair(reply, error)) => (Some((reply, error)), room),
+            Some(Second::MoreRoom) => (None, room.saturating_mul(2)),
+            None => (None, room),
+        };
         let schema = schema::situations_schema(&self.wanted(call), standard(calls));
-        let shown = !calls.enforces_schemas(Role::Situations).await?;
+        let format = ReplyFormat::json("situations", schema.clone());
+        let shown = !calls.enforces_schemas(Role::Situations, &format, room).await?;
         let messages = self.messages(call, shown.then_some(&schema), repair)?;
-        let site = CallSite { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt };
+        calls.ask_at_length(&site(call, u32::from(second.is_some())), messages, format, room).await
+    }
+
+    /// The most tokens that the reply to a call may have.
+    fn room(&self, calls: &CallGateway, call: &RoundCall) -> u32 {
+        let profile = calls.profile(Role::Situations);
         let wanted = u32::try_from(call.slots.len()).unwrap_or(u32::MAX);
-        let max_tokens = calls.profile(Role::Situations).max_tokens.saturating_mul(wanted).max(LEAST_TOKENS);
-        let format = ReplyFormat::json("situations", schema);
-        calls.ask_at_length(&site, messages, format, max_tokens).await
+        let follows = match standard(calls) {
+            Standard::Demo => LEAST_OF_DEMO,
+            Standard::Full => {
+                let sizes = call.slots.iter().map(|slot| slot.size);
+                room(sizes, self.mode == SituationMode::Auto, &self.language)
+            }
+        };
+        let configured = self.max_tokens.map(|each| each.saturating_mul(wanted));
+        configured.unwrap_or_else(|| profile.max_tokens.saturating_mul(wanted).max(follows))
     }
 
     /// The messages of a call. `schema` is shown to models that are not held to it; `repair` is a reply that could not be
@@ -189,12 +231,11 @@ impl Prompt {
     /// One result a slot, whatever the reply was.
     fn read(&self, call: &RoundCall, reply: &Reply, standard: Standard) -> Vec<Result<Draft, Unfit>> {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
-        let cut_off = reply.finish == Finish::Length;
-        let unfit = |flaw: String| if cut_off { CUT_OFF.to_owned() } else { flaw };
-        drafts
-            .into_iter()
-            .map(|draft| self.unless_copied(call, draft.map_err(|flaw| Unfit::reply(unfit(flaw)))?))
-            .collect()
+        let unfit = |flaw: String| match reply.finish {
+            Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
+            Finish::Stop => Unfit::reply(flaw),
+        };
+        drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
     }
 
     fn unless_copied(&self, call: &RoundCall, draft: Draft) -> Result<Draft, Unfit> {
@@ -202,6 +243,18 @@ impl Prompt {
             Some(detail) => Err(Unfit { reason: "copies_seed", detail }),
             None => Ok(draft),
         }
+    }
+}
+
+fn site(call: &RoundCall, attempt: u32) -> CallSite<'_> {
+    CallSite { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt }
+}
+
+/// Why a reply was of no use.
+fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
+    match reply.finish {
+        Finish::Length => UnusableReply::cut_off(reply, room),
+        Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }
 

@@ -6,7 +6,7 @@ use super::SituationStage;
 use super::casting::Cast;
 use super::import::{self, Import};
 use crate::config::SituationMode;
-use crate::llm::Message;
+use crate::llm::{Message, Role};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
@@ -63,8 +63,11 @@ pub(crate) async fn generate(
         context.tell(format!("split {split} has only {number} people, too few for a group: it stays empty"));
     }
     let (made, complete) = stage.generate(&context.progress, fates).await?;
-    if !complete {
-        context.settle_for_less()?;
+    if complete {
+        context.calls.require_success(Role::Situations)?;
+    } else {
+        // Nothing is left for a conversation, so what is there would be sealed without one.
+        context.settle_for_less(0)?;
     }
     Ok(made)
 }

@@ -42,8 +42,8 @@ fn prompts_that_use_everything() -> AgentPrompts {
     let systems = ["agent_first_system", "shared_prefix_system", "opener", "repair"];
     stage::parse([
         &text(&[systems.as_slice(), &turns].concat()),
-        &text(&turns),
-        &text(&["agent_first_system", "turn", "repair"]),
+        &text(&[&["form"], turns.as_slice()].concat()),
+        &text(&["system", "opener", "turn", "repair"]),
     ])
 }
 
@@ -218,16 +218,16 @@ async fn table(settings: &[Conversations], prompts: &AgentPrompts) -> String {
 async fn requests_and_records_stay_the_same_to_the_byte() {
     let table = table(&[Conversations::default()], &stage::prompts()).await;
     insta::assert_snapshot!(table, @"
-    auto agent_first 10: 1004 calls c92c5ccc7f9ad904, 30 held 5e51a46c703c395d
-    fused agent_first 10: 471 calls e53eb6f618e7b78b, 30 held 9027bb8af0e89789
-    round_robin agent_first 10: 435 calls d89149ed437f18b6, 22 held 232d60b1adfe02e3
-    random agent_first 10: 434 calls f5db884a22576dc7, 25 held 8a612c8558fcf8c7
-    rules agent_first 10: 428 calls d1490cdad572b587, 27 held 318caf4a0d29b736
-    auto shared_prefix 10: 940 calls cf17bec30e2a3874, 26 held 0b71e97bf86f175a
-    fused shared_prefix 10: 434 calls 6926b5ba84c04571, 25 held 61714ce3735ab868
-    round_robin shared_prefix 10: 421 calls 4a21126281f2d7d4, 23 held 7027c5cbb4540cfc
-    random shared_prefix 10: 435 calls b7e80b1af3c38c04, 29 held 80e188dabf3d5ed6
-    rules shared_prefix 10: 421 calls e931afbbee0123ed, 27 held 6ffba165e23db6e4
+    auto agent_first 10: 1004 calls 48312e71477b3d6f, 31 held 626b2d1bbbc23e2b
+    fused agent_first 10: 478 calls cb731d6344d1af44, 27 held 3e92520bb9a96d9f
+    round_robin agent_first 10: 445 calls 7096d4c32e4b4620, 28 held 334bec19f5bf784f
+    random agent_first 10: 456 calls 609ec294530a9923, 28 held 8c442759660e571c
+    rules agent_first 10: 443 calls 5e52ffef379b64d6, 28 held 7dfb61b2ace23fc1
+    auto shared_prefix 10: 886 calls 5406f7954a84cded, 26 held a5ba384c7befb734
+    fused shared_prefix 10: 415 calls b9b90fb46ecd7fd4, 25 held 308816b7ae813984
+    round_robin shared_prefix 10: 466 calls e034bbb86295137e, 31 held 4ccfa3c75a81cc18
+    random shared_prefix 10: 476 calls 2aaf031f908ca671, 30 held a4d8497e502f7b69
+    rules shared_prefix 10: 474 calls ff8b972ae187889c, 29 held 482990ef520fe504
     agreement_run ai_talk closing_loop echo empty language leak leaked_knowledge loop lost_turn not_json own_name recital speaks_for_others stage_direction too_long torn
     ");
 }
@@ -253,26 +253,26 @@ async fn they_stay_the_same_with_other_prompts_and_settings() {
     };
     let table = table(&[patient, hasty], &prompts_that_use_everything()).await;
     insta::assert_snapshot!(table, @"
-    auto agent_first 24: 2576 calls 3ff13c129d9c769e, 54 held 208eb84e27c71e66
-    fused agent_first 24: 1408 calls 5e8fb78df5169b9e, 52 held 24ce3693b87cdb0f
-    round_robin agent_first 24: 1454 calls 7afa32a04eb1f55d, 53 held 6cc7519fe488a859
-    random agent_first 24: 1283 calls e970b9a3ba7f4293, 52 held 3467396a933bf5bf
-    rules agent_first 24: 1266 calls 190ee4e90d9a85a0, 52 held dcceb46d62123328
-    auto shared_prefix 24: 2822 calls 7a800215bdd98ac3, 52 held b338f8c7be9e073c
-    fused shared_prefix 24: 1426 calls b9502dc49c382046, 51 held fcf56755ea40e6f0
-    round_robin shared_prefix 24: 1269 calls 9a692b2e5bc561cc, 49 held 6096e79259bd470f
-    random shared_prefix 24: 1315 calls 7c528361fd3c4f1b, 51 held 13673402b10a4d14
-    rules shared_prefix 24: 1402 calls 4230cce6e4e92a9e, 51 held 7b086bdf6e9cbdc2
-    auto agent_first 5: 335 calls 9f975d24d67314d9, 19 held d6d3f676b06851a1
-    fused agent_first 5: 119 calls 1ba5e292de5d5c4a, 14 held 8376ae91e631f7de
-    round_robin agent_first 5: 156 calls e5bb5da6ff3785e7, 23 held ce72201ac7e9111d
-    random agent_first 5: 159 calls dba3e8606a3224f7, 25 held e72dbb34254b8ce7
-    rules agent_first 5: 154 calls 815745f1b998e474, 23 held d12564a4f12a7a47
-    auto shared_prefix 5: 373 calls 3d0c3feba8925444, 22 held 845a05b3a30cf625
-    fused shared_prefix 5: 125 calls 4de24716853a56c8, 12 held ea9fd90dae0d4e05
-    round_robin shared_prefix 5: 140 calls b37b438012dd797c, 17 held ae9b117a34ffc07f
-    random shared_prefix 5: 138 calls 41caffbf43bcb09f, 16 held bba4903c0affc929
-    rules shared_prefix 5: 130 calls 1c08f312830d13d6, 13 held d4809f289f551768
+    auto agent_first 24: 2740 calls 2baff2a7ef981039, 52 held 2ad8259add63da06
+    fused agent_first 24: 1516 calls 195874d2c4381a6c, 53 held be8596d55892f579
+    round_robin agent_first 24: 1463 calls d5b6bf2e9ec2ac6c, 52 held eeb23b98b173d89c
+    random agent_first 24: 1272 calls 6ca063d8f562c6bc, 54 held 5ca4930144198702
+    rules agent_first 24: 1285 calls ee11706730decd5d, 54 held f10dc1ff89f60e7d
+    auto shared_prefix 24: 2611 calls 3c7993b02a3ab530, 54 held 056da60ba9c2cd3a
+    fused shared_prefix 24: 1557 calls 9c1fa2d4f0a7288e, 53 held 4421d43f030d0ba3
+    round_robin shared_prefix 24: 1381 calls 777263f9da803c59, 51 held 7457754296fb9562
+    random shared_prefix 24: 1229 calls de98ec14649cd47a, 51 held a9bf51578a7dc44b
+    rules shared_prefix 24: 1252 calls 2f6ec4739312ceac, 52 held 5a87540dcfccc683
+    auto agent_first 5: 358 calls e7cc871c41e304f7, 20 held 18b615393e5c6098
+    fused agent_first 5: 148 calls 9ede7c19e0ad9290, 22 held 32aaf8f1d20ca18c
+    round_robin agent_first 5: 156 calls 9508ae943d672905, 22 held 55066a03fac9f96d
+    random agent_first 5: 152 calls 4807375161920620, 23 held b5480fbd698cacac
+    rules agent_first 5: 148 calls 72c83bf01f982f91, 21 held 23c30a8075d6be2b
+    auto shared_prefix 5: 312 calls f963e68e0f32b3ed, 16 held e61a0df6ab7f10dd
+    fused shared_prefix 5: 129 calls e5861c05a63b0ae9, 16 held 063dcb310e11c51d
+    round_robin shared_prefix 5: 143 calls ab1c6ee9e44ab270, 18 held 81ef42fbb1d9337f
+    random shared_prefix 5: 150 calls e62c2a6fa7e4efbf, 21 held 2b6162e1c0fd938f
+    rules shared_prefix 5: 153 calls e014412bac150610, 22 held 38d87f6fb2720f8a
     agreement_run ai_talk closing_loop echo empty language leak leaked_knowledge loop lost_turn not_json own_name recital speaks_for_others stage_direction torn
     ");
 }

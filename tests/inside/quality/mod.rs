@@ -6,6 +6,7 @@ mod bytes;
 mod cost;
 mod phrases;
 mod plant;
+mod shown;
 mod stage;
 mod talk;
 

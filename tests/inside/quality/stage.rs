@@ -1,15 +1,16 @@
 //! The conversations stage over situations made of the clean talk, with a model that answers at once: nothing is sent,
 //! nothing is journaled.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use convogen::Draw;
 use convogen::config::{self, Conversations};
 use convogen::llm::budget::Budget;
-use convogen::llm::limiter::Limiter;
-use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile};
+use convogen::llm::evidence::Evidence;
+use convogen::llm::pool::ModelPool;
+use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile, SignsOfLife};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
 use convogen::record::{Participant, Relation, Situation};
 use convogen::stages::Progress;
@@ -102,7 +103,12 @@ impl ChatModel for Actor {
 
 /// A reply of so many words, whole.
 pub(crate) fn reply(text: String) -> Reply {
-    let usage = Usage { prompt_tokens: 100, cached_prompt_tokens: 10, completion_tokens: text.len() as u64 };
+    let usage = Usage {
+        prompt_tokens: 100,
+        cached_prompt_tokens: 10,
+        completion_tokens: text.len() as u64,
+        ..Usage::default()
+    };
     Reply { text, finish: Finish::Stop, usage }
 }
 
@@ -117,8 +123,8 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
     };
     let line = Arc::new(ModelEndpoint {
         profile,
-        model: Some(Box::new(Actor(answers))),
-        limiter: Limiter::new(64),
+        model: Some(Box::new(ModelPool::alone(Box::new(Actor(answers))))),
+        life: SignsOfLife::default(),
         max_attempts: 1,
         structured: StructuredSupport::Fixed(Structured::JsonSchema),
         wire: tokio::sync::OnceCell::new(),
@@ -127,9 +133,11 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         journal: None,
         inherited: Vec::new(),
         budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
-        lines: BTreeMap::from([(Role::Speaker, Arc::clone(&line)), (Role::Selector, line)]),
+        lines: [Role::Speaker, Role::Selector, Role::Summary].map(|role| (role, Arc::clone(&line))).into(),
         control: Arc::default(),
         retry_failed: false,
+        anew: BTreeSet::new(),
+        evidence: Evidence::default(),
         seed: SEED,
         tap,
     }
@@ -142,5 +150,12 @@ pub(crate) fn stage<'a>(
     calls: &'a CallGateway,
 ) -> convogen::stages::conversations::ConversationStage<'a> {
     static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
-    convogen::stages::conversations::ConversationStage { settings, prompts, calls, progress: &PROGRESS, seed: SEED }
+    convogen::stages::conversations::ConversationStage {
+        settings,
+        prompts,
+        calls,
+        progress: &PROGRESS,
+        seed: SEED,
+        forecast: None,
+    }
 }

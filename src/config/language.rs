@@ -120,6 +120,11 @@ pub(crate) fn name(tag: &str) -> String {
     if variants.is_empty() { language.to_owned() } else { format!("{language} ({})", variants.join(", ")) }
 }
 
+/// The tag of a language that is called by its English name, such as `English` or `portuguese`.
+pub(crate) fn tag(name: &str) -> Option<&'static str> {
+    LANGUAGES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name.trim())).map(|(tag, _)| *tag)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +142,6 @@ mod tests {
         ] {
             assert_eq!(name(tag), name_of_it);
         }
+        assert_eq!(["English", "portuguese", "Klingon", "en"].map(tag), [Some("en"), Some("pt"), None, None]);
     }
 }
