@@ -140,10 +140,8 @@ impl JobDriver {
             let job = match self.service.create(&self.mark, input).await {
                 Ok(job) => job,
                 Err(error) => {
-                    let lost = matches!(
-                        error,
-                        AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. }
-                    );
+                    let lost =
+                        matches!(error, AttemptError::Transient { kind: Transient::Unknown | Transient::TimedOut, .. });
                     self.sleep(patience.after(&error, &self.service)?).await?;
                     match self.lost_job(lost).await? {
                         Some(id) => return Ok(id),

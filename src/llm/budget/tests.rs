@@ -20,7 +20,8 @@ fn price(prompt: f64, cached: Option<f64>, completion: f64) -> Price {
         prompt: Some(prompt),
         cached_prompt: cached,
         completion: Some(completion),
-        per_hour: None, batch: None,
+        per_hour: None,
+        batch: None,
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    AttemptError, CallGateway, CallSite, ChatRequest, EntryKind, Estimate, Halt, RecordedIntent, Reply,
-    Reservation, Role, Structured, Transient,
+    AttemptError, CallGateway, CallSite, ChatRequest, EntryKind, Estimate, Halt, RecordedIntent, Reply, Reservation,
+    Role, Structured, Transient,
 };
 use crate::llm::ChatModel;
 use crate::llm::batch::{BatchError, BatchQueue};
