@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Measures what the README and docs say of speed and memory, each figure beside a baseline from the same run.
 #
-#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, limits, scale, embedded, upload
+#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, limits, scale, embedded,
+#                                        upload, tokens
 #
 # RUNS=5 by default; prints medians and ranges. The sections engine and limits measure SECONDS=60 at a time. LARGE=1 adds 100,000
-# conversations to the section scale. Needs Python; makes a release build.
+# conversations to the section scale. AUTOGEN=PYTHON adds AutoGen's rows to the section tokens. Needs Python; makes a release build.
 # `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = build ]; then exec scripts/bench-build.sh; fi
-cargo build --features bench --locked --release --quiet --bin convogen --example scripted-endpoint --example fast-endpoint --example replay --example null-blob
+cargo build --features bench --locked --release --quiet --bin convogen --example scripted-endpoint --example fast-endpoint --example replay --example null-blob --example count-tokens
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 export CONVOGEN="$target/release/convogen" EXAMPLES="$target/release/examples" READER="$target/readers/bin/python"
 export PYTHONDONTWRITEBYTECODE=1

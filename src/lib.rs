@@ -125,6 +125,8 @@ pub mod bench {
     pub use crate::clock::cpu_time;
     pub use crate::config::Timeouts;
     pub use crate::config::upload::{AzureDestination, BlobAuth, Checksum};
+    #[cfg(feature = "embedded")]
+    pub use crate::llm::embedded::PromptTokenizer;
     pub use crate::net::http::Http;
     pub use crate::publish::azure::Container;
     pub use crate::publish::blob::Created;

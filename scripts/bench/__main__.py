@@ -8,6 +8,7 @@ import time
 import basics
 import engine
 import limits
+import tokens
 import upload
 from measure import RUNS
 
@@ -20,6 +21,7 @@ SECTIONS = {
     "scale": engine.scale,
     "embedded": basics.embedded,
     "upload": upload.upload,
+    "tokens": tokens.tokens,
 }
 
 wanted = sys.argv[1:] or list(SECTIONS)

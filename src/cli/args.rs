@@ -325,6 +325,8 @@ pub(crate) enum ConfigCommand {
     Check(ConfigArgs),
     /// Print a configuration with every default written out
     Show(ConfigArgs),
+    /// Print the prices of common models, as of which day they were looked up, and how a configuration uses them
+    Prices,
     /// Print the JSON schema of configurations, for editors and as a reference of all keys
     Schema {
         /// Of which kind of configuration

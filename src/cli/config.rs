@@ -5,10 +5,12 @@ use std::path::Path;
 use super::args::{ConfigArgs, ConfigCommand, ConfigKind};
 use super::failure::Failure;
 use super::output::Printer;
+use crate::config::assets;
 use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
 use crate::config::load::load;
 use crate::config::loaded::Loaded;
+use crate::config::price::PRICES;
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
@@ -23,6 +25,10 @@ pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode
             None => check(args, printer),
         },
         ConfigCommand::Show(args) => show(args, printer),
+        ConfigCommand::Prices => {
+            printer.data(assets::shipped(PRICES).trim_end())?;
+            Ok(ExitCode::Success)
+        }
         ConfigCommand::Schema { of } => schema(*of, printer),
     }
 }

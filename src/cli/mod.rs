@@ -16,6 +16,7 @@ mod preview;
 mod progress;
 mod publish;
 mod report;
+mod spend;
 pub(crate) mod telemetry;
 mod wrap;
 

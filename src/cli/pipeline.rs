@@ -11,6 +11,7 @@ use super::args::{RunArgs, RunGcArgs, StatusArgs, VerifyArgs};
 use super::failure::Failure;
 use super::output::{Printer, table};
 use super::progress::{Display, duration, thousands};
+use super::spend::{by_role, spend};
 use super::telemetry::Telemetry;
 use crate::config::Provider;
 use crate::config::environment::Environment;
@@ -20,7 +21,7 @@ use crate::exit::ExitCode;
 use crate::llm::Halt;
 use crate::llm::control::Control;
 use crate::pipeline::error::RunError;
-use crate::pipeline::ledger::{RunSummary, Spend, Status};
+use crate::pipeline::ledger::{RunSummary, Status};
 use crate::pipeline::run::{self, RunEnd, RunOptions, RunWatch};
 use crate::pipeline::stopped::stopped_at;
 use crate::pipeline::{gc, reasons, status, verify};
@@ -221,24 +222,6 @@ fn report(summary: &RunSummary) -> String {
     format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
 }
 
-/// What a run cost, in a line.
-pub(super) fn spend(usage: &Spend) -> String {
-    let mut text = format!(
-        "{} calls, {} prompt tokens ({} cached), {} completion tokens",
-        thousands(usage.calls),
-        thousands(usage.prompt_tokens),
-        thousands(usage.cached_prompt_tokens),
-        thousands(usage.completion_tokens),
-    );
-    if let Some(cost) = usage.cost {
-        text += &format!(", cost {cost:.4}");
-    }
-    if usage.possibly_billed > 0 {
-        text += &format!("; {} more may have been billed without a reply", thousands(usage.possibly_billed));
-    }
-    text
-}
-
 /// Shows the progress of a run.
 pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let found = status::status(&args.run_dir)?;
@@ -251,6 +234,9 @@ pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, F
         printer.json(&object)?;
     } else {
         printer.data(&report(&found.summary))?;
+        if !found.summary.usage.by_role.is_empty() {
+            printer.data(&by_role(&found.summary.usage))?;
+        }
         for line in filled(&found.coverage) {
             printer.data(&line)?;
         }

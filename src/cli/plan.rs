@@ -10,6 +10,7 @@ use super::progress::thousands;
 use crate::config::load;
 use crate::exit::ExitCode;
 use crate::llm::MessageRole;
+use crate::pipeline::layouts::LayoutAdvice;
 use crate::pipeline::plan::{self, Range, Rendered, RunPlan};
 
 /// Prints what a run would ask for and cost. Nothing is sent.
@@ -45,8 +46,29 @@ fn page(plan: &RunPlan) -> String {
             cost,
         ]);
     }
-    page + table(&rows).trim_end()
-        + "\n\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
+    page += table(&rows).trim_end();
+    page.extend(plan.unpriced.iter().map(|unpriced| format!("\n{unpriced}")));
+    page += "\n";
+    page += &plan.layout.as_ref().map(advice).unwrap_or_default();
+    page + "\nNo call was made. Set budget.max_calls, max_tokens or max_cost to cap the run."
+}
+
+/// Which layout is cheaper, and by how much.
+fn advice(advice: &LayoutAdvice) -> String {
+    let mut text = String::from("\nprompts of the likely conversations by layout:\n");
+    for figures in &advice.layouts {
+        let cost = figures.cost.map(|cost| format!(", {cost:.2}")).unwrap_or_default();
+        let (all, uncached) = (rounded(figures.prompt_tokens), rounded(figures.uncached_tokens));
+        text +=
+            &format!("  {:14} {all} tokens, {uncached} of them not served by a prefix cache{cost}\n", figures.layout);
+    }
+    let saved = format!("{:.0} % cheaper", advice.saves * 100.0);
+    text += &if advice.configured == advice.cheaper {
+        format!("  {} is {saved}, and configured\n", advice.cheaper)
+    } else {
+        format!("  {0} is {saved}: set conversations.layout: {0}\n", advice.cheaper)
+    };
+    text
 }
 
 fn range(range: Range, show: impl Fn(f64) -> String) -> String {

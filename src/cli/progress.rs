@@ -174,7 +174,9 @@ impl StageDisplay {
         }
         if spend.calls > 0 {
             parts.push(format!("{} calls", thousands(spend.calls)));
-            parts.push(format!("{} tokens", thousands(spend.prompt_tokens + spend.completion_tokens)));
+            let estimated = spend.estimated.prompt_tokens + spend.estimated.completion_tokens;
+            let about = if estimated > 0 { "about " } else { "" };
+            parts.push(format!("{about}{} tokens", thousands(spend.prompt_tokens + spend.completion_tokens)));
         }
         if let Some(cost) = spend.cost {
             parts.push(format!("cost {cost:.2}"));

@@ -15,6 +15,7 @@ pub(crate) const ALL: &[Asset] = &[
     ("configs/gen-config-augment.yaml", include_str!("../../configs/gen-config-augment.yaml")),
     ("configs/gen-config-persona-1.yaml", include_str!("../../configs/gen-config-persona-1.yaml")),
     ("configs/pipeline.yaml", include_str!("../../configs/pipeline.yaml")),
+    ("configs/prices.yaml", include_str!("../../configs/prices.yaml")),
     (
         "configs/prompt-configs/situations-fixed-shots-1.yaml",
         include_str!("../../configs/prompt-configs/situations-fixed-shots-1.yaml"),
@@ -53,6 +54,10 @@ pub(crate) const ALL: &[Asset] = &[
     ("prompts/lexicons/people/places.txt", include_str!("../../prompts/lexicons/people/places.txt")),
     ("prompts/lexicons/relations/en.txt", include_str!("../../prompts/lexicons/relations/en.txt")),
     ("prompts/lexicons/relations/es.txt", include_str!("../../prompts/lexicons/relations/es.txt")),
+    (
+        "prompts/lexicons/replies/around-the-answer.txt",
+        include_str!("../../prompts/lexicons/replies/around-the-answer.txt"),
+    ),
     ("prompts/lexicons/talk/ar.txt", include_str!("../../prompts/lexicons/talk/ar.txt")),
     ("prompts/lexicons/talk/de.txt", include_str!("../../prompts/lexicons/talk/de.txt")),
     ("prompts/lexicons/talk/en.txt", include_str!("../../prompts/lexicons/talk/en.txt")),

@@ -1,5 +1,7 @@
 //! What the values of a configuration mean: every rule that its form cannot express, all of them at once.
 
+mod extra;
+
 use url::Url;
 
 use super::address;
@@ -14,6 +16,11 @@ use super::{
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
+
+/// A million tokens of the cheapest model cost several times this, one token of the dearest a fraction of it.
+const CHEAPEST: f64 = 0.000_5;
+/// A thousand times what a million tokens of the dearest model cost.
+const DEAREST: f64 = 1e6;
 
 /// Shares of splits must add up to 1 within this.
 const SPLIT_TOLERANCE: f64 = 1e-6;
@@ -271,6 +278,7 @@ impl<'a> Findings<'a> {
         });
         self.at_least(u64::from(model.max_tokens), 16, &at("max_tokens"));
         self.at_least(u64::from(model.max_attempts), 1, &at("max_attempts"));
+        extra::check(self, model, key);
         let timeouts = &model.timeouts;
         for (field, seconds) in [
             ("connect_s", timeouts.connect_s),
@@ -387,19 +395,26 @@ impl<'a> Findings<'a> {
         let currency = &price.currency;
         let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase());
         self.require(is_code, &format!("{key}.currency"), || "not a code of three capitals, such as USD".to_owned());
-        let by_token = [price.prompt, price.cached_prompt, price.completion];
-        for (field, amount) in ["prompt", "cached_prompt", "completion", "per_hour"]
+        let by_token = [price.prompt, price.cached_prompt, price.cache_write, price.completion, price.reasoning];
+        for (field, amount) in ["prompt", "cached_prompt", "cache_write", "completion", "reasoning", "per_hour"]
             .into_iter()
             .zip(by_token.into_iter().chain([price.per_hour]))
+            .filter_map(|(field, amount)| Some((field, amount?)))
         {
-            self.require(amount.is_none_or(|amount| amount >= 0.0), &format!("{key}.{field}"), || {
-                "a price is not below 0".to_owned()
+            let field = format!("{key}.{field}");
+            self.require(amount >= 0.0, &field, || "a price is not below 0".to_owned());
+            self.require(amount.is_nan() || amount <= DEAREST, &field, || {
+                format!("{amount} is no price; at most {DEAREST}")
+            });
+            self.require(amount <= 0.0 || amount >= CHEAPEST || amount.is_nan(), &field, || {
+                format!("{amount} looks like the price of one token; prices are per million tokens")
             });
         }
         self.within(price.batch.unwrap_or(0.0), 0.0, 1.0, &format!("{key}.batch"));
-        let both = price.per_hour.is_some() && by_token.iter().any(Option::is_some);
+        let by_list = price.list.is_some();
+        let both = price.per_hour.is_some() && (by_list || by_token.iter().any(Option::is_some));
         self.require(!both, key, || "a price is per token or per hour, not both".to_owned());
-        let complete = price.per_hour.is_some() || (price.prompt.is_some() && price.completion.is_some());
+        let complete = price.per_hour.is_some() || by_list || (price.prompt.is_some() && price.completion.is_some());
         self.require(complete, key, || "name prompt and completion (per million tokens), or per_hour".to_owned());
     }
 

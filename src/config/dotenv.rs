@@ -70,10 +70,13 @@ fn quoted<'a>(start: &str, quote: char, more: &mut (impl Iterator<Item = (usize,
             match character {
                 '\\' if quote == '"' => value.push_str(&escaped(characters.next())),
                 end if end == quote => {
-                    *more = ahead;
                     // What follows may be a comment alone.
                     let tail = characters.as_str().trim();
-                    return (tail.is_empty() || tail.starts_with('#')).then_some(value);
+                    if !tail.is_empty() && !tail.starts_with('#') {
+                        return None;
+                    }
+                    *more = ahead;
+                    return Some(value);
                 }
                 other => value.push(other),
             }

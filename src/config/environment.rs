@@ -134,8 +134,12 @@ impl Environment {
     /// The value of every variable that holds a credential, going by its name or because `config` says so.
     pub(crate) fn secrets(&self, config: &Config) -> Vec<SecretString> {
         let named = config.models.named();
-        let named: Vec<&str> = named.iter().filter_map(|(_, model)| model.api_key_env.as_deref()).collect();
-        let secret = |name: &str| named.contains(&name) || SECRET_NAMES.iter().any(|part| name.contains(part));
+        let of_model = |model: &'_ Model| -> Vec<String> {
+            let keys = model.places().into_iter().filter_map(|place| place.api_key_env);
+            keys.chain(model.headers.values().filter_map(|header| header.env.clone())).collect()
+        };
+        let named: Vec<String> = named.iter().flat_map(|(_, model)| of_model(model)).collect();
+        let secret = |name: &str| named.iter().any(|known| known == name) || SECRET_NAMES.iter().any(|part| name.contains(part));
         let all = self.process.iter().chain(&self.from_file).filter(|(name, _)| secret(name));
         all.map(|(_, value)| SecretString::from(value.as_str())).collect()
     }

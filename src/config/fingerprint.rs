@@ -296,7 +296,7 @@ fn model_fields(config: &Config) -> Fields {
     fields
 }
 
-fn one_model(model: &Model) -> [(&'static str, Value); 6] {
+fn one_model(model: &Model) -> Vec<(&'static str, Value)> {
     let Model {
         provider,
         base_url: _,
@@ -315,6 +315,9 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         temperature,
         top_p,
         max_tokens,
+        reasoning_effort,
+        extra_body: _, // as far as it shapes replies, below
+        headers: _,    // likewise
         structured,
         prompt_cache: _,
         price: _,
@@ -322,7 +325,14 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         max_attempts: _,
         batch: _, // another way to the same replies
     } = model;
-    [
+    let (body, headers) = (model.shaping_body(), model.shaping_headers());
+    // Absent where they are not set: run directories from before these settings know no difference.
+    let set = [
+        ("reasoning_effort", reasoning_effort.as_ref().map(|effort| json!(effort))),
+        ("extra_body", (!body.is_empty()).then(|| json!(body))),
+        ("headers", (!headers.is_empty()).then(|| json!(headers))),
+    ];
+    let always = [
         ("provider", json!(provider)),
         // Without a logical name the deployment's stands for it.
         ("model", json!(name.as_ref().or(deployment.as_ref()))),
@@ -330,7 +340,9 @@ fn one_model(model: &Model) -> [(&'static str, Value); 6] {
         ("top_p", json!(top_p)),
         ("max_tokens", json!(max_tokens)),
         ("structured", json!(structured)),
-    ]
+    ];
+    let set = set.into_iter().filter_map(|(field, value)| Some((field, value?)));
+    always.into_iter().chain(set).collect()
 }
 
 /// A setting or input that is not what the run directory was made with.
@@ -514,6 +526,9 @@ mod tests {
         ("models.default.temperature", "0.1", Some(Stage::Situations)),
         ("models.default.top_p", "0.9", Some(Stage::Situations)),
         ("models.default.max_tokens", "301", Some(Stage::Situations)),
+        ("models.default.reasoning_effort", "low", Some(Stage::Situations)),
+        ("models.default.extra_body", "{top_k: 40}", Some(Stage::Situations)),
+        ("models.default.headers", "{X-Version: {value: b, shapes_reply: true}}", Some(Stage::Situations)),
         ("models.default.structured", "json_object", Some(Stage::Situations)),
         ("models.default.prompt_cache", "{key: true}", None),
         ("models.default.price", "{per_hour: 3}", None),
@@ -521,6 +536,8 @@ mod tests {
         ("models.default.max_attempts", "2", None),
         ("models.speaker.temperature", "0.1", Some(Stage::Conversations)),
         ("models.speaker.concurrency", "1", None),
+        ("models.speaker.headers", "{X-Team: {value: a}}", None),
+        ("models.speaker.extra_body", "{user: me}", None),
         ("models.speaker.endpoint", "https://other.example", None),
         ("models.speaker.deployment", "other", None),
         ("models.speaker.api_version", "2024-06-01", None),
@@ -714,6 +731,7 @@ mod tests {
             novelty: 0.6
             round_calls: 16
             seed_ratio: 0.5
+          max_tokens: 1500
           mode: predefined
           personas:
             max: 5

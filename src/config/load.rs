@@ -13,7 +13,7 @@ use super::document::{Document, read_text};
 use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
-use super::{Config, assets, check, language};
+use super::{Config, assets, check, language, price};
 
 /// The version of the format that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -41,11 +41,15 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     for flag in sets {
         document.set(flag)?;
     }
-    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file, problems))?;
+    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file.clone(), problems))?;
     if let Some(tag) = language::tag(&config.language) {
         tag.clone_into(&mut config.language);
     }
     let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let unlisted = price::look_up(&mut config, &base, &document);
+    if !unlisted.is_empty() {
+        return Err(invalid(file, unlisted));
+    }
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
     accept(&loaded, check::meaning(&loaded))?;
     Ok(loaded)
@@ -124,7 +128,7 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:1:1: run_dir: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: version, seed, language, run_dir, personas, situations, conversations, safety, judge, dedup, compile, card, budget, models)
+          c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: version, seed, language, run_dir, personas, situations, conversations, safety, judge, dedup, compile, card, budget, models, proxy)
         c.yaml cannot be used as it is
           c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
           c.yaml:5:3: conversations.speaker_selection: unknown value `roundrobin`; did you mean `round_robin`? (one of auto, fused, round_robin, random, rules)
@@ -140,7 +144,7 @@ mod tests {
           c.yaml:3:17: conversations.allow_repeat_speaker: expected true or false, found text; take it out of its quotes
           c.yaml:3:47: conversations.words_per_turn.p90: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, structured, prompt_cache, price, timeouts, max_attempts)
+          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, reasoning_effort, extra_body, headers, structured, prompt_cache, price, timeouts, max_attempts)
           c.yaml:3:40: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295
@@ -174,9 +178,9 @@ mod tests {
         assert!(!messages.concat().contains("canary"));
         insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
-          c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: version, seed, language, run_dir, personas, situations, conversations, safety, judge, dedup, compile, card, budget, models)
+          c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: version, seed, language, run_dir, personas, situations, conversations, safety, judge, dedup, compile, card, budget, models, proxy)
         c.yaml cannot be used as it is
-          c.yaml:3:1: language: not a language tag such as en, de or pt-BR (BCP 47)
+          c.yaml:3:1: language: neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language
           c.yaml:4:12: personas.sample: 0 is too small; at least 1
           c.yaml:4:32: personas.length.min: 5 is more than personas.length.max, which is 4
         c.yaml cannot be used as it is

@@ -19,6 +19,7 @@ pub(crate) mod language;
 pub(crate) mod load;
 pub(crate) mod loaded;
 mod models;
+pub(crate) mod price;
 mod prompt_cache;
 pub(crate) mod prompts;
 mod roles;
@@ -36,7 +37,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
-pub(crate) use models::{AzureAuth, Model, Models, Price, Provider, QuotaLimits, StructuredMode};
+pub(crate) use models::{AzureAuth, Header, Model, Models, Provider, QuotaLimits, StructuredMode};
+pub(crate) use price::Price;
 pub(crate) use prompt_cache::{Breakpoints, PromptCache};
 #[cfg(test)]
 pub(crate) use prompt_cache::{CacheMode, CacheRetention};

@@ -1,8 +1,12 @@
 //! The `models` part of a configuration: which model each role uses, how it is reached and what it costs.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::price::Price;
 use super::{PromptCache, Structured};
 
 /// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
@@ -24,6 +28,19 @@ pub struct Models {
 }
 
 impl Models {
+    /// Every model that is configured, used or not, by its key, to be completed.
+    pub(crate) fn named_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Model)> {
+        let own = [
+            ("situations", &mut self.situations),
+            ("speaker", &mut self.speaker),
+            ("selector", &mut self.selector),
+            ("safety", &mut self.safety),
+            ("judge", &mut self.judge),
+        ];
+        let own = own.into_iter().filter_map(|(key, model)| Some((key, model.as_mut()?)));
+        [("default", &mut self.default)].into_iter().chain(own)
+    }
+
     /// Every model that is configured, used or not, by its key.
     pub fn named(&self) -> Vec<(&'static str, &Model)> {
         let own = [
@@ -76,6 +93,12 @@ pub struct Model {
     pub top_p: Option<f64>,
     /// The most tokens a spoken turn or a choice of speaker may have; a situation has `situations.max_tokens`, or this where it is more.
     pub max_tokens: u32,
+    /// How much a reasoning model thinks, in its endpoint's words, such as `low`. `null`: not sent.
+    pub reasoning_effort: Option<String>,
+    /// Further fields of every request, as they are, such as `{top_k: 40}`.
+    pub extra_body: Map<String, Value>,
+    /// Further headers of every request, by name.
+    pub headers: BTreeMap<String, Header>,
     /// How JSON is asked for.
     pub structured: StructuredMode,
     /// What the endpoint is told about its prefix cache.
@@ -103,7 +126,9 @@ impl Model {
         Some(Price {
             prompt: at_share(price.prompt),
             cached_prompt: at_share(price.cached_prompt),
+            cache_write: at_share(price.cache_write),
             completion: at_share(price.completion),
+            reasoning: at_share(price.reasoning),
             ..price
         })
     }
@@ -223,6 +248,9 @@ impl Default for Model {
             temperature: Some(0.8),
             top_p: None,
             max_tokens: 300,
+            reasoning_effort: None,
+            extra_body: Map::new(),
+            headers: BTreeMap::new(),
             structured: StructuredMode::default(),
             prompt_cache: PromptCache::default(),
             price: None,
@@ -231,6 +259,62 @@ impl Default for Model {
             batch: false,
         }
     }
+}
+
+/// Fields of `extra_body` that say how a request is billed, cached or served, and not what the reply is.
+const OPERATIONAL: [&str; 14] = [
+    "cache_prompt",
+    "cache_salt",
+    "id_slot",
+    "keep_alive",
+    "metadata",
+    "priority",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "request_id",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream_options",
+    "user",
+];
+
+impl Model {
+    /// The fields of `extra_body` that can shape a reply, in the order of their names.
+    pub(crate) fn shaping_body(&self) -> BTreeMap<String, Value> {
+        let fields = self.extra_body.iter().filter(|(field, _)| !OPERATIONAL.contains(&field.as_str()));
+        fields.map(|(field, value)| (field.clone(), sorted(value))).collect()
+    }
+
+    /// The headers that are marked as shaping the reply.
+    pub(crate) fn shaping_headers(&self) -> BTreeMap<String, String> {
+        let marked = self.headers.iter().filter(|(_, header)| header.shapes_reply);
+        marked.filter_map(|(name, header)| Some((name.to_lowercase(), header.value.clone()?))).collect()
+    }
+}
+
+/// `value` with the keys of every object in order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let keys: BTreeMap<&String, &Value> = map.iter().collect();
+            Value::Object(keys.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The value of a header, or where it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Header {
+    /// The value, which is no secret.
+    pub value: Option<String>,
+    /// The *name* of the variable that holds the value.
+    pub env: Option<String>,
+    /// Whether another value can mean other replies: it then belongs to their keys and to the run.
+    pub shapes_reply: bool,
 }
 
 /// Kinds of endpoint.
@@ -293,34 +377,6 @@ impl StructuredMode {
             Self::None => Some(Structured::None),
         }
     }
-}
-
-/// What a model costs: per million tokens by kind, or per hour.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// ISO 4217 code; the same for every model of a run.
-    #[serde(default = "default_currency")]
-    pub currency: String,
-    /// Per million prompt tokens.
-    #[serde(default)]
-    pub prompt: Option<f64>,
-    /// Per million cached prompt tokens; left out: as `prompt`.
-    #[serde(default)]
-    pub cached_prompt: Option<f64>,
-    /// Per million completion tokens.
-    #[serde(default)]
-    pub completion: Option<f64>,
-    /// Per hour in which calls are in flight, for endpoints that are rented.
-    #[serde(default)]
-    pub per_hour: Option<f64>,
-    /// For a model with `batch: true`: the share of the other prices that is billed, 0 to 1; left out: a half.
-    #[serde(default)]
-    pub batch: Option<f64>,
-}
-
-fn default_currency() -> String {
-    "USD".to_owned()
 }
 
 /// How long to wait for what, in seconds.

@@ -92,6 +92,7 @@ impl<'a> Walk<'a> {
             match (known.and_then(|known| known.get(name)), part(schema, "additionalProperties")) {
                 (Some(inner), _) => self.value(inner, value, &key),
                 (None, free @ Value::Object(_)) => self.value(free, value, &key),
+                (None, Value::Bool(true)) => {}
                 (None, _) => self.unknown(&key, name, known.map(|known| known.keys()).into_iter().flatten()),
             }
         }

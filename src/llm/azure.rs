@@ -20,7 +20,7 @@ use url::Url;
 
 use self::entra::Entra;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress};
-use super::openai::{Advice, CacheHints, Route, above, unfit_for_a_header};
+use super::openai::{Additions, Advice, CacheHints, Route, above, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
@@ -76,8 +76,11 @@ impl AzureOpenAi {
         let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
         let sign_in = Arc::new(sign_in);
-        let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in));
-        let route = Route::new(http, url, deployment, advice).hinting(CacheHints::new(&config.prompt_cache));
+        let (hints, additions) = (CacheHints::new(&config.prompt_cache), Additions::new(config, var)?);
+        let mut added = HeaderMap::new();
+        additions.apply(&mut added);
+        let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in, added));
+        let route = Route::new(http, url, deployment, advice).hinting(hints).adding(additions);
         Ok(Self { route, sign_in, batch })
     }
 
@@ -129,7 +132,7 @@ impl ChatModel for AzureOpenAi {
 /// Jobs of calls to the deployment that completions of go to `completions`.
 ///
 /// Jobs are the resource's, not the deployment's: each line names the deployment. Both forms of the address take them.
-fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>) -> BatchQueue {
+fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>, added: HeaderMap) -> BatchQueue {
     let dated = completions.query().is_some();
     let address = JobAddress {
         base: above(completions, if dated { 4 } else { 2 }),
@@ -139,10 +142,9 @@ fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>) -> BatchQueue {
     };
     let sign_in = Arc::clone(sign_in);
     let headers = move || -> BoxFuture<'static, _> {
-        let sign_in = Arc::clone(&sign_in);
+        let (sign_in, mut headers) = (Arc::clone(&sign_in), added.clone());
         Box::pin(async move {
             let credential = sign_in.credential().await?;
-            let mut headers = HeaderMap::new();
             credential.apply(&mut headers);
             Ok((headers, Some(credential)))
         })

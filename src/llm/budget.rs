@@ -111,24 +111,38 @@ impl Exhausted {
 }
 
 /// The spend so far, for display.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct SpendSnapshot {
-    /// Requests sent, retries included.
-    pub calls: u64,
-    /// The same by role.
-    pub calls_by_role: BTreeMap<Role, u64>,
-    /// Prompt tokens of replies, as the endpoint counted them.
-    pub prompt_tokens: u64,
-    /// Those of them that came from the endpoint's prefix cache.
-    pub cached_prompt_tokens: u64,
-    /// Completion tokens of replies.
-    pub completion_tokens: u64,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct SpendSnapshot {
+    /// By role.
+    pub roles: BTreeMap<Role, RoleSnapshot>,
+    /// The tokens of all replies.
+    pub usage: Usage,
     /// In the currency of the prices, calls of unknown outcome counted in full; `None` without any price.
     pub cost: Option<f64>,
+    /// ISO 4217 code of the prices.
+    pub currency: Option<String>,
     /// Calls that may have been billed though no reply came.
     pub unknown: u64,
-    /// What those calls had set aside: part of `max_tokens` and of `cost`, not of the token counts above.
+    /// What those calls had set aside: part of `max_tokens` and of `cost`, not of `usage`.
     pub unknown_tokens: u64,
+}
+
+/// What one role has spent, for display.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct RoleSnapshot {
+    /// Requests sent, retries included.
+    pub calls: u64,
+    /// The tokens of replies.
+    pub usage: Usage,
+    /// As in [`SpendSnapshot`]; `None` without a price by token.
+    pub cost: Option<f64>,
+}
+
+impl SpendSnapshot {
+    /// Requests sent, retries included.
+    pub(crate) fn calls(&self) -> u64 {
+        self.roles.values().map(|role| role.calls).fold(0, u64::saturating_add)
+    }
 }
 
 /// The spend of a run and its cap, shared by all callers.
@@ -272,18 +286,16 @@ impl Budget {
     pub fn snapshot(&self) -> SpendSnapshot {
         let state = self.state();
         let mut snapshot = SpendSnapshot::default();
-        let mut used = Usage::default();
         for (role, spend) in &state.roles {
-            snapshot.calls = snapshot.calls.saturating_add(spend.calls);
-            snapshot.calls_by_role.insert(*role, spend.calls);
-            used += spend.usage;
+            let meter = state.meters.iter().find(|meter| meter.roles.contains(role));
+            let cost = meter.filter(|meter| meter.price.is_by_token()).map(|m| m.price_of(spend.usage, spend.unknown));
+            snapshot.roles.insert(*role, RoleSnapshot { calls: spend.calls, usage: spend.usage, cost });
+            snapshot.usage += spend.usage;
             snapshot.unknown = snapshot.unknown.saturating_add(spend.unknown_calls);
             snapshot.unknown_tokens = snapshot.unknown_tokens.saturating_add(spend.unknown.tokens());
         }
-        snapshot.prompt_tokens = used.prompt_tokens;
-        snapshot.cached_prompt_tokens = used.cached_prompt_tokens;
-        snapshot.completion_tokens = used.completion_tokens;
         snapshot.cost = (!state.meters.is_empty()).then(|| state.cost(false, &[]));
+        snapshot.currency = state.meters.first().map(|meter| meter.price.currency.clone());
         snapshot
     }
 
@@ -369,15 +381,21 @@ impl Meter {
         self.hours() * self.price.per_hour.unwrap_or(0.0) + self.price_of(used, bound)
     }
 
-    /// Prices are per million. What is bounded only may turn out cached or not, so it is counted at the dearer price.
+    /// Prices are per million. What is bounded only may turn out of any kind, so it is counted at the dearest price.
     fn price_of(&self, used: Usage, bound: Estimate) -> f64 {
-        let fresh = self.price.prompt.unwrap_or(0.0);
-        let cached = self.price.cached_prompt.unwrap_or(fresh);
-        let completion = self.price.completion.unwrap_or(0.0);
-        let uncached_tokens = used.prompt_tokens.saturating_sub(used.cached_prompt_tokens);
-        let prompt = uncached_tokens as f64 * fresh + used.cached_prompt_tokens as f64 * cached;
-        let spoken = used.completion_tokens.saturating_add(bound.completion_tokens) as f64 * completion;
-        (prompt + bound.prompt_tokens as f64 * fresh.max(cached) + spoken) / 1e6
+        let price = &self.price;
+        let fresh = price.prompt.unwrap_or(0.0);
+        let completion = price.completion.unwrap_or(0.0);
+        let Usage { prompt_tokens, cached_prompt_tokens: cached, cache_write_tokens: written, .. } = used;
+        let Usage { completion_tokens, reasoning_tokens, .. } = used;
+        let prompt = prompt_tokens.saturating_sub(cached).saturating_sub(written) as f64 * fresh
+            + cached as f64 * price.cached_prompt.unwrap_or(fresh)
+            + written as f64 * price.written();
+        let spoken = completion_tokens.saturating_sub(reasoning_tokens) as f64 * completion
+            + reasoning_tokens as f64 * price.reasoning.unwrap_or(completion);
+        let at_most = bound.prompt_tokens as f64 * price.dearest_prompt()
+            + bound.completion_tokens as f64 * price.dearest_completion();
+        (prompt + spoken + at_most) / 1e6
     }
 
     fn hours(&self) -> f64 {
@@ -407,11 +425,6 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// What is set aside: to be journaled with the intent, and given to [`Budget::restore_lost`] after a crash.
-    pub fn estimate(&self) -> Estimate {
-        self.estimate
-    }
-
     /// A reply came and this is what it used.
     pub fn settle(mut self, usage: Usage) {
         self.close(&Outcome::Used(usage));

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::context;
 use super::recorded::CallSite;
 use super::{Answer, Halt, Reply, Role};
 use crate::exit::ExitCode;
@@ -142,9 +143,15 @@ impl Evidence {
                 return None;
             }
             Answer::Refused { category, message } => (CallEnd::Refused, format!("{category}: {message}")),
+            // A conversation that outgrew the context was served until then: others are not like it.
+            Answer::Failed { reason, .. } if reason == context::FULL && self.has_succeeded(site.role) => return None,
             Answer::Failed { reason, message } => (CallEnd::Failed(likeness(reason, message)), message.clone()),
         };
         self.count(site.role, begun.number, key, end, example)
+    }
+
+    fn has_succeeded(&self, role: Role) -> bool {
+        self.record(|roles| roles.get(&role).is_some_and(|record| record.succeeded))
     }
 
     /// The caller has looked at a reply: it is used, or not. `Some`: the run has to stop.

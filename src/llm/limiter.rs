@@ -370,7 +370,7 @@ impl LimiterState {
             self.pace.turned_away(now);
         }
         if kind == Transient::TimedOut {
-            self.window.timed_out(call.at, now);
+            self.window.timed_out(call.among, call.at, now);
         }
         match told {
             Some(_) if kind == Transient::TurnedAway => self.outage.reached(),

@@ -9,12 +9,14 @@
 pub(crate) mod azure;
 pub(crate) mod batch;
 pub(crate) mod budget;
+pub(crate) mod context;
 pub(crate) mod control;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 pub(crate) mod entries;
 pub(crate) mod estimate;
 pub(crate) mod evidence;
+mod extra;
 pub(crate) mod limiter;
 mod messages;
 pub(crate) mod openai;
@@ -31,6 +33,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use batch::{BatchError, BatchQueue, BatchSeat};
+pub use extra::Extra;
 pub use messages::Messages;
 pub(crate) use outcome::{Answer, Halt};
 pub use schema::Schema;
@@ -61,6 +64,9 @@ pub struct ChatRequest {
     pub seed: u64,
     /// The form a reply must have.
     pub format: ReplyFormat,
+    /// What the configuration adds that shapes replies; absent where it adds nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<Extra>>,
 }
 
 /// One message of a [`ChatRequest`].
@@ -161,6 +167,8 @@ pub enum Finish {
     Stop,
     /// `max_tokens`: the text is torn.
     Length,
+    /// The model's context was full before `max_tokens` was reached: the text is torn.
+    ContextFull,
 }
 
 /// What a model can be relied on for when JSON is asked for.

@@ -3,13 +3,18 @@
 //! `Route` is the protocol, one address that takes completions, and serves Azure too; [`OpenAi`] is the address and
 //! the key. What answers mean stands in `reply`.
 //!
-//! `seed` is never sent (endpoints that take it promise little, others refuse it), nor is `stream`.
+//! `seed` is never sent: endpoints that take it promise little, others refuse it. `stream` is sent as false, since some
+//! servers stream unless they are told not to.
 
+mod additions;
+mod body;
 mod cache;
 mod complaint;
 mod dialect;
+mod fullness;
 pub(crate) mod moderation;
 mod reply;
+mod said;
 mod usage;
 
 use std::borrow::Cow;
@@ -21,13 +26,15 @@ use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use url::Url;
 
+pub(super) use self::additions::Additions;
 pub(super) use self::cache::CacheHints;
 use self::complaint::NotTaken;
 use self::dialect::Dialect;
+use self::fullness::Longest;
 use self::reply::RequestInfo;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, SignIn};
 use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
@@ -55,6 +62,8 @@ pub(super) struct Route {
     /// What the latest answer said is left of the limits.
     remaining: Mutex<Option<RemainingQuota>>,
     cache: CacheHints,
+    longest: Longest,
+    additions: Additions,
 }
 
 /// Names of settings and variables, for messages that say what to change.
@@ -70,13 +79,19 @@ pub(super) struct Advice {
 
 impl Route {
     pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
-        let (dialect, remaining, cache) = (Dialect::default(), Mutex::default(), CacheHints::default());
-        Self { http, url, model, advice, dialect, remaining, cache }
+        let (dialect, remaining, longest) = (Dialect::default(), Mutex::default(), Longest::default());
+        let (cache, additions) = (CacheHints::default(), Additions::default());
+        Self { http, url, model, advice, dialect, remaining, cache, longest, additions }
     }
 
     /// The same with what requests say about the prefix cache.
     pub(super) fn hinting(self, cache: CacheHints) -> Self {
         Self { cache, ..self }
+    }
+
+    /// The same with what the configuration adds to every request.
+    pub(super) fn adding(self, additions: Additions) -> Self {
+        Self { additions, ..self }
     }
 
     pub(super) fn origin(&self) -> String {
@@ -133,10 +148,11 @@ impl Route {
         reply::read_value(&answer, &self.asked(request, credential))
     }
 
-    async fn post(&self, body: &(impl Serialize + Sync), headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+    async fn post(&self, body: &(impl Serialize + Sync), mut headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+        self.additions.apply(&mut headers);
         let answer = self.http.post_json(&self.url, headers, bytes(body)?).await?;
         *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = RemainingQuota::of(&answer.headers);
-        Ok(answer)
+        Ok(self.additions.hide(answer))
     }
 
     /// What the latest answer said is left of the limits.
@@ -145,7 +161,14 @@ impl Route {
     }
 
     fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
-        RequestInfo { request, url: &self.url, model: &self.model, advice: &self.advice, credential }
+        RequestInfo {
+            request,
+            url: &self.url,
+            model: &self.model,
+            advice: &self.advice,
+            credential,
+            longest: &self.longest,
+        }
     }
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
@@ -175,6 +198,9 @@ impl Route {
             max_completion_tokens: renamed.then_some(request.max_tokens),
             stop: request.stop.iter().take(stops).map(String::as_str).collect(),
             response_format: response_format(&request.format, wire, &self.dialect),
+            stream: false,
+            reasoning_effort: self.additions.reasoning_effort.as_deref(),
+            extra_body: &self.additions.body,
             left_out: self.dialect.left_out(),
         }
     }
@@ -207,6 +233,11 @@ struct RequestBody<'a> {
     stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(flatten)]
+    extra_body: &'a Map<String, Value>,
     /// Keywords that were left out of the schema.
     #[serde(skip)]
     left_out: BTreeSet<&'static str>,
@@ -289,7 +320,8 @@ impl OpenAi {
             expiring: false,
             setting: self.route.advice.address,
         };
-        let (headers, credential) = (self.headers.clone(), self.credential.clone());
+        let (mut headers, credential) = (self.headers.clone(), self.credential.clone());
+        self.route.additions.apply(&mut headers);
         let sign_in: SignIn = Box::new(move || Box::pin(ready(Ok((headers.clone(), credential.clone())))));
         BatchQueue::new(BatchService::new(self.route.http.clone(), address, sign_in))
     }
@@ -307,9 +339,11 @@ impl OpenAi {
             credential => credential?,
         };
         let credential = credential.map(Arc::new);
-        let pinned = match credential {
-            Some(_) => check_key_transport("base_url", &base, &config.allow_http_hosts)?,
-            None => Vec::new(),
+        let additions = Additions::new(config, var)?;
+        let pinned = if credential.is_some() || additions.have_secrets() {
+            check_key_transport("base_url", &base, &config.allow_http_hosts)?
+        } else {
+            Vec::new()
         };
         let http = Http::new(&base, &config.timeouts, &pinned, var)?;
         let advice = Advice {
@@ -318,7 +352,9 @@ impl OpenAi {
             credential: credential_advice(config.api_key_env.as_deref()),
         };
         Ok(Self {
-            route: Route::new(http, join(&base, route), model, advice).hinting(CacheHints::new(&config.prompt_cache)),
+            route: Route::new(http, join(&base, route), model, advice)
+                .hinting(CacheHints::new(&config.prompt_cache))
+                .adding(additions),
             headers: headers(credential.as_deref(), var),
             credential,
             batch: None,
@@ -428,6 +464,7 @@ mod tests {
             stop: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
             seed: 99,
             format,
+            extra: None,
         }
     }
 
@@ -443,7 +480,7 @@ mod tests {
         assert_eq!(
             wire(&model.route, text.clone(), Structured::JsonSchema),
             json!({"model": "demo", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
-                   "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"]})
+                   "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"], "stream": false})
         );
         let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 9}}});
         let form = ReplyFormat::json("turn", schema);
@@ -461,6 +498,30 @@ mod tests {
         let body = wire(&model.route, text, Structured::None);
         assert_eq!(body["max_completion_tokens"], 300);
         assert!(body.get("max_tokens").is_none());
+    }
+
+    #[test]
+    fn what_the_configuration_adds_goes_into_every_request() {
+        let extra_body = json!({"top_k": 40, "chat_template_kwargs": {"enable_thinking": false}});
+        let config = Model {
+            reasoning_effort: Some("low".into()),
+            extra_body: extra_body.as_object().cloned().unwrap(),
+            ..config()
+        };
+        let model = OpenAi::new(&config, &with_key).unwrap();
+        let body = wire(&model.route, ReplyFormat::json("turn", json!({"type": "object"})), Structured::JsonSchema);
+        assert_eq!((&body["reasoning_effort"], &body["top_k"]), (&json!("low"), &json!(40)));
+        assert_eq!(body["chat_template_kwargs"], extra_body["chat_template_kwargs"]);
+        assert_eq!(body["response_format"]["json_schema"]["schema"], json!({"type": "object"}));
+        let header = crate::config::Header { env: Some("OPENAI_API_KEY".into()), ..Default::default() };
+        let open = Model {
+            base_url: Some("http://10.1.2.3/v1".into()),
+            api_key_env: None,
+            headers: [("X-Key".to_owned(), header)].into(),
+            ..config
+        };
+        let error = OpenAi::new(&open, &with_key).unwrap_err();
+        assert!(error.to_string().contains("plain http"), "a secret in a header is a key: {error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reply;
 use super::budget::Exhausted;
+use super::context;
 use crate::exit::ExitCode;
 use crate::store::journal::JournalError;
 
@@ -32,7 +33,8 @@ pub(crate) enum Answer {
 impl Answer {
     /// The endpoint refused the request with this status.
     pub(super) fn bad_request(status: u16, message: &str) -> Self {
-        Self::Failed { reason: "bad_request".to_owned(), message: format!("{status}: {message}") }
+        let reason = if context::is_overflow(message) { context::FULL } else { "bad_request" };
+        Self::Failed { reason: reason.to_owned(), message: format!("{status}: {message}") }
     }
 }
 

@@ -31,7 +31,7 @@ use super::limiter::Delay;
 use super::pool::{ModelPool, PoolRoute};
 use super::recording::Recording;
 use super::{
-    Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
+    Answer, AttemptError, ChatRequest, Extra, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
 };
 use crate::config;
 use crate::draw::Draw;
@@ -78,6 +78,8 @@ pub(crate) struct ModelProfile {
     pub top_p: Option<f64>,
     /// Tokens of one reply.
     pub max_tokens: u32,
+    /// What the configuration adds to its requests, as far as that shapes replies.
+    pub extra: Option<Box<Extra>>,
 }
 
 /// A model with what calls to it share.
@@ -176,8 +178,14 @@ impl CallGateway {
 
     /// What stages may know of the model of `role`.
     pub(crate) fn profile(&self, role: Role) -> &ModelProfile {
-        static UNKNOWN: ModelProfile =
-            ModelProfile { model: String::new(), tier: "endpoint", temperature: None, top_p: None, max_tokens: 0 };
+        static UNKNOWN: ModelProfile = ModelProfile {
+            model: String::new(),
+            tier: "endpoint",
+            temperature: None,
+            top_p: None,
+            max_tokens: 0,
+            extra: None,
+        };
         self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
     }
 
@@ -284,6 +292,7 @@ impl CallGateway {
             stop: Vec::new(),
             seed: Draw::new(self.seed, &path).next_u64(),
             format,
+            extra: line.profile.extra.clone(),
         }
     }
 

@@ -234,7 +234,7 @@ mod tests {
         let some = proxies(&[("HTTPS_PROXY", "http://user:p%40ss-canary@p.example:3128")]).unwrap();
         assert_eq!(some.https.as_ref().unwrap().login, Some(("user".to_owned(), "p@ss-canary".to_owned())));
         let url = Url::parse("https://api.example/").unwrap();
-        let shown = format!("{some:?} {:?} {:?}", some.on_the_way_to(&url), some.https.as_ref().unwrap().url);
+        let shown = format!("{some:?} {:?} {}", some.on_the_way_to(&url), some.https.as_ref().unwrap().url);
         assert!(!shown.contains("canary") && !shown.contains("user"), "{shown}");
         for wrong in ["socks5://canary@p.example", "http://", "not an address canary"] {
             let wrong: &'static str = wrong;

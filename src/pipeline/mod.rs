@@ -13,6 +13,7 @@ mod fork;
 pub(crate) mod gc;
 pub(crate) mod identity;
 mod job;
+pub(crate) mod layouts;
 pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;

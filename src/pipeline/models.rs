@@ -19,7 +19,7 @@ use crate::llm::openai::OpenAi;
 use crate::llm::openai::moderation::Moderation;
 use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile, SignsOfLife};
-use crate::llm::{ChatModel, Role, StructuredSupport};
+use crate::llm::{ChatModel, Extra, Role, StructuredSupport};
 use crate::loopback::is_this_machine;
 use crate::net::http::SetupError;
 use crate::stages::compile::ModelUse;
@@ -137,6 +137,7 @@ pub(crate) fn profile(model: &Model, service: Option<Service>) -> ModelProfile {
         temperature: model.temperature,
         top_p: model.top_p,
         max_tokens: model.max_tokens,
+        extra: Extra::of(model),
     }
 }
 

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::RunError;
-
 use super::job::Job;
+use super::layouts::{self, LayoutAdvice};
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
+use crate::config::price::{BUILT_IN_LIST, PriceList};
 use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
 use crate::llm::recorded::CallGateway;
@@ -39,6 +40,9 @@ const SELECTOR_TRIES: f64 = 3.0;
 const PROMPT_OF_SAFETY: Range = Range { least: 330.0, likely: 340.0, most: 360.0 };
 const PROMPT_OF_JUDGE: Range = Range { least: 750.0, likely: 900.0, most: 1500.0 };
 
+/// The same of the prompt for a summary, with the summary before.
+const PROMPT_OF_SUMMARY: Range = Range { least: 100.0, likely: 220.0, most: 400.0 };
+
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunPlan {
@@ -48,8 +52,12 @@ pub(crate) struct RunPlan {
     pub roles: Vec<PlannedRole>,
     /// Conversations wanted.
     pub conversations: u64,
+    /// Which layout is cheaper; `null` for the embedded model.
+    pub layout: Option<LayoutAdvice>,
     /// The first prompts, as they would be sent.
     pub prompts: Vec<Rendered>,
+    /// What is worth knowing of models without a price.
+    pub unpriced: Vec<String>,
 }
 
 /// A model and where it is.
@@ -147,14 +155,44 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
         (sample, config.situations.wanted().unwrap_or(0) as f64)
     };
     let conversations = wanted * config.conversations.per_situation as f64;
+    let mut layout = None;
     if let Some(situation) = &sample {
-        let first = FirstTurn::render(&config, &inputs.conversation_prompts()?, situation)?;
+        let agents = inputs.conversation_prompts()?;
+        let first = FirstTurn::render(&config, &agents, situation)?;
+        layout = layouts::advise(&config, &agents, situation, conversations)?;
         roles.extend(conversation_calls(&config, &first, conversations));
         prompts.extend(first.rendered());
     }
     roles.push(sum(&roles));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
-    Ok(RunPlan { models: planned_models(&config), roles, conversations: conversations as u64, prompts })
+    Ok(RunPlan {
+        models: planned_models(&config),
+        roles,
+        conversations: conversations as u64,
+        layout,
+        prompts,
+        unpriced: unpriced(&config),
+    })
+}
+
+/// Models without a price, and whether the list that ships has one for them.
+fn unpriced(config: &Config) -> Vec<String> {
+    let list = PriceList::built_in();
+    let models = config.used_models().into_iter();
+    let models = models.filter(|(_, model)| model.provider != Provider::Embedded && model.price.is_none());
+    models
+        .map(|(key, model)| {
+            let name = model.model.as_ref().or(model.deployment.as_ref()).map_or("", String::as_str);
+            match list.find(name) {
+                Some(price) => format!(
+                    "models.{key} has no price; the list that ships has one for {name}, looked up on {}: set \
+                     models.{key}.price to {{list: {BUILT_IN_LIST}}} (`convogen config prices` shows it)",
+                    price.checked
+                ),
+                None => format!("models.{key} has no price, and the list that ships has none for {name:?}"),
+            }
+        })
+        .collect()
 }
 
 fn planned_models(config: &Config) -> Vec<PlannedModel> {
@@ -168,13 +206,13 @@ fn planned_models(config: &Config) -> Vec<PlannedModel> {
         .collect()
 }
 
-fn role_model(config: &Config, role: Role) -> &Model {
+pub(super) fn role_model(config: &Config, role: Role) -> &Model {
     let own = config.roles().into_iter().find(|(of, ..)| *of == role);
     own.map_or(&config.models.default, |(.., model)| model)
 }
 
 /// Estimated tokens of a text.
-fn tokens(text: &str) -> f64 {
+pub(super) fn tokens(text: &str) -> f64 {
     let latin = text.chars().filter(|c| (*c as u32) < 0x250).count();
     latin as f64 / 4.0 + (text.chars().count() - latin) as f64
 }
@@ -248,19 +286,33 @@ impl FirstTurn {
     }
 }
 
+/// Turns that a conversation probably has.
+pub(super) fn likely_turns(config: &Config) -> f64 {
+    let turns = config.conversations.turns;
+    let (min, max) = (f64::from(turns.min), f64::from(turns.max));
+    if config.conversations.ending == Ending::Agreed { f64::midpoint(min, max) } else { max }
+}
+
+/// Tokens that a turn probably has.
+pub(super) fn likely_line(config: &Config) -> f64 {
+    let words = config.conversations.words_per_turn;
+    let longest = f64::from(role_model(config, Role::Speaker).max_tokens);
+    words.map_or(TURN_TOKENS, |words| words.median * TOKENS_PER_WORD).min(longest)
+}
+
 fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) -> Vec<PlannedRole> {
     let settings = &config.conversations;
     let (min, max) = (f64::from(settings.turns.min), f64::from(settings.turns.max));
     let turns = match settings.ending {
-        Ending::Agreed => Range::new(min, f64::midpoint(min, max), max),
+        Ending::Agreed => Range::new(min, likely_turns(config), max),
         Ending::MaxOnly => Range::new(max, max, max),
     };
     let speaker = role_model(config, Role::Speaker);
     let longest = f64::from(speaker.max_tokens);
-    let line = settings.words_per_turn.map_or(TURN_TOKENS, |words| words.median * TOKENS_PER_WORD).min(longest);
+    let line = likely_line(config);
     let line = Range::new(line * 0.6, line, longest);
-    // Every turn carries all turns before it: n turns carry n(n-1)/2 lines.
-    let carried = turns.times(line).map(turns, |lines, turns| lines * (turns - 1.0).max(0.0) / 2.0);
+    // Every turn carries the turns before it that are shown.
+    let carried = turns.map(line, |turns, line| shown_lines(config, turns) * line);
     let prompts = |messages: &[Message]| turns.scaled(prompt_tokens(messages)).map(carried, |base, lines| base + lines);
     let per_turn = |total: Range| total.map(turns, |total, turns| total / turns.max(1.0));
     let repairs = f64::from(settings.max_repairs + 1);
@@ -273,9 +325,35 @@ fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) ->
         roles.push(priced(Role::Selector, selector, calls, per_turn(prompts(&first.selector)), answer));
     }
     let whole = turns.times(line);
+    roles.extend(summary_calls(config, turns, line, conversations));
     roles.extend(screening_calls(config, turns, whole, conversations));
     roles.extend(judge_calls(config, whole, conversations));
     roles
+}
+
+/// Lines that the prompts of so many turns show, all together.
+fn shown_lines(config: &Config, turns: f64) -> f64 {
+    let shown = config.conversations.context;
+    if shown.last_turns.is_none() {
+        return turns * (turns - 1.0).max(0.0) / 2.0;
+    }
+    (0..whole_turns(turns)).map(|turn| (turn - shown.first_shown(turn)) as f64).sum()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of turns")]
+fn whole_turns(turns: f64) -> usize {
+    turns.round() as usize
+}
+
+/// The calls that sum up what is no longer shown.
+fn summary_calls(config: &Config, turns: Range, line: Range, conversations: f64) -> Option<PlannedRole> {
+    let shown = config.conversations.context;
+    let step = f64::from(shown.last_turns.filter(|_| shown.summary)? / 2).max(1.0);
+    let model = role_model(config, Role::Summary);
+    let steps = |turns: f64, _: f64| shown.first_shown(whole_turns(turns).saturating_sub(1)) as f64 / step;
+    let calls = turns.map(turns, steps).scaled(conversations);
+    let prompt = line.scaled(step).map(PROMPT_OF_SUMMARY, |lines, rest| lines + rest);
+    Some(priced(Role::Summary, model, calls, prompt, answer_of(model, 120.0)))
 }
 
 /// The calls of a service that screens conversations of `turns` turns and `whole` tokens.
@@ -311,10 +389,12 @@ fn answer_of(model: &Model, likely: f64) -> Range {
 /// A role's sums from calls and tokens a call.
 fn priced(role: Role, model: &Model, calls: Range, prompt: Range, completion: Range) -> PlannedRole {
     let (prompt_tokens, completion_tokens) = (calls.times(prompt), calls.times(completion));
-    let price = model.charged().filter(|price| price.prompt.is_some() || price.completion.is_some());
+    let price = model.charged().filter(crate::config::Price::is_by_token);
     let cost = price.map(|price| {
-        let prompts = prompt_tokens.scaled(price.prompt.unwrap_or(0.0) / 1e6);
-        prompts.map(completion_tokens.scaled(price.completion.unwrap_or(0.0) / 1e6), |a, b| a + b)
+        let (prompt, completion) = (price.prompt.unwrap_or(0.0), price.completion.unwrap_or(0.0));
+        let prompts = prompt_tokens.times(Range::new(prompt, prompt, price.dearest_prompt()));
+        let replies = completion_tokens.times(Range::new(completion, completion, price.dearest_completion()));
+        prompts.map(replies, |a, b| (a + b) / 1e6)
     });
     PlannedRole { role: role.to_string(), calls, prompt_tokens, completion_tokens, cost }
 }

@@ -174,7 +174,7 @@ pub async fn run(
         models::require_named_keys(loaded, &config, environment)?;
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
-    tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls, "run opened");
+    tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls(), "run opened");
     let mut inherited = fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default();
     inherited.extend(replay.map(Inherited::Recording));
     let mut anew = identity::details(&dir)?.anew;
@@ -219,7 +219,7 @@ pub async fn run(
     }
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
-    tracing::info!(?status, calls = budget.snapshot().calls, "run ended");
+    tracing::info!(?status, calls = budget.snapshot().calls(), "run ended");
     let summary = RunSummary {
         run_dir: path,
         status,

@@ -4,6 +4,7 @@
 //! * [`situations`]: the variables and sections of the prompts that ask for situations.
 //! * [`shots`]: an example is a JSON file with one situation, or a situation accepted earlier.
 //! * [`schema`]: the JSON schema of a reply, for endpoints that can be held to one.
+//! * `reading`: what a model meant to say, out of all that a reply may hold.
 //! * [`reply`]: from the text of a reply to [`draft`]s, or to a reason that is fit to be sent back to the model.
 //!
 //! Prompts, shots and replies come from outside. They are size-limited, never evaluated beyond the template language, and
@@ -12,6 +13,7 @@
 pub(crate) mod draft;
 mod kinship;
 pub(crate) mod leak;
+pub(crate) mod reading;
 pub(crate) mod reply;
 pub(crate) mod schema;
 pub(crate) mod shots;

@@ -1,146 +1,14 @@
 //! From the text of a reply to drafts.
 //!
-//! Models wrap JSON in prose and code fences, leave a comma before a bracket and break strings across lines. [`read_json`]
-//! survives that and nothing more: it never completes what is missing, so a torn reply stays an error.
-//!
-//! [`parse_situations`] then holds each situation against what was asked for. What it answers for an unsound one is meant
-//! for the model, which gets it back once.
-
-use std::iter::Peekable;
-use std::str::CharIndices;
+//! [`parse_situations`] holds each situation against what was asked for. What it answers for an unsound one is meant for the
+//! model, which gets it back once.
 
 use serde_json::Value;
 
 use super::CallRequest;
 use super::draft::{Draft, DraftFlaw, DraftPerson, flaw};
 use super::leak::Leaks;
-
-/// Longest reply that is looked at, in bytes: far above what `max_tokens` lets through.
-pub(crate) const MAX_REPLY_BYTES: usize = 1024 * 1024;
-/// Places at which JSON is looked for. Prose rarely has more brackets than this, and each costs a pass over the reply.
-const MAX_STARTS: usize = 16;
-
-/// A reply that holds no JSON value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ReplyError {
-    /// Nothing but white space.
-    #[error("the reply is empty; answer with one JSON object")]
-    Empty,
-    /// Longer than [`MAX_REPLY_BYTES`].
-    #[error("the reply has {0} bytes; at most {MAX_REPLY_BYTES} are read")]
-    TooLong(usize),
-    /// No object and no list anywhere.
-    #[error("the reply has no JSON in it; answer with one JSON object and nothing else")]
-    NoJson,
-    /// It ends before the JSON does.
-    #[error("the JSON of the reply is cut off; answer with the whole object, shorter if need be")]
-    Truncated,
-    /// Brackets that match around something that is not JSON.
-    #[error("the reply is not valid JSON: {0}")]
-    Invalid(String),
-}
-
-/// The JSON object, or else list, in a reply.
-pub(crate) fn read_json(text: &str) -> Result<Value, ReplyError> {
-    if text.len() > MAX_REPLY_BYTES {
-        return Err(ReplyError::TooLong(text.len()));
-    }
-    let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() {
-        return Err(ReplyError::Empty);
-    }
-    if let Some(object) = read_clean(text) {
-        return Ok(object);
-    }
-    let mut list = None;
-    let mut error = ReplyError::NoJson;
-    let mut from = 0;
-    for _ in 0..MAX_STARTS {
-        let Some(start) = text.get(from..).and_then(|rest| rest.find(['{', '['])).map(|at| from + at) else { break };
-        from = start + 1;
-        match read_at(text.get(start..).unwrap_or_default()) {
-            Ok((Value::Array(items), length)) => {
-                list = list.or(Some(Value::Array(items)));
-                from = start + length;
-            }
-            Ok((value, _)) if list.is_none() => return Ok(value),
-            // An object after a list: prose such as "[1]" came first, unless the list is the answer.
-            Ok((value, _)) => return Ok(list.filter(has_objects).unwrap_or(value)),
-            // The first error says most: later starts are mostly inside the same broken value.
-            Err(found) if error == ReplyError::NoJson => error = found,
-            Err(_) => {}
-        }
-    }
-    list.ok_or(error)
-}
-
-/// The object that `text` is, with nothing around it and nothing to mend.
-fn read_clean(text: &str) -> Option<Value> {
-    // JSON lets characters such as delete stand in a string; here they become spaces.
-    let is_clean = text.starts_with('{') && !text.contains(is_late_control);
-    if is_clean { serde_json::from_str(text).ok() } else { None }
-}
-
-/// The control characters that JSON allows in strings: delete and what follows it.
-fn is_late_control(c: char) -> bool {
-    matches!(c, '\u{7f}'..='\u{9f}')
-}
-
-fn has_objects(list: &Value) -> bool {
-    list.as_array().is_some_and(|items| items.iter().any(Value::is_object))
-}
-
-/// The value that starts at the beginning of `text`, and the bytes it takes there.
-fn read_at(text: &str) -> Result<(Value, usize), ReplyError> {
-    let (clean, length) = balanced(text).ok_or(ReplyError::Truncated)?;
-    let value = serde_json::from_str(&clean).map_err(|error| ReplyError::Invalid(error.to_string()))?;
-    Ok((value, length))
-}
-
-/// The text up to the bracket that closes the first one, with commas before closing brackets left out and line breaks in
-/// strings escaped, and its length before that. `None` if nothing closes it.
-fn balanced(text: &str) -> Option<(String, usize)> {
-    let mut clean = String::with_capacity(text.len().min(64 * 1024));
-    let mut depth = 0_usize;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => copy_string(&mut chars, &mut clean)?,
-            ',' if closes_next(&chars) => {}
-            _ => clean.push(c),
-        }
-        match c {
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some((clean, at + c.len_utf8()));
-        }
-    }
-    None
-}
-
-/// Copies a string whose opening quote has been read. `None` if it does not end.
-fn copy_string(chars: &mut Peekable<CharIndices<'_>>, clean: &mut String) -> Option<()> {
-    clean.push('"');
-    loop {
-        match chars.next()?.1 {
-            '\\' => clean.extend(['\\', chars.next()?.1]),
-            '"' => {
-                clean.push('"');
-                return Some(());
-            }
-            '\n' => clean.push_str("\\n"),
-            c if c.is_control() => clean.push(' '),
-            c => clean.push(c),
-        }
-    }
-}
-
-fn closes_next(chars: &Peekable<CharIndices<'_>>) -> bool {
-    chars.clone().map(|(_, c)| c).find(|c| !c.is_whitespace()).is_some_and(|c| matches!(c, '}' | ']'))
-}
+use super::reading;
 
 /// How much is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +28,7 @@ pub(crate) fn parse_situations(
     leaks: &Leaks,
     standard: Standard,
 ) -> Vec<Result<Draft, String>> {
-    let items = match read_json(text) {
+    let items = match reading::json(text, &["situations", "personas"]) {
         Ok(value) => situations_of(value),
         Err(error) => return vec![Err(error.to_string()); wanted.count()],
     };
@@ -287,47 +155,6 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    #[test]
-    fn ugly_replies_are_read() {
-        let object = json!({"a": [1, {"b": "x}, ]"}]});
-        for ugly in [
-            r#"{"a": [1, {"b": "x}, ]"}]}"#,
-            "\u{feff} {\"a\":[1,{\"b\":\"x}, ]\"}]}",
-            "```json\n{\"a\": [1, {\"b\": \"x}, ]\"}]}\n```",
-            "Sure! Here it is:\n\n```\n{\"a\": [1, {\"b\": \"x}, ]\"}]}\n```\nAnything else {or not}?",
-            "As in [1] and {this}: {\"a\": [1, {\"b\": \"x}, ]\"}]} I hope it helps",
-            "{\"a\": [1, {\"b\": \"x}, ]\",},\n],\n}",
-            "{'a'} {\"a\": [1, {\"b\": \"x}, ]\"}]}",
-        ] {
-            assert_eq!(read_json(ugly), Ok(object.clone()), "{ugly}");
-        }
-        assert_eq!(read_json("so: [{\"a\": 1}, {\"a\": 2},]"), Ok(json!([{"a": 1}, {"a": 2}])));
-        assert_eq!(read_json("[{\"a\": 1}] and {\"b\": 2}"), Ok(json!([{"a": 1}])));
-        assert_eq!(read_json("{\"a\": \"two\nlines\t\"}"), Ok(json!({"a": "two\nlines "})));
-        assert_eq!(read_json(r#"{"a": "a \"quote\" and \\"}"#), Ok(json!({"a": "a \"quote\" and \\"})));
-    }
-
-    #[test]
-    fn what_is_no_json_says_why() {
-        let errors: Vec<String> = ["  ", "I cannot do that.", "{\"a\": [1, 2", "{\"a\": \"torn", "{\"a\" 1}", "{{{{"]
-            .iter()
-            .map(|text| read_json(text).unwrap_err().to_string())
-            .chain([read_json(&"[".repeat(MAX_REPLY_BYTES + 1)).unwrap_err().to_string()])
-            .collect();
-        insta::assert_snapshot!(errors.join("\n"), @r#"
-        the reply is empty; answer with one JSON object
-        the reply has no JSON in it; answer with one JSON object and nothing else
-        the JSON of the reply is cut off; answer with the whole object, shorter if need be
-        the JSON of the reply is cut off; answer with the whole object, shorter if need be
-        the reply is not valid JSON: expected `:` at line 1 column 6
-        the JSON of the reply is cut off; answer with the whole object, shorter if need be
-        the reply has 1048577 bytes; at most 1048576 are read
-        "#);
-        // Deep nesting ends in an error, not in the stack.
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(matches!(read_json(&deep), Err(ReplyError::Invalid(_))));
-    }
-
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
     }
@@ -452,12 +279,6 @@ mod tests {
             if let Some(torn) = whole.get(..cut.min(whole.len() - 1)) {
                 prop_assert!(parse_situations(torn, &given(), &Leaks::default(), Standard::Full)[0].is_err());
             }
-        }
-
-        #[test]
-        fn what_serde_writes_is_read_back(text in "\\PC{0,20}", prose in "[a-z .]{0,10}") {
-            let value = json!({"k": [text, {"x": null}]});
-            prop_assert_eq!(read_json(&format!("{prose}{value}{prose}")), Ok(value));
         }
     }
 }

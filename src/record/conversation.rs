@@ -95,6 +95,8 @@ pub enum StopReason {
     Closing,
     /// A turn could not be repaired; it ends with the last sound one.
     Trimmed,
+    /// The speaker's model had no room for more: its context was full.
+    ContextFull,
 }
 
 impl StopReason {
@@ -105,6 +107,7 @@ impl StopReason {
             Self::Agreed => "agreed",
             Self::Closing => "closing",
             Self::Trimmed => "trimmed",
+            Self::ContextFull => "context_full",
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Halt, Message, ReplyFormat};
-use crate::prompt::reply::read_json;
+use crate::prompt::reading;
 use crate::prompt::template::{PromptError, Template};
 use crate::record::Conversation;
 
@@ -75,6 +75,7 @@ pub(super) async fn ask<T>(
 ) -> Result<AskOutcome<T>, Halt> {
     let system = prompt.render("system", values)?;
     let user = prompt.render("user", values)?;
+    let keys = required(format);
     let mut last = MALFORMED;
     for attempt in 0..TRIES {
         let mut user = user.clone();
@@ -88,10 +89,17 @@ pub(super) async fn ask<T>(
             Answer::Refused { category, .. } => return Ok(AskOutcome::Refused(category)),
             Answer::Failed { reason, .. } => return Ok(AskOutcome::Failed(reason)),
         };
-        match read_json(&reply.text).map_err(|_| MALFORMED).and_then(|value| read(&value)) {
+        match reading::json(&reply.text, &keys).map_err(|_| MALFORMED).and_then(|value| read(&value)) {
             Ok(read) => return Ok(AskOutcome::Read(read)),
             Err(unusable) => last = unusable,
         }
     }
     Ok(AskOutcome::Unusable(last.name))
+}
+
+/// The keys that the object of a form has to have.
+fn required(format: &ReplyFormat) -> Vec<&str> {
+    let ReplyFormat::Json { schema, .. } = format else { return Vec::new() };
+    let keys = schema.get("required").and_then(Value::as_array);
+    keys.into_iter().flatten().filter_map(Value::as_str).collect()
 }

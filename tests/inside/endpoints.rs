@@ -52,6 +52,7 @@ fn request(text: &str, format: ReplyFormat) -> ChatRequest {
         stop: Vec::new(),
         seed: 1,
         format,
+        extra: None,
     }
 }
 
@@ -89,6 +90,7 @@ fn verdict(outcome: &Result<Reply, AttemptError>) -> String {
     match outcome {
         Ok(Reply { finish: Finish::Stop, .. }) => "reply".into(),
         Ok(Reply { finish: Finish::Length, .. }) => "torn".into(),
+        Ok(Reply { finish: Finish::ContextFull, .. }) => "context full".into(),
         Err(AttemptError::Refused { category, .. }) => category.clone(),
         Err(AttemptError::BadRequest { status, .. }) => format!("bad request {status}"),
         Err(AttemptError::Transient { kind, .. }) => format!("{kind:?}"),
@@ -131,13 +133,14 @@ fn faults() -> Vec<(&'static str, Answer, &'static str)> {
         ("null content", text(Value::Null), "Unknown"),
         ("empty content", text(json!("")), "reply"),
         ("length", Answer::length(), "torn"),
+        ("length, with fewer tokens than asked for", Answer::context_full(), "context full"),
         ("unknown finish", Answer::choice(&json!({"content": "x"}), "eos"), "reply"),
         ("refusal", Answer::refusal(), "refusal"),
         ("filter on the prompt", Answer::azure_filter("sexual"), "sexual"),
         ("jailbreak", Answer::azure_filter("jailbreak"), "jailbreak"),
         ("filter on the reply", Answer::filter_finish("self_harm"), "self_harm"),
         ("truncated", Answer::truncated_json(), "Unknown"),
-        ("invalid UTF-8", Answer::invalid_utf8(), "Unknown"),
+        ("invalid UTF-8", Answer::invalid_utf8(), "reply"),
         ("deep", Answer::deep_json(), "Unknown"),
         ("duplicate keys", Answer::Body("application/json", br#"{"choices":[],"choices":[]}"#.into()), "Unknown"),
         ("tool call", Answer::tool_call(), "Unknown"),

@@ -55,12 +55,17 @@ fn who_waits_is_told_once_where_there_is_no_terminal_and_not_at_all_under_quiet(
 fn a_server_that_works_one_call_at_a_time_finishes_without_a_time_out() {
     // The server has one thread, which sleeps.
     let slow = |_: &crate::support::script::Call| {
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(60));
         Answer::Plausible
     };
     let endpoint = Endpoint::start(Script::answering(slow));
-    let timeouts = "models.default.timeouts={first_byte_s: 1.2}";
-    let more = ["--set", timeouts, "--set", "models.default.concurrency=64", "--set", "situations.count=40"];
+    let sets = [
+        "models.default.timeouts={first_byte_s: 1.8}",
+        "models.default.concurrency=64",
+        "situations.count=40",
+        "conversations.turns={min: 3, max: 3}",
+    ];
+    let more: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     let ran = project(&endpoint).pipeline(&more);
     assert!(matches!(ran.code, Some(0 | 9)), "{}", ran.stderr);
     assert_eq!(ran.json()["usage"]["possibly_billed"], 0, "a call was given up: {}", ran.stderr);
@@ -100,7 +105,8 @@ fn a_model_in_two_places_gives_the_same_data_and_a_place_that_is_dead_is_named()
         let (here, there) = (answered(&first), answered(&second));
         if dead {
             says(&ran, &["other-name at ", &second.origin(), "is left out", "401"]);
-            assert_eq!((there, second.calls().len()), (0, 1), "it was asked again");
+            assert_eq!(there, 0);
+            assert!(second.calls().len() <= 8, "it was asked again by more than were in flight");
         } else {
             assert!(here > there / 3 && there > here / 3, "{here} calls and {there}");
             assert!(second.calls().iter().all(|call| call.body.contains("other-name")));

@@ -1,11 +1,12 @@
 //! Models that behave as models do in group chats at their worst: every kind is handled, counted, and ends.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
 use crate::support::endpoint::Endpoint;
-use crate::support::project::Project;
+use crate::support::project::{Project, Ran};
 use crate::support::script::{Answer, Call, Script, plausible};
 use crate::support::sums::{assert_sums, number};
 
@@ -77,12 +78,7 @@ fn an_echo_is_asked_again() {
         &["--set", "conversations.speaker_selection=round_robin"],
         sometimes(|call| {
             let prompt = call.prompt();
-            prompt
-                .split("It begins like this: ")
-                .nth(1)
-                .and_then(|rest| rest.lines().next())
-                .unwrap_or_default()
-                .to_owned()
+            prompt.split("It begins: ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_default().to_owned()
         }),
     );
     assert!(met.handled["echo"] > 3, "{:?}", met.handled);
@@ -125,12 +121,100 @@ fn a_leak_of_the_prompt_is_not_kept() {
 }
 
 #[test]
-fn speakers_who_always_fail_cost_their_conversation_and_no_more() {
-    let met = meet(&["--set", "conversations.speaker_selection=round_robin"], |_| Answer::Text("…".to_owned()));
-    assert_eq!(met.summary["stages"]["conversations"]["rejected"], 6);
-    assert!(met.rejected.iter().all(|row| row["reason"] == "empty"), "{:?}", met.rejected);
+fn thoughts_in_front_of_every_line_cost_no_call_and_are_never_said() {
+    let rounds = ["--set", "conversations.speaker_selection=round_robin"];
+    let plain = meet(&rounds, |_| Answer::Plausible);
+    for form in [
+        "<think>\n{t}\n</think>\n\n",
+        "{t}\n</think>\n\n",
+        "<|channel|>analysis<|message|>{t}<|end|><|start|>assistant<|channel|>final<|message|>",
+    ] {
+        let thought = form.replace("{t}", "Okay, a line. THOUGHT. Maybe \"no\" would do.");
+        let met = meet(&rounds, move |call| Answer::Text(format!("{thought}{}<|im_end|>", plausible(call))));
+        assert_eq!(met.calls, plain.calls, "{form}");
+        assert_eq!(
+            turns(&met).map(|turn| &turn["text"]).collect::<Vec<_>>(),
+            turns(&plain).map(|turn| &turn["text"]).collect::<Vec<_>>()
+        );
+    }
+}
+
+/// Runs six conversations whose every line is `said`; the run stops.
+fn meet_one_line(said: Answer, code: i32) -> (Endpoint, Ran) {
+    let endpoint = Endpoint::start(Script::answering(move |call| {
+        let aside = call.raw.contains("verdict") || call.raw.contains("conversation_starter");
+        if aside { Answer::Plausible } else { said.clone() }
+    }));
+    let project = Project::new();
+    project.demo(&endpoint.base_url());
+    let sets = ["--set", "situations.count=6", "--set", "conversations.speaker_selection=round_robin"];
+    let ran = project.pipeline(&sets).ended(code);
+    (endpoint, ran)
+}
+
+#[test]
+fn thoughts_that_the_limit_cut_off_are_no_lines_and_the_setting_is_named() {
+    let thought = "Let me see. The speaker runs the mill. They may ask about the roof. Perhaps the";
+    let thoughts = Answer::json(&json!({"choices": [{"message": {"content": thought}, "finish_reason": "length"}],
+                                        "usage": {"prompt_tokens": 10, "completion_tokens": 300}}));
+    let (endpoint, ran) = meet_one_line(thoughts, 2);
+    assert!(ran.stderr.contains("were cut off") && ran.stderr.contains("max_tokens"), "{}", ran.stderr);
+    assert!(endpoint.calls().len() <= 1 + 6 + 6 * 5);
+}
+
+#[test]
+fn a_talk_that_outgrows_the_context_ends_there_and_the_user_is_told() {
+    let said = "This model's maximum context length is 2048 tokens. However, you requested 2100 tokens.";
+    for answer in [Answer::error(400, "context_length_exceeded", said), Answer::context_full()] {
+        let lines: Mutex<BTreeMap<String, u32>> = Mutex::default();
+        let endpoint = Endpoint::start(Script::answering(move |call| {
+            if call.raw.contains("verdict") || call.raw.contains("conversation_starter") {
+                return Answer::Plausible;
+            }
+            let starter = call
+                .prompt()
+                .split("It begins: ")
+                .nth(1)
+                .unwrap_or_default()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let mut lines = lines.lock().unwrap();
+            let line = lines.entry(starter).or_default();
+            *line += 1;
+            if *line > 6 { answer.clone() } else { Answer::Plausible }
+        }));
+        let project = Project::new();
+        project.demo(&endpoint.base_url());
+        let ran = project.pipeline(&[
+            "--set",
+            "situations.count=3",
+            "--set",
+            "dedup.enabled=false",
+            "--set",
+            "conversations.turns.max=30",
+            "--set",
+            "conversations.speaker_selection=round_robin",
+            "--set",
+            "conversations.ending=max_only",
+        ]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let talks = project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
+        assert_eq!(talks.len(), 3);
+        assert!(talks.iter().all(|talk| talk["stop_reason"] == "context_full"), "{talks:?}");
+        let told = ran.stderr.lines().find(|line| line.contains("context: 3 conversations")).unwrap_or_default();
+        assert!(told.contains("2048") && told.contains("conversations.turns.max, which is 30"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn speakers_who_never_say_a_word_stop_the_run_and_are_asked_no_more() {
+    let (endpoint, ran) = meet_one_line(Answer::Text("…".to_owned()), 6);
+    assert!(ran.stderr.contains("could not be used, all for one reason: it had no words in it"), "{}", ran.stderr);
     // The probe, six situations, and the tries of one turn each.
-    assert!(met.calls <= 1 + 6 + 6 * 5, "{} calls", met.calls);
+    let calls = endpoint.calls().len();
+    assert!(calls <= 1 + 6 + 6 * 5, "{calls} calls");
 }
 
 #[test]

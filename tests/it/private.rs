@@ -50,7 +50,9 @@ fn speaker(prompt: &str) -> Option<usize> {
 /// A model that hands back, now and then, the whole of its prompt or a line of it.
 fn echo(call: &Call) -> Answer {
     let prompt = call.prompt();
-    let lines: Vec<&str> = prompt.lines().filter(|line| line.contains(": ")).collect();
+    // Whoever tells a fact of their own has told it: after that the others hear it.
+    let own = |line: &str| speaker(&prompt).is_some_and(|at| line.contains(&fact(at, "knowledge")));
+    let lines: Vec<&str> = prompt.lines().filter(|line| line.contains(": ") && !own(line)).collect();
     match call.share() {
         _ if call.raw.contains("verdict") => Answer::Plausible,
         share if share < 0.15 => Answer::Echo,

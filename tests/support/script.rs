@@ -143,7 +143,14 @@ impl Answer {
 
     /// A reply cut by `max_tokens`.
     pub(crate) fn length() -> Self {
-        Self::choice(&json!({"role": "assistant", "content": "I was about to"}), "length")
+        Self::json(&json!({"choices": [{"message": {"content": "I was about to"}, "finish_reason": "length"}],
+                           "usage": {"prompt_tokens": 10, "completion_tokens": 300}}))
+    }
+
+    /// A reply cut off since the context is full: with fewer tokens than were asked for.
+    pub(crate) fn context_full() -> Self {
+        Self::json(&json!({"choices": [{"message": {"content": "I was about to"}, "finish_reason": "length"}],
+                           "usage": {"prompt_tokens": 2000, "completion_tokens": 48}}))
     }
 
     /// The model declines.

@@ -20,8 +20,7 @@ fn price(prompt: f64, cached: Option<f64>, completion: f64) -> Price {
         prompt: Some(prompt),
         cached_prompt: cached,
         completion: Some(completion),
-        per_hour: None,
-        batch: None,
+        ..Price::default()
     }
 }
 
@@ -52,8 +51,9 @@ async fn calls_are_exact_whatever_becomes_of_them() {
     assert_eq!(refused.expect("no wait: a call is never given back").unwrap_err().limit, "max_calls");
     last.lost();
     let snapshot = budget.snapshot();
-    assert_eq!((snapshot.calls, snapshot.unknown, snapshot.unknown_tokens), (4, 1, 2));
-    assert_eq!(snapshot.calls_by_role, BTreeMap::from([(Role::Speaker, 3), (Role::Selector, 1)]));
+    assert_eq!((snapshot.calls(), snapshot.unknown, snapshot.unknown_tokens), (4, 1, 2));
+    let by_role: Vec<(Role, u64)> = snapshot.roles.iter().map(|(role, spent)| (*role, spent.calls)).collect();
+    assert_eq!(by_role, [(Role::Speaker, 3), (Role::Selector, 1)]);
     assert_eq!(snapshot.cost, None);
 }
 
@@ -83,7 +83,7 @@ async fn a_cancelled_wait_takes_nothing() {
     timeout(Duration::from_secs(1), budget.reserve("c", Role::Speaker, estimate(10, 0))).await.unwrap_err();
     held.release();
     budget.reserve("c", Role::Speaker, estimate(10, 0)).await.unwrap().release();
-    assert_eq!(budget.snapshot().calls, 2);
+    assert_eq!(budget.snapshot().calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,6 +147,7 @@ fn the_bound_holds_messages_and_schema() {
         stop: Vec::new(),
         seed: 0,
         format: ReplyFormat::Text { prefix: None },
+        extra: None,
     };
     let text = upper_bound(&request);
     assert!(text >= 101);

@@ -73,6 +73,27 @@ pub enum LoadError {
     Thread(std::io::Error),
 }
 
+/// Reads prompts as the embedded model does, to count their tokens.
+#[cfg(feature = "bench")]
+#[derive(Debug)]
+pub struct PromptTokenizer(vocabulary::Vocabulary);
+
+#[cfg(feature = "bench")]
+impl PromptTokenizer {
+    /// The tokenizer in the file of `weights`.
+    pub fn load(weights: &Path) -> Result<Self, LoadError> {
+        let unreadable = |reason| LoadError::Model { path: weights.to_owned(), reason };
+        let file = std::io::BufReader::new(crate::store::fs::open(weights)?);
+        let gguf = gguf::Gguf::read(file).map_err(unreadable)?;
+        Ok(Self(vocabulary::Vocabulary::load(&gguf).map_err(unreadable)?))
+    }
+
+    /// The tokens of a prompt, with those of the chat template.
+    pub fn tokens(&self, messages: &[crate::llm::Message]) -> Vec<u32> {
+        self.0.chat(messages, "")
+    }
+}
+
 /// The embedded model. Dropping it ends its threads once they are done.
 #[derive(Debug)]
 pub(crate) struct Embedded {

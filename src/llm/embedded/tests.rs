@@ -16,6 +16,7 @@ fn request(format: ReplyFormat, max_tokens: u32, messages: Vec<Message>) -> Chat
         stop: Vec::new(),
         seed: 17,
         format,
+        extra: None,
     }
 }
 

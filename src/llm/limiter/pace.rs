@@ -17,9 +17,9 @@ use crate::llm::Usage;
 use crate::llm::budget::Estimate;
 
 /// The part of a limit that is used. The rest is what moments of arrival differ from moments of sending, within a second.
-const USED: f64 = 0.975;
+const USED: f64 = 0.98;
 /// What a call that comes late may be early for the next, so that a machine that is busy for a moment loses no rate.
-const TOLERANCE: Duration = Duration::from_millis(10);
+const TOLERANCE: Duration = Duration::from_millis(12);
 /// How much slower, and for how long, after calls were turned away all the same.
 const SLOWER: f64 = 0.97;
 const SLOWER_FOR: Duration = Duration::from_secs(10);

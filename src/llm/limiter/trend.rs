@@ -46,6 +46,12 @@ impl Trend {
         (self.xx >= least_variance && self.xx > 0.0).then(|| self.xy / self.xx)
     }
 
+    /// The standard deviation of the second figure from what the first makes expect.
+    pub(super) fn scatter(&self) -> f64 {
+        let explained = if self.xx > 0.0 { self.xy * self.xy / self.xx } else { 0.0 };
+        (self.yy - explained).max(0.0).sqrt()
+    }
+
     /// From -1 to 1; 0 while either figure does not vary.
     pub(super) fn correlation(&self) -> f64 {
         let norm = (self.xx * self.yy).sqrt();

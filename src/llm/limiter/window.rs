@@ -1,9 +1,9 @@
 //! How many calls may be in flight: few at first, more while answers come and come soon, half after trouble.
 //!
 //! - It starts with [`START`] and grows fourfold a round trip until it meets its ceiling or trouble.
-//! - It grows only as far as answers will still come within half of the time-out, by what latency has shown to make of
-//!   more calls in flight: a server that works on one call at a time takes n times as long for n of them, one that works
-//!   on all at once takes as long as for one.
+//! - It grows only as far as nearly all answers will still come within half of the time-out, by what latency has shown to
+//!   make of more calls in flight: a server that works on one call at a time takes n times as long for n of them, one that
+//!   works on all at once takes as long as for one.
 //! - It is halved after a time-out, and when the share of calls that are turned away grows with the number in flight; at
 //!   most once a round trip, since calls that were sent before say nothing of the new size. A share that does not depend
 //!   on the number lowers nothing.
@@ -27,6 +27,8 @@ const CARE: Duration = Duration::from_secs(10);
 const SHARE_OF_TIME_OUT: f64 = 0.5;
 /// The share from which on calls in flight are taken back.
 const LATE: f64 = 0.75;
+/// Standard deviations of the logarithm of latency within which nearly all answers come.
+const NEARLY_ALL: f64 = 2.0;
 /// Answers that latency is judged by.
 const ANSWERS: u32 = 64;
 /// The variance of the logarithm of calls in flight from which on latency tells something of their number.
@@ -107,7 +109,7 @@ impl CallWindow {
     /// The size at which answers take this share of the time-out; infinite where their number makes no difference.
     fn bearable(&self, share: f64) -> f64 {
         let (among, took) = self.latency.means();
-        let room = (self.time_out * share).ln() - took;
+        let room = (self.time_out * share).ln() - took - NEARLY_ALL * self.latency.scatter();
         if self.elasticity < 0.05 {
             return if room > 0.0 { f64::INFINITY } else { self.size };
         }
@@ -128,7 +130,9 @@ impl CallWindow {
     }
 
     /// Learns that a call which was sent at `sent` was not answered in time.
-    pub(super) fn timed_out(&mut self, sent: Instant, now: Instant) {
+    pub(super) fn timed_out(&mut self, among: usize, sent: Instant, now: Instant) {
+        let took = now.saturating_duration_since(sent).as_secs_f64().max(1e-6);
+        self.latency.add((among.max(1) as f64).ln(), took.ln());
         self.halve(sent, now);
     }
 
@@ -223,7 +227,7 @@ mod tests {
         play(&mut window, 10, |_| 0.2, |_, _| false);
         let sent = Instant::now() + Duration::from_secs(10);
         let now = sent + Duration::from_secs(1);
-        (0..20).for_each(|_| window.timed_out(sent, now));
+        (0..20).for_each(|_| window.timed_out(64, sent, now));
         assert_eq!(window.size(), 32);
         let (_, taken) = play(&mut window, 4, |_| 0.2, |_, _| false);
         assert!(window.size() >= 57 && taken < 2.0, "{} after {taken} s", window.size());

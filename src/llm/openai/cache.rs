@@ -42,7 +42,7 @@ enum Trial {
 
 /// A request's part in the trial. While one is held, no other request is sent.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct HintedRequest<'a> {
     trial: Option<tokio::sync::MutexGuard<'a, Trial>>,
     /// What this request says.
     fields: PromptCache,
@@ -56,19 +56,19 @@ impl CacheHints {
     }
 
     /// Waits for the turn of a request.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    pub(super) async fn turn(&self) -> HintedRequest<'_> {
         let mut trial = None;
         if !self.settled.load(Ordering::Acquire) {
             trial = Some(self.trial.lock().await).filter(|_| !self.settled.load(Ordering::Acquire));
         }
         let is_suspect = trial.as_deref() == Some(&Trial::Suspect);
         let fields = if is_suspect { PromptCache::default() } else { self.asked().clone() };
-        Turn { trial, fields }
+        HintedRequest { trial, fields }
     }
 
     /// Takes in what became of the request: `status` and `body` of its answer. Whether it is worth sending again.
-    pub(super) fn judge(&self, turn: Turn<'_>, status: u16, body: &[u8]) -> bool {
-        let Turn { trial, fields } = turn;
+    pub(super) fn judge(&self, turn: HintedRequest<'_>, status: u16, body: &[u8]) -> bool {
+        let HintedRequest { trial, fields } = turn;
         let is_refusal = matches!(status, 400 | 422);
         if is_refusal && let Some(name) = named(&fields, &String::from_utf8_lossy(body)) {
             self.leave_out(&[name]);
@@ -120,7 +120,7 @@ impl CacheHints {
     }
 }
 
-impl Turn<'_> {
+impl HintedRequest<'_> {
     /// Adds to `body`, which was made of `request`, what the request says.
     pub(super) fn dress(&self, body: &mut Value, request: &ChatRequest) {
         let Some(object) = body.as_object_mut() else { return };
@@ -237,6 +237,7 @@ mod tests {
             stop: Vec::new(),
             seed: 0,
             format: ReplyFormat::Text { prefix: None },
+            extra: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::llm::context;
 use crate::net::http::quote;
 
 /// Error codes of accounts that no waiting heals.
@@ -160,6 +161,21 @@ impl Complaint {
             ..Self::default()
         }
         .saying(message.map_or_else(|| error.to_string(), str::to_owned))
+        .naming_context(error)
+    }
+
+    /// With the size of the context, which llama.cpp names beside the message, and the words for a full one, where the code alone
+    /// says so.
+    fn naming_context(self, error: &Value) -> Self {
+        let size = error.get("n_ctx").and_then(Value::as_u64).map(|tokens| format!(" (n_ctx {tokens})"));
+        let message = self.message.clone() + &size.unwrap_or_default();
+        let is_coded = self.is_one_of(&context::CODES);
+        let is_worded = context::is_overflow(&message);
+        self.saying(if is_coded && !is_worded {
+            format!("maximum context length exceeded: {message}")
+        } else {
+            message
+        })
     }
 
     fn saying(self, message: String) -> Self {

@@ -1,21 +1,21 @@
 //! What an endpoint's answer means: a reply, or one of the four kinds of [`AttemptError`].
 //!
-//! Tolerant of what servers differ in (content in parts, unknown fields and finish reasons, reasoning in front of the
-//! text), suspicious of everything else: a status of 200 proves nothing. An answer that was served and is torn or empty
+//! Tolerant of what servers differ in (content in parts, unknown fields and finish reasons), suspicious of everything else: a status of 200 proves nothing. An answer that was served and is torn or empty
 //! is a reply when the endpoint finished it, since it is paid for and decides what is asked next; it is worth another
 //! attempt when the answer itself broke.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::complaint::{Complaint, NotTaken, category, filtered_finish};
-use super::{Advice, usage};
-use crate::llm::{AttemptError, ChatRequest, Finish, Reply, Transient};
+use super::fullness::Longest;
+use super::said::{Said, value};
+use super::{Advice, body, usage};
+use crate::llm::{AttemptError, ChatRequest, Finish, Reply, ReplyFormat, Transient};
 use crate::net::http::{Credential, HttpReply, origin, quote, unknown};
 use crate::net::retry::retry_after;
 
@@ -26,6 +26,7 @@ pub(super) struct RequestInfo<'a> {
     pub(super) model: &'a str,
     pub(super) advice: &'a Advice,
     pub(super) credential: Option<&'a Credential>,
+    pub(super) longest: &'a Longest,
 }
 
 /// An attempt without a reply.
@@ -76,35 +77,26 @@ struct Completion<'a> {
 struct Choice<'a> {
     #[serde(borrow)]
     message: Option<Said<'a>>,
+    /// What streams have instead of a message, and completions of text.
+    #[serde(borrow)]
+    delta: Option<Said<'a>>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     content_filter_results: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Said<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    refusal: Option<String>,
-    tool_calls: Option<Vec<IgnoredAny>>,
-    function_call: Option<IgnoredAny>,
-}
-
-/// A part of an answer, taken apart.
-fn value(raw: &RawValue) -> Option<Value> {
-    serde_json::from_str(raw.get()).ok()
-}
-
 fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply, FailedAttempt> {
-    let completion: Completion<'_> =
-        serde_json::from_slice(&answer.body).map_err(|e| asked.no_completion(answer, &e))?;
+    let body = body::text(&answer.body);
+    let completion: Completion<'_> = serde_json::from_str(&body).map_err(|e| asked.no_completion(answer, &e))?;
     if let Some(error) = completion.error.and_then(value) {
         let complaint = Complaint::from_error(&error);
         return Err(asked.refused(complaint.status.unwrap_or(200), answer, &complaint));
     }
     let choice = completion.choices.unwrap_or_default().into_iter().next();
-    let Some(Choice { message, finish_reason, content_filter_results }) = choice else {
+    let Some(Choice { message, delta, text, finish_reason, content_filter_results }) = choice else {
         return Err(asked.no_choice(completion.prompt_filter_results).into());
     };
     let finish = finish_reason.unwrap_or_default().to_ascii_lowercase();
@@ -112,17 +104,17 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
         let verdicts = [content_filter_results, completion.prompt_filter_results];
         return Err(asked.stopped_by(&filter, verdicts).into());
     }
-    let Some(said) = message else {
+    let Some(said) = message.or(delta).or_else(|| text.map(Said::of)) else {
         return Err(asked.no_choice(completion.prompt_filter_results).into());
     };
-    let answered = said.content.map_or("", RawValue::get);
-    let usage = usage::read(completion.usage, asked.request, answered);
+    let usage = usage::read(completion.usage, asked.request, said.raw());
     if let Some(refusal) = said.refusal.as_deref().filter(|r| !r.trim().is_empty()) {
         let message = quote(refusal, asked.credential);
         return Err(AttemptError::Refused { category: "refusal".to_owned(), message }.into());
     }
     let finish = match finish.as_str() {
         "length" | "max_tokens" => Finish::Length,
+        "model_length" | "model_context_window_exceeded" => Finish::ContextFull,
         // What servers write when they broke off by themselves.
         "error" | "abort" | "insufficient_system_resource" | "network_error" => {
             return Err(asked.broken(&format!("a reply it broke off ({finish})")).into());
@@ -130,29 +122,24 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
         _ => Finish::Stop,
     };
     let text = asked.text(&said, finish)?;
+    let is_counted = usage.estimated_prompt_tokens == 0 && usage.estimated_completion_tokens == 0;
+    let counted = Some(usage).filter(|_| is_counted);
+    let finish = asked.longest.judge(asked.request, finish, counted, &text);
     Ok(Reply { text, finish, usage })
 }
 
 impl RequestInfo<'_> {
-    /// The text of a choice, without reasoning and without what follows a stop text.
+    /// The text of a choice, without what follows a stop text.
     fn text(&self, said: &Said<'_>, finish: Finish) -> Result<String, FailedAttempt> {
-        let text = match said.content.and_then(value) {
-            Some(Value::String(text)) => Some(text),
-            Some(Value::Array(parts)) => {
-                Some(parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect())
-            }
-            _ => None,
-        };
-        match text {
+        let wants_json = matches!(self.request.format, ReplyFormat::Json { .. });
+        match said.text(wants_json) {
             Some(text) => {
-                let kept = self.until_stop(without_reasoning(&text));
+                let kept = self.until_stop(&text);
                 Ok(if kept.len() == text.len() { text } else { kept.to_owned() })
             }
             // All of the tokens went into reasoning.
-            None if finish == Finish::Length => Ok(String::new()),
-            None if said.function_call.is_some() || said.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) => {
-                Err(self.broken("a tool call for an answer").into())
-            }
+            None if finish != Finish::Stop => Ok(String::new()),
+            None if said.calls() => Err(self.broken("a tool call for an answer").into()),
             None => Err(self.broken("a choice without content").into()),
         }
     }
@@ -277,14 +264,6 @@ impl RequestInfo<'_> {
     }
 }
 
-/// The text after the reasoning that some servers leave in front of it.
-fn without_reasoning(text: &str) -> &str {
-    match text.trim_start().strip_prefix("<think>") {
-        None => text,
-        Some(reasoning) => reasoning.split_once("</think>").map_or("", |(_, text)| text.trim_start()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -293,7 +272,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{Message, ReplyFormat};
+    use crate::llm::{Message, ReplyFormat, context};
 
     fn request() -> ChatRequest {
         ChatRequest {
@@ -305,6 +284,7 @@ mod tests {
             stop: vec!["\nBob:".into()],
             seed: 0,
             format: ReplyFormat::Text { prefix: None },
+            extra: None,
         }
     }
 
@@ -313,8 +293,8 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:1/v1/chat/completions").unwrap();
         let credential = Credential::bearer(SecretString::from("canary-key-1")).unwrap();
         let request = request();
-        let asked =
-            RequestInfo { request: &request, url: &url, model: "demo", advice: &advice, credential: Some(&credential) };
+        let (credential, longest) = (Some(&credential), &Longest::default());
+        let asked = RequestInfo { request: &request, url: &url, model: "demo", advice: &advice, credential, longest };
         read(&HttpReply { status, headers, body: body.to_vec() }, &asked)
     }
 
@@ -328,7 +308,7 @@ mod tests {
 
     fn choice(message: &Value, finish: &str) -> Value {
         json!({"choices": [{"message": message, "finish_reason": finish}],
-               "usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}}})
+               "usage": {"prompt_tokens": 9, "completion_tokens": if finish == "length" { 50 } else { 4 }, "prompt_tokens_details": {"cached_tokens": 3}}})
     }
 
     fn text(content: &str, finish: &str) -> Reply {
@@ -358,11 +338,36 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_and_what_follows_a_stop_text_are_cut() {
-        assert_eq!(text("\n<think>Bob is\n angry</think>\n\nFine.", "stop").text, "Fine.");
-        assert_eq!(text("<think>and so", "length").text, "");
-        assert_eq!(text("I <think> so", "stop").text, "I <think> so");
+    fn what_follows_a_stop_text_is_cut_and_thoughts_stay_for_who_reads_the_reply() {
         assert_eq!(text("Fine.\nBob: no", "stop").text, "Fine.");
+        assert_eq!(text("<think>Hm.</think>Fine.", "stop").text, "<think>Hm.</think>Fine.");
+    }
+
+    #[test]
+    fn a_reply_that_ends_with_fewer_tokens_than_asked_for_ran_out_of_context() {
+        let ended = |tokens: u64, finish: &str| {
+            let body = json!({"choices": [{"message": {"content": "We wait"}, "finish_reason": finish}],
+                              "usage": {"prompt_tokens": 2000, "completion_tokens": tokens}});
+            ok(&body).unwrap().finish
+        };
+        assert_eq!((ended(48, "length"), ended(50, "length")), (Finish::ContextFull, Finish::Length));
+        assert_eq!((ended(50, "model_length"), ended(5, "stop")), (Finish::ContextFull, Finish::Stop));
+        let silent = json!({"choices": [{"message": {"content": "We wait"}, "finish_reason": "length"}]});
+        assert_eq!(ok(&silent).unwrap().finish, Finish::Length);
+    }
+
+    #[test]
+    fn a_prompt_that_does_not_fit_is_told_by_code_and_by_words() {
+        for said in [
+            json!({"message": "too big", "code": "context_length_exceeded"}),
+            json!({"message": "no", "type": "exceed_context_size_error", "code": 400, "n_ctx": 2048}),
+            json!({"message": "This model's maximum context length is 2048 tokens.", "code": 400}),
+        ] {
+            match error(400, &json!({"error": said})) {
+                AttemptError::BadRequest { message, .. } => assert!(context::is_overflow(&message), "{message}"),
+                other => panic!("{said}: {other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -371,7 +376,6 @@ mod tests {
             b"".to_vec(),
             b"<!DOCTYPE html><html>".to_vec(),
             b"{\"choices\": [{\"message\": {\"cont".to_vec(),
-            b"{\"choices\": [{\"message\": {\"content\": \"\xff\xfe\"}}]}".to_vec(),
             format!("{{\"choices\": {}{}}}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes(),
             format!("{{\"x\": {}{}, \"choices\": []}}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes(),
             b"{\"choices\": [], \"choices\": []}".to_vec(),

@@ -138,6 +138,7 @@ mod tests {
             stop: Vec::new(),
             seed: 0,
             format: ReplyFormat::Text { prefix: None },
+            extra: None,
         }
     }
 

@@ -79,6 +79,7 @@ impl Scene {
             stop: Vec::new(),
             seed: 0,
             format: ReplyFormat::Text { prefix: None },
+            extra: None,
         };
         let (mut route, mut retry, begun) = (self.pool.route(item), Retry::new(item, 8), Instant::now());
         loop {

@@ -31,10 +31,13 @@ pub(crate) fn key(site: &CallSite<'_>, request: &ChatRequest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{Message, ReplyFormat};
+    use crate::config::Model;
+    use crate::llm::{Extra, Message, ReplyFormat};
 
     fn request(format: ReplyFormat) -> ChatRequest {
         ChatRequest {
@@ -51,6 +54,7 @@ mod tests {
             stop: Vec::new(),
             seed: u64::MAX,
             format,
+            extra: None,
         }
     }
 
@@ -74,5 +78,27 @@ mod tests {
             "a1363741c81a43483fb401c7bee174d9",
         ];
         assert_eq!(keys, pinned);
+    }
+
+    #[test]
+    fn what_is_added_to_requests_is_part_of_the_key_where_it_shapes_replies() {
+        let model = |yaml: &str| serde_saphyr::from_str::<Model>(yaml).unwrap();
+        let site = CallSite { stage: "conversations", item: "c-s-0001-000", turn: 1, role: Role::Speaker, attempt: 0 };
+        let plain = request(ReplyFormat::Text { prefix: None });
+        let key_of = |yaml: &str| key(&site, &ChatRequest { extra: Extra::of(&model(yaml)), ..plain.clone() });
+        for operational in ["{}", "{extra_body: {user: me, prompt_cache_key: a}}", "{headers: {X-Team: {value: a}}}"] {
+            assert_eq!(key_of(operational), key(&site, &plain), "{operational}");
+        }
+        let shaping = [
+            "{}",
+            "{reasoning_effort: low}",
+            "{reasoning_effort: high}",
+            "{extra_body: {top_k: 40}}",
+            "{extra_body: {top_k: 41}}",
+            "{headers: {X-Version: {value: a, shapes_reply: true}}}",
+        ];
+        let keys: BTreeSet<String> = shaping.iter().map(|yaml| key_of(yaml)).collect();
+        assert_eq!(keys.len(), shaping.len());
+        assert_eq!(key_of("{extra_body: {a: {x: 1, y: 2}, b: 3}}"), key_of("{extra_body: {b: 3, a: {y: 2, x: 1}}}"));
     }
 }

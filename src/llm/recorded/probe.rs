@@ -20,6 +20,7 @@ use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, Recorded, key, n
 use crate::exit::ExitCode;
 use crate::llm::evidence::more_room;
 use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
+use crate::prompt::reading;
 
 pub(crate) use verdict::ProbeVerdict;
 
@@ -82,10 +83,10 @@ impl CallGateway {
     /// Where the verdict on `line` is kept. Models of one name and sampling are probed under one key, so they share it:
     /// no key is asked for twice in a process.
     fn verdict_on<'a>(&'a self, line: &'a ModelEndpoint) -> &'a OnceCell<Structured> {
-        let ModelProfile { model, temperature, top_p, .. } = &line.profile;
+        let ModelProfile { model, temperature, top_p, extra, .. } = &line.profile;
         let same = |other: &&Arc<ModelEndpoint>| {
-            let ModelProfile { model: name, temperature: warmth, top_p: mass, .. } = &other.profile;
-            (name, warmth, mass) == (model, temperature, top_p)
+            let ModelProfile { model: name, temperature: warmth, top_p: mass, extra: more, .. } = &other.profile;
+            (name, warmth, mass, more) == (model, temperature, top_p, extra)
         };
         self.lines.values().find(same).map_or(&line.wire, |first| &first.wire)
     }
@@ -247,7 +248,7 @@ fn around(schema: &Value) -> Value {
 
 /// Whether a reply has the fixed value; one that was cut off behind it has.
 fn fits(text: &str) -> bool {
-    let value: Option<Value> = serde_json::from_str(text.trim()).ok();
+    let value = reading::json(text, &["verdict"]).ok();
     match value {
         Some(value) => value.get("verdict").and_then(Value::as_str) == Some(FIXED),
         None => {

@@ -34,7 +34,14 @@ impl ChatModel for Model {
 fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEndpoint> {
     let temperature = Some(temperature);
     Arc::new(ModelEndpoint {
-        profile: ModelProfile { model: model.to_owned(), tier: "endpoint", temperature, top_p: None, max_tokens: 9 },
+        profile: ModelProfile {
+            model: model.to_owned(),
+            tier: "endpoint",
+            temperature,
+            top_p: None,
+            max_tokens: 9,
+            extra: None,
+        },
         model: Some(Box::new(ModelPool::alone(Box::new(Model { calls: Arc::clone(calls) })))),
         life: SignsOfLife::default(),
         max_attempts: 1,

@@ -10,7 +10,7 @@ use arrow_buffer::OffsetBuffer;
 use super::{ArrowRecord, Column, ColumnKind, TableError, element, fields, read};
 
 /// A type that a field of a record may have.
-pub(super) trait Cell: Sized {
+pub(super) trait FieldCell: Sized {
     /// What its column holds, where the record does not say otherwise.
     const KIND: ColumnKind;
     /// Whether its column may be null.
@@ -28,7 +28,7 @@ pub(super) trait Cell: Sized {
     fn weight(&self) -> usize;
 }
 
-impl Cell for String {
+impl FieldCell for String {
     const KIND: ColumnKind = ColumnKind::Text;
 
     fn array<'a>(values: impl Iterator<Item = &'a Self> + Clone, _: &'static str) -> Result<ArrayRef, TableError> {
@@ -45,7 +45,7 @@ impl Cell for String {
     }
 }
 
-impl Cell for Option<String> {
+impl FieldCell for Option<String> {
     const KIND: ColumnKind = ColumnKind::Text;
     const NULLABLE: bool = true;
 
@@ -63,7 +63,7 @@ impl Cell for Option<String> {
     }
 }
 
-impl Cell for u32 {
+impl FieldCell for u32 {
     const KIND: ColumnKind = ColumnKind::Int32;
 
     fn array<'a>(values: impl Iterator<Item = &'a Self> + Clone, column: &'static str) -> Result<ArrayRef, TableError> {
@@ -82,7 +82,7 @@ impl Cell for u32 {
     }
 }
 
-impl Cell for u64 {
+impl FieldCell for u64 {
     const KIND: ColumnKind = ColumnKind::Int64;
 
     fn array<'a>(values: impl Iterator<Item = &'a Self> + Clone, column: &'static str) -> Result<ArrayRef, TableError> {
@@ -101,7 +101,7 @@ impl Cell for u64 {
     }
 }
 
-impl<T: ArrowRecord> Cell for Vec<T> {
+impl<T: ArrowRecord> FieldCell for Vec<T> {
     const KIND: ColumnKind = ColumnKind::List(T::COLUMNS);
 
     fn array<'a>(values: impl Iterator<Item = &'a Self> + Clone, _: &'static str) -> Result<ArrayRef, TableError>

@@ -2,7 +2,7 @@
 
 use arrow_array::ArrayRef;
 
-use super::cell::Cell;
+use super::cell::FieldCell;
 use super::{ArrowRecord, Column, ColumnKind, RowCells, TableError, TableRow};
 use crate::record::{Conversation, Participant, Persona, Relation, Situation, Speaker, Turn};
 
@@ -15,11 +15,11 @@ macro_rules! table {
             const COLUMNS: &'static [Column] = &[$(Column {
                 name: plain(stringify!($field)),
                 kind: table!(@kind $type $(, $kind)?),
-                nullable: <$type as Cell>::NULLABLE,
+                nullable: <$type as FieldCell>::NULLABLE,
             }),+];
 
             fn arrays(rows: &[&Self]) -> Result<Vec<ArrayRef>, TableError> {
-                Ok(vec![$(<$type as Cell>::array(rows.iter().map(|row| &row.$field), plain(stringify!($field)))?),+])
+                Ok(vec![$(<$type as FieldCell>::array(rows.iter().map(|row| &row.$field), plain(stringify!($field)))?),+])
             }
 
             fn from_cells(mut cells: RowCells<'_>) -> Result<Self, TableError> {
@@ -31,7 +31,7 @@ macro_rules! table {
             }
         }
     };
-    (@kind $type:ty) => { <$type as Cell>::KIND };
+    (@kind $type:ty) => { <$type as FieldCell>::KIND };
     (@kind $type:ty, $kind:ident) => { ColumnKind::$kind };
 }
 

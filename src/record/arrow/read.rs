@@ -5,7 +5,7 @@ use std::slice::Iter;
 
 use arrow_array::{Array, ArrayRef, StructArray};
 
-use super::cell::Cell;
+use super::cell::FieldCell;
 use super::convert::convert;
 use super::{ArrowRecord, Column, TableError};
 
@@ -18,7 +18,7 @@ pub(crate) struct RowCells<'a> {
 
 impl RowCells<'_> {
     /// The value of the next column.
-    pub(super) fn next<T: Cell>(&mut self) -> Result<T, TableError> {
+    pub(super) fn next<T: FieldCell>(&mut self) -> Result<T, TableError> {
         let (column, array) =
             self.columns.next().unwrap_or_else(|| unreachable!("a record is made of its columns, each read once"));
         T::read(array, self.row, column)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::validate::Flaw;
-use crate::llm::Usage;
+use crate::llm::{Usage, context};
 
 /// What was handled in one conversation; the object `handled` of its provenance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +32,9 @@ pub(crate) struct Ledger {
     /// Choices that were asked of somebody.
     #[serde(skip)]
     choices: u32,
+    /// What the endpoint said when the conversation no longer fitted into the model's context.
+    #[serde(skip)]
+    ran_out: Option<String>,
     /// Turns that were asked for.
     #[serde(skip)]
     turns: u32,
@@ -52,6 +55,11 @@ impl Ledger {
     /// A choice is asked of a selector, or was of the one who spoke.
     pub(super) fn choose(&mut self) {
         self.choices += 1;
+    }
+
+    /// The model's context is full.
+    pub(super) fn run_out(&mut self, said: &str) {
+        self.ran_out = Some(said.to_owned());
     }
 
     pub(super) fn fall_back(&mut self) {
@@ -120,6 +128,17 @@ pub(crate) struct ConversationFigures {
     /// Those of them that the code had to make.
     #[serde(default)]
     pub fallbacks: u64,
+    /// Conversations that no longer fitted into the model's context.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub context_full: u64,
+    /// What the endpoint said of the first of them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context_said: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl ConversationFigures {
@@ -132,6 +151,12 @@ impl ConversationFigures {
         self.fallbacks += u64::from(ledger.fallbacks);
         self.repair_tokens += ledger.repair_prompt_tokens + ledger.repair_completion_tokens;
         self.tokens += ledger.usage.prompt_tokens + ledger.usage.completion_tokens;
+        if let Some(said) = &ledger.ran_out {
+            self.context_full += 1;
+            if self.context_said.is_empty() {
+                self.context_said.clone_from(said);
+            }
+        }
         for (sums, counts) in [(&mut self.flaws, &ledger.flaws), (&mut self.mended, &ledger.mended)] {
             for (name, count) in counts {
                 *sums.entry((*name).to_owned()).or_default() += u64::from(*count);
@@ -145,6 +170,18 @@ impl ConversationFigures {
         let advice =
             "since nobody was named who may speak; drawn instead (conversations.speaker_selection, models.selector)";
         (*fallbacks > 0).then(|| format!("{fallbacks} of {choices} choices of a speaker fell back, {advice}"))
+    }
+
+    /// One line for people on conversations that outgrew the model's context, if any did. They may have up to `most` turns.
+    pub(super) fn context_line(&self, most: u32) -> Option<String> {
+        if self.context_full == 0 {
+            return None;
+        }
+        let (count, said) = (self.context_full, &self.context_said);
+        let holds = context::size(said).map_or_else(String::new, |tokens| format!(" (it holds {tokens} tokens)"));
+        Some(format!(
+            "context: {count} conversations ended since the model's context was full{holds}, before conversations.turns.max, which is {most}; the endpoint said: {said}; lower conversations.turns.max or serve the model with a longer context"
+        ))
     }
 
     /// One line for people: how often turns were asked for again, for what, and at what cost.

@@ -36,7 +36,8 @@ use self::validate::{Examiner, Flaw};
 use crate::config::{Conversations, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::{CallGateway, CallSite};
-use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
+use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role, context};
+use crate::prompt::reading;
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
 use crate::stages::Progress;
 
@@ -184,6 +185,7 @@ impl<'a> ConversationState<'a> {
             match spoken {
                 Spoken::Line(line) => self.take(speaker, selected_by, line),
                 Spoken::Flawed(flaw) => return Ok(self.give_up(flaw)),
+                Spoken::ContextFull(said) => return Ok(self.run_out(&said)),
                 Spoken::Lost { outcome, reason, detail } => return Ok(self.lose(outcome, reason, &detail)),
             }
             if self.agreed_to_end() {
@@ -302,8 +304,9 @@ impl<'a> ConversationState<'a> {
     /// The person named and the vote, from JSON if there is any, else from the text as it is.
     fn read_choice(&self, reply: &str) -> (Named, bool) {
         let everyone = self.everyone();
-        let Ok(value) = crate::prompt::reply::read_json(reply) else {
-            return (selection::read_name(reply, &everyone), false);
+        let Ok(value) = reading::json(reply, &["next"]) else {
+            let said = reading::answer(reply).unwrap_or_default();
+            return (selection::read_name(&said, &everyone), false);
         };
         let end = value.get("end").and_then(serde_json::Value::as_bool).unwrap_or(false);
         match value.get("next").and_then(serde_json::Value::as_str) {
@@ -384,8 +387,23 @@ impl<'a> ConversationState<'a> {
             let closing = flaw == Flaw::ClosingLoop;
             return End::Over(if closing { StopReason::Closing } else { StopReason::Trimmed });
         }
-        let detail = format!("turn {index} could not be repaired: {}", flaw.reason());
+        let mut detail = format!("turn {index} could not be repaired: {}", flaw.reason());
+        if flaw.lacks_room() {
+            let tokens = self.calls.profile(Role::Speaker).max_tokens;
+            detail += &format!(" at max_tokens {tokens}; raise max_tokens of the model that speaks");
+        }
         End::Dropped { outcome: Outcome::Rejected, reason: flaw.name().to_owned(), detail }
+    }
+
+    /// A conversation for which the model has no more room ends as it is, if that is enough.
+    fn run_out(&mut self, said: &str) -> End {
+        let index = self.index();
+        self.ledger.run_out(said);
+        if index >= self.settings.turns.min {
+            return End::Over(StopReason::ContextFull);
+        }
+        let detail = format!("turn {index} does not fit into the model's context: {said}");
+        End::Dropped { outcome: Outcome::Failed, reason: context::FULL.to_owned(), detail }
     }
 
     fn lose(&mut self, outcome: Outcome, reason: String, detail: &str) -> End {

@@ -245,7 +245,8 @@ impl Sums {
         let Config { safety, judge, .. } = context.config;
         let safety = Some(&self.safety).filter(|_| safety.screen || safety.service.is_some());
         let judge = Some(&self.judge).filter(|_| judge.enabled);
-        let told = [safety.and_then(safety::SafetyFigures::told), judge.and_then(judge::JudgeFigures::told)];
+        let full = self.gates.context_line(context.config.conversations.turns.max);
+        let told = [safety.and_then(safety::SafetyFigures::told), judge.and_then(judge::JudgeFigures::told), full];
         told.into_iter().flatten().for_each(|told| context.tell(told));
         json!({"gates": self.gates, "safety": safety, "judge": judge})
     }

@@ -12,8 +12,12 @@ use crate::config::{GateSettings, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::evidence::UnusableReply;
 use crate::llm::recorded::CallSite;
-use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
+use crate::llm::{Answer, Finish, Halt, Reply, ReplyFormat, Role, context};
+use crate::prompt::reading::{self, ReplyError};
 use crate::record::{Outcome, Participant, Situation};
+
+/// The tier of the model in the process, which does not think.
+const DEMO: &str = "demo";
 
 /// What came of a turn.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(super) enum Spoken {
     Line(SpokenLine),
     /// Every attempt had a flaw; this was the last one's.
     Flawed(Flaw),
+    /// The conversation no longer fits into the model's context, in the endpoint's words.
+    ContextFull(String),
     /// The endpoint refused or failed.
     Lost { outcome: Outcome, reason: String, detail: String },
 }
@@ -42,6 +48,8 @@ struct Parts<'r> {
     text: Cow<'r, str>,
     next: Option<usize>,
     end: bool,
+    /// Whether the limit of the reply cut the text off.
+    torn: bool,
 }
 
 impl<'a> ConversationState<'a> {
@@ -69,17 +77,25 @@ impl<'a> ConversationState<'a> {
                 Answer::Refused { category, message } => {
                     return Ok(Spoken::Lost { outcome: Outcome::Refused, reason: category, detail: message });
                 }
+                Answer::Failed { reason, message } if reason == context::FULL => {
+                    return Ok(Spoken::ContextFull(message));
+                }
                 Answer::Failed { reason, message } => {
                     return Ok(Spoken::Lost { outcome: Outcome::Failed, reason, detail: message });
                 }
             };
             self.ledger.hear_speaker(attempt, reply.usage);
-            let cut_off = reply.finish == Finish::Length;
-            let judged = match self.take_apart(&reply.text, fused, &hand_over) {
+            if let Some(said) = self.ran_out_of_context(&reply) {
+                self.calls.found(&self.turn_site(attempt), None)?;
+                return Ok(Spoken::ContextFull(said));
+            }
+            let cut_off = reply.finish != Finish::Stop;
+            let judged = match self.take_apart(&reply, fused, &hand_over) {
                 Ok(parts) => {
+                    let torn = parts.torn;
                     let must_go_on = !self.may_end() && !self.is_last();
                     let examiner = self.examiner()?;
-                    let sound = examiner.examine(&parts.text, TurnPlace { speaker, words, torn: cut_off, must_go_on });
+                    let sound = examiner.examine(&parts.text, TurnPlace { speaker, words, torn, must_go_on });
                     sound.map(|sound| (sound, parts))
                 }
                 Err(flaw) => Err(flaw),
@@ -116,11 +132,15 @@ impl<'a> ConversationState<'a> {
         ReplyFormat::Text { prefix: name }
     }
 
-    fn take_apart<'r>(&self, reply: &'r str, fused: bool, hand_over: &[usize]) -> Result<Parts<'r>, Flaw> {
+    fn take_apart<'r>(&self, reply: &'r Reply, fused: bool, hand_over: &[usize]) -> Result<Parts<'r>, Flaw> {
+        let torn = reply.finish != Finish::Stop;
         if !fused {
-            return Ok(Parts { text: Cow::Borrowed(reply), next: None, end: false });
+            if torn && self.calls.profile(Role::Speaker).tier != DEMO {
+                check_torn(&reply.text)?;
+            }
+            return Ok(Parts { text: Cow::Borrowed(&reply.text), next: None, end: false, torn });
         }
-        let value = crate::prompt::reply::read_json(reply).map_err(|_| Flaw::NotJson)?;
+        let value = reading::json(&reply.text, &["text"]).map_err(|error| unreadable(&error, torn))?;
         let text = value.get("text").and_then(Value::as_str).ok_or(Flaw::NotJson)?;
         let next = value.get("next").and_then(Value::as_str);
         let next = next.and_then(|name| match super::selection::read_name(name, &self.names(hand_over)) {
@@ -128,7 +148,22 @@ impl<'a> ConversationState<'a> {
             _ => None,
         });
         let end = value.get("end").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Parts { text: Cow::Owned(text.to_owned()), next, end })
+        // The object is whole, so what the limit cut off came behind it.
+        Ok(Parts { text: Cow::Owned(text.to_owned()), next, end, torn: false })
+    }
+
+    /// What is to be said of a reply that ended since the model's context was full, amid a conversation. In its first turn
+    /// nothing has grown yet, so that there the reply is torn like any other.
+    fn ran_out_of_context(&self, reply: &Reply) -> Option<String> {
+        if reply.finish != Finish::ContextFull || self.turns.is_empty() {
+            return None;
+        }
+        let (written, prompt) = (reply.usage.completion_tokens, reply.usage.prompt_tokens);
+        let asked = self.calls.profile(Role::Speaker).max_tokens;
+        let all = prompt + written;
+        Some(format!(
+            "the reply ended after {written} of {asked} tokens behind a prompt of {prompt}: context size {all}"
+        ))
     }
 
     /// What judges replies. What it holds them against is taken apart when the first one has come.
@@ -159,6 +194,26 @@ impl<'a> ConversationState<'a> {
 
 fn unusable(flaw: Flaw) -> UnusableReply {
     UnusableReply { name: flaw.name(), detail: flaw.reason().to_owned() }
+}
+
+/// That a reply which its limit cut off is a line as far as it goes. A model that thinks may not have come to its line yet:
+/// only the end of a thought tells, and without one the first sentences may be thoughts however well they read.
+fn check_torn(text: &str) -> Result<(), Flaw> {
+    match reading::answer(text)? {
+        said if said.trim().is_empty() => Err(Flaw::Thinking),
+        _ if reading::has_thought(text) => Ok(()),
+        _ => Err(Flaw::Torn),
+    }
+}
+
+/// The flaw of a reply without the object that was asked for. What is not there may have been cut off.
+fn unreadable(error: &ReplyError, torn: bool) -> Flaw {
+    match error {
+        ReplyError::Empty if torn => Flaw::Thinking,
+        ReplyError::Unread(unread) => (*unread).into(),
+        _ if torn => Flaw::Torn,
+        _ => Flaw::NotJson,
+    }
 }
 
 /// What replies in a situation are judged against.

@@ -1,5 +1,6 @@
 //! One call for situations: what is asked, asked again once if it cannot be used, and what came of each slot.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Finish, Halt, Message, Reply, ReplyFormat, Role};
 use crate::prompt::draft::Draft;
 use crate::prompt::leak::Leaks;
+use crate::prompt::reading;
 use crate::prompt::reply::{self, Standard};
 use crate::prompt::situations::{Attribute, Example, Given, SituationValues};
 use crate::prompt::template::{PromptError, Template};
@@ -116,7 +118,7 @@ impl Prompt {
         };
         let mut tries = vec![drafts];
         let second = match first.finish {
-            Finish::Length => Second::MoreRoom,
+            Finish::Length | Finish::ContextFull => Second::MoreRoom,
             Finish::Stop => Second::Repair(&first, &error),
         };
         let second = match self.ask(calls, call, Some(second)).await? {
@@ -132,7 +134,7 @@ impl Prompt {
         let used = filled.iter().any(|fate| matches!(fate, Fate::Accepted(_)));
         for (attempt, reply) in (0..).zip([Some(&first), second.as_ref()]) {
             let Some(reply) = reply else { continue };
-            let room = if attempt == 1 && first.finish == Finish::Length { 2 } else { 1 };
+            let room = if attempt == 1 && first.finish != Finish::Stop { 2 } else { 1 };
             let unusable = (!used).then(|| unusable(reply, self.room(calls, call).saturating_mul(room), &error));
             calls.found(&site(call, attempt), unusable.as_ref())?;
         }
@@ -184,7 +186,9 @@ impl Prompt {
         ];
         if let Some((reply, error)) = repair {
             values.error = Some(error);
-            messages.push(Message::assistant(reply.text.clone()));
+            // Without what it thought: a chat shows that to nobody.
+            let said = reading::answer(&reply.text).unwrap_or(Cow::Borrowed(&reply.text));
+            messages.push(Message::assistant(said));
             messages.push(Message::user(self.template.render("repair", &values)?));
         }
         Ok(messages)
@@ -233,6 +237,7 @@ impl Prompt {
         let drafts = reply::parse_situations(&reply.text, &self.wanted(call), &self.leaks, standard);
         let unfit = |flaw: String| match reply.finish {
             Finish::Length => Unfit { reason: CUT_OFF, detail: format!("cut off by its limit of tokens: {flaw}") },
+            Finish::ContextFull => Unfit { reason: "context_full", detail: format!("{CONTEXT_FULL}: {flaw}") },
             Finish::Stop => Unfit::reply(flaw),
         };
         drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
@@ -250,10 +255,15 @@ fn site(call: &RoundCall, attempt: u32) -> CallSite<'_> {
     CallSite { stage: super::STAGE, item: &call.id, turn: 0, role: Role::Situations, attempt }
 }
 
+/// What to do about a model whose context holds no prompt with shots and its reply.
+const CONTEXT_FULL: &str =
+    "the model's context was full; give the server a larger one, or lower shots_per_prompt in the prompt configuration";
+
 /// Why a reply was of no use.
 fn unusable(reply: &Reply, room: u32, error: &str) -> UnusableReply {
     match reply.finish {
         Finish::Length => UnusableReply::cut_off(reply, room),
+        Finish::ContextFull => UnusableReply { name: "context_full", detail: CONTEXT_FULL.to_owned() },
         Finish::Stop => UnusableReply { name: "invalid_reply", detail: error.to_owned() },
     }
 }

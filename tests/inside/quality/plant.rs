@@ -185,8 +185,8 @@ fn beside(phrase: &str, planted: &Planted<'_>, draw: &mut Draw) -> String {
 }
 
 /// A passage of the prompts.
-pub(crate) const INSTRUCTIONS: &str = "A line says one thing, in the speaker's own words, and reacts to what was just said: it asks, \
-    objects, jokes, hesitates, adds something new. Nobody repeats what was said before, sums up, describes themselves, or agrees for \
+pub(crate) const INSTRUCTIONS: &str = "Each line says one thing, in the speaker's own words, and reacts to what was just said: it asks, \
+    objects, jokes, hesitates, adds something new. Nobody repeats what was said, sums up, describes themselves, or agrees for \
     the sake of peace.";
 
 /// Ten to fourteen words in a row out of the prompts, or a token of a chat format.

@@ -120,6 +120,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         temperature: Some(0.9),
         top_p: None,
         max_tokens: 300,
+        extra: None,
     };
     let line = Arc::new(ModelEndpoint {
         profile,

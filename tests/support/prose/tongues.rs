@@ -21,7 +21,7 @@ pub(crate) struct Tongue {
 /// The tongue that a prompt asks for; none for English.
 pub(crate) fn asked_for(prompt: &str) -> Option<&'static Tongue> {
     let tongues =
-        [(", in German", &GERMAN), (" in German ", &GERMAN), (", in Chinese", &CHINESE), (" in Chinese ", &CHINESE)];
+        [(" in German,", &GERMAN), (" in German ", &GERMAN), (" in Chinese,", &CHINESE), (" in Chinese ", &CHINESE)];
     tongues.into_iter().find(|(words, _)| prompt.contains(words)).map(|(_, tongue)| tongue)
 }
 

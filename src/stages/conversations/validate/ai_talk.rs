@@ -1,4 +1,4 @@
-//! A model that speaks of itself: what it is, what it cannot do, what it was told; and the role tokens of chat formats.
+//! A model that speaks of itself: what it is, what it cannot do, what it was told.
 //!
 //! Only in the first person: people may well talk *about* language models, and some of the personas build them.
 
@@ -10,24 +10,8 @@ use regex::Regex;
 use super::TALK;
 use crate::lexicon::List;
 
-/// Pieces of chat formats that stand in no talk.
-const MARKERS: &[&str] =
-    &["<|", "|>", "[inst]", "[/inst]", "<<sys>>", "<s>", "</s>", "### instruction", "### response"];
-
 /// How a model says that it is one.
 static A_MODEL_SPEAKS: List = TALK.list("a model speaks");
-
-/// One of these is in each of [`MARKERS`].
-const MARKER_SIGNS: [char; 4] = ['<', '>', '[', '#'];
-
-/// Whether `text` holds a role token.
-pub(super) fn has_marker(text: &str) -> bool {
-    if !text.contains(MARKER_SIGNS) {
-        return false;
-    }
-    let lower = text.to_lowercase();
-    MARKERS.iter().any(|marker| lower.contains(marker))
-}
 
 /// Whether a model speaks as a model in `text`.
 pub(super) fn speaks_as_model(text: &str) -> bool {
@@ -78,7 +62,5 @@ mod tests {
         ] {
             assert!(!speaks_as_model(text), "{text}");
         }
-        assert!(has_marker("<|im_start|>user") && !has_marker("3 < 4 | 5"));
-        assert!(MARKERS.iter().all(|marker| marker.contains(MARKER_SIGNS)));
     }
 }

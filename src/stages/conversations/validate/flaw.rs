@@ -1,6 +1,7 @@
 //! What can be wrong with a reply: its name in records, the reason a model is told, and the gate that switches it off.
 
 use crate::config::Gate;
+use crate::prompt::reading::Unread;
 
 /// What is wrong with a reply. [`Flaw::reason`] tells the model, [`Flaw::name`] the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +20,7 @@ pub(crate) enum Flaw {
     AiTalk,
     /// It recites the persona.
     Recital,
-    /// The token limit cut it before the first sentence ended.
+    /// The token limit cut it, and nothing tells that what is there is what is said.
     Torn,
     /// Far over the word target, with no sentence end to cut at.
     TooLong,
@@ -33,12 +34,16 @@ pub(crate) enum Flaw {
     LeakedKnowledge,
     /// Not the JSON object that was asked for.
     NotJson,
+    /// Thoughts about the line and no line.
+    Thinking,
+    /// Other words around the line, or a wrapper that cannot be opened.
+    Wrapped,
 }
 
 impl Flaw {
     /// Every flaw.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Empty,
         Self::SpeaksForOthers,
         Self::Echo,
@@ -53,6 +58,8 @@ impl Flaw {
         Self::WrongLanguage,
         Self::LeakedKnowledge,
         Self::NotJson,
+        Self::Thinking,
+        Self::Wrapped,
     ];
 
     /// The name in records and reports.
@@ -72,6 +79,8 @@ impl Flaw {
             Self::WrongLanguage => "language",
             Self::LeakedKnowledge => "leaked_knowledge",
             Self::NotJson => "not_json",
+            Self::Thinking => "only_thinking",
+            Self::Wrapped => "wrapped",
         }
     }
 
@@ -92,14 +101,21 @@ impl Flaw {
             Self::WrongLanguage => "it was in another language than the conversation",
             Self::LeakedKnowledge => "it told what only somebody else can know",
             Self::NotJson => "it was not the JSON object that was asked for",
+            Self::Thinking => "it was thoughts about the line and not the line",
+            Self::Wrapped => "it was more than the line; write the words that are said and nothing else",
         }
+    }
+
+    /// Whether more room for a reply may heal it.
+    pub(crate) fn lacks_room(self) -> bool {
+        matches!(self, Self::Torn | Self::Thinking)
     }
 
     /// The gate that finds it, if that can be switched off. A turn without words, a torn one, and a reply that cannot be
     /// read are never kept.
     pub(crate) fn gate(self) -> Option<Gate> {
         match self {
-            Self::Empty | Self::Torn | Self::NotJson => None,
+            Self::Empty | Self::Torn | Self::NotJson | Self::Thinking | Self::Wrapped => None,
             Self::SpeaksForOthers => Some(Gate::SpeaksForOthers),
             Self::Echo => Some(Gate::Echo),
             Self::Loop => Some(Gate::Loop),
@@ -111,6 +127,16 @@ impl Flaw {
             Self::AgreementRun => Some(Gate::AgreementRun),
             Self::WrongLanguage => Some(Gate::Language),
             Self::LeakedKnowledge => Some(Gate::LeakedKnowledge),
+        }
+    }
+}
+
+impl From<Unread> for Flaw {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Thinking => Self::Thinking,
+            Unread::Markup => Self::Leak,
+            Unread::Wrapped => Self::Wrapped,
         }
     }
 }

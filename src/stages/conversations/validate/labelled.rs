@@ -6,6 +6,7 @@ use super::language::Home;
 use super::secret::{PriorKnowledge, Secrets};
 use super::words::{SpokenWords, count};
 use super::{ai_talk, closing};
+use crate::prompt::reading;
 
 const TALKS: [(&str, &str); 3] = [
     ("en", include_str!("../../../../tests/fixtures/talk/en.txt")),
@@ -49,7 +50,7 @@ fn judged(tag: &str, line: &str, before: &str) -> String {
         only_agrees(tag, line, &names),
         closing::is_closing(line),
         is_foreign(tag, line, &names),
-        ai_talk::speaks_as_model(line) || ai_talk::has_marker(line),
+        ai_talk::speaks_as_model(line) || reading::line(line, &mut Vec::new()).is_err(),
         tells(tag, line, before),
     )
 }

@@ -35,6 +35,7 @@ use self::secret::{PriorKnowledge, Secrets};
 use self::words::{SpokenWords, WordHash};
 use crate::config::{Gate, GateSettings};
 use crate::lexicon::Lexicon;
+use crate::prompt::reading;
 
 /// What is looked for in talk, in every language.
 static TALK: Lexicon = Lexicon::folder("talk");
@@ -206,11 +207,9 @@ impl<'a> Examiner<'a> {
         place: TurnPlace,
         mended: &mut Vec<&'static str>,
     ) -> Result<(String, SpokenWords), Flaw> {
-        if self.gates.has(Gate::Leak) && ai_talk::has_marker(reply) {
-            return Err(Flaw::Leak);
-        }
+        let reply = reading::line(reply, mended)?;
         let speaker = self.names.get(place.speaker).copied().unwrap_or_default();
-        let mut text = labels::drop_own_name(&unwrap(reply), speaker, mended);
+        let mut text = labels::drop_own_name(&unwrap(&reply), speaker, mended);
         text = labels::drop_stage_direction(&unwrap(&text), mended);
         if self.gates.has(Gate::SpeaksForOthers) {
             let others = self.names.iter().enumerate().filter(|(at, _)| *at != place.speaker).map(|(_, name)| *name);
@@ -270,9 +269,9 @@ impl<'a> Person<'a> {
     }
 }
 
-/// Takes away what surrounds a line: code fences, one pair of quotes around the whole.
+/// Takes away what surrounds a line: one pair of quotes around the whole.
 fn unwrap(reply: &str) -> String {
-    let mut text = reply.trim().trim_start_matches("```").trim_end_matches("```").trim();
+    let mut text = reply.trim();
     for (open, close) in [('"', '"'), ('“', '”'), ('„', '“'), ('「', '」')] {
         let inner = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
         if let Some(inner) = inner.filter(|t| !t.contains(open) && !t.contains(close)) {
