@@ -26,6 +26,12 @@ pub fn cpu_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// Nanoseconds since 1970, for what must differ from all before it, and for traces.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn unix_nanos() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}
+
 /// Seconds since 1970, for messages, logs and run ids.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn unix_seconds() -> u64 {

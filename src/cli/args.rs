@@ -94,7 +94,9 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   convogen pipeline run
   convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
-  convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record";
+  convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record
+  convogen pipeline run -c big.yaml --record big.rec                      its replies in one file
+  convogen pipeline run -c big.yaml --replay big.rec --run-dir runs/new   again, without an endpoint";
 
 const UPLOAD_EXAMPLES: &str = "\
 Examples:
@@ -160,6 +162,12 @@ pub(crate) struct RunArgs {
     /// When the budget is reached, finish with what is there
     #[arg(long)]
     pub accept_partial: bool,
+    /// Write every reply of the run to a file, without keys, when it ends or stops
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Make the run from such a file: same bytes, no endpoint, key or network
+    #[arg(long, value_name = "FILE", conflicts_with = "retry_failed")]
+    pub replay: Option<PathBuf>,
     /// No network but this machine; weights that are missing are an error
     #[arg(long)]
     pub offline: bool,
@@ -437,6 +445,9 @@ mod tests {
                                   asked
               --retry-failed      Try again what failed in earlier attempts at this run
               --accept-partial    When the budget is reached, finish with what is there
+              --record <FILE>     Write every reply of the run to a file, without keys, when it ends or
+                                  stops
+              --replay <FILE>     Make the run from such a file: same bytes, no endpoint, key or network
               --offline           No network but this machine; weights that are missing are an error
               --allow-network-fs  Accept a run directory on a network file system, whose locks and renames
                                   may not hold
@@ -449,13 +460,15 @@ mod tests {
           convogen pipeline run
           convogen pipeline run -c configs/pipeline.yaml --set conversations.turns.max=12
           convogen pipeline run -c big.yaml --fork runs/demo --run-dir runs/big   use what it has on record
+          convogen pipeline run -c big.yaml --record big.rec                      its replies in one file
+          convogen pipeline run -c big.yaml --replay big.rec --run-dir runs/new   again, without an endpoint
         "#);
     }
 
     #[test]
     fn the_commands_of_the_contract_are_read() {
         for line in [
-            "pipeline run -c f --run-dir d --set a=1 --set b=2 --fork o --retry-failed --accept-partial --offline --json --quiet",
+            "pipeline run -c f --run-dir d --set a=1 --set b=2 --fork o --retry-failed --accept-partial --record f --offline --json --quiet",
             "pipeline run",
             "pipeline status",
             "pipeline status d --json",

@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     let environment = environment(printer)?;
     let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
     // A finished run needs no model; one that is offline says itself what is missing.
-    if uses_embedded(&loaded) && !args.offline && !status::is_finished(&run_dir) {
+    if uses_embedded(&loaded) && !args.offline && args.replay.is_none() && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;
     }
     let options = RunOptions {
@@ -53,6 +53,8 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
         fork: args.fork.clone(),
         retry_failed: args.retry_failed,
         accept_partial: args.accept_partial,
+        record: args.record.clone(),
+        replay: args.replay.clone(),
         offline: args.offline,
         allow_network_fs: args.allow_network_fs,
         model: None,

@@ -251,6 +251,7 @@ impl<'a> Findings<'a> {
                 "missing: a role's own model takes nothing over from models.default".to_owned()
             });
             self.model(model, &key);
+            self.batch(model, &key, config.safety.service.filter(|_| role == "safety"));
         }
         for (key, model) in config.used_models() {
             let runs_here = model.provider == Provider::Embedded;
@@ -349,6 +350,24 @@ impl<'a> Findings<'a> {
         });
     }
 
+    fn batch(&mut self, model: &Model, key: &str, service: Option<Service>) {
+        let at = format!("{key}.batch");
+        self.require(!model.batch || model.provider != Provider::Embedded, &at, || {
+            "only openai and azure_openai take batch jobs".to_owned()
+        });
+        self.require(!model.batch || model.deployments.is_empty(), &at, || {
+            "batch jobs go to one place; leave deployments out".to_owned()
+        });
+        let screens = service.is_some_and(|service| service != Service::Judge);
+        self.require(!model.batch || !screens, &at, || {
+            "safety.service asks a service that takes no batch jobs; only `judge` goes in them".to_owned()
+        });
+        let rented = model.price.as_ref().is_some_and(|price| price.per_hour.is_some());
+        self.require(!model.batch || !rented, &at, || {
+            "calls in batch jobs are not priced per hour; name prompt and completion in price".to_owned()
+        });
+    }
+
     fn provider(&mut self, model: &Model, key: &str) {
         let at = |field: &str| format!("{key}.{field}");
         if model.provider == Provider::Openai {
@@ -391,6 +410,7 @@ impl<'a> Findings<'a> {
                 format!("{amount} looks like the price of one token; prices are per million tokens")
             });
         }
+        self.within(price.batch.unwrap_or(0.0), 0.0, 1.0, &format!("{key}.batch"));
         let by_list = price.list.is_some();
         let both = price.per_hour.is_some() && (by_list || by_token.iter().any(Option::is_some));
         self.require(!both, key, || "a price is per token or per hour, not both".to_owned());

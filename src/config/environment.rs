@@ -43,6 +43,9 @@ pub(crate) const CONTENT_SAFETY_KEY: &[&str] = &["CONTENT_SAFETY_KEY", "AZURE_CO
 /// The name of an OpenAI-compatible base URL.
 pub(crate) const OPENAI_BASE_URL: &[&str] = &["OPENAI_BASE_URL"];
 
+/// Parts of the names of variables that hold credentials.
+const SECRET_NAMES: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CONNECTION_STRING", "CREDENTIAL"];
+
 /// The value of [`Config::proxy`] that does without a proxy.
 pub(crate) const WITHOUT_PROXY: &str = "none";
 
@@ -126,6 +129,19 @@ impl Environment {
     /// The value of a variable that must not be shown.
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         self.var(name).map(SecretString::from)
+    }
+
+    /// The value of every variable that holds a credential, going by its name or because `config` says so.
+    pub(crate) fn secrets(&self, config: &Config) -> Vec<SecretString> {
+        let named = config.models.named();
+        let of_model = |model: &'_ Model| -> Vec<String> {
+            let keys = model.places().into_iter().filter_map(|place| place.api_key_env);
+            keys.chain(model.headers.values().filter_map(|header| header.env.clone())).collect()
+        };
+        let named: Vec<String> = named.iter().flat_map(|(_, model)| of_model(model)).collect();
+        let secret = |name: &str| named.iter().any(|known| known == name) || SECRET_NAMES.iter().any(|part| name.contains(part));
+        let all = self.process.iter().chain(&self.from_file).filter(|(name, _)| secret(name));
+        all.map(|(_, value)| SecretString::from(value.as_str())).collect()
     }
 
     /// The `.env` file that was read.

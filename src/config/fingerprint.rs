@@ -323,6 +323,7 @@ fn one_model(model: &Model) -> Vec<(&'static str, Value)> {
         price: _,
         timeouts: _,
         max_attempts: _,
+        batch: _, // another way to the same replies
     } = model;
     let (body, headers) = (model.shaping_body(), model.shaping_headers());
     // Absent where they are not set: run directories from before these settings know no difference.

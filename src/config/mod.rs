@@ -118,6 +118,14 @@ impl Config {
         .collect()
     }
 
+    /// How many conversations are in progress at a time: as many as the speaker's model answers at once. Where any of
+    /// their models takes batch jobs, as many as may wait in those, or the jobs would hold few calls.
+    pub(crate) fn conversations_at_once(&self) -> usize {
+        let models = self.roles().into_iter().filter(|(role, ..)| *role != Role::Situations);
+        let counts = models.filter(|(role, _, model)| *role == Role::Speaker || model.batch);
+        counts.map(|(.., model)| model.most_in_flight()).max().unwrap_or(1)
+    }
+
     /// The models that calls are made to, each once, by their key under `models`.
     pub fn used_models(&self) -> BTreeMap<&'static str, &Model> {
         self.roles().into_iter().map(|(_, key, model)| (key, model)).collect()

@@ -109,7 +109,33 @@ pub struct Model {
     pub timeouts: Timeouts,
     /// Attempts at one call before its item fails; pauses that the endpoint asks for do not count.
     pub max_attempts: u32,
+    /// `openai`, `azure_openai`: send calls in jobs by the Batch API, at half the price, within a day. `concurrency` is then
+    /// how many calls may wait in jobs.
+    pub batch: bool,
 }
+
+impl Model {
+    /// What calls are billed at: the price, or the share of it that holds for batch jobs.
+    pub(crate) fn charged(&self) -> Option<Price> {
+        let price = self.price.clone()?;
+        if !self.batch {
+            return Some(price);
+        }
+        let share = price.batch.unwrap_or(BATCH_SHARE);
+        let at_share = |price: Option<f64>| price.map(|price| price * share);
+        Some(Price {
+            prompt: at_share(price.prompt),
+            cached_prompt: at_share(price.cached_prompt),
+            cache_write: at_share(price.cache_write),
+            completion: at_share(price.completion),
+            reasoning: at_share(price.reasoning),
+            ..price
+        })
+    }
+}
+
+/// What a batch job costs of the price, at OpenAI and at Azure OpenAI.
+const BATCH_SHARE: f64 = 0.5;
 
 /// What an endpoint allows in a minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -230,6 +256,7 @@ impl Default for Model {
             price: None,
             timeouts: Timeouts::default(),
             max_attempts: 8,
+            batch: false,
         }
     }
 }

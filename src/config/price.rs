@@ -48,6 +48,9 @@ pub struct Price {
     /// Per hour in which calls are in flight, for endpoints that are rented.
     #[serde(default)]
     pub per_hour: Option<f64>,
+    /// For a model with `batch: true`: the share of the other prices that is billed, 0 to 1; left out: a half.
+    #[serde(default)]
+    pub batch: Option<f64>,
 }
 
 /// Prices by model, as of a day.

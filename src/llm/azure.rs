@@ -19,7 +19,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::entra::Entra;
-use super::openai::{Additions, Advice, CacheHints, Route, unfit_for_a_header};
+use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress};
+use super::openai::{Additions, Advice, CacheHints, Route, above, unfit_for_a_header};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
@@ -42,7 +43,8 @@ const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 #[derive(Debug)]
 pub(crate) struct AzureOpenAi {
     route: Route,
-    sign_in: SignIn,
+    sign_in: Arc<SignIn>,
+    batch: Option<BatchQueue>,
 }
 
 #[derive(Debug)]
@@ -73,9 +75,19 @@ impl AzureOpenAi {
         let (sign_in, credential) = sign_in(config, var)?;
         let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
         let advice = Advice { address: "endpoint", model: "deployment", credential };
+        let sign_in = Arc::new(sign_in);
         let (hints, additions) = (CacheHints::new(&config.prompt_cache), Additions::new(config, var)?);
+        let mut added = HeaderMap::new();
+        additions.apply(&mut added);
+        let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in, added));
         let route = Route::new(http, url, deployment, advice).hinting(hints).adding(additions);
-        Ok(Self { route, sign_in })
+        Ok(Self { route, sign_in, batch })
+    }
+
+    async fn send_in(&self, seat: BatchSeat, request: &ChatRequest, wire: Structured) -> Result<Reply, BatchError> {
+        // The job signs in for itself; here the credential is only what must not be quoted.
+        let credential = self.sign_in.credential().await.ok();
+        self.route.attempt_in(seat, request, wire, credential.as_deref()).await
     }
 
     async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
@@ -91,6 +103,19 @@ impl ChatModel for AzureOpenAi {
         Box::pin(self.send(request, wire))
     }
 
+    fn batch(&self) -> Option<&BatchQueue> {
+        self.batch.as_ref()
+    }
+
+    fn attempt_in<'a>(
+        &'a self,
+        seat: BatchSeat,
+        request: &'a ChatRequest,
+        wire: Structured,
+    ) -> BoxFuture<'a, Result<Reply, BatchError>> {
+        Box::pin(self.send_in(seat, request, wire))
+    }
+
     fn target(&self) -> String {
         self.route.origin()
     }
@@ -102,6 +127,29 @@ impl ChatModel for AzureOpenAi {
     fn left_out(&self) -> Vec<&'static str> {
         self.route.left_out()
     }
+}
+
+/// Jobs of calls to the deployment that completions of go to `completions`.
+///
+/// Jobs are the resource's, not the deployment's: each line names the deployment. Both forms of the address take them.
+fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>, added: HeaderMap) -> BatchQueue {
+    let dated = completions.query().is_some();
+    let address = JobAddress {
+        base: above(completions, if dated { 4 } else { 2 }),
+        route: if dated { "/chat/completions" } else { "/v1/chat/completions" }.to_owned(),
+        expiring: !dated,
+        setting: "endpoint",
+    };
+    let sign_in = Arc::clone(sign_in);
+    let headers = move || -> BoxFuture<'static, _> {
+        let (sign_in, mut headers) = (Arc::clone(&sign_in), added.clone());
+        Box::pin(async move {
+            let credential = sign_in.credential().await?;
+            credential.apply(&mut headers);
+            Ok((headers, Some(credential)))
+        })
+    };
+    BatchQueue::new(BatchService::new(http, address, Box::new(headers)))
 }
 
 /// The deployment of `config`, which is also the logical model name where none is given.
@@ -257,7 +305,7 @@ mod tests {
         .unwrap();
         assert_eq!(model.target(), "https://r.openai.azure.com");
         assert!(!format!("{model:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &model.sign_in else { panic!("signs in with the key") };
+        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["api-key"], "canary-key-123");
@@ -289,7 +337,7 @@ mod tests {
             ..Model::default()
         };
         let model = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
-        let SignIn::Fixed(credential) = &model.sign_in else { panic!("uses the token") };
+        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("uses the token") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["authorization"], "Bearer canary-token");

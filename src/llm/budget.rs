@@ -193,11 +193,11 @@ impl Budget {
             (Role::Probe, None),
         ];
         let shared: Vec<Role> = own.iter().filter(|(_, model)| model.is_none()).map(|(role, _)| *role).collect();
-        let mut meters = Vec::from_iter(models.default.price.as_ref().map(|price| Meter::new(price, shared)));
+        let mut meters = Vec::from_iter(models.default.charged().map(|price| Meter::new(price, shared)));
         for (role, model) in own.into_iter().filter(|(role, _)| *role != Role::Summary) {
             // The speaker's model sums up as well.
             let roles = if role == Role::Speaker { vec![role, Role::Summary] } else { vec![role] };
-            meters.extend(model.and_then(|m| m.price.as_ref()).map(|price| Meter::new(price, roles)));
+            meters.extend(model.and_then(config::Model::charged).map(|price| Meter::new(price, roles)));
         }
         let state = Mutex::new(State { roles: BTreeMap::new(), meters, items: Items::default() });
         Self { limits: limits.clone(), state, settled: Notify::new() }
@@ -268,6 +268,18 @@ impl Budget {
     /// Counts a call of an earlier process whose outcome is not known as spent; the call itself is restored apart.
     pub fn restore_lost(&self, role: Role, estimate: Estimate) {
         self.state().roles.entry(role).or_default().lose(estimate);
+    }
+
+    /// Takes up again what [`restore_lost`](Self::restore_lost) counted, for a call whose outcome may still be learnt.
+    pub(crate) fn reopen(self: &Arc<Self>, role: Role, estimate: Estimate) -> Reservation {
+        let mut state = self.state();
+        let spend = state.roles.entry(role).or_default();
+        spend.unknown_calls = spend.unknown_calls.saturating_sub(1);
+        spend.unknown.subtract(estimate);
+        spend.in_flight.add(estimate);
+        state.started(role);
+        drop(state);
+        Reservation { budget: Arc::clone(self), role, estimate, open: true }
     }
 
     /// The spend so far.
@@ -352,8 +364,8 @@ impl RoleSpend {
 }
 
 impl Meter {
-    fn new(price: &Price, roles: Vec<Role>) -> Self {
-        Self { price: price.clone(), roles, calls_in_flight: 0, busy_since: None, busy: Duration::ZERO }
+    fn new(price: Price, roles: Vec<Role>) -> Self {
+        Self { price, roles, calls_in_flight: 0, busy_since: None, busy: Duration::ZERO }
     }
 
     fn cost(&self, spends: &BTreeMap<Role, RoleSpend>, in_flight: bool, more: &[Take]) -> f64 {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use super::budget::{Budget, Estimate};
+use super::recorded::CallLeft;
 use super::{Role, Usage};
 use crate::store::journal::{EntryKind, JournalEntry};
 
@@ -36,6 +37,12 @@ pub(crate) struct RecordedIntent {
     pub estimate: Estimate,
 }
 
+/// What the intent of a request that goes in a batch job holds besides.
+#[derive(Debug, Deserialize)]
+struct IntentMark {
+    job: Option<String>,
+}
+
 /// The body of a `reject` entry: a request that brought no reply.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RecordedReject {
@@ -48,6 +55,8 @@ pub(crate) struct RecordedReject {
 /// Rebuilds from a journal what a run has spent, entry by entry.
 #[derive(Debug, Default)]
 pub(crate) struct Spent {
+    /// The marks of the batch jobs that open requests are in, by the request's key.
+    jobs: BTreeMap<String, String>,
     open: BTreeMap<String, (String, RecordedIntent)>,
     /// Usage of all replies, by role.
     pub usage: BTreeMap<Role, Usage>,
@@ -63,10 +72,13 @@ impl Spent {
     /// Takes one entry into account. Bodies of a kind this version does not know are passed over.
     pub(crate) fn add(&mut self, entry: &JournalEntry<'_>) {
         let Some(key) = entry.key.as_deref() else { return };
+        self.jobs.remove(key);
         match entry.kind {
             EntryKind::Intent => {
                 let Ok(intent) = entry.read::<RecordedIntent>() else { return };
                 *self.calls.entry(intent.role).or_default() += 1;
+                let job = entry.read::<IntentMark>().ok().and_then(|intent| intent.job);
+                self.jobs.extend(job.map(|mark| (key.to_owned(), mark)));
                 let item = entry.item.as_deref().unwrap_or_default().to_owned();
                 let replaced = self.open.insert(key.to_owned(), (item, intent));
                 self.lost.extend(replaced.map(|(_, intent)| intent));
@@ -107,8 +119,18 @@ impl Spent {
         }
     }
 
-    /// Requests that were on their way when the run last ended: they may have been billed.
+    /// Requests that were on their way when the run last ended: they may have been billed. Those in batch jobs are apart.
     pub(crate) fn possibly_billed(&self) -> impl Iterator<Item = (&str, &RecordedIntent)> {
-        self.open.values().map(|(item, intent)| (item.as_str(), intent))
+        let open = self.open.iter().filter(|(key, _)| !self.jobs.contains_key(*key));
+        open.map(|(_, (item, intent))| (item.as_str(), intent))
+    }
+
+    /// Requests that were put into batch jobs and have no outcome: their jobs are to be looked up.
+    pub(crate) fn left_in_jobs(&self) -> BTreeMap<String, CallLeft> {
+        let left = self.jobs.iter().filter_map(|(key, mark)| {
+            let (_, intent) = self.open.get(key)?;
+            Some((key.clone(), CallLeft { mark: mark.clone(), estimate: intent.estimate }))
+        });
+        left.collect()
     }
 }

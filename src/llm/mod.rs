@@ -7,6 +7,7 @@
 //! [`net::retry`](crate::net::retry) decides what is worth another attempt.
 
 pub(crate) mod azure;
+pub(crate) mod batch;
 pub(crate) mod budget;
 pub(crate) mod context;
 pub(crate) mod control;
@@ -22,6 +23,7 @@ pub(crate) mod openai;
 mod outcome;
 pub(crate) mod pool;
 pub(crate) mod recorded;
+pub(crate) mod recording;
 mod schema;
 mod usage;
 
@@ -30,6 +32,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use batch::{BatchError, BatchQueue, BatchSeat};
 pub use extra::Extra;
 pub use messages::Messages;
 pub(crate) use outcome::{Answer, Halt};
@@ -187,6 +190,22 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
 
     /// Where calls go, for messages: an origin, never a key or a query.
     fn target(&self) -> String;
+
+    /// The jobs that calls go in; `None` where each goes on its own.
+    fn batch(&self) -> Option<&BatchQueue> {
+        None
+    }
+
+    /// As [`attempt`](Self::attempt), in the job of `seat`, for models that have a [`batch`](Self::batch).
+    fn attempt_in<'a>(
+        &'a self,
+        seat: BatchSeat,
+        request: &'a ChatRequest,
+        wire: Structured,
+    ) -> BoxFuture<'a, Result<Reply, BatchError>> {
+        drop(seat);
+        Box::pin(async move { Ok(self.attempt(request, wire).await?) })
+    }
 
     /// What the latest answer said is left of the endpoint's limits.
     fn remaining(&self) -> Option<RemainingQuota> {

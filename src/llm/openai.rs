@@ -19,7 +19,8 @@ mod usage;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::future::ready;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -35,6 +36,7 @@ use self::complaint::NotTaken;
 use self::dialect::Dialect;
 use self::fullness::Longest;
 use self::reply::RequestInfo;
+use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, SignIn};
 use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
@@ -119,6 +121,20 @@ impl Route {
         reply::read(&answer, &self.asked(request, credential)).map_err(|unserved| self.learn(&body, unserved))
     }
 
+    /// As [`attempt`](Self::attempt), in the job of `seat`.
+    pub(super) async fn attempt_in(
+        &self,
+        seat: BatchSeat,
+        request: &ChatRequest,
+        wire: Structured,
+        credential: Option<&Credential>,
+    ) -> Result<Reply, BatchError> {
+        let body = self.body(request, wire);
+        let answer = seat.send(bytes(&body)?).await?;
+        let read = reply::read(&answer, &self.asked(request, credential));
+        Ok(read.map_err(|unserved| self.learn(&body, unserved))?)
+    }
+
     /// Sends `body`, which is made of `request`, to a service that is no chat model but answers errors as they do. The
     /// answer is one with a status of success.
     pub(super) async fn consult(
@@ -134,9 +150,7 @@ impl Route {
 
     async fn post(&self, body: &(impl Serialize + Sync), mut headers: HeaderMap) -> Result<HttpReply, AttemptError> {
         self.additions.apply(&mut headers);
-        let bytes = serde_json::to_vec(body)
-            .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })?;
-        let answer = self.http.post_json(&self.url, headers, bytes).await?;
+        let answer = self.http.post_json(&self.url, headers, bytes(body)?).await?;
         *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = RemainingQuota::of(&answer.headers);
         Ok(self.additions.hide(answer))
     }
@@ -190,6 +204,11 @@ impl Route {
             left_out: self.dialect.left_out(),
         }
     }
+}
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>, AttemptError> {
+    serde_json::to_vec(body)
+        .map_err(|e| AttemptError::BadRequest { status: 0, message: format!("the request is no JSON: {e}") })
 }
 
 /// Turned away for a field that the next attempt leaves out.
@@ -279,14 +298,32 @@ fn response_format<'a>(format: &'a ReplyFormat, wire: Structured, dialect: &Dial
 #[derive(Debug)]
 pub(crate) struct OpenAi {
     route: Route,
-    credential: Option<Credential>,
+    credential: Option<Arc<Credential>>,
     headers: HeaderMap,
+    batch: Option<BatchQueue>,
 }
 
 impl OpenAi {
     /// The model that `config` describes; `var` looks variables up (the process's, then those of `.env`).
     pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        Self::at(&["chat", "completions"], config, var)
+        let route = ["chat", "completions"];
+        let mut model = Self::at(&route, config, var)?;
+        model.batch = config.batch.then(|| model.jobs(&route));
+        Ok(model)
+    }
+
+    /// Jobs of calls to this model.
+    fn jobs(&self, route: &[&str]) -> BatchQueue {
+        let address = JobAddress {
+            base: above(&self.route.url, route.len()),
+            route: format!("/v1/{}", route.join("/")),
+            expiring: false,
+            setting: self.route.advice.address,
+        };
+        let (mut headers, credential) = (self.headers.clone(), self.credential.clone());
+        self.route.additions.apply(&mut headers);
+        let sign_in: SignIn = Box::new(move || Box::pin(ready(Ok((headers.clone(), credential.clone())))));
+        BatchQueue::new(BatchService::new(self.route.http.clone(), address, sign_in))
     }
 
     /// As [`OpenAi::new`], at another route below the base URL.
@@ -301,6 +338,7 @@ impl OpenAi {
             Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => None,
             credential => credential?,
         };
+        let credential = credential.map(Arc::new);
         let additions = Additions::new(config, var)?;
         let pinned = if credential.is_some() || additions.have_secrets() {
             check_key_transport("base_url", &base, &config.allow_http_hosts)?
@@ -317,15 +355,29 @@ impl OpenAi {
             route: Route::new(http, join(&base, route), model, advice)
                 .hinting(CacheHints::new(&config.prompt_cache))
                 .adding(additions),
-            headers: headers(credential.as_ref(), var),
+            headers: headers(credential.as_deref(), var),
             credential,
+            batch: None,
         })
     }
 }
 
 impl ChatModel for OpenAi {
     fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
-        Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_ref()))
+        Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_deref()))
+    }
+
+    fn batch(&self) -> Option<&BatchQueue> {
+        self.batch.as_ref()
+    }
+
+    fn attempt_in<'a>(
+        &'a self,
+        seat: BatchSeat,
+        request: &'a ChatRequest,
+        wire: Structured,
+    ) -> BoxFuture<'a, Result<Reply, BatchError>> {
+        Box::pin(self.route.attempt_in(seat, request, wire, self.credential.as_deref()))
     }
 
     fn target(&self) -> String {
@@ -339,6 +391,17 @@ impl ChatModel for OpenAi {
     fn left_out(&self) -> Vec<&'static str> {
         self.route.left_out()
     }
+}
+
+/// `url` without its last `segments`.
+pub(super) fn above(url: &Url, segments: usize) -> Url {
+    let mut url = url.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        (0..segments).for_each(|_| {
+            path.pop();
+        });
+    }
+    url
 }
 
 /// The key that the variable `name` holds.

@@ -88,10 +88,12 @@ pub enum Halt {
         message: String,
     },
     /// Replaying, and the call was never made.
-    #[error("{item} has no recorded reply for its next call")]
+    #[error("{item} has no recorded reply for its next call ({call})")]
     NotRecorded {
         /// The item.
         item: String,
+        /// The call: role, turn and attempt.
+        call: String,
     },
 }
 

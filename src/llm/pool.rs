@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::batch::BatchQueue;
 use super::budget::Estimate;
 use super::control::Control;
 use super::limiter::{Delay, Limiter, Permit};
@@ -220,6 +221,14 @@ impl<'a> PoolRoute<'a> {
             true => !place.health().dead,
             false => self.closed_until(at, place, now).is_none(),
         })
+    }
+
+    /// The model and its jobs, where calls go in jobs: it is in one place then.
+    pub(super) fn in_jobs(&self) -> Option<(&'a dyn ChatModel, &'a BatchQueue)> {
+        match self.pool.places.as_slice() {
+            [only] => Some((only.model.as_ref(), only.model.batch()?)),
+            _ => None,
+        }
     }
 
     /// Waits before another attempt; see [`Limiter::back_off`].

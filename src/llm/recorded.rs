@@ -5,6 +5,7 @@
 //! reserves its budget, journals its intent, and only then goes out; what happened to it is journaled before anyone sees
 //! it. The key knows the logical model and the sampling, never the host, the deployment or a credential.
 
+mod jobs;
 mod key;
 mod life;
 mod probe;
@@ -28,14 +29,16 @@ use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedRepl
 use super::evidence::{Evidence, UnusableReply};
 use super::limiter::Delay;
 use super::pool::{ModelPool, PoolRoute};
+use super::recording::Recording;
 use super::{
     Answer, AttemptError, ChatRequest, Extra, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport,
 };
 use crate::config;
 use crate::draw::Draw;
 use crate::net::retry::{Decision, Retry};
-use crate::store::journal::{Archive, EntryKind, Journal};
+use crate::store::journal::{Archive, EntryKind, Journal, JournalError};
 
+pub(crate) use jobs::{CallLeft, CallsLeft};
 pub(crate) use key::{CallSite, key};
 pub(crate) use life::SignsOfLife;
 pub(crate) use probe::ProbeVerdict;
@@ -96,6 +99,24 @@ pub(crate) struct ModelEndpoint {
     pub wire: OnceCell<Structured>,
 }
 
+/// Replies that an earlier run recorded.
+#[derive(Debug)]
+pub(crate) enum Inherited {
+    /// In its journal.
+    Journal(Archive),
+    /// In a file that was made of it.
+    Recording(Recording),
+}
+
+impl Inherited {
+    fn reply(&self, key: &str) -> Result<Option<RecordedReply>, JournalError> {
+        match self {
+            Self::Journal(archive) => archive.get_as(key),
+            Self::Recording(recording) => recording.get(key),
+        }
+    }
+}
+
 /// Sees every call as it is answered, with the request as it was sent: what `explain` shows.
 pub(crate) type CallObserver = Box<dyn Fn(&CallSite<'_>, &ChatRequest, &Answer) + Send + Sync>;
 
@@ -104,7 +125,7 @@ pub(crate) struct CallGateway {
     /// What this run has recorded and records; `None` when nothing is to be recorded.
     pub journal: Option<Arc<Journal>>,
     /// What runs recorded that are over: those this one was forked from, the nearest first, or the one that is looked at.
-    pub inherited: Vec<Archive>,
+    pub inherited: Vec<Inherited>,
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
@@ -121,6 +142,8 @@ pub(crate) struct CallGateway {
     pub seed: u64,
     /// Sees every answered call.
     pub tap: Option<CallObserver>,
+    /// Calls that earlier processes left in batch jobs.
+    pub left: CallsLeft,
 }
 
 impl fmt::Debug for CallGateway {
@@ -149,6 +172,7 @@ impl CallGateway {
             evidence: Evidence::default(),
             seed,
             tap: None,
+            left: CallsLeft::default(),
         }
     }
 
@@ -288,7 +312,7 @@ impl CallGateway {
             Recorded::Nothing { key } => key,
         };
         let Some(model) = line.model.as_deref() else {
-            return Err(Halt::NotRecorded { item: site.item.to_owned() });
+            return Err(not_recorded(site));
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
@@ -332,8 +356,8 @@ impl CallGateway {
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
-        for archive in &self.inherited {
-            found = archive.get_as::<RecordedReply>(key)?;
+        for earlier in &self.inherited {
+            found = earlier.reply(key)?;
             if found.is_some() {
                 break;
             }
@@ -370,6 +394,10 @@ impl CallGateway {
             let (result, reservation) = self.send(&mut route, site, request, wire, key, intent).await?;
             line.life.observe(&result);
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if route.in_jobs().is_some() {
+                // Jobs take hours, and no deadline is for them: attempts are what bounds a call that goes in jobs.
+                tries.started = Instant::now();
+            }
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
                 Err(error) if route.goes_elsewhere(&error) => continue,
@@ -449,7 +477,7 @@ impl CallGateway {
         Err(self.control.stop(Halt::Endpoint { message: broken.to_string() }))
     }
 
-    /// One request: place, reservation, intent, attempt. The reservation of a reply is settled once the reply is durable,
+    /// One attempt, and what is known of its bill. The reservation of a reply is settled once the reply is durable,
     /// that of any other outcome here.
     async fn send(
         &self,
@@ -460,15 +488,10 @@ impl CallGateway {
         key: &str,
         intent: RecordedIntent,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
-        let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
-        self.wait_for_room().await?;
-        let reserved = self.budget.reserve(site.item, site.role, intent.estimate);
-        let reservation = match self.control.unless_stopped(reserved).await? {
-            Ok(reservation) => reservation,
-            Err(exhausted) => return Err(self.control.stop(exhausted.into())),
+        let (result, reservation) = match route.in_jobs() {
+            Some(model) => self.send_in_job(model, site, request, wire, key, intent).await?,
+            None => self.send_alone(route, site, request, wire, key, intent).await?,
         };
-        self.write(EntryKind::Intent, key, site, &intent).await?;
-        let result = permit.attempt(request, wire, &self.control).await;
         let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
         let maybe_billed = matches!(
@@ -486,6 +509,31 @@ impl CallGateway {
             reservation.release();
         }
         Ok((result, None))
+    }
+
+    /// One request of its own: place, reservation, intent, attempt.
+    async fn send_alone(
+        &self,
+        route: &mut PoolRoute<'_>,
+        site: &CallSite<'_>,
+        request: &ChatRequest,
+        wire: Structured,
+        key: &str,
+        intent: RecordedIntent,
+    ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
+        let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
+        self.wait_for_room().await?;
+        let reservation = self.reserve(site, intent.estimate).await?;
+        self.write(EntryKind::Intent, key, site, &intent).await?;
+        Ok((permit.attempt(request, wire, &self.control).await, reservation))
+    }
+
+    async fn reserve(&self, site: &CallSite<'_>, estimate: Estimate) -> Result<Reservation, Halt> {
+        let reserved = self.budget.reserve(site.item, site.role, estimate);
+        match self.control.unless_stopped(reserved).await? {
+            Ok(reservation) => Ok(reservation),
+            Err(exhausted) => Err(self.control.stop(exhausted.into())),
+        }
     }
 
     async fn write<B: Serialize + Sync>(
@@ -522,6 +570,12 @@ impl CallGateway {
             _ => Ok(()),
         }
     }
+}
+
+/// Only recorded replies are wanted, and this call has none.
+fn not_recorded(site: &CallSite<'_>) -> Halt {
+    let CallSite { stage, item, turn, role, attempt } = *site;
+    Halt::NotRecorded { item: item.to_owned(), call: format!("{stage}, role {role}, turn {turn}, attempt {attempt}") }
 }
 
 /// One event a call; what was said only at the level that asks for everything.

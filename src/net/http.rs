@@ -31,6 +31,9 @@ use crate::loopback::{is_loopback, is_this_machine};
 /// The most bytes of one answer: far above any completion, far below what hurts.
 pub(crate) const BODY_CAP: usize = 8 << 20;
 
+/// How long sending a large body may take.
+const UPLOAD_TIME: Duration = Duration::from_secs(3600);
+
 /// The most bytes of an endpoint's own words in a message.
 const QUOTE_CAP: usize = 2 << 10;
 
@@ -220,24 +223,52 @@ impl Http {
     /// An error is [`Transient::NotSent`] when no connection came about, [`Transient::TimedOut`] when a time-out passed, and
     /// [`Transient::Unknown`] for hang-ups and an answer above [`BODY_CAP`]: the endpoint may have worked on the request.
     pub async fn post_json(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
-        let exchange = self.exchange(url, headers, body);
+        let request = self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json");
+        self.exchange(url, request.body(body)).await
+    }
+
+    /// Asks for what is at `url` once and reads it whole.
+    pub(crate) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+        self.exchange(url, self.client.get(url.clone()).headers(headers)).await
+    }
+
+    /// Sends `body`, which may be long, to `url` once and reads the answer whole.
+    pub(crate) async fn upload(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<HttpReply, AttemptError> {
+        let request = self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, kind).body(body);
+        self.open(url, request, UPLOAD_TIME).await?.whole().await
+    }
+
+    /// Asks for what is at `url` once, to be read piece by piece however long it is.
+    pub(crate) async fn download(&self, url: &Url, headers: HeaderMap) -> Result<StreamedReply, AttemptError> {
+        self.open(url, self.client.get(url.clone()).headers(headers), self.first_byte).await
+    }
+
+    async fn exchange(&self, url: &Url, request: reqwest::RequestBuilder) -> Result<HttpReply, AttemptError> {
+        let exchange = async { self.open(url, request, self.first_byte).await?.whole().await };
         match timeout(self.total, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(late(format!("{} took more than {:?} in all (timeouts.total_s)", origin(url), self.total))),
         }
     }
 
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, AttemptError> {
-        let request =
-            self.client.post(url.clone()).headers(headers).header(CONTENT_TYPE, "application/json").body(body);
-        let Ok(sent) = timeout(self.first_byte, request.send()).await else {
-            let what = format!("{} said nothing for {:?} (timeouts.first_byte_s)", origin(url), self.first_byte);
-            return Err(late(what));
+    async fn open(
+        &self,
+        url: &Url,
+        request: reqwest::RequestBuilder,
+        patience: Duration,
+    ) -> Result<StreamedReply, AttemptError> {
+        let Ok(sent) = timeout(patience, request.send()).await else {
+            return Err(late(format!("{} said nothing for {patience:?} (timeouts.first_byte_s)", origin(url))));
         };
         let mut response = sent.map_err(|e| self.failure(url, &e))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let body = self.read(url, &mut response).await?;
-        Ok(HttpReply { status, headers, body })
+        Ok(StreamedReply { status, headers, response, url: url.clone(), http: self.clone() })
     }
 
     fn failure(&self, url: &Url, error: &reqwest::Error) -> AttemptError {
@@ -254,21 +285,38 @@ impl Http {
         let message = format!("{what} {}{through}: {}", origin(url), chain(error));
         AttemptError::Transient { message, kind, retry_after: None }
     }
+}
 
-    async fn read(&self, url: &Url, response: &mut reqwest::Response) -> Result<Vec<u8>, AttemptError> {
+/// An answer whose body has not been read yet.
+#[derive(Debug)]
+pub(crate) struct StreamedReply {
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    response: reqwest::Response,
+    url: Url,
+    http: Http,
+}
+
+impl StreamedReply {
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn piece(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, AttemptError> {
+        let Ok(piece) = timeout(self.http.idle, self.response.chunk()).await else {
+            let (at, idle) = (origin(&self.url), self.http.idle);
+            return Err(late(format!("{at} stopped for {idle:?} amid its answer (timeouts.idle_s)")));
+        };
+        piece.map_err(|e| self.http.failure(&self.url, &e))
+    }
+
+    /// The answer with its body, at most [`BODY_CAP`] bytes.
+    pub(crate) async fn whole(mut self) -> Result<HttpReply, AttemptError> {
         let mut body = Vec::new();
-        loop {
-            let Ok(piece) = timeout(self.idle, response.chunk()).await else {
-                let what = format!("{} stopped for {:?} amid its answer (timeouts.idle_s)", origin(url), self.idle);
-                return Err(late(what));
-            };
-            let piece = piece.map_err(|e| self.failure(url, &e))?;
-            let Some(piece) = piece else { return Ok(body) };
-            if body.len() + piece.len() > BODY_CAP {
-                return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(url))));
+        while let Some(piece) = self.piece().await? {
+            if body.len() + piece.as_ref().len() > BODY_CAP {
+                return Err(unknown(format!("{} answered with more than {BODY_CAP} bytes", origin(&self.url))));
             }
-            body.extend_from_slice(&piece);
+            body.extend_from_slice(piece.as_ref());
         }
+        Ok(HttpReply { status: self.status, headers: self.headers, body })
     }
 }
 

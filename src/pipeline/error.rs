@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::error::ConfigError;
 use crate::config::fingerprint::Drift;
 use crate::exit::ExitCode;
+use crate::llm::recording::RecordingError;
 use crate::net::http::SetupError;
 use crate::stages::error::StageError;
 use crate::stages::inputs::InputsError;
@@ -117,6 +118,22 @@ pub enum RunError {
         /// Why.
         problem: &'static str,
     },
+    /// A recording that cannot be written or used.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// A call whose reply is not in the recording.
+    #[error(
+        "{path} has no reply for {item} ({call}): it was recorded with other settings, prompts or inputs, or before the run had come so far; replay with those of the recording, or leave out --replay to ask the endpoint",
+        path = path.display()
+    )]
+    NotInRecording {
+        /// The recording.
+        path: PathBuf,
+        /// The item.
+        item: String,
+        /// The call.
+        call: String,
+    },
     /// There is no run at this place, or no such item in it.
     #[error("{message}")]
     NotFound {
@@ -136,7 +153,8 @@ impl RunError {
             Self::NotFound { .. } | Self::Collected { .. } | Self::NotCollectable { .. } | Self::OpenFiles { .. } => {
                 ExitCode::Usage
             }
-            Self::Unfinished { .. } | Self::OtherRecords { .. } => ExitCode::Input,
+            Self::Unfinished { .. } | Self::OtherRecords { .. } | Self::NotInRecording { .. } => ExitCode::Input,
+            Self::Recording(error) => error.exit_code(),
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => ExitCode::Drift,
             Self::Journal(error) => error.exit_code(),

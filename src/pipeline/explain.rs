@@ -17,7 +17,7 @@ use crate::config::load;
 use crate::config::{Config, SituationMode};
 use crate::llm::budget::Budget;
 use crate::llm::evidence::Evidence;
-use crate::llm::recorded::{CallGateway, CallObserver, CallSite};
+use crate::llm::recorded::{CallGateway, CallObserver, CallSite, CallsLeft, Inherited};
 use crate::llm::{Answer, ChatRequest, Halt, Message};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
@@ -181,7 +181,7 @@ impl Replay {
         let config = load::kept(&dir.config())?;
         let calls = CallGateway {
             journal: None,
-            inherited: fork::replies(dir)?,
+            inherited: fork::replies(dir)?.into_iter().map(Inherited::Journal).collect(),
             budget: Arc::new(Budget::new(&config.budget, &config.models)),
             lines: models::lines(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),
@@ -190,6 +190,7 @@ impl Replay {
             evidence: Evidence::default(),
             seed: config.seed,
             tap,
+            left: CallsLeft::default(),
         };
         Ok(Self { inputs: Inputs::read(&dir.inputs())?, config, calls: Arc::new(calls) })
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::error::RunError;
 use super::identity::{Details, folder};
 use crate::config::fingerprint::Stage;
+use crate::llm::recorded::Inherited;
 use crate::stages::imported::InputDigest;
 use crate::stages::personas::PersonaSource;
 use crate::stages::{judge, safety, sealed};
@@ -37,8 +38,8 @@ impl Fork {
     }
 
     /// The replies that it recorded, and those before it from which it was forked.
-    pub(super) fn replies(&self) -> Result<Vec<Archive>, RunError> {
-        replies(&self.paths)
+    pub(super) fn replies(&self) -> Result<Vec<Inherited>, RunError> {
+        Ok(replies(&self.paths)?.into_iter().map(Inherited::Journal).collect())
     }
 
     /// Keys of its calls whose record counts for nothing.

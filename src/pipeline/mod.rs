@@ -21,6 +21,7 @@ pub(crate) mod models;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reasons;
+mod recording;
 pub(crate) mod run;
 mod stages;
 pub(crate) mod status;

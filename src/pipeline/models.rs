@@ -74,7 +74,9 @@ const OTHER_FILES: u64 = 64;
 
 /// Refuses more calls in flight than there can be connections: each that cannot be opened would count as a failed attempt.
 fn check_open_files(config: &Config) -> Result<(), RunError> {
-    let models = config.used_models().into_values().filter(|model| model.provider != Provider::Embedded);
+    // Calls in batch jobs wait without a connection.
+    let online = |model: &&Model| model.provider != Provider::Embedded && !model.batch;
+    let models = config.used_models().into_values().filter(online);
     let calls: usize = models.map(Model::most_in_flight).sum();
     match getrlimit(Resource::Nofile).current {
         Some(allowed) if calls as u64 + OTHER_FILES > allowed => Err(RunError::OpenFiles { calls, allowed }),

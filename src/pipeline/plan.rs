@@ -389,7 +389,7 @@ fn answer_of(model: &Model, likely: f64) -> Range {
 /// A role's sums from calls and tokens a call.
 fn priced(role: Role, model: &Model, calls: Range, prompt: Range, completion: Range) -> PlannedRole {
     let (prompt_tokens, completion_tokens) = (calls.times(prompt), calls.times(completion));
-    let price = model.price.as_ref().filter(|price| price.is_by_token());
+    let price = model.charged().filter(crate::config::Price::is_by_token);
     let cost = price.map(|price| {
         let (prompt, completion) = (price.prompt.unwrap_or(0.0), price.completion.unwrap_or(0.0));
         let prompts = prompt_tokens.times(Range::new(prompt, prompt, price.dearest_prompt()));

@@ -12,6 +12,7 @@ use super::identity;
 use super::job::Job;
 use super::ledger::{RunSummary, Spend};
 use super::models;
+use super::recording;
 use super::stages::Stages;
 use super::status::{self, AtWork};
 use super::stopped;
@@ -24,7 +25,8 @@ use crate::llm::control::Control;
 use crate::llm::entries::Spent;
 use crate::llm::evidence::Evidence;
 use crate::llm::limiter::Delay;
-use crate::llm::recorded::CallGateway;
+use crate::llm::recorded::{CallGateway, CallsLeft, Inherited};
+use crate::llm::recording::Recording;
 use crate::stages::Progress;
 use crate::stages::context::Context;
 use crate::store::checkpoint::SealedStage;
@@ -44,6 +46,10 @@ pub struct RunOptions {
     pub retry_failed: bool,
     /// When the budget is reached: seal what is there instead of stopping.
     pub accept_partial: bool,
+    /// Write what was recorded to this file when the run ends or stops.
+    pub record: Option<PathBuf>,
+    /// Make the run from this recording alone: no endpoint, key or weights are needed.
+    pub replay: Option<PathBuf>,
     /// No network but loopback.
     pub offline: bool,
     /// Allow a run directory on a network file system.
@@ -130,6 +136,13 @@ pub async fn run(
     let stopwatch = Stopwatch::start();
     let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
     let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
+    let replay = options.replay.as_deref().map(Recording::open).transpose()?;
+    let mut loaded = loaded.clone();
+    if let Some(recorded) = &replay {
+        environment.complete(&mut loaded.config);
+        recording::complete(&mut loaded.config, recorded);
+    }
+    let loaded = &loaded;
     let before = [Some(path.as_path()), options.fork.as_deref()];
     let before: Vec<&Path> = before.into_iter().flatten().collect();
     let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
@@ -146,23 +159,28 @@ pub async fn run(
         require_sealed(&dir, options)?;
     }
     let opened = if collected.is_none() { Some(open_journal(&dir, &budget, watch)?) } else { None };
-    let (journal, shielded) = opened.map_or((None, 0), |(journal, shielded)| (Some(Arc::new(journal)), shielded));
+    let (journal, shielded, left) = match opened {
+        Some((journal, shielded, left)) => (Some(Arc::new(journal)), shielded, left),
+        None => (None, 0, CallsLeft::default()),
+    };
     let _ = watch.budget.set(Arc::clone(&budget));
     if options.retry_failed {
         reopen_failed(&dir)?;
     }
-    // A run whose stages are all sealed needs no model, nor what a model needs.
-    let models = if SealedStage::open(&dir.paths().conversations())?.is_some() {
+    // A run whose stages are all sealed needs no model, nor what a model needs; neither does a replay.
+    let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
         models::require_named_keys(loaded, &config, environment)?;
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls(), "run opened");
+    let mut inherited = fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default();
+    inherited.extend(replay.map(Inherited::Recording));
     let mut anew = identity::details(&dir)?.anew;
     anew.extend(fork.iter().flat_map(Fork::asked_anew).cloned());
     let calls = CallGateway {
-        inherited: fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default(),
+        inherited,
         journal,
         budget: Arc::clone(&budget),
         lines: models::lines(&config, models)?,
@@ -172,6 +190,7 @@ pub async fn run(
         evidence: Evidence::default(),
         seed: config.seed,
         tap: None,
+        left,
     };
     let calls = Arc::new(calls);
     let _ = watch.calls.set(Arc::clone(&calls));
@@ -187,10 +206,17 @@ pub async fn run(
     if let Some(told) = status::shield(shielded + watch.control.shielded()) {
         watch.control.tell(told);
     }
+    let recorded = options.record.as_deref().map(|file| recording::write(dir.paths(), &config, environment, file));
     if let Err(error) = &made {
         stopped::note(&dir, error, watch.progress.look(), &calls.evidence)?;
     }
-    let made = made?;
+    let made = made.map_err(|error| match &options.replay {
+        Some(file) => recording::missing(error, file),
+        None => error,
+    })?;
+    if let Some(told) = recorded.transpose()?.flatten() {
+        watch.control.tell(told);
+    }
     let status = made.outcomes.status(&config);
     identity::record_end(&dir, status, made.dataset)?;
     tracing::info!(?status, calls = budget.snapshot().calls(), "run ended");
@@ -226,8 +252,9 @@ fn require_sealed(dir: &RunDir, options: &RunOptions) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Opens the journal and rebuilds from it what was spent, and how many calls a prompt shield refused.
-fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64), RunError> {
+/// Opens the journal and rebuilds from it what was spent, how many calls a prompt shield refused, and which calls are in
+/// batch jobs.
+fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64, CallsLeft), RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
@@ -246,7 +273,11 @@ fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Jour
             open.len()
         ));
     }
-    Ok((journal, spent.shielded))
+    let left = spent.left_in_jobs();
+    if !left.is_empty() {
+        watch.control.tell(format!("{} calls were left in batch jobs, which are looked up", left.len()));
+    }
+    Ok((journal, spent.shielded, CallsLeft::new(left)))
 }
 
 /// Unseals the first stage with failed items and every stage behind it.

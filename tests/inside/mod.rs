@@ -15,6 +15,7 @@ pub(crate) mod support {
     #![allow(dead_code, reason = "what these tests do not need, the integration tests do")]
 
     pub(crate) mod azurite;
+    pub(crate) mod batch;
     pub(crate) mod certificate;
     pub(crate) mod endpoint;
     pub(crate) mod prose;

@@ -2,6 +2,7 @@
 
 #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) mod azurite;
+pub(crate) mod batch;
 pub(crate) mod certificate;
 pub(crate) mod endpoint;
 #[allow(clippy::unnecessary_wraps, reason = "one arm of a match on outcomes")]

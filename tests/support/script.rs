@@ -2,11 +2,13 @@
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use convogen::Draw;
 use serde_json::{Value, json};
 
+use super::batch::Jobs;
 use super::{prose, values};
 
 /// One request as it arrived.
@@ -210,6 +212,8 @@ pub(crate) struct Script {
     pub(crate) wants_max_completion_tokens: bool,
     /// The key without which nothing is answered.
     pub(crate) key: Option<String>,
+    /// Its Batch API, if it has one.
+    pub(crate) jobs: Option<Arc<Jobs>>,
     /// What to answer to which request.
     pub(crate) rule: Rule,
 }
@@ -227,6 +231,7 @@ impl Default for Script {
             json_schema: true,
             wants_max_completion_tokens: false,
             key: None,
+            jobs: None,
             rule: Box::new(|_| Answer::Plausible),
         }
     }
@@ -255,6 +260,9 @@ impl Script {
     pub(crate) fn answer(&self, call: &Call) -> Answer {
         if self.key.is_some() && self.key != call.key {
             return Answer::error(401, "invalid_api_key", "Incorrect API key provided");
+        }
+        if let Some(answer) = self.jobs.as_ref().and_then(|jobs| jobs.answer(call, self)) {
+            return answer;
         }
         let route = call.path.split('?').next().unwrap_or_default();
         if !ROUTES.iter().any(|known| route.ends_with(known)) {

@@ -6,15 +6,18 @@
 //!
 //! It prints what to put into `base_url` and runs until it is stopped. The same request always gets the same reply.
 
+mod batch;
 mod endpoint;
 mod prose;
 mod script;
 mod values;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 
+use crate::batch::Jobs;
 use crate::endpoint::Endpoint;
 use crate::script::{Answer, Script};
 
@@ -57,6 +60,7 @@ fn main() {
         json_schema: !no_schema,
         wants_max_completion_tokens: max_completion_tokens,
         key,
+        jobs: Some(Arc::new(Jobs::default())),
         rule: Box::new(move |call| match call.share() {
             share if share < filtered => Answer::azure_filter("violence"),
             share if share < filtered + too_many && call.repeat == 0 => Answer::too_many(retry_after.as_deref()),

@@ -67,7 +67,7 @@ impl Additions {
     }
 
     /// Puts the headers among those of a request. A credential of the same name stays.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+    pub(in crate::llm) fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             headers.entry(name).or_insert_with(|| value.clone());
         }

@@ -22,10 +22,10 @@ impl Moderation {
     }
 
     async fn send(&self, request: &ChatRequest) -> Result<Reply, AttemptError> {
-        let Self(OpenAi { route, credential, headers }) = self;
+        let Self(OpenAi { route, credential, headers, .. }) = self;
         let texts: Vec<String> = request.messages.list().into_iter().map(|message| message.content).collect();
         let body = json!({"model": route.model, "input": texts});
-        let answer = route.consult(request, &body, headers.clone(), credential.as_ref()).await?;
+        let answer = route.consult(request, &body, headers.clone(), credential.as_deref()).await?;
         match answer.get("results").and_then(Value::as_array) {
             Some(results) if results.len() == texts.len() => {
                 let text = Value::from(results.clone()).to_string();

@@ -95,8 +95,8 @@ impl<'a> Stage<'a> {
         items: Items,
         fates: &'a mut dyn Fates<Conversation>,
     ) -> Self {
-        let Config { models, dedup, language, conversations, .. } = context.config;
-        let places = models.speaker.as_ref().unwrap_or(&models.default).most_in_flight();
+        let Config { dedup, language, conversations, .. } = context.config;
+        let places = context.config.conversations_at_once();
         let threshold = context.threshold(dedup.conversations);
         let shingling = Shingling::for_conversations(language, conversations.turns, conversations.words_per_turn);
         let (folder, text) = (fates.folder(), dedup::conversation_text);

@@ -59,6 +59,10 @@ impl JournalIndex {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    fn locations(&self) -> impl Iterator<Item = Location> {
+        self.0.iter().map(|(_, location)| *location)
+    }
 }
 
 /// The number that the 32 hex digits of a call's key spell; of a key in any other form, its hash. The whole key is
@@ -166,6 +170,19 @@ impl Archive {
     /// The body of the first reply with this key, parsed.
     pub(crate) fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, JournalError> {
         self.index.get(key).map(|location| self.segments.read(key, location)).transpose()
+    }
+
+    /// Whether there is a reply with this key.
+    pub(crate) fn holds(&self, key: &str) -> bool {
+        self.index.get(key).is_some()
+    }
+
+    /// Hands the first reply of each key to `on_reply`, in the order of the keys.
+    pub(crate) fn each<E: From<JournalError>>(
+        &self,
+        mut on_reply: impl FnMut(&JournalEntry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.index.locations().try_for_each(|location| self.segments.look(location, |entry| Ok(on_reply(entry)))?)
     }
 }
 

@@ -141,6 +141,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         evidence: Evidence::default(),
         seed: SEED,
         tap,
+        left: crate::llm::recorded::CallsLeft::default(),
     }
 }
 
