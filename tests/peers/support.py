@@ -126,8 +126,8 @@ class Relay:
         self.server.server_close()
 
     def stage_calls(self):
-        """The calls that were not made to find out how JSON can be asked for."""
-        return [call for call in self.calls if "verdict" not in json.dumps(call[0])]
+        """The calls for the dataset, not those that find out what the server can do: situations have their words in them."""
+        return [call for call in self.calls if "roof or engine" in json.dumps(call[0])]
 
     def sum_of_usage(self):
         """Prompt, cached prompt and completion tokens, as the server counted them."""
