@@ -243,7 +243,7 @@ mod tests {
             ("2.5", "models.default.price"),
             ("{prompt: 0.0000025, completion: 10}", "prices are per million tokens"),
             ("{prompt: 1, completion: 1e300}", "models.default.price.completion"),
-            ("{prompt: 1, completion: .nan}", "models.default.price.completion"),
+            ("{prompt: 1, completion: .nan}", "not a finite number"),
             ("{prompt: 1, completion: 2, reasoning: -1}", "models.default.price.reasoning"),
             ("{list: built-in, per_hour: 3}", "per token or per hour"),
             ("{list: gone.yaml}", "models.default.price.list"),

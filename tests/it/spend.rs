@@ -176,6 +176,30 @@ fn the_endpoint_never_bills_more_than_the_budget() {
 }
 
 #[test]
+fn usage_that_is_not_reported_is_estimated_and_shown_as_an_estimate() {
+    let (_endpoint, counted) = demo(Script::default());
+    let counted = counted.pipeline(&[]).ended(0).json()["usage"].clone();
+    assert_eq!(counted["estimated"]["prompt_tokens"], 0);
+    assert!(counted["by_role"]["speaker"]["cached_prompt_tokens"].is_number(), "{counted}");
+    let (_endpoint, project) = demo(Script::answering(|call| {
+        let mut body = completion(call, &plausible(call));
+        body.as_object_mut().unwrap().remove("usage");
+        Answer::json(&body)
+    }));
+    let ran = project.pipeline(&[]).ended(0);
+    let usage = ran.json()["usage"].clone();
+    assert!(ran.stderr.contains("estimated") && ran.stderr.contains("not reported"), "{}", ran.stderr);
+    assert_eq!((&usage["calls"], &usage["cached_prompt_tokens"]), (&counted["calls"], &Value::Null));
+    for kind in ["prompt_tokens", "completion_tokens"] {
+        let (estimate, count) = (number(&usage[kind]) as f64, number(&counted[kind]) as f64);
+        assert_eq!(usage["estimated"][kind], usage[kind], "none of it was counted");
+        assert!((0.5..1.6).contains(&(estimate / count)), "{kind}: {estimate} for {count}");
+    }
+    let status = project.run(&["pipeline", "status", "runs/demo"]).ended(0);
+    assert!(status.stdout.contains("about ") && status.stdout.contains("not reported"), "{}", status.stdout);
+}
+
+#[test]
 fn what_failed_is_asked_again_and_then_nothing_shows_that_it_had() {
     let (_endpoint, clean) = demo(Script::default());
     clean.pipeline(&[]).ended(0);

@@ -88,13 +88,29 @@ async fn a_cancelled_wait_takes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn cost_is_by_kind_and_bounded_at_the_dearer_price() {
-    let budget = budget(&limits(None, None, Some(10.0)), Some(price(2.0, Some(1.0), 8.0)));
+    let budget = budget(&limits(None, None, Some(11.0)), Some(price(2.0, Some(1.0), 8.0)));
     let call = budget.reserve("c", Role::Speaker, estimate(1_000_000, 1_000_000)).await.unwrap();
     call.settle(usage(1_000_000, 500_000, 250_000));
     assert_eq!(budget.snapshot().cost, Some(3.5));
     assert_eq!(budget.reserve("c", Role::Probe, estimate(0, 1_000_000)).await.unwrap_err().limit, "max_cost");
     budget.restore_lost(Role::Probe, estimate(1_000_000, 0));
-    assert_eq!(budget.snapshot().cost, Some(5.5));
+    assert_eq!(budget.snapshot().cost, Some(6.0));
+}
+
+#[test]
+fn writing_to_a_cache_and_reasoning_have_prices_of_their_own() {
+    let told = Price { cache_write: Some(3.0), reasoning: Some(20.0), ..price(2.0, Some(0.5), 8.0) };
+    for (price, wanted) in
+        [(told, 0.2 + 0.1 + 1.2 + 8.0 + 10.0), (price(2.0, Some(0.5), 8.0), 0.2 + 0.1 + 1.0 + 8.0 + 4.0)]
+    {
+        let budget = budget(&limits(None, None, None), Some(price));
+        let kinds =
+            Usage { cache_write_tokens: 400_000, reasoning_tokens: 500_000, ..usage(700_000, 200_000, 1_500_000) };
+        budget.restore(Role::Speaker, kinds);
+        let spent = budget.snapshot();
+        assert!((spent.cost.unwrap() - wanted).abs() < 1e-9, "{spent:?}");
+        assert_eq!((spent.roles[&Role::Speaker].cost, spent.currency.as_deref()), (spent.cost, Some("USD")));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,17 @@ const MOST_TIMES: u64 = 16;
 /// ... and so many tokens in any case: prompt, then reply.
 const ALWAYS_POSSIBLE: (u64, u64) = (1 << 16, 1 << 18);
 
+const PROMPT: &[&str] = &["/prompt_tokens", "/input_tokens"];
+const CACHED: &[&str] =
+    &["/prompt_tokens_details/cached_tokens", "/cache_read_input_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
+const WRITTEN: &[&str] = &[
+    "/prompt_tokens_details/cache_write_tokens",
+    "/prompt_tokens_details/cache_creation_tokens",
+    "/cache_creation_input_tokens",
+];
+const REPLY: &[&str] = &["/completion_tokens", "/output_tokens"];
+const REASONING: &[&str] = &["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"];
+
 /// A count of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Count {
@@ -56,57 +67,62 @@ fn whole(value: &Value) -> Option<u64> {
     text.strip_suffix(".0").unwrap_or(&text).parse().ok()
 }
 
+/// The usage of an answer, with the most that each count can be.
+struct Said {
+    usage: Value,
+    most_prompt: u64,
+    most_reply: u64,
+}
+
+impl Said {
+    fn new(usage: Value, request: &ChatRequest) -> Self {
+        let most = |times: u64, always: u64| times.saturating_mul(MOST_TIMES).max(always).min(MOST_TOKENS);
+        let most_prompt = most(budget::upper_bound(request), ALWAYS_POSSIBLE.0);
+        Self { usage, most_prompt, most_reply: most(u64::from(request.max_tokens), ALWAYS_POSSIBLE.1) }
+    }
+
+    /// The first of `names` that is there.
+    fn count(&self, names: &[&str], most: u64) -> Count {
+        Count::read(names.iter().filter_map(|name| self.usage.pointer(name)).find(|value| !value.is_null()), most)
+    }
+
+    /// Prompt tokens by Anthropic's names for what a cache has to do with.
+    fn apart(&self) -> u64 {
+        let count = |name| self.count(&[name], self.most_prompt).told().unwrap_or(0);
+        count("/cache_read_input_tokens") + count("/cache_creation_input_tokens")
+    }
+
+    /// What the reply took, from its own count and what the total and the reasoning say of it.
+    fn whole_reply(&self, reply: u64, thought: u64, prompt: Option<u64>) -> u64 {
+        let total = self.count(&["/total_tokens"], MOST_TOKENS).told();
+        let beyond = total.zip(prompt).map_or(0, |(total, prompt)| total.saturating_sub(prompt));
+        let whole = if beyond <= self.most_reply { reply.max(beyond) } else { reply };
+        if thought > whole { whole + thought } else { whole }
+    }
+}
+
 /// Reads what was `said` of the tokens of `request`; `answered`: the reply's content, as it came. A count that is not there, or
 /// that cannot be true, is estimated.
 pub(super) fn read(said: Option<&RawValue>, request: &ChatRequest, answered: &str) -> Usage {
-    let said = said.map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap_or(Value::Bool(false)));
-    let said = said.filter(|said| !said.is_null());
-    let is_unreadable = said.as_ref().is_some_and(|said| !said.is_object());
-    let bound = budget::upper_bound(request);
-    let asked = u64::from(request.max_tokens);
-    let most = |times: u64, always: u64| times.saturating_mul(MOST_TIMES).max(always).min(MOST_TOKENS);
-    let (most_prompt, most_reply) = (most(bound, ALWAYS_POSSIBLE.0), most(asked, ALWAYS_POSSIBLE.1));
-    let count = |names: &[&str], most: u64| {
-        let places = names.iter().filter_map(|name| said.as_ref()?.pointer(name)).find(|value| !value.is_null());
-        Count::read(places, most)
-    };
-    let prompt = count(&["/prompt_tokens", "/input_tokens"], most_prompt);
-    let reply = count(&["/completion_tokens", "/output_tokens"], most_reply);
-    let apart = count(&["/cache_read_input_tokens"], most_prompt);
-    let apart_written = count(&["/cache_creation_input_tokens"], most_prompt);
-    let cached = count(
-        &[
-            "/prompt_tokens_details/cached_tokens",
-            "/cache_read_input_tokens",
-            "/prompt_cache_hit_tokens",
-            "/cached_tokens",
-        ],
-        most_prompt,
-    );
-    let written = count(
-        &[
-            "/prompt_tokens_details/cache_write_tokens",
-            "/prompt_tokens_details/cache_creation_tokens",
-            "/cache_creation_input_tokens",
-        ],
-        most_prompt,
-    );
-    let reasoning = count(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"], most_reply);
+    let usage = said.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap_or(Value::Bool(false)));
+    let is_unreadable = !usage.is_null() && !usage.is_object();
+    let said = Said::new(usage, request);
+    let prompt = said.count(PROMPT, said.most_prompt);
+    let cached = said.count(CACHED, said.most_prompt);
+    let written = said.count(WRITTEN, said.most_prompt);
+    let reply = said.count(REPLY, said.most_reply);
+    let reasoning = said.count(REASONING, said.most_reply);
     let impossible =
         [prompt, reply, cached, written, reasoning].into_iter().filter(|count| *count == Count::Impossible);
     let impossible_counts = impossible.count() as u64 + u64::from(is_unreadable);
 
-    let beside = apart.told().unwrap_or(0) + apart_written.told().unwrap_or(0);
-    let told_prompt = prompt.told().map(|prompt| if beside > prompt { prompt + beside } else { prompt });
-    let prompt_tokens = told_prompt.unwrap_or_else(|| estimate::prompt(request).min(bound));
+    let apart = said.apart();
+    let told_prompt = prompt.told().map(|prompt| if apart > prompt { prompt + apart } else { prompt });
+    let prompt_tokens = told_prompt.unwrap_or_else(|| estimate::prompt(request).min(budget::upper_bound(request)));
     let thought = reasoning.told().unwrap_or(0);
-    let told_reply = reply.told().map(|reply| {
-        let total = count(&["/total_tokens"], MOST_TOKENS).told().unwrap_or(0);
-        let beyond = total.saturating_sub(prompt_tokens);
-        let whole = if beyond > reply && beyond <= most_reply && told_prompt.is_some() { beyond } else { reply };
-        if thought > whole { whole + thought } else { whole }
-    });
-    let completion_tokens = told_reply.unwrap_or_else(|| estimate::tokens(answered).min(asked).max(thought));
+    let told_reply = reply.told().map(|reply| said.whole_reply(reply, thought, told_prompt));
+    let guessed = || estimate::tokens(answered).min(u64::from(request.max_tokens)).max(thought);
+    let completion_tokens = told_reply.unwrap_or_else(guessed);
     let cached_prompt_tokens = cached.told().unwrap_or(0).min(prompt_tokens);
     Usage {
         prompt_tokens,
