@@ -139,7 +139,8 @@ impl Environment {
             keys.chain(model.headers.values().filter_map(|header| header.env.clone())).collect()
         };
         let named: Vec<String> = named.iter().flat_map(|(_, model)| of_model(model)).collect();
-        let secret = |name: &str| named.iter().any(|known| known == name) || SECRET_NAMES.iter().any(|part| name.contains(part));
+        let secret =
+            |name: &str| named.iter().any(|known| known == name) || SECRET_NAMES.iter().any(|part| name.contains(part));
         let all = self.process.iter().chain(&self.from_file).filter(|(name, _)| secret(name));
         all.map(|(_, value)| SecretString::from(value.as_str())).collect()
     }
