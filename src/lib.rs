@@ -105,8 +105,8 @@ pub use self::{
     draw::Draw,
     exit::ExitCode,
     llm::{
-        AttemptError, ChatModel, ChatRequest, Finish, Message, Messages, Reply, ReplyFormat, Role, Schema, Structured,
-        Transient, Usage,
+        AttemptError, ChatModel, ChatRequest, Extra, Finish, Message, Messages, Reply, ReplyFormat, Role, Schema,
+        Structured, Transient, Usage,
     },
     net::rate_headers::RemainingQuota,
     pipeline::error::RunError,

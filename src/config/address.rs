@@ -72,7 +72,7 @@ pub(crate) fn azure(text: &str) -> AzureAddress {
 /// The parts of a path, as they are meant.
 fn segments(url: &Url) -> Vec<String> {
     let parts = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
-    parts.map(|part| percent_decoded(part)).collect()
+    parts.map(percent_decoded).collect()
 }
 
 fn percent_decoded(part: &str) -> String {

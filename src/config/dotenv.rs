@@ -82,7 +82,7 @@ fn quoted<'a>(start: &str, quote: char, more: &mut (impl Iterator<Item = (usize,
             }
         }
         value.push('\n');
-        rest = ahead.next()?.1.to_owned();
+        ahead.next()?.1.clone_into(&mut rest);
     }
 }
 

@@ -57,7 +57,7 @@ fn bound(content_bytes: usize, messages: usize) -> u64 {
 
 /// The most a call can use, as set aside for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Prompt tokens at most.
     pub prompt_tokens: u64,
     /// Completion tokens at most.
@@ -66,7 +66,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// The most that sending `request` can use.
-    pub fn of(request: &ChatRequest) -> Self {
+    pub(crate) fn of(request: &ChatRequest) -> Self {
         Self { prompt_tokens: upper_bound(request), completion_tokens: u64::from(request.max_tokens) }
     }
 
@@ -147,7 +147,7 @@ impl SpendSnapshot {
 
 /// The spend of a run and its cap, shared by all callers.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     limits: config::BudgetLimits,
     state: Mutex<State>,
     settled: Notify,
@@ -182,7 +182,7 @@ struct Meter {
 
 impl Budget {
     /// Nothing spent yet. Prices come with the models; roles that share a model share its hours.
-    pub fn new(limits: &config::BudgetLimits, models: &config::Models) -> Self {
+    pub(crate) fn new(limits: &config::BudgetLimits, models: &config::Models) -> Self {
         let own = [
             (Role::Situations, models.situations.as_ref()),
             (Role::Speaker, models.speaker.as_ref()),
@@ -206,7 +206,7 @@ impl Budget {
     /// Sets aside what a call for `item` can cost at most, and counts the call. Waits while calls in flight hold what is missing.
     ///
     /// Whoever waits here must hold no other reservation, or two could wait for each other.
-    pub async fn reserve(
+    pub(crate) async fn reserve(
         self: &Arc<Self>,
         item: &str,
         role: Role,
@@ -254,19 +254,19 @@ impl Budget {
     }
 
     /// Counts a call that an earlier process sent.
-    pub fn restore_call(&self, role: Role) {
+    pub(crate) fn restore_call(&self, role: Role) {
         let mut state = self.state();
         let calls = &mut state.roles.entry(role).or_default().calls;
         *calls = calls.saturating_add(1);
     }
 
     /// Counts what a reply of an earlier process used; its call is restored apart.
-    pub fn restore(&self, role: Role, usage: Usage) {
+    pub(crate) fn restore(&self, role: Role, usage: Usage) {
         self.state().roles.entry(role).or_default().usage += usage;
     }
 
     /// Counts a call of an earlier process whose outcome is not known as spent; the call itself is restored apart.
-    pub fn restore_lost(&self, role: Role, estimate: Estimate) {
+    pub(crate) fn restore_lost(&self, role: Role, estimate: Estimate) {
         self.state().roles.entry(role).or_default().lose(estimate);
     }
 
@@ -283,7 +283,7 @@ impl Budget {
     }
 
     /// The spend so far.
-    pub fn snapshot(&self) -> SpendSnapshot {
+    pub(crate) fn snapshot(&self) -> SpendSnapshot {
         let state = self.state();
         let mut snapshot = SpendSnapshot::default();
         for (role, spend) in &state.roles {
@@ -417,7 +417,7 @@ enum Outcome {
 /// What is set aside for one call in flight. Dropping it counts as [`Reservation::lost`].
 #[derive(Debug)]
 #[must_use = "dropping it counts the call as spent in full"]
-pub struct Reservation {
+pub(crate) struct Reservation {
     budget: Arc<Budget>,
     role: Role,
     estimate: Estimate,
@@ -426,17 +426,17 @@ pub struct Reservation {
 
 impl Reservation {
     /// A reply came and this is what it used.
-    pub fn settle(mut self, usage: Usage) {
+    pub(crate) fn settle(mut self, usage: Usage) {
         self.close(&Outcome::Used(usage));
     }
 
     /// The endpoint did not serve the call: nothing is billed, yet it was a call.
-    pub fn release(mut self) {
+    pub(crate) fn release(mut self) {
         self.close(&Outcome::Unbilled);
     }
 
     /// It is not known whether the call was served: it counts as spent in full.
-    pub fn lost(mut self) {
+    pub(crate) fn lost(mut self) {
         self.close(&Outcome::Unknown);
     }
 

@@ -217,10 +217,7 @@ impl<'a> PoolRoute<'a> {
         let dead = self.pool.places.get(self.last).is_some_and(|place| place.health().dead);
         let mut others = self.pool.places.iter().enumerate().filter(|(at, _)| *at != self.last);
         // Where this place is dead, another is worth waiting for.
-        others.any(|(at, place)| match dead {
-            true => !place.health().dead,
-            false => self.closed_until(at, place, now).is_none(),
-        })
+        others.any(|(at, place)| if dead { !place.health().dead } else { self.closed_until(at, place, now).is_none() })
     }
 
     /// The model and its jobs, where calls go in jobs: it is in one place then.

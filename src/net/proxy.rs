@@ -39,7 +39,10 @@ struct ProxyServer {
 impl std::fmt::Debug for Proxies {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = |server: &Option<ProxyServer>| server.as_ref().map(|server| origin(&server.url));
-        f.debug_struct("Proxies").field("https", &shown(&self.https)).field("http", &shown(&self.http)).finish()
+        f.debug_struct("Proxies")
+            .field("https", &shown(&self.https))
+            .field("http", &shown(&self.http))
+            .finish_non_exhaustive()
     }
 }
 

@@ -88,5 +88,5 @@ fn exported() -> Vec<String> {
 
 #[test]
 fn the_facade_is_this_and_no_more() {
-    insta::assert_snapshot!(exported().join(" "), @"AttemptError ChatModel ChatRequest ConfigError Conversation Draw Environment ExitCode Finish Loaded Message Messages Participant Persona PublishError PublishOptions PublishWatch Relation RemainingQuota Reply ReplyFormat Report ReportError Role RunEnd RunError RunOptions RunWatch Schema Situation Speaker StopReason Structured Transient Turn Usage compile_upload load report run run as run_program");
+    insta::assert_snapshot!(exported().join(" "), @"AttemptError ChatModel ChatRequest ConfigError Conversation Draw Environment ExitCode Extra Finish Loaded Message Messages Participant Persona PublishError PublishOptions PublishWatch Relation RemainingQuota Reply ReplyFormat Report ReportError Role RunEnd RunError RunOptions RunWatch Schema Situation Speaker StopReason Structured Transient Turn Usage compile_upload load report run run as run_program");
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// CallRefusals one after the other are no chance when their probability is below this: once in a million calls.
+/// Refusals one after the other are no chance when their probability is below this: once in a million calls.
 const CHANCE: f64 = 1e-6;
 /// The refused share is never taken for less or more: four in a row stop a clean endpoint, twenty one that turns away half.
 const LEAST_SHARE: f64 = 0.02;
 const MOST_SHARE: f64 = 0.5;
 /// Calls that the share is made of.
 const MEMORY: f64 = 64.0;
-/// CallRefusals that are remembered one by one.
+/// Refusals that are remembered one by one.
 const REMEMBERED: usize = 64;
 
 /// A hold that nobody asked for starts here and doubles each time calls are turned away after it. It stays short, so that

@@ -190,14 +190,14 @@ impl RequestInfo<'_> {
             return AttemptError::Fatal { message }.into();
         }
         if let Some(not_taken) = complaint.not_taken().filter(|_| matches!(status, 400 | 422 | 500..=599)) {
-            return self.without(not_taken, status, said, complaint);
+            return self.without(not_taken, status, &said, complaint);
         }
         if let Some(message) = self.advice_for(status, &said, answer) {
             return AttemptError::Fatal { message }.into();
         }
         let kind = match status {
             408 | 409 | 425 | 429 | 503 | 529 => Transient::TurnedAway,
-            400..=499 => return self.bad_request(status, said, complaint).into(),
+            400..=499 => return self.bad_request(status, &said, complaint).into(),
             _ => Transient::Unknown,
         };
         let message = format!("{} answered {status}: {said}", origin(self.url));
@@ -244,17 +244,17 @@ impl RequestInfo<'_> {
     }
 
     /// About this request, as far as one answer tells: others like it say whether it is about all of them.
-    fn bad_request(&self, status: u16, said: String, complaint: &Complaint) -> AttemptError {
+    fn bad_request(&self, status: u16, said: &str, complaint: &Complaint) -> AttemptError {
         let helps = match status {
             403 => Some(format!("{} and what it may use", self.advice.credential)),
             _ => complaint.helps().map(str::to_owned),
         };
-        let message = helps.map_or(said.clone(), |helps| format!("{said}; {helps}"));
+        let message = helps.map_or_else(|| said.to_owned(), |helps| format!("{said}; {helps}"));
         AttemptError::BadRequest { status, message }
     }
 
     /// Something that all requests hold is not taken: a setting is for the user to change, the rest can be left out.
-    fn without(&self, not_taken: NotTaken, status: u16, said: String, complaint: &Complaint) -> FailedAttempt {
+    fn without(&self, not_taken: NotTaken, status: u16, said: &str, complaint: &Complaint) -> FailedAttempt {
         if let NotTaken::Setting(setting) = not_taken {
             let message =
                 format!("{} does not take {setting}: {said}; set `{setting}: null` for the model", self.model);

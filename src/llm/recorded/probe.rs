@@ -100,7 +100,7 @@ impl CallGateway {
         max_tokens: u32,
     ) -> Result<Structured, Halt> {
         if let Some(verdict) = self.recorded_verdict(line).await? {
-            return Ok(self.announce(line, verdict));
+            return Ok(self.announce(line, &verdict));
         }
         if let Some(wire) = self.earlier_verdict(line).await? {
             return Ok(wire);
@@ -111,10 +111,10 @@ impl CallGateway {
         let left_out = line.model.as_ref().map(|model| model.left_out()).unwrap_or_default();
         let verdict = ProbeVerdict { asks: wire, left_out: left_out.into_iter().map(str::to_owned).collect() };
         self.record_verdict(line, &verdict).await?;
-        Ok(self.announce(line, verdict))
+        Ok(self.announce(line, &verdict))
     }
 
-    fn announce(&self, line: &ModelEndpoint, verdict: ProbeVerdict) -> Structured {
+    fn announce(&self, line: &ModelEndpoint, verdict: &ProbeVerdict) -> Structured {
         if line.model.is_some() {
             self.control.tell(verdict.told(&line.profile.model));
         }
