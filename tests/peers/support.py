@@ -89,6 +89,35 @@ def until_healthy(url):
     raise AssertionError(f"nobody answers at {url}")
 
 
+PROXY_KEY = "sk-peers-of-this-machine"
+
+
+def listed(name, provider, address, **more):
+    """A model of the proxy's list."""
+    return {"model_name": name, "litellm_params": {"model": f"{provider}/{name}", "api_base": address, "api_key": "none", **more}}
+
+
+@contextmanager
+def litellm(models):
+    """A LiteLLM proxy before what `models` lists; its address."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    file, port = WORK / "litellm.yaml", free_port()
+    # JSON is YAML.
+    file.write_text(json.dumps({
+        "model_list": models,
+        "litellm_settings": {"num_retries": 0},
+        "router_settings": {"num_retries": 0},
+        "general_settings": {"master_key": PROXY_KEY},
+    }))
+    command = [str(Path(sys.executable).with_name("litellm")), "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
+    # Nothing of the proxy's looks for newer prices or reports home.
+    env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
+    with process("litellm", command, env=env, announces=False):
+        base = f"http://127.0.0.1:{port}"
+        until_healthy(f"{base}/health/liveliness")
+        yield base
+
+
 class Relay:
     """Passes completions on to `target` and keeps each request with its answer. `refuse` may answer in its place."""
 
