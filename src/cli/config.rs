@@ -35,7 +35,7 @@ pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode
 
 fn check(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut loaded = load(args.config.as_deref(), &args.sets)?;
-    let environment = Environment::load()?;
+    let environment = super::pipeline::environment(printer)?;
     environment.complete(&mut loaded.config);
     let mut shots = ShotSelection::default();
     if loaded.config.situations.mode != SituationMode::File {

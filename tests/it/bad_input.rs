@@ -361,3 +361,16 @@ fn a_file_of_situations_is_imported_but_for_its_bad_lines() {
     bench.project.write("situations.jsonl", SITUATION);
     bench.refused("changed between two runs", &mode, 5, &["situations.jsonl (SHA-256)"]);
 }
+
+#[test]
+fn what_other_programs_and_portals_write_is_understood_and_what_is_not_is_told() {
+    let project = Project::new();
+    project.write(".env", "AZURE_OPENAI_API_KEY=abc$DEF\nAPP_TITLE=my own app\nsk-canary and more\n");
+    let models = "models: {default: {provider: azure_openai, endpoint: 'https://r.example/openai/deployments/chat/chat/completions?api-version=2024-10-21'}}\n";
+    project.write("c.yaml", format!("version: 1\nrun_dir: ~/runs/x\nlanguage: English\n{models}"));
+    let ran = project.run(&["config", "check", "-c", "c.yaml"]).ended(0);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("line 3") && !said.contains("canary"), "{said}");
+    assert!(said.contains("https://r.example;") && !said.contains('~'), "{said}");
+    assert!(said.contains(&format!("{}/runs/x", project.path().display())), "{said}");
+}
