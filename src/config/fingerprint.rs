@@ -522,6 +522,7 @@ mod tests {
         ("models.default.concurrency", "1", None),
         ("models.default.limits", "{rpm: 60}", None),
         ("models.default.max_wait_s", "60", None),
+        ("models.default.batch", "true", None),
         ("models.default.deployments", "[{base_url: 'http://127.0.0.1:9/v1'}]", None),
         ("models.default.temperature", "0.1", Some(Stage::Situations)),
         ("models.default.top_p", "0.9", Some(Stage::Situations)),

@@ -144,7 +144,7 @@ mod tests {
           c.yaml:3:17: conversations.allow_repeat_speaker: expected true or false, found text; take it out of its quotes
           c.yaml:3:47: conversations.words_per_turn.p90: missing, and there is no default for it
         c.yaml cannot be used as it is
-          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, reasoning_effort, extra_body, headers, structured, prompt_cache, price, timeouts, max_attempts)
+          c.yaml:3:20: models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, reasoning_effort, extra_body, headers, structured, prompt_cache, price, timeouts, max_attempts, batch)
           c.yaml:3:40: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295

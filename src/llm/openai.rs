@@ -36,7 +36,7 @@ use self::complaint::NotTaken;
 use self::dialect::Dialect;
 use self::fullness::Longest;
 use self::reply::RequestInfo;
-use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, SignIn};
+use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, BatchSignIn, JobAddress};
 use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;

@@ -218,16 +218,16 @@ async fn table(settings: &[Conversations], prompts: &AgentPrompts) -> String {
 async fn requests_and_records_stay_the_same_to_the_byte() {
     let table = table(&[Conversations::default()], &stage::prompts()).await;
     insta::assert_snapshot!(table, @"
-    auto agent_first 10: 1004 calls 48312e71477b3d6f, 31 held 626b2d1bbbc23e2b
-    fused agent_first 10: 478 calls cb731d6344d1af44, 27 held 3e92520bb9a96d9f
-    round_robin agent_first 10: 445 calls 7096d4c32e4b4620, 28 held 334bec19f5bf784f
-    random agent_first 10: 456 calls 609ec294530a9923, 28 held 8c442759660e571c
-    rules agent_first 10: 443 calls 5e52ffef379b64d6, 28 held 7dfb61b2ace23fc1
-    auto shared_prefix 10: 886 calls 5406f7954a84cded, 26 held a5ba384c7befb734
-    fused shared_prefix 10: 415 calls b9b90fb46ecd7fd4, 25 held 308816b7ae813984
-    round_robin shared_prefix 10: 466 calls e034bbb86295137e, 31 held 4ccfa3c75a81cc18
-    random shared_prefix 10: 476 calls 2aaf031f908ca671, 30 held a4d8497e502f7b69
-    rules shared_prefix 10: 474 calls ff8b972ae187889c, 29 held 482990ef520fe504
+    auto agent_first 10: 962 calls 7b120d681b85182e, 29 held b721732c81f9dc55
+    fused agent_first 10: 475 calls 873723a7f05773c0, 28 held bd21123ace9302ad
+    round_robin agent_first 10: 442 calls 700907d553d8e2b1, 27 held 1676cc0fd9d129e6
+    random agent_first 10: 450 calls ed5ebc725d34dd13, 27 held 9325b71106d4561d
+    rules agent_first 10: 446 calls 1ea56924cb42b2e0, 28 held b122368bd9edd823
+    auto shared_prefix 10: 885 calls 8e1eadff10026aea, 28 held 47b382aa5257d4e3
+    fused shared_prefix 10: 484 calls dd4e30c442d4fd06, 27 held 6188f3276b2b49ea
+    round_robin shared_prefix 10: 470 calls 90494358b61aba71, 31 held ddd26967a97309d1
+    random shared_prefix 10: 474 calls 3079e705ec48b8f6, 30 held be0d5cdb4a2359a5
+    rules shared_prefix 10: 474 calls ede16aa118a1f6f5, 29 held bbc98372336be6c9
     agreement_run ai_talk closing_loop echo empty language leak leaked_knowledge loop lost_turn not_json own_name recital speaks_for_others stage_direction too_long torn
     ");
 }
@@ -253,26 +253,26 @@ async fn they_stay_the_same_with_other_prompts_and_settings() {
     };
     let table = table(&[patient, hasty], &prompts_that_use_everything()).await;
     insta::assert_snapshot!(table, @"
-    auto agent_first 24: 2740 calls 2baff2a7ef981039, 52 held 2ad8259add63da06
-    fused agent_first 24: 1516 calls 195874d2c4381a6c, 53 held be8596d55892f579
-    round_robin agent_first 24: 1463 calls d5b6bf2e9ec2ac6c, 52 held eeb23b98b173d89c
-    random agent_first 24: 1272 calls 6ca063d8f562c6bc, 54 held 5ca4930144198702
-    rules agent_first 24: 1285 calls ee11706730decd5d, 54 held f10dc1ff89f60e7d
-    auto shared_prefix 24: 2611 calls 3c7993b02a3ab530, 54 held 056da60ba9c2cd3a
-    fused shared_prefix 24: 1557 calls 9c1fa2d4f0a7288e, 53 held 4421d43f030d0ba3
-    round_robin shared_prefix 24: 1381 calls 777263f9da803c59, 51 held 7457754296fb9562
-    random shared_prefix 24: 1229 calls de98ec14649cd47a, 51 held a9bf51578a7dc44b
-    rules shared_prefix 24: 1252 calls 2f6ec4739312ceac, 52 held 5a87540dcfccc683
-    auto agent_first 5: 358 calls e7cc871c41e304f7, 20 held 18b615393e5c6098
-    fused agent_first 5: 148 calls 9ede7c19e0ad9290, 22 held 32aaf8f1d20ca18c
-    round_robin agent_first 5: 156 calls 9508ae943d672905, 22 held 55066a03fac9f96d
-    random agent_first 5: 152 calls 4807375161920620, 23 held b5480fbd698cacac
-    rules agent_first 5: 148 calls 72c83bf01f982f91, 21 held 23c30a8075d6be2b
-    auto shared_prefix 5: 312 calls f963e68e0f32b3ed, 16 held e61a0df6ab7f10dd
-    fused shared_prefix 5: 129 calls e5861c05a63b0ae9, 16 held 063dcb310e11c51d
-    round_robin shared_prefix 5: 143 calls ab1c6ee9e44ab270, 18 held 81ef42fbb1d9337f
-    random shared_prefix 5: 150 calls e62c2a6fa7e4efbf, 21 held 2b6162e1c0fd938f
-    rules shared_prefix 5: 153 calls e014412bac150610, 22 held 38d87f6fb2720f8a
+    auto agent_first 24: 2735 calls db9680ba6dba8090, 52 held 47d95351e62d5e1b
+    fused agent_first 24: 1496 calls d59fc5dce0b0e821, 53 held 6827de8ea991df31
+    round_robin agent_first 24: 1458 calls 7892fddcaa58b7f8, 52 held 52180436f2ebc181
+    random agent_first 24: 1263 calls 5e1a7e38fb948481, 54 held a78fdb1bbb59c91a
+    rules agent_first 24: 1276 calls e0588cde79acfbcb, 54 held 943a978747fe63e2
+    auto shared_prefix 24: 2685 calls 87dffac21db2bcdb, 54 held 5b7250a7c5b24ab3
+    fused shared_prefix 24: 1533 calls 29ae98727ca50676, 53 held adb72652c640a076
+    round_robin shared_prefix 24: 1387 calls 9f6ceebb9272eb4a, 51 held bb31a41a71910ee4
+    random shared_prefix 24: 1199 calls 10bffb0e5dc62a54, 51 held 90284db32cc0a7e5
+    rules shared_prefix 24: 1221 calls 58b5d5f09ea9f205, 52 held 529e85fcbd07b67c
+    auto agent_first 5: 358 calls 56150d67450befb3, 20 held 18b615393e5c6098
+    fused agent_first 5: 148 calls bb26b4ba46fad4f6, 22 held 32aaf8f1d20ca18c
+    round_robin agent_first 5: 153 calls aadd24c8b7a2d0f2, 21 held 58049e91ab5295c9
+    random agent_first 5: 150 calls bf1a98289f503fe0, 22 held d63ec7486bcf11ea
+    rules agent_first 5: 146 calls 32e27ccfb1dc6bdf, 20 held dd12b53fd8b6d81d
+    auto shared_prefix 5: 312 calls caaae49235a8b929, 16 held e61a0df6ab7f10dd
+    fused shared_prefix 5: 128 calls 36a2ed17bbc124a9, 15 held ed5ad277e6a7bcfc
+    round_robin shared_prefix 5: 139 calls 7d622bdedafedf71, 17 held 83c37cdb0a2e67f8
+    random shared_prefix 5: 141 calls e0151a656f50e25b, 19 held 9aaa4cdbe0c35ee2
+    rules shared_prefix 5: 145 calls 69e1ab358ea48888, 20 held 7124f4811f25aa72
     agreement_run ai_talk closing_loop echo empty language leak leaked_knowledge loop lost_turn not_json own_name recital speaks_for_others stage_direction torn
     ");
 }
