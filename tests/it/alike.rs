@@ -72,7 +72,9 @@ fn a_handful_of_items_is_not_sealed_either_when_nothing_succeeded() {
 fn a_setting_that_shapes_the_data_may_change_as_long_as_nothing_was_accepted() {
     let (endpoint, project) = begin(|call| {
         let room = call.body["max_tokens"].as_u64().unwrap_or_default();
-        if wants_situations(call) && room < 4000 { Answer::length() } else { Answer::Plausible }
+        let cut_off = json!({"choices": [{"message": {"content": "{\"situations\": ["}, "finish_reason": "length"}],
+                             "usage": {"prompt_tokens": 2000, "completion_tokens": room}});
+        if wants_situations(call) && room < 4000 { Answer::json(&cut_off) } else { Answer::Plausible }
     });
     let sets = ["--set", "situations.count=40"];
     says(&project.pipeline(&sets), 2, &["were cut off", "situations.max_tokens", "whatever setting is changed"]);
