@@ -36,7 +36,7 @@ use self::complaint::NotTaken;
 use self::dialect::Dialect;
 use self::fullness::Longest;
 use self::reply::RequestInfo;
-use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, BatchSignIn, JobAddress};
+use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, JobSignIn};
 use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
@@ -322,7 +322,7 @@ impl OpenAi {
         };
         let (mut headers, credential) = (self.headers.clone(), self.credential.clone());
         self.route.additions.apply(&mut headers);
-        let sign_in: SignIn = Box::new(move || Box::pin(ready(Ok((headers.clone(), credential.clone())))));
+        let sign_in: JobSignIn = Box::new(move || Box::pin(ready(Ok((headers.clone(), credential.clone())))));
         BatchQueue::new(BatchService::new(self.route.http.clone(), address, sign_in))
     }
 

@@ -46,7 +46,7 @@ use tokio::sync::oneshot;
 
 use self::driver::JobDriver;
 use self::job::{Answered, BatchJob};
-pub(crate) use self::service::{BatchService, BatchSignIn, JobAddress};
+pub(crate) use self::service::{BatchService, JobAddress, JobSignIn};
 use self::wave::CallWave;
 use super::AttemptError;
 use super::control::Control;

@@ -26,7 +26,7 @@ const MOST_PAGES: usize = 1000;
 const KEPT: &str = "1209600";
 
 /// Headers with the credential in them, and the credential, to be taken out of what the service says.
-pub(crate) type BatchSignIn =
+pub(crate) type JobSignIn =
     Box<dyn Fn() -> BoxFuture<'static, Result<(HeaderMap, Option<Arc<Credential>>), AttemptError>> + Send + Sync>;
 
 /// Where jobs are made.
@@ -46,7 +46,7 @@ pub(crate) struct JobAddress {
 pub(crate) struct BatchService {
     http: Http,
     address: JobAddress,
-    sign_in: BatchSignIn,
+    sign_in: JobSignIn,
     /// Whether it has ever answered.
     reached: AtomicBool,
 }
@@ -158,7 +158,7 @@ struct JobPage {
 
 impl BatchService {
     /// The service at `address`.
-    pub(crate) fn new(http: Http, address: JobAddress, sign_in: BatchSignIn) -> Self {
+    pub(crate) fn new(http: Http, address: JobAddress, sign_in: JobSignIn) -> Self {
         Self { http, address, sign_in, reached: AtomicBool::new(false) }
     }
 
