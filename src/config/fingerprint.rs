@@ -636,6 +636,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "most of them are the configuration")]
     fn the_public_configuration_names_no_place() {
         let yaml = public_yaml(&config(&[])).unwrap();
         for private in ["127.0.0.1", "example", "KEY", "runs/", ".jsonl", ".yaml", ".md", "price", "concurrency"] {

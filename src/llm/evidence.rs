@@ -47,6 +47,12 @@ impl UnusableReply {
     }
 }
 
+/// Whether a role judges conversations that others made: they stand without its verdict, or the configuration says what becomes
+/// of them.
+fn looks_on(role: Role) -> bool {
+    matches!(role, Role::Safety | Role::Judge)
+}
+
 /// What makes two ends alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CallEnd {
@@ -119,6 +125,9 @@ pub(crate) struct Begun {
 impl Evidence {
     /// A call of `role` begins. Until one was answered only a few do at a time.
     pub(crate) async fn begin(&self, role: Role) -> Begun {
+        if looks_on(role) {
+            self.replayed(role);
+        }
         let gate = Arc::clone(&self.record(|roles| Arc::clone(&roles.entry(role).or_default().gate)));
         // The gate is closed once somebody was answered: everyone passes.
         let place = gate.acquire_owned().await.ok();
@@ -137,6 +146,9 @@ impl Evidence {
 
     /// A call has ended. `Some`: the run has to stop.
     pub(crate) fn ended(&self, site: &CallSite<'_>, begun: &Begun, key: &str, answer: &Answer) -> Option<Halt> {
+        if looks_on(site.role) {
+            return None;
+        }
         let (end, example) = match answer {
             Answer::Reply(_) => {
                 self.answered(site, begun.number, key);

@@ -37,7 +37,7 @@ models:
 async fn make(folder: &Path, run_dir: &str, watch: &RunWatch) -> Result<RunEnd, RunError> {
     let loaded = load::load(Some(&folder.join("demo.yaml")), &[]).unwrap();
     let options = RunOptions { run_dir: Some(folder.join(run_dir)), ..RunOptions::default() };
-    run(&loaded, &Environment::default(), &options, watch).await
+    Box::pin(run(&loaded, &Environment::default(), &options, watch)).await
 }
 
 /// Every file of the dataset and of the sealed stages.

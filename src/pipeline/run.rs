@@ -202,7 +202,8 @@ pub async fn run(
         progress: Arc::clone(&watch.progress),
         accept_partial: options.accept_partial,
     };
-    let made = Stages { context, identity: &identity, dir: &dir, fork }.run().await;
+    // In a box: with it the future of a run is too large to be moved about.
+    let made = Box::pin(Stages { context, identity: &identity, dir: &dir, fork }.run()).await;
     if let Some(told) = status::shield(shielded + watch.control.shielded()) {
         watch.control.tell(told);
     }

@@ -61,7 +61,7 @@ async fn a_model_of_ones_own_makes_a_dataset_that_is_read_back_and_is_not_asked_
         model: Some(Arc::clone(&model) as Arc<dyn ChatModel>),
         ..RunOptions::default()
     };
-    let end = run(&loaded, &Environment::default(), &options, &RunWatch::default()).await.unwrap();
+    let end = Box::pin(run(&loaded, &Environment::default(), &options, &RunWatch::default())).await.unwrap();
     let accepted = end.summary.stages["conversations"].accepted;
     assert!(accepted > 0);
 
@@ -71,7 +71,7 @@ async fn a_model_of_ones_own_makes_a_dataset_that_is_read_back_and_is_not_asked_
     assert!(read.iter().all(|one| one.turns.len() == 4));
 
     let calls = model.calls.load(Ordering::Relaxed);
-    let again = run(&loaded, &Environment::default(), &options, &RunWatch::default()).await.unwrap();
+    let again = Box::pin(run(&loaded, &Environment::default(), &options, &RunWatch::default())).await.unwrap();
     assert_eq!(again.summary.stages, end.summary.stages);
     assert_eq!(model.calls.load(Ordering::Relaxed), calls, "what is on record is not asked again");
 }

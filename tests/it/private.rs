@@ -51,7 +51,7 @@ fn speaker(prompt: &str) -> Option<usize> {
 fn echo(call: &Call) -> Answer {
     let prompt = call.prompt();
     // Whoever tells a fact of their own has told it: after that the others hear it.
-    let own = |line: &str| speaker(&prompt).is_some_and(|at| line.contains(&fact(at, "knowledge")));
+    let own = |line: &str| speaker(&prompt).is_some_and(|at| FACTS.iter().any(|kind| line.contains(&fact(at, kind))));
     let lines: Vec<&str> = prompt.lines().filter(|line| line.contains(": ") && !own(line)).collect();
     match call.share() {
         _ if call.raw.contains("verdict") => Answer::Plausible,

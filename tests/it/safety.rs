@@ -275,7 +275,7 @@ fn a_prompt_shield_is_told_from_a_filter_once_with_what_helps() {
     let refused = endpoint.calls().iter().filter(|call| !call.answered).count();
     assert!(refused > 0);
     let told = format!("{refused} calls were refused by the prompt shield (jailbreak)");
-    assert_eq!(ran.stderr.matches("prompt shield").count(), 1, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("refused by the prompt shield").count(), 1, "{}", ran.stderr);
     assert!(ran.stderr.contains(&told) && ran.stderr.contains("shared_prefix"), "{}", ran.stderr);
     let status = project.run(&["pipeline", "status", "runs/demo"]).ended(0).stdout;
     assert!(status.contains(&told), "{status}");

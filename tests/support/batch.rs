@@ -1,4 +1,5 @@
 //! A Batch API that a scripted endpoint can have, in the words of OpenAI or of Azure OpenAI, and what goes wrong with one.
+#![allow(clippy::indexing_slicing, reason = "an answer of the test server is as it should be, or the test fails")]
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test whose server cannot answer has nothing to test")]
 

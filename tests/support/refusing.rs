@@ -18,7 +18,7 @@ pub(crate) struct RefusalOptions {
     /// Requests a minute, counted by the second and by ten seconds
     #[arg(long)]
     rpm: Option<u64>,
-    /// Tokens a minute, counted as they are asked for: the prompt's and max_tokens
+    /// Tokens a minute, counted as they are asked for: the prompt's and `max_tokens`
     #[arg(long)]
     tpm: Option<u64>,
     /// Turn all away from this second on, since the first request

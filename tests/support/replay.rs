@@ -81,7 +81,7 @@ async fn main() {
     assert!(!shared.bodies.is_empty(), "no requests");
     drop(text);
     let url = Url::parse(&format!("{base_url}/chat/completions")).expect("an address");
-    let http = Http::new(&url, &Timeouts::default(), &[]).expect("a client");
+    let http = Http::new(&url, &Timeouts::default(), &[], &|_| None).expect("a client");
     for _ in 0..in_flight {
         let shared = Arc::clone(&shared);
         match client {

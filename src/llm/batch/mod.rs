@@ -2,9 +2,9 @@
 //! Azure OpenAI.
 //!
 //! To a stage nothing is different: it asks, waits, and gets a reply that is journaled under its key. What is different is
-//! the way there. A call takes a seat in the [`CallWave`](wave::CallWave) that is gathering, journals its intent with the
+//! the way there. A call takes a seat in the [`wave::CallWave`] that is gathering, journals its intent with the
 //! wave's mark, and puts its line in. Once no call has come for [`QUIET`](wave::QUIET) the wave is closed and becomes a
-//! [`BatchJob`](job::BatchJob): the file is sent, the job created with the mark in its metadata, looked at until it is
+//! [`job::BatchJob`]: the file is sent, the job created with the mark in its metadata, looked at until it is
 //! over, and its results are handed to those who wait. Situations of a round gather in one job, conversations go in waves
 //! of one call each.
 //!

@@ -8,8 +8,8 @@
 //! * `characters`: no control characters, no halves of surrogate pairs.
 //! * `thinking`: what a model thought before it spoke is taken out, in whatever way it is marked.
 //! * `tokens`: what chat templates put between messages ends the text.
-//! * [`json`]: the object among drafts, fences, wrappers and prose.
-//! * [`line`]: the line without a helper's words around it, JSON, HTML or code fences.
+//! * [`mod@json`]: the object among drafts, fences, wrappers and prose.
+//! * [`mod@line`]: the line without a helper's words around it, JSON, HTML or code fences.
 //!
 //! All of it is deterministic and costs no call: what was marked is taken out, and the reply stands. What cannot be told
 //! apart is an error and never a guess: thoughts without an end hold no line, however well their first sentences read.
