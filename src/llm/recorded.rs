@@ -318,6 +318,11 @@ impl CallGateway {
             ReplyFormat::Text { .. } => Structured::None,
             format @ ReplyFormat::Json { .. } => self.wire(line, site.role, format, request.max_tokens).await?,
         };
+        // Whose turn it is first: one that waits for those before it must hold no place that they need.
+        let admitted = self.budget.admit(site.item, site.role, Estimate::of(request));
+        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
+            return Err(self.control.stop(exhausted.into()));
+        }
         let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
         let answer = self.make(line, model, site, request, wire, &key).await?;
         self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
@@ -379,10 +384,6 @@ impl CallGateway {
         key: &str,
     ) -> Result<Answer, Halt> {
         let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
-        let admitted = self.budget.admit(site.item, site.role, intent.estimate);
-        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
-            return Err(self.control.stop(exhausted.into()));
-        }
         let attempts = if probe::is_of_a_form(site, wire) { 1 } else { line.max_attempts };
         let mut tries =
             CallTries { retry: Retry::new(key, attempts), started: Instant::now(), requests: 0, answers: 0 };
