@@ -24,6 +24,14 @@ pub enum Role {
     Probe,
 }
 
+impl Role {
+    /// Whether it judges conversations that others made: those stand without its verdict, or the configuration says what becomes
+    /// of them.
+    pub(crate) fn looks_on(self) -> bool {
+        matches!(self, Self::Safety | Self::Judge)
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -47,12 +47,6 @@ impl UnusableReply {
     }
 }
 
-/// Whether a role judges conversations that others made: they stand without its verdict, or the configuration says what becomes
-/// of them.
-fn looks_on(role: Role) -> bool {
-    matches!(role, Role::Safety | Role::Judge)
-}
-
 /// What makes two ends alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CallEnd {
@@ -125,7 +119,7 @@ pub(crate) struct Begun {
 impl Evidence {
     /// A call of `role` begins. Until one was answered only a few do at a time.
     pub(crate) async fn begin(&self, role: Role) -> Begun {
-        if looks_on(role) {
+        if role.looks_on() {
             self.replayed(role);
         }
         let gate = Arc::clone(&self.record(|roles| Arc::clone(&roles.entry(role).or_default().gate)));
@@ -146,7 +140,7 @@ impl Evidence {
 
     /// A call has ended. `Some`: the run has to stop.
     pub(crate) fn ended(&self, site: &CallSite<'_>, begun: &Begun, key: &str, answer: &Answer) -> Option<Halt> {
-        if looks_on(site.role) {
+        if site.role.looks_on() {
             return None;
         }
         let (end, example) = match answer {

@@ -69,6 +69,24 @@ pub struct ChatRequest {
     pub extra: Option<Box<Extra>>,
 }
 
+#[cfg(test)]
+impl ChatRequest {
+    /// A request for text of up to `max_tokens` that sets nothing else.
+    pub(crate) fn plain(messages: Vec<Message>, max_tokens: u32) -> Self {
+        Self {
+            model: "m".to_owned(),
+            messages: messages.into(),
+            temperature: None,
+            top_p: None,
+            max_tokens,
+            stop: Vec::new(),
+            seed: 0,
+            format: ReplyFormat::Text { prefix: None },
+            extra: None,
+        }
+    }
+}
+
 /// One message of a [`ChatRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -2,7 +2,7 @@
 //!
 //! The calls of an item go to one place, so that its prefix cache is warm: the place is drawn from the item's id and the
 //! weights (weighted rendezvous hashing), so each call finds it again without a table. Another takes the call when that one
-//! is away, holds everybody back or has more to do than it may for a second; once it is well again the calls come back by
+//! is away, holds everybody back or has more to do than it may for a second; once it works again the calls come back by
 //! themselves. A place of provisioned throughput comes first for every item, and what it cannot take at once goes to the
 //! others. What a reply is recorded under knows nothing of all this.
 

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::Transient;
-use super::budget::{Budget, Estimate, Reservation};
+use super::budget::{Budget, Estimate, Exhausted, Reservation};
 use super::control::Control;
 use super::entries::{PROMPT_SHIELD, RecordedIntent, RecordedReject, RecordedReply};
 use super::evidence::{Evidence, UnusableReply};
@@ -148,7 +148,25 @@ pub(crate) struct CallGateway {
 
 impl fmt::Debug for CallGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").field("lines", &self.lines).finish_non_exhaustive()
+        f.debug_struct("CallGateway").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// A call that is to be made.
+#[derive(Debug, Clone, Copy)]
+struct PendingCall<'a> {
+    site: &'a CallSite<'a>,
+    request: &'a ChatRequest,
+    wire: Structured,
+    /// What it is recorded under.
+    key: &'a str,
+    intent: RecordedIntent,
+}
+
+impl<'a> PendingCall<'a> {
+    fn new(site: &'a CallSite<'a>, request: &'a ChatRequest, wire: Structured, key: &'a str) -> Self {
+        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
+        Self { site, request, wire, key, intent }
     }
 }
 
@@ -320,11 +338,9 @@ impl CallGateway {
         };
         // Whose turn it is first: one that waits for those before it must hold no place that they need.
         let admitted = self.budget.admit(site.item, site.role, Estimate::of(request));
-        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
-            return Err(self.control.stop(exhausted.into()));
-        }
+        self.within_budget(admitted).await?;
         let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
-        let answer = self.make(line, model, site, request, wire, &key).await?;
+        let answer = self.make(line, model, &PendingCall::new(site, request, wire, &key)).await?;
         self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
         Ok(answer)
     }
@@ -374,16 +390,8 @@ impl CallGateway {
     }
 
     /// Makes the call, again where that may help, and journals what comes of it.
-    async fn make(
-        &self,
-        line: &ModelEndpoint,
-        model: &ModelPool,
-        site: &CallSite<'_>,
-        request: &ChatRequest,
-        wire: Structured,
-        key: &str,
-    ) -> Result<Answer, Halt> {
-        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(request) };
+    async fn make(&self, line: &ModelEndpoint, model: &ModelPool, call: &PendingCall<'_>) -> Result<Answer, Halt> {
+        let PendingCall { site, request, wire, key, .. } = *call;
         let attempts = if probe::is_of_a_form(site, wire) { 1 } else { line.max_attempts };
         let mut tries =
             CallTries { retry: Retry::new(key, attempts), started: Instant::now(), requests: 0, answers: 0 };
@@ -392,7 +400,7 @@ impl CallGateway {
             tries.requests += 1;
             tries.answers = line.life.answers();
             let sent = Instant::now();
-            let (result, reservation) = self.send(&mut route, site, request, wire, key, intent).await?;
+            let (result, reservation) = self.send(&mut route, call).await?;
             line.life.observe(&result);
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             if route.in_jobs().is_some() {
@@ -483,15 +491,11 @@ impl CallGateway {
     async fn send(
         &self,
         route: &mut PoolRoute<'_>,
-        site: &CallSite<'_>,
-        request: &ChatRequest,
-        wire: Structured,
-        key: &str,
-        intent: RecordedIntent,
+        call: &PendingCall<'_>,
     ) -> Result<(Result<Reply, AttemptError>, Option<Reservation>), Halt> {
         let (result, reservation) = match route.in_jobs() {
-            Some(model) => self.send_in_job(model, site, request, wire, key, intent).await?,
-            None => self.send_alone(route, site, request, wire, key, intent).await?,
+            Some(model) => self.send_in_job(model, call).await?,
+            None => self.send_alone(route, call).await?,
         };
         let Err(error) = &result else { return Ok((result, Some(reservation))) };
         // A filter may have looked at a finished completion, which is billed.
@@ -502,7 +506,7 @@ impl CallGateway {
         );
         if matches!(error, AttemptError::Transient { .. } | AttemptError::Fatal { .. }) {
             let reject = RecordedReject { error: error.to_string(), maybe_billed };
-            self.write(EntryKind::Reject, key, site, &reject).await?;
+            self.write(EntryKind::Reject, call.key, call.site, &reject).await?;
         }
         if maybe_billed {
             reservation.lost();
@@ -516,25 +520,27 @@ impl CallGateway {
     async fn send_alone(
         &self,
         route: &mut PoolRoute<'_>,
-        site: &CallSite<'_>,
-        request: &ChatRequest,
-        wire: Structured,
-        key: &str,
-        intent: RecordedIntent,
+        call: &PendingCall<'_>,
     ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
+        let PendingCall { site, request, wire, key, intent } = *call;
         let permit = self.control.unless_stopped(route.acquire(intent.estimate)).await?;
         self.wait_for_room().await?;
-        let reservation = self.reserve(site, intent.estimate).await?;
+        let reservation = self.reserve(call).await?;
         self.write(EntryKind::Intent, key, site, &intent).await?;
         Ok((permit.attempt(request, wire, &self.control).await, reservation))
     }
 
-    async fn reserve(&self, site: &CallSite<'_>, estimate: Estimate) -> Result<Reservation, Halt> {
-        let reserved = self.budget.reserve(site.item, site.role, estimate);
-        match self.control.unless_stopped(reserved).await? {
-            Ok(reservation) => Ok(reservation),
-            Err(exhausted) => Err(self.control.stop(exhausted.into())),
-        }
+    async fn reserve(&self, call: &PendingCall<'_>) -> Result<Reservation, Halt> {
+        let PendingCall { site, intent, .. } = call;
+        self.within_budget(self.budget.reserve(site.item, site.role, intent.estimate)).await
+    }
+
+    /// What the budget allows, unless the run is stopped first; the end of the run where it allows nothing.
+    async fn within_budget<T: Send>(
+        &self,
+        allowed: impl Future<Output = Result<T, Exhausted>> + Send,
+    ) -> Result<T, Halt> {
+        self.control.unless_stopped(allowed).await?.map_err(|exhausted| self.control.stop(exhausted.into()))
     }
 
     async fn write<B: Serialize + Sync>(
@@ -553,9 +559,9 @@ impl CallGateway {
 
     /// Stops a run whose first replies are mostly refused: it would buy refusals.
     ///
-    /// Whoever screens or scores is shown what may well be unsafe: that a filter minds it tells nothing of the prompts.
+    /// Who looks on is shown what may well be unsafe: that a filter minds it tells nothing of the prompts.
     fn judge_refusals(&self, role: Role, answer: &Answer) -> Result<(), Halt> {
-        if matches!(role, Role::Safety | Role::Judge) {
+        if role.looks_on() {
             return Ok(());
         }
         let refused = match answer {

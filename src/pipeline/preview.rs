@@ -19,7 +19,7 @@ use super::run::RunOptions;
 use crate::config::SituationMode;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
-use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, content_hash};
+use crate::record::{Conversation, Dropped, Fate, Situation, content_hash};
 use crate::stages::error::StageError;
 use crate::stages::inputs::Inputs;
 use crate::store::checkpoint::SealedStage;
@@ -119,7 +119,7 @@ async fn situations(dir: &RunPaths, replay: &Replay, shown: &mut PreviewSample) 
     {
         let made = replay.situations(&rows(&dir.personas())?).await?;
         shown.situations = made.accepted;
-        shown.dropped = made.dropped.into_iter().filter(|row| row.outcome != Outcome::OverBudget).collect();
+        shown.dropped = made.dropped;
     }
     Ok(())
 }

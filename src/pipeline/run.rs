@@ -77,7 +77,7 @@ pub struct RunWatch {
 
 impl std::fmt::Debug for RunWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("RunWatch")
             .field("progress", &self.progress)
             .field("control", &self.control)
             .finish_non_exhaustive()

@@ -39,7 +39,7 @@ impl Default for PublishWatch {
 
 impl std::fmt::Debug for PublishWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
+        f.debug_struct("PublishWatch").finish_non_exhaustive()
     }
 }
 

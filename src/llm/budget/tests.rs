@@ -154,17 +154,7 @@ fn absurd_usage_saturates() {
 
 #[test]
 fn the_bound_holds_messages_and_schema() {
-    let mut request = ChatRequest {
-        model: "m".into(),
-        messages: vec![Message::system("é".repeat(50)), Message::user("x")].into(),
-        temperature: None,
-        top_p: None,
-        max_tokens: 7,
-        stop: Vec::new(),
-        seed: 0,
-        format: ReplyFormat::Text { prefix: None },
-        extra: None,
-    };
+    let mut request = ChatRequest::plain(vec![Message::system("é".repeat(50)), Message::user("x")], 7);
     let text = upper_bound(&request);
     assert!(text >= 101);
     let schema = serde_json::json!({"type": "object"});

@@ -152,7 +152,7 @@ pub(super) struct ModelHub {
 
 impl fmt::Debug for ModelHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").finish_non_exhaustive()
+        f.debug_struct("ModelHub").finish_non_exhaustive()
     }
 }
 

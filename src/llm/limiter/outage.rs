@@ -74,7 +74,7 @@ impl Outage {
         let advice = if self.timed_out {
             "lower the model's `concurrency` or raise its `timeouts`, then run the same command again"
         } else {
-            "run the same command again once it is well"
+            "run the same command again once it works"
         };
         AttemptError::Fatal {
             message: format!("the endpoint failed {failures} times in a row, last: {last}; {advice}"),

@@ -225,20 +225,10 @@ mod tests {
 
     use super::*;
     use crate::config::{CacheMode, CacheRetention};
-    use crate::llm::{Message, ReplyFormat};
+    use crate::llm::Message;
 
     fn request(messages: Vec<Message>) -> ChatRequest {
-        ChatRequest {
-            model: "m".into(),
-            messages: messages.into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 9,
-            stop: Vec::new(),
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-            extra: None,
-        }
+        ChatRequest::plain(messages, 9)
     }
 
     fn everything() -> PromptCache {

@@ -47,17 +47,7 @@ mod tests {
     use crate::llm::Message;
 
     fn request() -> ChatRequest {
-        ChatRequest {
-            model: "m".into(),
-            messages: vec![Message::user("x")].into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 300,
-            stop: Vec::new(),
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-            extra: None,
-        }
+        ChatRequest::plain(vec![Message::user("x")], 300)
     }
 
     fn judge(longest: &Longest, finish: Finish, prompt: u64, completion: u64, text: &str) -> Finish {

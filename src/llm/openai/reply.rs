@@ -230,7 +230,7 @@ impl RequestInfo<'_> {
                 Some(format!("{at} redirects to {target}, which is not followed; set {address} to where it leads"))
             }
             401 => Some(format!("{at} refused the credential (401): {said}; {credential}")),
-            402 => Some(format!("{at} wants to be paid first (402): {said}")),
+            402 => Some(format!("{at} asks for payment (402): {said}")),
             404 => Some(format!(
                 "{at} knows no {} or no model {:?} (404): {said}; check {address} and {model}",
                 self.url.path(),
@@ -272,20 +272,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{Message, ReplyFormat, context};
+    use crate::llm::{Message, context};
 
     fn request() -> ChatRequest {
-        ChatRequest {
-            model: "m".into(),
-            messages: vec![Message::user("x".repeat(100))].into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 50,
-            stop: vec!["\nBob:".into()],
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-            extra: None,
-        }
+        let plain = ChatRequest::plain(vec![Message::user("x".repeat(100))], 50);
+        ChatRequest { stop: vec!["\nBob:".into()], ..plain }
     }
 
     fn read_bytes(status: u16, body: &[u8], headers: HeaderMap) -> Result<Reply, FailedAttempt> {

@@ -142,20 +142,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::{Message, ReplyFormat};
+    use crate::llm::Message;
 
     fn request() -> ChatRequest {
-        ChatRequest {
-            model: "m".into(),
-            messages: vec![Message::user("x".repeat(100))].into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 50,
-            stop: Vec::new(),
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-            extra: None,
-        }
+        ChatRequest::plain(vec![Message::user("x".repeat(100))], 50)
     }
 
     fn said(usage: &Value) -> Usage {

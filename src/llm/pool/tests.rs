@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::config::{Model, QuotaLimits};
-use crate::llm::{Finish, Message, ReplyFormat, Usage};
+use crate::llm::{Finish, Message, Usage};
 use crate::net::retry::{Decision, Retry};
 
 /// Why a played place does not answer a call, by the time since the test began.
@@ -70,17 +70,7 @@ impl Scene {
 
     /// A call of `item`, again where that may help, as the recording wrapper makes it. Returns the place that answered.
     async fn call(&self, item: &str) -> Result<usize, AttemptError> {
-        let request = ChatRequest {
-            model: "m".into(),
-            messages: vec![Message::user("Go on.")].into(),
-            temperature: None,
-            top_p: None,
-            max_tokens: 50,
-            stop: Vec::new(),
-            seed: 0,
-            format: ReplyFormat::Text { prefix: None },
-            extra: None,
-        };
+        let request = ChatRequest::plain(vec![Message::user("Go on.")], 50);
         let (mut route, mut retry, begun) = (self.pool.route(item), Retry::new(item, 8), Instant::now());
         loop {
             let permit = route.acquire(Estimate::of(&request)).await;

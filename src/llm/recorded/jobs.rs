@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{
-    AttemptError, CallGateway, CallSite, ChatRequest, EntryKind, Estimate, Halt, RecordedIntent, Reply, Reservation,
-    Role, Structured, Transient,
-};
+use super::{AttemptError, CallGateway, EntryKind, Estimate, Halt, PendingCall, Reply, Reservation, Role, Transient};
 use crate::llm::ChatModel;
 use crate::llm::batch::{BatchError, BatchQueue};
 
@@ -65,18 +62,15 @@ impl CallGateway {
     pub(super) async fn send_in_job(
         &self,
         (model, queue): (&dyn ChatModel, &BatchQueue),
-        site: &CallSite<'_>,
-        request: &ChatRequest,
-        wire: Structured,
-        key: &str,
-        intent: RecordedIntent,
+        call: &PendingCall<'_>,
     ) -> Result<(Result<Reply, AttemptError>, Reservation), Halt> {
+        let PendingCall { site, request, wire, key, intent } = *call;
         let (seat, reservation) = if let Some(CallLeft { mark, estimate }) = self.left.take(key) {
             let reservation = self.budget.reopen(site.role, *estimate);
             (queue.seat_again(key, mark, || self.left.keys_of(mark), &self.control), reservation)
         } else {
             self.wait_for_room().await?;
-            let reservation = self.reserve(site, intent.estimate).await?;
+            let reservation = self.reserve(call).await?;
             (queue.seat(key, &self.control), reservation)
         };
         if let Some(job) = seat.mark() {

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CallGateway, CallSite, CallTries, ModelEndpoint, key};
-use crate::llm::budget::Estimate;
-use crate::llm::entries::{RecordedIntent, RecordedReply};
+use super::{CallGateway, CallSite, CallTries, ModelEndpoint, PendingCall, key};
+use crate::llm::entries::RecordedReply;
 use crate::llm::pool::ModelPool;
 use crate::llm::{Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured};
 use crate::store::journal::EntryKind;
@@ -103,14 +102,10 @@ impl CallGateway {
         let text = ReplyFormat::Text { prefix: None };
         let request = self.request(line, &site, words, text, line.profile.max_tokens);
         let key = self.unused(key(&site, &request), &site).await?;
-        let intent = RecordedIntent { role: site.role, estimate: Estimate::of(&request) };
-        let admitted = self.budget.admit(site.item, site.role, intent.estimate);
-        if let Err(exhausted) = self.control.unless_stopped(admitted).await? {
-            return Err(self.control.stop(exhausted.into()));
-        }
+        let call = PendingCall::new(&site, &request, Structured::None, &key);
         let mut route = model.route(site.item);
         let sent = Instant::now();
-        let (result, reservation) = self.send(&mut route, &site, &request, Structured::None, &key, intent).await?;
+        let (result, reservation) = self.send(&mut route, &call).await?;
         line.life.observe(&result);
         let answer = match result {
             Ok(reply) => Answer::Reply(reply),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, Recorded, key, not_recorded};
+use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, PendingCall, Recorded, key, not_recorded};
 use crate::exit::ExitCode;
 use crate::llm::evidence::more_room;
 use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
@@ -195,7 +195,7 @@ impl CallGateway {
         match self.recorded(key(&site, &request), &site).await? {
             Recorded::Answer(answer) => Ok(answer),
             Recorded::Nothing { key } => match line.model.as_deref() {
-                Some(model) => self.make(line, model, &site, &request, wire, &key).await,
+                Some(model) => self.make(line, model, &PendingCall::new(&site, &request, wire, &key)).await,
                 None => Err(not_recorded(&site)),
             },
         }

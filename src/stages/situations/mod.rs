@@ -49,7 +49,7 @@ use crate::prompt::reply::Standard;
 use crate::prompt::schema;
 use crate::prompt::shots::Shot;
 use crate::prompt::template::PromptError;
-use crate::record::{Dropped, Fate, Persona, Situation};
+use crate::record::{Fate, Persona, Situation};
 
 pub(crate) use self::import::ImportError;
 pub(crate) use self::round::Prompt;
@@ -179,8 +179,8 @@ impl SituationStage<'_> {
             if !matches!(taken, Ok(true)) {
                 self.calls.control.stop(Halt::Stopping);
                 // Calls in flight are paid for: they end before the stage does, and are on record for the next time.
-                for flight in flights {
-                    self.lose(&mut state, flight).await?;
+                for task in flights.into_iter().flat_map(|flight| flight.tasks) {
+                    drop(self.ended(task).await);
                 }
                 break taken?;
             }
@@ -291,12 +291,11 @@ impl SituationStage<'_> {
     ) -> Result<bool, StageError> {
         let mut whole = true;
         for (call, task) in flight.calls.into_iter().zip(flight.tasks) {
-            // After the first call without a result nothing counts: only a prefix in item order may be sealed.
+            // After the first call without a result nothing counts: only a prefix in item order is looked at.
             let result = self.ended(task).await.filter(|_| whole);
             whole = result.is_some();
-            match result {
-                Some(filled) => self.take_call(state, &call, filled, progress)?,
-                None => give_up(state, &call)?,
+            if let Some(filled) = result {
+                self.take_call(state, &call, filled, progress)?;
             }
         }
         state.figures.rounds += 1;
@@ -313,15 +312,6 @@ impl SituationStage<'_> {
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => None,
         }
-    }
-
-    /// Waits for a round that is not taken in any more.
-    async fn lose(&self, state: &mut RoundState<'_>, flight: Flight) -> Result<(), StageError> {
-        for (call, task) in flight.calls.into_iter().zip(flight.tasks) {
-            drop(self.ended(task).await);
-            give_up(state, &call)?;
-        }
-        Ok(())
     }
 
     fn take_call(
@@ -406,9 +396,4 @@ pub(crate) fn sample(shot: &Shot, language: &str) -> Situation {
         labels: "{}",
     };
     draft::record(&place, &shot.draft, None, &context)
-}
-
-/// The slots of a call that came to nothing since the run stopped first.
-fn give_up(state: &mut RoundState<'_>, call: &RoundCall) -> Result<(), StageError> {
-    call.slots.iter().try_for_each(|slot| state.fates.put(Fate::Dropped(Dropped::over_budget(slot.id.clone()))))
 }
