@@ -129,7 +129,7 @@ pub(crate) struct CallGateway {
     /// What may be spent.
     pub budget: Arc<Budget>,
     /// The models by role.
-    pub lines: BTreeMap<Role, Arc<ModelEndpoint>>,
+    pub endpoints: BTreeMap<Role, Arc<ModelEndpoint>>,
     /// Stops the run.
     pub control: Arc<Control>,
     /// Whether recorded failures are tried anew.
@@ -148,7 +148,7 @@ pub(crate) struct CallGateway {
 
 impl fmt::Debug for CallGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallGateway").field("lines", &self.lines).finish_non_exhaustive()
+        f.debug_struct("CallGateway").field("endpoints", &self.endpoints).finish_non_exhaustive()
     }
 }
 
@@ -183,7 +183,7 @@ impl CallGateway {
             journal: None,
             inherited: Vec::new(),
             budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
-            lines: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             control: Arc::default(),
             retry_failed: false,
             anew: BTreeSet::new(),
@@ -204,7 +204,7 @@ impl CallGateway {
             max_tokens: 0,
             extra: None,
         };
-        self.lines.get(&role).map_or(&UNKNOWN, |line| &line.profile)
+        self.endpoints.get(&role).map_or(&UNKNOWN, |endpoint| &endpoint.profile)
     }
 
     /// Whether the model of `role` is held to schemas such as that of `format`, so that a prompt need not show them; replies
@@ -215,8 +215,8 @@ impl CallGateway {
         format: &ReplyFormat,
         max_tokens: u32,
     ) -> Result<bool, Halt> {
-        match self.lines.get(&role) {
-            Some(line) => Ok(self.wire(line, role, format, max_tokens).await?.enforces()),
+        match self.endpoints.get(&role) {
+            Some(endpoint) => Ok(self.wire(endpoint, role, format, max_tokens).await?.enforces()),
             None => Ok(false),
         }
     }
@@ -246,11 +246,11 @@ impl CallGateway {
 
     /// The models, each once.
     fn models(&self) -> impl Iterator<Item = &ModelPool> {
-        let first = |(role, line): (&Role, &Arc<ModelEndpoint>)| {
-            !self.lines.iter().any(|(other, same)| other < role && Arc::ptr_eq(line, same))
+        let first = |(role, endpoint): (&Role, &Arc<ModelEndpoint>)| {
+            !self.endpoints.iter().any(|(other, same)| other < role && Arc::ptr_eq(endpoint, same))
         };
-        let own = self.lines.iter().filter(move |(role, line)| first((*role, *line)));
-        own.filter_map(|(_, line)| line.model.as_deref())
+        let own = self.endpoints.iter().filter(move |(role, endpoint)| first((*role, *endpoint)));
+        own.filter_map(|(_, endpoint)| endpoint.model.as_deref())
     }
 
     /// Calls that wait to be made again.
@@ -281,11 +281,11 @@ impl CallGateway {
         format: ReplyFormat,
         max_tokens: u32,
     ) -> Result<Answer, Halt> {
-        let Some(line) = self.lines.get(&site.role) else {
+        let Some(endpoint) = self.endpoints.get(&site.role) else {
             return Err(Halt::Endpoint { message: format!("no model is configured for the role {}", site.role) });
         };
-        let request = self.request(line, site, messages, format, max_tokens);
-        let answer = self.answer(line, site, &request).await?;
+        let request = self.request(endpoint, site, messages, format, max_tokens);
+        let answer = self.answer(endpoint, site, &request).await?;
         if let Some(tap) = &self.tap {
             tap(site, &request, &answer);
         }
@@ -294,7 +294,7 @@ impl CallGateway {
 
     fn request(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         site: &CallSite<'_>,
         messages: Vec<Message>,
         format: ReplyFormat,
@@ -302,21 +302,21 @@ impl CallGateway {
     ) -> ChatRequest {
         let path = [site.stage, site.item, &site.turn.to_string(), &site.role.to_string(), &site.attempt.to_string()];
         ChatRequest {
-            model: line.profile.model.clone(),
+            model: endpoint.profile.model.clone(),
             messages: messages.into(),
-            temperature: line.profile.temperature,
-            top_p: line.profile.top_p,
+            temperature: endpoint.profile.temperature,
+            top_p: endpoint.profile.top_p,
             max_tokens,
             stop: Vec::new(),
             seed: Draw::new(self.seed, &path).next_u64(),
             format,
-            extra: line.profile.extra.clone(),
+            extra: endpoint.profile.extra.clone(),
         }
     }
 
     async fn answer(
         &self,
-        line: &Arc<ModelEndpoint>,
+        endpoint: &Arc<ModelEndpoint>,
         site: &CallSite<'_>,
         request: &ChatRequest,
     ) -> Result<Answer, Halt> {
@@ -329,18 +329,18 @@ impl CallGateway {
             }
             Recorded::Nothing { key } => key,
         };
-        let Some(model) = line.model.as_deref() else {
+        let Some(model) = endpoint.model.as_deref() else {
             return Err(not_recorded(site));
         };
         let wire = match &request.format {
             ReplyFormat::Text { .. } => Structured::None,
-            format @ ReplyFormat::Json { .. } => self.wire(line, site.role, format, request.max_tokens).await?,
+            format @ ReplyFormat::Json { .. } => self.wire(endpoint, site.role, format, request.max_tokens).await?,
         };
         // Whose turn it is first: one that waits for those before it must hold no place that they need.
         let admitted = self.budget.admit(site.item, site.role, Estimate::of(request));
         self.within_budget(admitted).await?;
         let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
-        let answer = self.make(line, model, &PendingCall::new(site, request, wire, &key)).await?;
+        let answer = self.make(endpoint, model, &PendingCall::new(site, request, wire, &key)).await?;
         self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
         Ok(answer)
     }
@@ -390,18 +390,18 @@ impl CallGateway {
     }
 
     /// Makes the call, again where that may help, and journals what comes of it.
-    async fn make(&self, line: &ModelEndpoint, model: &ModelPool, call: &PendingCall<'_>) -> Result<Answer, Halt> {
+    async fn make(&self, endpoint: &ModelEndpoint, model: &ModelPool, call: &PendingCall<'_>) -> Result<Answer, Halt> {
         let PendingCall { site, request, wire, key, .. } = *call;
-        let attempts = if probe::is_of_a_form(site, wire) { 1 } else { line.max_attempts };
+        let attempts = if probe::is_of_a_form(site, wire) { 1 } else { endpoint.max_attempts };
         let mut tries =
             CallTries { retry: Retry::new(key, attempts), started: Instant::now(), requests: 0, answers: 0 };
         let mut route = model.route(site.item);
         loop {
             tries.requests += 1;
-            tries.answers = line.life.answers();
+            tries.answers = endpoint.life.answers();
             let sent = Instant::now();
             let (result, reservation) = self.send(&mut route, call).await?;
-            line.life.observe(&result);
+            endpoint.life.observe(&result);
             let ms = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
             if route.in_jobs().is_some() {
                 // Jobs take hours, and no deadline is for them: attempts are what bounds a call that goes in jobs.
@@ -410,7 +410,7 @@ impl CallGateway {
             let answer = match result {
                 Ok(reply) => Answer::Reply(reply),
                 Err(error) if route.goes_elsewhere(&error) => continue,
-                Err(error) => match self.judge(line, model, &route, error, &mut tries).await? {
+                Err(error) => match self.judge(endpoint, model, &route, error, &mut tries).await? {
                     Some(answer) => answer,
                     None => continue,
                 },
@@ -419,7 +419,7 @@ impl CallGateway {
             self.write(EntryKind::Reply, key, site, &recorded).await?;
             log_call(site, request, &recorded);
             if let Answer::Reply(reply) = &recorded.answer {
-                self.notice_cut_prompt(line, model, request, reply);
+                self.notice_cut_prompt(endpoint, model, request, reply);
             }
             // Only now does it count: what is not durable affects no budget and no figure.
             if let (Answer::Reply(reply), Some(reservation)) = (&recorded.answer, reservation) {
@@ -436,7 +436,7 @@ impl CallGateway {
     /// What an attempt without a reply means for the call: its answer, or nothing yet, after the pause before the next.
     async fn judge(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         model: &ModelPool,
         route: &PoolRoute<'_>,
         error: AttemptError,
@@ -455,15 +455,15 @@ impl CallGateway {
         match tries.retry.decide(&error, tries.started.elapsed(), route.max_wait()) {
             Decision::Wait(mut pause) => {
                 if kind == Transient::Unknown && !hinted {
-                    pause = self.pause(line, model, tries, pause).await?;
+                    pause = self.pause(endpoint, model, tries, pause).await?;
                 }
                 tracing::debug!(%error, wait_ms = pause.as_millis(), "call is made again");
                 self.control.unless_stopped(route.back_off(&error, pause)).await?;
-                self.alive(line, model, kind, model.check()).await?;
+                self.alive(endpoint, model, kind, model.check()).await?;
                 Ok(None)
             }
             Decision::GiveUp => {
-                self.alive(line, model, kind, model.gave_up()).await?;
+                self.alive(endpoint, model, kind, model.gave_up()).await?;
                 Ok(Some(Answer::Failed { reason: NO_ANSWER.to_owned(), message: error.to_string() }))
             }
             Decision::TooLong(message) => Err(self.control.stop(Halt::Endpoint { message })),
@@ -474,13 +474,13 @@ impl CallGateway {
     /// that still answers a greeting is none.
     async fn alive(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         model: &ModelPool,
         kind: Transient,
         verdict: Result<(), AttemptError>,
     ) -> Result<(), Halt> {
         let Err(broken) = verdict else { return Ok(()) };
-        if kind == Transient::Unknown && self.greet(line, model, SHARED_VERDICT).await? {
+        if kind == Transient::Unknown && self.greet(endpoint, model, SHARED_VERDICT).await? {
             return Ok(());
         }
         Err(self.control.stop(Halt::Endpoint { message: broken.to_string() }))

@@ -183,7 +183,7 @@ impl Replay {
             journal: None,
             inherited: fork::replies(dir)?.into_iter().map(Inherited::Journal).collect(),
             budget: Arc::new(Budget::new(&config.budget, &config.models)),
-            lines: models::lines(&config, models::ModelSource::Recorded)?,
+            endpoints: models::endpoints(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),
             retry_failed: false,
             anew: dir.info()?.map(|info| identity::Details::of(&info).anew).unwrap_or_default(),

@@ -41,14 +41,17 @@ pub(crate) enum ModelSource<'a> {
 }
 
 /// A line for every role the configuration uses; roles that share a model share the line.
-pub(crate) fn lines(config: &Config, source: ModelSource<'_>) -> Result<BTreeMap<Role, Arc<ModelEndpoint>>, RunError> {
+pub(crate) fn endpoints(
+    config: &Config,
+    source: ModelSource<'_>,
+) -> Result<BTreeMap<Role, Arc<ModelEndpoint>>, RunError> {
     if let ModelSource::Live { .. } = source {
         check_open_files(config)?;
     }
     let mut by_key: BTreeMap<&str, Arc<ModelEndpoint>> = BTreeMap::new();
     for (key, model) in config.used_models() {
         let service = config.safety.service.filter(|_| key == "safety");
-        by_key.insert(key, Arc::new(line(model, service, source)?));
+        by_key.insert(key, Arc::new(endpoint(model, service, source)?));
     }
     let roles = config.roles().into_iter();
     Ok(roles.filter_map(|(role, key, _)| Some((role, Arc::clone(by_key.get(key)?)))).collect())
@@ -84,7 +87,7 @@ fn check_open_files(config: &Config) -> Result<(), RunError> {
     }
 }
 
-fn line(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Result<ModelEndpoint, RunError> {
+fn endpoint(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Result<ModelEndpoint, RunError> {
     Ok(ModelEndpoint {
         profile: profile(model, service),
         model: match source {

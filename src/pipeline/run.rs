@@ -183,7 +183,7 @@ pub async fn run(
         inherited,
         journal,
         budget: Arc::clone(&budget),
-        lines: models::lines(&config, models)?,
+        endpoints: models::endpoints(&config, models)?,
         control: Arc::clone(&watch.control),
         retry_failed: options.retry_failed,
         anew,

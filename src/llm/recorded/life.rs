@@ -54,7 +54,7 @@ impl CallGateway {
     /// and say nothing.
     pub(super) fn notice_cut_prompt(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         model: &ModelPool,
         request: &ChatRequest,
         reply: &Reply,
@@ -62,7 +62,7 @@ impl CallGateway {
         let (bytes, counted) = (request.messages.content_bytes() as u64, reply.usage.prompt_tokens);
         // An endpoint that reports none is not one that cuts.
         let cut = counted > 0 && bytes >= LONG_PROMPT && counted.saturating_mul(MOST_BYTES_OF_A_TOKEN) < bytes;
-        if cut && !line.life.told_of_cut.swap(true, Ordering::Relaxed) {
+        if cut && !endpoint.life.told_of_cut.swap(true, Ordering::Relaxed) {
             self.control.tell(format!(
                 "{} counted {counted} tokens for a prompt of {bytes} bytes: it seems to cut prompts at its context, untold; give the server a larger one (Ollama: num_ctx or OLLAMA_CONTEXT_LENGTH), or lower conversations.turns.max",
                 model.target()
@@ -73,40 +73,45 @@ impl CallGateway {
     /// How long to wait before a call is made again that failed for a reason that may be its own.
     pub(super) async fn pause(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         model: &ModelPool,
         tries: &CallTries,
         pause: Duration,
     ) -> Result<Duration, Halt> {
-        let answered = line.life.answers() > tries.answers
-            || (tries.requests >= DOUBT_AFTER && self.greet(line, model, BETWEEN_GREETINGS).await?);
+        let answered = endpoint.life.answers() > tries.answers
+            || (tries.requests >= DOUBT_AFTER && self.greet(endpoint, model, BETWEEN_GREETINGS).await?);
         Ok(if answered { pause.min(WHILE_OTHERS_ARE_ANSWERED) } else { pause })
     }
 
     /// Whether the endpoint answers a greeting. One caller asks for all; the others take its word for `fresh`.
-    pub(super) async fn greet(&self, line: &ModelEndpoint, model: &ModelPool, fresh: Duration) -> Result<bool, Halt> {
-        let mut greeted = self.control.unless_stopped(line.life.greeted.lock()).await?;
+    pub(super) async fn greet(
+        &self,
+        endpoint: &ModelEndpoint,
+        model: &ModelPool,
+        fresh: Duration,
+    ) -> Result<bool, Halt> {
+        let mut greeted = self.control.unless_stopped(endpoint.life.greeted.lock()).await?;
         if let Some((at, answered)) = *greeted
             && at.elapsed() < fresh
         {
             return Ok(answered);
         }
-        let answered = self.ask_for_greeting(line, model).await?;
+        let answered = self.ask_for_greeting(endpoint, model).await?;
         *greeted = Some((Instant::now(), answered));
         Ok(answered)
     }
 
-    async fn ask_for_greeting(&self, line: &ModelEndpoint, model: &ModelPool) -> Result<bool, Halt> {
+    async fn ask_for_greeting(&self, endpoint: &ModelEndpoint, model: &ModelPool) -> Result<bool, Halt> {
         let site = CallSite { stage: "probe", item: "sign of life", turn: 0, role: Role::Probe, attempt: 0 };
         let words = vec![Message::user("Greet the people in the room.")];
         let text = ReplyFormat::Text { prefix: None };
-        let request = self.request(line, &site, words, text, line.profile.max_tokens);
+        let request = self.request(endpoint, &site, words, text, endpoint.profile.max_tokens);
         let key = self.unused(key(&site, &request), &site).await?;
         let call = PendingCall::new(&site, &request, Structured::None, &key);
         let mut route = model.route(site.item);
         let sent = Instant::now();
         let (result, reservation) = self.send(&mut route, &call).await?;
-        line.life.observe(&result);
+        endpoint.life.observe(&result);
         let answer = match result {
             Ok(reply) => Answer::Reply(reply),
             Err(AttemptError::Refused { category, message }) => Answer::Refused { category, message },

@@ -65,74 +65,75 @@ impl CallGateway {
     /// How to ask this model for JSON: known, configured, or found out by recorded calls.
     pub(super) async fn wire(
         &self,
-        line: &Arc<ModelEndpoint>,
+        endpoint: &Arc<ModelEndpoint>,
         role: Role,
         format: &ReplyFormat,
         max_tokens: u32,
     ) -> Result<Structured, Halt> {
-        match line.structured {
+        match endpoint.structured {
             StructuredSupport::Native => Ok(Structured::JsonSchema),
             StructuredSupport::Fixed(wire) => Ok(wire),
             StructuredSupport::Probe => {
-                let found = self.verdict_on(line).get_or_try_init(|| self.settle(line, role, format, max_tokens));
+                let found =
+                    self.verdict_on(endpoint).get_or_try_init(|| self.settle(endpoint, role, format, max_tokens));
                 found.await.copied()
             }
         }
     }
 
-    /// Where the verdict on `line` is kept. Models of one name and sampling are probed under one key, so they share it:
+    /// Where the verdict on `endpoint` is kept. Models of one name and sampling are probed under one key, so they share it:
     /// no key is asked for twice in a process.
-    fn verdict_on<'a>(&'a self, line: &'a ModelEndpoint) -> &'a OnceCell<Structured> {
-        let ModelProfile { model, temperature, top_p, extra, .. } = &line.profile;
+    fn verdict_on<'a>(&'a self, endpoint: &'a ModelEndpoint) -> &'a OnceCell<Structured> {
+        let ModelProfile { model, temperature, top_p, extra, .. } = &endpoint.profile;
         let same = |other: &&Arc<ModelEndpoint>| {
             let ModelProfile { model: name, temperature: warmth, top_p: mass, extra: more, .. } = &other.profile;
             (name, warmth, mass, more) == (model, temperature, top_p, extra)
         };
-        self.lines.values().find(same).map_or(&line.wire, |first| &first.wire)
+        self.endpoints.values().find(same).map_or(&endpoint.wire, |first| &first.wire)
     }
 
     /// The verdict on record, else a new one.
     async fn settle(
         &self,
-        line: &Arc<ModelEndpoint>,
+        endpoint: &Arc<ModelEndpoint>,
         role: Role,
         format: &ReplyFormat,
         max_tokens: u32,
     ) -> Result<Structured, Halt> {
-        if let Some(verdict) = self.recorded_verdict(line).await? {
-            return Ok(self.announce(line, &verdict));
+        if let Some(verdict) = self.recorded_verdict(endpoint).await? {
+            return Ok(self.announce(endpoint, &verdict));
         }
-        if let Some(wire) = self.earlier_verdict(line).await? {
+        if let Some(wire) = self.earlier_verdict(endpoint).await? {
             return Ok(wire);
         }
         let ReplyFormat::Json { schema, .. } = format else { return Ok(Structured::None) };
-        let asker = Asker { role, schema, max_tokens, round: self.rounds_in_vain(line, max_tokens).await? };
-        let wire = self.probe(line, &asker).await?;
-        let left_out = line.model.as_ref().map(|model| model.left_out()).unwrap_or_default();
+        let asker = Asker { role, schema, max_tokens, round: self.rounds_in_vain(endpoint, max_tokens).await? };
+        let wire = self.probe(endpoint, &asker).await?;
+        let left_out = endpoint.model.as_ref().map(|model| model.left_out()).unwrap_or_default();
         let verdict = ProbeVerdict { asks: wire, left_out: left_out.into_iter().map(str::to_owned).collect() };
-        self.record_verdict(line, &verdict).await?;
-        Ok(self.announce(line, &verdict))
+        self.record_verdict(endpoint, &verdict).await?;
+        Ok(self.announce(endpoint, &verdict))
     }
 
-    fn announce(&self, line: &ModelEndpoint, verdict: &ProbeVerdict) -> Structured {
-        if line.model.is_some() {
-            self.control.tell(verdict.told(&line.profile.model));
+    fn announce(&self, endpoint: &ModelEndpoint, verdict: &ProbeVerdict) -> Structured {
+        if endpoint.model.is_some() {
+            self.control.tell(verdict.told(&endpoint.profile.model));
         }
         verdict.asks
     }
 
-    async fn probe(&self, line: &Arc<ModelEndpoint>, asker: &Asker<'_>) -> Result<Structured, Halt> {
+    async fn probe(&self, endpoint: &Arc<ModelEndpoint>, asker: &Asker<'_>) -> Result<Structured, Halt> {
         let mut answers = false;
         for (at, form) in (0_u32..).zip(FORMS) {
-            let mut tried = self.try_form(line, asker, form, 3 * at, asker.max_tokens).await?;
+            let mut tried = self.try_form(endpoint, asker, form, 3 * at, asker.max_tokens).await?;
             if let Tried::UsedUp(_) = tried {
-                tried = self.try_form(line, asker, form, 3 * at + 1, asker.max_tokens.saturating_mul(2)).await?;
+                tried = self.try_form(endpoint, asker, form, 3 * at + 1, asker.max_tokens.saturating_mul(2)).await?;
             }
             if let (Tried::Refused(said), false) = (&tried, answers) {
-                self.require_plain(line, asker, said).await?;
+                self.require_plain(endpoint, asker, said).await?;
                 // A server that failed once may only have had a bad moment.
                 if !speaks_of_form(said) {
-                    tried = self.try_form(line, asker, form, 3 * at + 2, asker.max_tokens).await?;
+                    tried = self.try_form(endpoint, asker, form, 3 * at + 2, asker.max_tokens).await?;
                 }
             }
             match tried {
@@ -146,7 +147,7 @@ impl CallGateway {
 
     async fn try_form(
         &self,
-        line: &Arc<ModelEndpoint>,
+        endpoint: &Arc<ModelEndpoint>,
         asker: &Asker<'_>,
         form: Structured,
         number: u32,
@@ -157,7 +158,7 @@ impl CallGateway {
             _ => "Answer with a JSON object that has the one key \"verdict\" with the value \"structured\".",
         };
         let format = ReplyFormat::json("verdict", around(asker.schema));
-        Ok(match self.ask_probe(line, asker.round, number, (words, format, max_tokens), form).await? {
+        Ok(match self.ask_probe(endpoint, asker.round, number, (words, format, max_tokens), form).await? {
             Answer::Reply(reply) if fits(&reply.text) => Tried::Fits,
             Answer::Reply(reply) if reply.finish == Finish::Length && reply.text.trim().is_empty() => {
                 Tried::UsedUp(max_tokens)
@@ -168,12 +169,12 @@ impl CallGateway {
     }
 
     /// Stops the run unless a call without a form of reply succeeds: then it is not the form that is refused.
-    async fn require_plain(&self, line: &Arc<ModelEndpoint>, asker: &Asker<'_>, said: &str) -> Result<(), Halt> {
+    async fn require_plain(&self, endpoint: &Arc<ModelEndpoint>, asker: &Asker<'_>, said: &str) -> Result<(), Halt> {
         let plain = plain(asker.max_tokens);
-        match self.ask_probe(line, asker.round, PLAIN, plain, Structured::None).await? {
+        match self.ask_probe(endpoint, asker.round, PLAIN, plain, Structured::None).await? {
             Answer::Reply(_) => Ok(()),
             Answer::Refused { message, .. } | Answer::Failed { message, .. } => {
-                let target = line.model.as_ref().map(|model| model.target()).unwrap_or_default();
+                let target = endpoint.model.as_ref().map(|model| model.target()).unwrap_or_default();
                 let first = if message == said { String::new() } else { format!("; before that: {said}") };
                 let message = format!("{target} serves not even a greeting: {message}{first}");
                 Err(self.control.stop(Halt::Endpoint { message }))
@@ -184,18 +185,18 @@ impl CallGateway {
     /// Asks one of the calls of a probe, unless it is on record.
     async fn ask_probe(
         &self,
-        line: &Arc<ModelEndpoint>,
+        endpoint: &Arc<ModelEndpoint>,
         round: u32,
         number: u32,
         asked: (&str, ReplyFormat, u32),
         wire: Structured,
     ) -> Result<Answer, Halt> {
-        let name = line.profile.model.clone();
-        let (site, request) = self.probe_call(line, &name, round, number, asked);
+        let name = endpoint.profile.model.clone();
+        let (site, request) = self.probe_call(endpoint, &name, round, number, asked);
         match self.recorded(key(&site, &request), &site).await? {
             Recorded::Answer(answer) => Ok(answer),
-            Recorded::Nothing { key } => match line.model.as_deref() {
-                Some(model) => self.make(line, model, &PendingCall::new(&site, &request, wire, &key)).await,
+            Recorded::Nothing { key } => match endpoint.model.as_deref() {
+                Some(model) => self.make(endpoint, model, &PendingCall::new(&site, &request, wire, &key)).await,
                 None => Err(not_recorded(&site)),
             },
         }
@@ -203,7 +204,7 @@ impl CallGateway {
 
     fn probe_call<'a>(
         &self,
-        line: &ModelEndpoint,
+        endpoint: &ModelEndpoint,
         name: &'a str,
         round: u32,
         number: u32,
@@ -211,15 +212,15 @@ impl CallGateway {
     ) -> (CallSite<'a>, ChatRequest) {
         let site =
             CallSite { stage: STAGE, item: name, turn: 0, role: Role::Probe, attempt: ROUND * (round + 1) + number };
-        let request = self.request(line, &site, vec![Message::user(words)], format, max_tokens);
+        let request = self.request(endpoint, &site, vec![Message::user(words)], format, max_tokens);
         (site, request)
     }
 
     /// Rounds of probing in which not even a plain call was served.
-    async fn rounds_in_vain(&self, line: &Arc<ModelEndpoint>, max_tokens: u32) -> Result<u32, Halt> {
-        let name = line.profile.model.clone();
+    async fn rounds_in_vain(&self, endpoint: &Arc<ModelEndpoint>, max_tokens: u32) -> Result<u32, Halt> {
+        let name = endpoint.profile.model.clone();
         for round in 0_u32.. {
-            let (site, request) = self.probe_call(line, &name, round, PLAIN, plain(max_tokens));
+            let (site, request) = self.probe_call(endpoint, &name, round, PLAIN, plain(max_tokens));
             let answer = self.look_up(&key(&site, &request), &site).await?;
             if !matches!(answer, Some(Answer::Failed { .. } | Answer::Refused { .. })) {
                 return Ok(round);

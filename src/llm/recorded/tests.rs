@@ -31,7 +31,7 @@ impl ChatModel for Model {
     }
 }
 
-fn line(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEndpoint> {
+fn endpoint(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEndpoint> {
     let temperature = Some(temperature);
     Arc::new(ModelEndpoint {
         profile: ModelProfile {
@@ -60,8 +60,8 @@ fn calls_are_shared_by_tasks_on_all_threads() {
 async fn models_of_one_name_and_sampling_are_probed_once() {
     let sent = Arc::new(AtomicUsize::new(0));
     let roles = [(Role::Situations, "one", 0.5), (Role::Selector, "one", 0.5), (Role::Judge, "one", 1.0)];
-    let lines = roles.map(|(role, model, temperature)| (role, line(model, temperature, &sent)));
-    let calls = CallGateway { lines: BTreeMap::from(lines), ..CallGateway::silent(1) };
+    let endpoints = roles.map(|(role, model, temperature)| (role, endpoint(model, temperature, &sent)));
+    let calls = CallGateway { endpoints: BTreeMap::from(endpoints), ..CallGateway::silent(1) };
     let form = ReplyFormat::json("turn", serde_json::json!({"type": "object"}));
     let enforced = join_all(roles.map(|(role, ..)| calls.enforces_schemas(role, &form, 300))).await;
     assert!(enforced.into_iter().all(|enforced| enforced.unwrap()));

@@ -134,7 +134,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         journal: None,
         inherited: Vec::new(),
         budget: Arc::new(Budget::new(&config::BudgetLimits::default(), &config::Models::default())),
-        lines: [Role::Speaker, Role::Selector, Role::Summary].map(|role| (role, Arc::clone(&line))).into(),
+        endpoints: [Role::Speaker, Role::Selector, Role::Summary].map(|role| (role, Arc::clone(&line))).into(),
         control: Arc::default(),
         retry_failed: false,
         anew: BTreeSet::new(),
