@@ -4,8 +4,8 @@
 //! second time, and lines a little longer than the words that turns are given; the most has every repair and every try that the
 //! settings allow, with replies as long as `max_tokens`. A prompt grows by every line that was spoken before.
 
-use super::SELECTOR_TRIES;
 use super::agents::{Script, TurnPrompt};
+use super::next_speaker::SELECTOR_TRIES;
 use crate::config::safety::Service;
 use crate::config::{Conversations, Judge, Safety, SpeakerSelection};
 use crate::llm::budget::{Estimate, Need, Take, upper_bound_of};
