@@ -230,7 +230,7 @@ impl RequestInfo<'_> {
                 Some(format!("{at} redirects to {target}, which is not followed; set {address} to where it leads"))
             }
             401 => Some(format!("{at} refused the credential (401): {said}; {credential}")),
-            402 => Some(format!("{at} asks for payment (402): {said}")),
+            402 => Some(format!("{at} has to be paid before it answers (402): {said}")),
             404 => Some(format!(
                 "{at} knows no {} or no model {:?} (404): {said}; check {address} and {model}",
                 self.url.path(),
