@@ -14,6 +14,7 @@
 //! cap, never part of the data, and starts anew with each process.
 
 mod admission;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 
 use self::admission::Items;
 pub(crate) use self::admission::{Need, Take};
+pub(crate) use self::snapshot::{RoleSnapshot, SpendSnapshot};
 use super::{ChatRequest, Message, ReplyFormat, Role, Usage};
 use crate::config::{self, Price};
 
@@ -107,41 +109,6 @@ pub struct Exhausted {
 impl Exhausted {
     fn what(&self) -> String {
         self.item.as_ref().map_or_else(|| "another call".to_owned(), |item| format!("{item} to be begun and ended"))
-    }
-}
-
-/// The spend so far, for display.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct SpendSnapshot {
-    /// By role.
-    pub roles: BTreeMap<Role, RoleSnapshot>,
-    /// The tokens of all replies.
-    pub usage: Usage,
-    /// In the currency of the prices, calls of unknown outcome counted in full; `None` without any price.
-    pub cost: Option<f64>,
-    /// ISO 4217 code of the prices.
-    pub currency: Option<String>,
-    /// Calls that may have been billed though no reply came.
-    pub unknown: u64,
-    /// What those calls had set aside: part of `max_tokens` and of `cost`, not of `usage`.
-    pub unknown_tokens: u64,
-}
-
-/// What one role has spent, for display.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct RoleSnapshot {
-    /// Requests sent, retries included.
-    pub calls: u64,
-    /// The tokens of replies.
-    pub usage: Usage,
-    /// As in [`SpendSnapshot`]; `None` without a price by token.
-    pub cost: Option<f64>,
-}
-
-impl SpendSnapshot {
-    /// Requests sent, retries included.
-    pub(crate) fn calls(&self) -> u64 {
-        self.roles.values().map(|role| role.calls).fold(0, u64::saturating_add)
     }
 }
 

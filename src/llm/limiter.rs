@@ -250,7 +250,7 @@ impl Limiter {
     /// answers again.
     pub(crate) async fn back_off(&self, error: &AttemptError, wait: Duration) {
         let AttemptError::Transient { kind, retry_after, message } = error else { return };
-        let turned_away = *kind == Transient::TurnedAway;
+        let turned_away = kind.is_turned_away();
         let told = retry_after.is_some_and(|told| !told.is_zero());
         let (counted, until) = Counted::start(self, turned_away, message, wait);
         let recovery = async {
@@ -364,7 +364,7 @@ impl LimiterState {
 
     fn failed(&mut self, call: SentCall, kind: Transient, told: Option<Duration>, message: &str, now: Instant) {
         let told = told.filter(|told| !told.is_zero());
-        if kind == Transient::TurnedAway {
+        if kind.is_turned_away() {
             self.minute.count(true, now);
             self.refusals.turned_away(call, told, now);
             self.pace.turned_away(now);
@@ -372,9 +372,11 @@ impl LimiterState {
         if kind == Transient::TimedOut {
             self.window.timed_out(call.among, call.at, now);
         }
-        match told {
-            Some(_) if kind == Transient::TurnedAway => self.outage.reached(),
-            _ => self.outage.failed(kind, message, now),
+        // Whoever speaks of a limit, or of a time, is there: such a wait is bounded by `max_wait` alone.
+        if kind == Transient::RateLimited || kind == Transient::TurnedAway && told.is_some() {
+            self.outage.reached();
+        } else {
+            self.outage.failed(kind, message, now);
         }
     }
 }

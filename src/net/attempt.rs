@@ -44,10 +44,19 @@ pub enum AttemptError {
 pub enum Transient {
     /// The request never reached the endpoint: nothing can have been billed.
     NotSent,
-    /// 408, 409, 429, 503, 529 and the like: the endpoint turned the request away unserved.
+    /// 408, 409, 503 and the like: the endpoint turned the request away unserved.
     TurnedAway,
+    /// 429, 529: it turned the request away unserved for a limit, so it is there, and serves again in time.
+    RateLimited,
     /// No answer, or not all of it, within the time-outs. It may have billed.
     TimedOut,
     /// The endpoint failed, hung up, or sent something that is no completion. It may have billed.
     Unknown,
+}
+
+impl Transient {
+    /// Whether the request was not served, and nothing billed.
+    pub(crate) fn is_turned_away(self) -> bool {
+        matches!(self, Self::TurnedAway | Self::RateLimited)
+    }
 }

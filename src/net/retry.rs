@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use super::attempt::{AttemptError, Transient};
+use super::attempt::AttemptError;
 use super::rate_headers::{RemainingQuota, duration, seconds};
 use crate::clock::unix_seconds;
 use crate::draw::Draw;
@@ -75,7 +75,7 @@ impl Retry {
     pub(crate) fn decide(&mut self, error: &AttemptError, elapsed: Duration, max_wait: Duration) -> Decision {
         let AttemptError::Transient { kind, retry_after, .. } = error else { return Decision::GiveUp };
         self.attempts = self.attempts.saturating_add(1);
-        if *kind != Transient::TurnedAway {
+        if !kind.is_turned_away() {
             self.counted = self.counted.saturating_add(1);
         }
         if let Some(told) = retry_after.filter(|told| *told > max_wait) {
@@ -155,6 +155,7 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
+    use crate::net::attempt::Transient;
 
     const HOUR: Duration = Duration::from_secs(3_600);
 

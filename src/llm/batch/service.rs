@@ -317,7 +317,8 @@ impl BatchService {
         let said = said.map_or_else(|| String::from_utf8_lossy(&answer.body).into_owned(), str::to_owned);
         let said = quote(&said, credential);
         let kind = match status {
-            408 | 409 | 425 | 429 | 503 | 529 => Transient::TurnedAway,
+            429 | 529 => Transient::RateLimited,
+            408 | 409 | 425 | 503 => Transient::TurnedAway,
             500..=599 => Transient::Unknown,
             401 | 403 => {
                 return AttemptError::Fatal {

@@ -19,7 +19,8 @@ const NEVER_REACHED_AFTER: u32 = 3;
 /// How long they must have failed, so that many calls at one bad moment do not add up to a verdict.
 const NEVER_REACHED_AFTER_TIME: Duration = Duration::from_secs(2);
 
-/// Failures since the last answer. A call that was turned away with a time to wait is no failure: the endpoint is there.
+/// Failures since the last answer. A call that was turned away for a limit, or with a time to wait, is no failure: the
+/// endpoint is there.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     failures: u32,

@@ -20,7 +20,7 @@ fn reply() -> Reply {
 }
 
 fn turned_away(retry_after: Option<Duration>) -> AttemptError {
-    AttemptError::Transient { message: "busy".into(), kind: Transient::TurnedAway, retry_after }
+    AttemptError::Transient { message: "busy".into(), kind: Transient::RateLimited, retry_after }
 }
 
 fn timed_out() -> AttemptError {
@@ -295,6 +295,22 @@ async fn nothing_but_refusals_for_longer_than_is_to_be_waited_ends_the_run() {
     tokio::time::advance(Duration::from_secs(101)).await;
     let error = limiter.check().unwrap_err().to_string();
     assert!(error.contains("turned away for 60 minutes") && error.contains("max_wait_s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_names_no_time_is_waited_for_as_long_as_may_be_and_a_server_that_is_busy_is_not() {
+    for (kind, minutes, ends) in
+        [(Transient::RateLimited, 59, false), (Transient::RateLimited, 61, true), (Transient::TurnedAway, 2, true)]
+    {
+        let limiter = limiter(8);
+        let error = AttemptError::Transient { message: "busy".into(), kind, retry_after: None };
+        for _ in 0..=minutes * 6 {
+            let permit = limiter.acquire(bound()).await;
+            limiter.observe(permit, &Err(error.clone()), None);
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        assert_eq!(limiter.check().is_err(), ends, "{kind:?}, {minutes} minutes");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::config::{Model, QuotaLimits};
-use crate::llm::{Finish, Message, Usage};
+use crate::llm::{Finish, Message, Transient, Usage};
 use crate::net::retry::{Decision, Retry};
 
 /// Why a played place does not answer a call, by the time since the test began.
@@ -42,7 +42,7 @@ fn well(_: Duration) -> Option<AttemptError> {
 
 fn refused(told: u64) -> AttemptError {
     let retry_after = Some(Duration::from_secs(told));
-    AttemptError::Transient { message: "busy".into(), kind: Transient::TurnedAway, retry_after }
+    AttemptError::Transient { message: "busy".into(), kind: Transient::RateLimited, retry_after }
 }
 
 /// Places of these weights and behaviours.
