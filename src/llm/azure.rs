@@ -6,26 +6,25 @@
 //! ```
 //!
 //! A version in the configuration asks for the dated form. One in a variable does too, unless the endpoint is given
-//! with `/openai/v1`. The body is the same for both: the route of [`openai`](super::openai) sends it and reads the answer.
+//! with `/openai/v1`. The body is the same for both: [`Completions`](super::openai::Completions)
+//! sends it and reads the answer.
 
 pub(crate) mod content_safety;
 mod entra;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
-use self::entra::Entra;
-use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress};
-use super::openai::{Additions, Advice, CacheHints, Route, above, unfit_for_a_header};
-use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
+pub(super) use self::entra::Entra;
+use super::batch::JobAddress;
+use super::endpoint::{Advice, Endpoint, SignIn};
+use super::openai::{Additions, CacheHints, above, unfit_for_a_header};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
-use crate::net::rate_headers::RemainingQuota;
 
 /// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
 const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
@@ -39,117 +38,40 @@ const API_VERSION: [&str; 3] = ["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION"
 const KEY: &str = "AZURE_OPENAI_API_KEY";
 const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 
-/// A deployment of Azure OpenAI.
-#[derive(Debug)]
-pub(crate) struct AzureOpenAi {
-    route: Route,
-    sign_in: Arc<SignIn>,
-    batch: Option<BatchQueue>,
+/// The endpoint of the deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+pub(crate) fn endpoint(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, SetupError> {
+    let deployment = deployment(config, var)?;
+    let given = config.endpoint.clone().or_else(|| first(var, &ENDPOINT)).ok_or_else(|| {
+        SetupError::setting("endpoint", "give the resource, such as https://NAME.openai.azure.com, or set AZURE_OPENAI_ENDPOINT in the environment or in .env")
+    })?;
+    let resource = endpoint_url("endpoint", &given)?;
+    let url = completions_url(&resource, &deployment, config.api_version.as_deref(), var)?;
+    let pinned = check_key_transport("endpoint", &resource, &config.allow_http_hosts)?;
+    let (sign_in, credential) = sign_in(config, var)?;
+    Ok(Endpoint {
+        http: Http::new(&resource, &config.timeouts, &pinned, var)?,
+        jobs: config.batch.then(|| jobs(&url)),
+        url,
+        sign_in,
+        headers: HeaderMap::new(),
+        additions: Additions::new(config, var)?,
+        cache: CacheHints::new(&config.prompt_cache),
+        model: deployment,
+        advice: Advice { address: "endpoint", model: "deployment", credential },
+    })
 }
 
-#[derive(Debug)]
-enum SignIn {
-    Fixed(Arc<Credential>),
-    Entra(Entra),
-}
-
-impl SignIn {
-    async fn credential(&self) -> Result<Arc<Credential>, AttemptError> {
-        match self {
-            Self::Fixed(credential) => Ok(Arc::clone(credential)),
-            Self::Entra(entra) => entra.credential().await,
-        }
-    }
-}
-
-impl AzureOpenAi {
-    /// The deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        let deployment = deployment(config, var)?;
-        let given = config.endpoint.clone().or_else(|| first(var, &ENDPOINT)).ok_or_else(|| {
-            SetupError::setting("endpoint", "give the resource, such as https://NAME.openai.azure.com, or set AZURE_OPENAI_ENDPOINT in the environment or in .env")
-        })?;
-        let endpoint = endpoint_url("endpoint", &given)?;
-        let url = completions_url(&endpoint, &deployment, config.api_version.as_deref(), var)?;
-        let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
-        let (sign_in, credential) = sign_in(config, var)?;
-        let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
-        let advice = Advice { address: "endpoint", model: "deployment", credential };
-        let sign_in = Arc::new(sign_in);
-        let (hints, additions) = (CacheHints::new(&config.prompt_cache), Additions::new(config, var)?);
-        let mut added = HeaderMap::new();
-        additions.apply(&mut added);
-        let batch = config.batch.then(|| jobs(http.clone(), &url, &sign_in, added));
-        let route = Route::new(http, url, deployment, advice).hinting(hints).adding(additions);
-        Ok(Self { route, sign_in, batch })
-    }
-
-    async fn send_in(&self, seat: BatchSeat, request: &ChatRequest, wire: Structured) -> Result<Reply, BatchError> {
-        // The job signs in for itself; here the credential is only what must not be quoted.
-        let credential = self.sign_in.credential().await.ok();
-        self.route.attempt_in(seat, request, wire, credential.as_deref()).await
-    }
-
-    async fn send(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
-        let credential = self.sign_in.credential().await?;
-        let mut headers = HeaderMap::new();
-        credential.apply(&mut headers);
-        self.route.attempt(request, wire, headers, Some(&credential)).await
-    }
-}
-
-impl ChatModel for AzureOpenAi {
-    fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
-        Box::pin(self.send(request, wire))
-    }
-
-    fn batch(&self) -> Option<&BatchQueue> {
-        self.batch.as_ref()
-    }
-
-    fn attempt_in<'a>(
-        &'a self,
-        seat: BatchSeat,
-        request: &'a ChatRequest,
-        wire: Structured,
-    ) -> BoxFuture<'a, Result<Reply, BatchError>> {
-        Box::pin(self.send_in(seat, request, wire))
-    }
-
-    fn target(&self) -> String {
-        self.route.origin()
-    }
-
-    fn remaining(&self) -> Option<RemainingQuota> {
-        self.route.remaining()
-    }
-
-    fn left_out(&self) -> Vec<&'static str> {
-        self.route.left_out()
-    }
-}
-
-/// Jobs of calls to the deployment that completions of go to `completions`.
+/// Where jobs of calls to the deployment go whose completions are at `completions`.
 ///
 /// Jobs are the resource's, not the deployment's: each line names the deployment. Both forms of the address take them.
-fn jobs(http: Http, completions: &Url, sign_in: &Arc<SignIn>, added: HeaderMap) -> BatchQueue {
+fn jobs(completions: &Url) -> JobAddress {
     let dated = completions.query().is_some();
-    let address = JobAddress {
+    JobAddress {
         base: above(completions, if dated { 4 } else { 2 }),
         route: if dated { "/chat/completions" } else { "/v1/chat/completions" }.to_owned(),
         expiring: !dated,
         setting: "endpoint",
-    };
-    let sign_in = Arc::clone(sign_in);
-    let headers = move || -> BoxFuture<'static, _> {
-        let (sign_in, mut headers) = (Arc::clone(&sign_in), added.clone());
-        Box::pin(async move {
-            let credential = sign_in.credential().await?;
-            credential.apply(&mut headers);
-            Ok((headers, Some(credential)))
-        })
-    };
-    BatchQueue::new(BatchService::new(http, address, Box::new(headers)))
+    }
 }
 
 /// The deployment of `config`, which is also the logical model name where none is given.
@@ -261,8 +183,8 @@ mod tests {
     }
 
     fn url(endpoint: &str, version: Option<&str>, pairs: &'static [(&'static str, &'static str)]) -> String {
-        let endpoint = endpoint_url("endpoint", endpoint).unwrap();
-        completions_url(&endpoint, "my gpt", version, &vars(pairs)).unwrap().to_string()
+        let resource = endpoint_url("endpoint", endpoint).unwrap();
+        completions_url(&resource, "my gpt", version, &vars(pairs)).unwrap().to_string()
     }
 
     #[test]
@@ -294,7 +216,7 @@ mod tests {
 
     #[test]
     fn variables_fill_what_the_configuration_leaves_out() {
-        let model = AzureOpenAi::new(
+        let found = endpoint(
             &Model::default(),
             &vars(&[
                 ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/"),
@@ -303,9 +225,9 @@ mod tests {
             ]),
         )
         .unwrap();
-        assert_eq!(model.target(), "https://r.openai.azure.com");
-        assert!(!format!("{model:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("signs in with the key") };
+        assert_eq!(found.origin(), "https://r.openai.azure.com");
+        assert!(!format!("{found:?}").contains("canary"));
+        let SignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["api-key"], "canary-key-123");
@@ -314,7 +236,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_exit_code() {
         let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
-        let error = AzureOpenAi::new(&config, &|_| None).unwrap_err();
+        let error = endpoint(&config, &|_| None).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("AZURE_OPENAI_API_KEY") && error.to_string().contains(".env"));
         for (config, word) in [
@@ -322,7 +244,7 @@ mod tests {
             (Model { deployment: None, ..config.clone() }, "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME"),
             (Model { endpoint: Some("http://r.openai.azure.com.invalid".into()), ..config }, "plain http"),
         ] {
-            let error = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_API_KEY", "k")])).unwrap_err();
+            let error = endpoint(&config, &vars(&[("AZURE_OPENAI_API_KEY", "k")])).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().contains(word), "{error}");
         }
@@ -336,11 +258,11 @@ mod tests {
             auth: AzureAuth::Entra,
             ..Model::default()
         };
-        let model = AzureOpenAi::new(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
-        let SignIn::Fixed(credential) = &*model.sign_in else { panic!("uses the token") };
+        let found = endpoint(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
+        let SignIn::Fixed(credential) = &found.sign_in else { panic!("uses the token") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["authorization"], "Bearer canary-token");
-        assert!(!format!("{model:?}").contains("canary"));
+        assert!(!format!("{found:?}").contains("canary"));
     }
 }

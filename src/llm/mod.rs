@@ -13,6 +13,7 @@ pub(crate) mod context;
 pub(crate) mod control;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
+pub(crate) mod endpoint;
 pub(crate) mod entries;
 pub(crate) mod estimate;
 pub(crate) mod evidence;
@@ -187,6 +188,16 @@ pub enum Finish {
     Length,
     /// The model's context was full before `max_tokens` was reached: the text is torn.
     ContextFull,
+}
+
+impl Finish {
+    /// As endpoints call it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length | Self::ContextFull => "length",
+        }
+    }
 }
 
 /// What a model can be relied on for when JSON is asked for.

@@ -1,10 +1,7 @@
-//! Chat completions over HTTP: OpenAI and everything that speaks its protocol (vLLM, Ollama, LM Studio, llama.cpp).
+//! Chat completions over HTTP: OpenAI and everything that speaks its protocol (vLLM, Ollama, LM Studio, llama.cpp), Azure too.
 //!
-//! `Route` is the protocol, one address that takes completions, and serves Azure too; [`OpenAi`] is the address and
-//! the key. What answers mean stands in `reply`.
-//!
-//! `seed` is never sent: endpoints that take it promise little, others refuse it. `stream` is sent as false, since some
-//! servers stream unless they are told not to.
+//! [`Completions`] is the model at an [`Endpoint`]; [`endpoint`] reads one of OpenAI's kind from the configuration, as
+//! [`azure`](super::azure) does those of Azure. `request` writes what is sent, `reply` reads what answers mean.
 
 mod additions;
 mod body;
@@ -14,100 +11,66 @@ mod dialect;
 mod fullness;
 pub(crate) mod moderation;
 mod reply;
+mod request;
 mod said;
 mod usage;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 pub(super) use self::additions::Additions;
 pub(super) use self::cache::CacheHints;
-use self::complaint::NotTaken;
 use self::dialect::Dialect;
 use self::fullness::Longest;
 use self::reply::RequestInfo;
+use self::request::RequestBody;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, JobSignIn};
-use super::{AttemptError, ChatModel, ChatRequest, MessageRole, Messages, Reply, ReplyFormat, Structured, Transient};
+use super::endpoint::{Advice, Endpoint, SignIn};
+use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
 use crate::net::filled;
-use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join, origin};
+use crate::net::http::{Credential, Http, HttpReply, SetupError, check_key_transport, endpoint_url, join};
 use crate::net::rate_headers::RemainingQuota;
 
 /// Where OpenAI itself is.
 const OPENAI: &str = "https://api.openai.com/v1";
 
-/// Endpoints take at most this many stop texts.
-const MOST_STOPS: usize = 4;
+/// Where completions are, below the base URL.
+const COMPLETIONS: [&str; 2] = ["chat", "completions"];
 
-/// One address that takes chat completions, and what it was found to understand.
+/// An endpoint, and what it was found to understand.
 #[derive(Debug)]
 pub(super) struct Route {
-    http: Http,
-    url: Url,
-    /// What `model` says in a request; it need not be the logical name.
-    model: String,
-    advice: Advice,
+    endpoint: Arc<Endpoint>,
     dialect: Dialect,
     /// What the latest answer said is left of the limits.
     remaining: Mutex<Option<RemainingQuota>>,
-    cache: CacheHints,
     longest: Longest,
-    additions: Additions,
-}
-
-/// Names of settings and variables, for messages that say what to change.
-#[derive(Debug)]
-pub(super) struct Advice {
-    /// The setting that holds the address.
-    pub(super) address: &'static str,
-    /// The setting that names the model.
-    pub(super) model: &'static str,
-    /// How to change the credential.
-    pub(super) credential: String,
 }
 
 impl Route {
-    pub(super) fn new(http: Http, url: Url, model: String, advice: Advice) -> Self {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
         let (dialect, remaining, longest) = (Dialect::default(), Mutex::default(), Longest::default());
-        let (cache, additions) = (CacheHints::default(), Additions::default());
-        Self { http, url, model, advice, dialect, remaining, cache, longest, additions }
-    }
-
-    /// The same with what requests say about the prefix cache.
-    pub(super) fn hinting(self, cache: CacheHints) -> Self {
-        Self { cache, ..self }
-    }
-
-    /// The same with what the configuration adds to every request.
-    pub(super) fn adding(self, additions: Additions) -> Self {
-        Self { additions, ..self }
+        Self { endpoint: Arc::new(endpoint), dialect, remaining, longest }
     }
 
     pub(super) fn origin(&self) -> String {
-        origin(&self.url)
+        self.endpoint.origin()
     }
 
-    /// Sends `request` once. `headers` come with the credential in them already.
-    pub(super) async fn attempt(
-        &self,
-        request: &ChatRequest,
-        wire: Structured,
-        headers: HeaderMap,
-        credential: Option<&Credential>,
-    ) -> Result<Reply, AttemptError> {
+    /// Sends `request` once.
+    async fn attempt(&self, request: &ChatRequest, wire: Structured) -> Result<Reply, AttemptError> {
+        let (headers, credential) = self.endpoint.signed().await?;
         let body = self.body(request, wire);
-        let turn = self.cache.turn().await;
+        let cache = &self.endpoint.cache;
+        let turn = cache.turn().await;
         let answer = if turn.is_bare() {
             self.post(&body, headers).await?
         } else {
@@ -115,60 +78,49 @@ impl Route {
             turn.dress(&mut dressed, request);
             self.post(&dressed, headers).await?
         };
-        if self.cache.judge(turn, answer.status, &answer.body) {
+        if cache.judge(turn, answer.status, &answer.body) {
             return Err(again("the endpoint does not take what it is told about its prefix cache".to_owned()));
         }
-        reply::read(&answer, &self.asked(request, credential)).map_err(|unserved| self.learn(&body, unserved))
+        self.read(&answer, request, &body, credential.as_deref())
     }
 
     /// As [`attempt`](Self::attempt), in the job of `seat`.
-    pub(super) async fn attempt_in(
-        &self,
-        seat: BatchSeat,
-        request: &ChatRequest,
-        wire: Structured,
-        credential: Option<&Credential>,
-    ) -> Result<Reply, BatchError> {
+    async fn attempt_in(&self, seat: BatchSeat, request: &ChatRequest, wire: Structured) -> Result<Reply, BatchError> {
+        // The job signs in for itself; here the credential is only what must not be quoted.
+        let credential = self.endpoint.credential().await.ok().flatten();
         let body = self.body(request, wire);
         let answer = seat.send(bytes(&body)?).await?;
-        let read = reply::read(&answer, &self.asked(request, credential));
-        Ok(read.map_err(|unserved| self.learn(&body, unserved))?)
+        Ok(self.read(&answer, request, &body, credential.as_deref())?)
+    }
+
+    fn read(
+        &self,
+        answer: &HttpReply,
+        request: &ChatRequest,
+        sent: &RequestBody<'_>,
+        credential: Option<&Credential>,
+    ) -> Result<Reply, AttemptError> {
+        reply::read(answer, &self.asked(request, credential)).map_err(|unserved| self.learn(sent, unserved))
     }
 
     /// Sends `body`, which is made of `request`, to a service that is no chat model but answers errors as they do. The
     /// answer is one with a status of success.
-    pub(super) async fn consult(
-        &self,
-        request: &ChatRequest,
-        body: &Value,
-        headers: HeaderMap,
-        credential: Option<&Credential>,
-    ) -> Result<Value, AttemptError> {
+    pub(super) async fn consult(&self, request: &ChatRequest, body: &Value) -> Result<Value, AttemptError> {
+        let (headers, credential) = self.endpoint.signed().await?;
         let answer = self.post(body, headers).await?;
-        reply::read_value(&answer, &self.asked(request, credential))
+        reply::read_value(&answer, &self.asked(request, credential.as_deref()))
     }
 
-    async fn post(&self, body: &(impl Serialize + Sync), mut headers: HeaderMap) -> Result<HttpReply, AttemptError> {
-        self.additions.apply(&mut headers);
-        let answer = self.http.post_json(&self.url, headers, bytes(body)?).await?;
+    async fn post(&self, body: &(impl Serialize + Sync), headers: HeaderMap) -> Result<HttpReply, AttemptError> {
+        let Endpoint { http, url, additions, .. } = &*self.endpoint;
+        let answer = http.post_json(url, headers, bytes(body)?).await?;
         *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = RemainingQuota::of(&answer.headers);
-        Ok(self.additions.hide(answer))
-    }
-
-    /// What the latest answer said is left of the limits.
-    pub(super) fn remaining(&self) -> Option<RemainingQuota> {
-        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(additions.hide(answer))
     }
 
     fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
-        RequestInfo {
-            request,
-            url: &self.url,
-            model: &self.model,
-            advice: &self.advice,
-            credential,
-            longest: &self.longest,
-        }
+        let Endpoint { url, model, advice, .. } = &*self.endpoint;
+        RequestInfo { request, url, model, advice, credential, longest: &self.longest }
     }
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
@@ -181,28 +133,8 @@ impl Route {
         again(unserved.error.to_string())
     }
 
-    /// Keywords of schemas that the endpoint does not take.
-    pub(super) fn left_out(&self) -> Vec<&'static str> {
-        self.dialect.left_out().into_iter().collect()
-    }
-
     fn body<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> RequestBody<'a> {
-        let renamed = self.dialect.renames_limit();
-        let stops = if self.dialect.has_no_stop() { 0 } else { MOST_STOPS };
-        RequestBody {
-            model: &self.model,
-            messages: self.dialect.messages(&request.messages),
-            temperature: request.temperature,
-            top_p: request.top_p,
-            max_tokens: (!renamed).then_some(request.max_tokens),
-            max_completion_tokens: renamed.then_some(request.max_tokens),
-            stop: request.stop.iter().take(stops).map(String::as_str).collect(),
-            response_format: response_format(&request.format, wire, &self.dialect),
-            stream: false,
-            reasoning_effort: self.additions.reasoning_effort.as_deref(),
-            extra_body: &self.additions.body,
-            left_out: self.dialect.left_out(),
-        }
+        RequestBody::new(&self.endpoint, &self.dialect, request, wire)
     }
 }
 
@@ -216,155 +148,35 @@ fn again(message: String) -> AttemptError {
     AttemptError::Transient { message, kind: Transient::TurnedAway, retry_after: Some(std::time::Duration::ZERO) }
 }
 
-/// The request as it goes over the wire.
-#[derive(Debug, Serialize)]
-struct RequestBody<'a> {
-    model: &'a str,
-    messages: Cow<'a, Messages>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_completion_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    stop: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<ResponseFormat<'a>>,
-    stream: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_effort: Option<&'a str>,
-    #[serde(flatten)]
-    extra_body: &'a Map<String, Value>,
-    /// Keywords that were left out of the schema.
-    #[serde(skip)]
-    left_out: BTreeSet<&'static str>,
-}
-
-impl RequestBody<'_> {
-    /// Whether it holds what an endpoint says it does not take.
-    fn holds(&self, not_taken: NotTaken) -> bool {
-        match not_taken {
-            NotTaken::MaxTokens => self.max_tokens.is_some(),
-            NotTaken::Stop => !self.stop.is_empty(),
-            NotTaken::System => self.messages.list().iter().any(|message| message.role == MessageRole::System),
-            NotTaken::Keyword(keyword) => {
-                matches!(
-                    self.response_format,
-                    Some(ResponseFormat::JsonSchema { .. } | ResponseFormat::JsonObject { schema: Some(_) })
-                ) && !self.left_out.contains(keyword)
-            }
-            NotTaken::Setting(_) => false,
-        }
-    }
-}
-
-/// How JSON is asked for on the wire.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ResponseFormat<'a> {
-    JsonSchema {
-        json_schema: NamedSchema<'a>,
-    },
-    JsonObject {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        schema: Option<Cow<'a, RawValue>>,
-    },
-}
-
-#[derive(Debug, Serialize)]
-struct NamedSchema<'a> {
-    name: &'a str,
-    strict: bool,
-    schema: Cow<'a, RawValue>,
-}
-
-fn response_format<'a>(format: &'a ReplyFormat, wire: Structured, dialect: &Dialect) -> Option<ResponseFormat<'a>> {
-    let ReplyFormat::Json { name, schema } = format else { return None };
-    let as_sent = || dialect.schema(schema);
-    match wire {
-        Structured::JsonSchema => {
-            Some(ResponseFormat::JsonSchema { json_schema: NamedSchema { name, strict: true, schema: as_sent() } })
-        }
-        Structured::JsonObjectSchema => Some(ResponseFormat::JsonObject { schema: Some(as_sent()) }),
-        Structured::JsonObject => Some(ResponseFormat::JsonObject { schema: None }),
-        Structured::None => None,
-    }
-}
-
-/// A model at an OpenAI-compatible address.
+/// A model at an endpoint that takes chat completions.
 #[derive(Debug)]
-pub(crate) struct OpenAi {
+pub(crate) struct Completions {
     route: Route,
-    credential: Option<Arc<Credential>>,
-    headers: HeaderMap,
     batch: Option<BatchQueue>,
 }
 
-impl OpenAi {
-    /// The model that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        let route = ["chat", "completions"];
-        let mut model = Self::at(&route, config, var)?;
-        model.batch = config.batch.then(|| model.jobs(&route));
-        Ok(model)
-    }
-
-    /// Jobs of calls to this model.
-    fn jobs(&self, route: &[&str]) -> BatchQueue {
-        let address = JobAddress {
-            base: above(&self.route.url, route.len()),
-            route: format!("/v1/{}", route.join("/")),
-            expiring: false,
-            setting: self.route.advice.address,
-        };
-        let (mut headers, credential) = (self.headers.clone(), self.credential.clone());
-        self.route.additions.apply(&mut headers);
-        let sign_in: JobSignIn = Box::new(move || Box::pin(ready(Ok((headers.clone(), credential.clone())))));
-        BatchQueue::new(BatchService::new(self.route.http.clone(), address, sign_in))
-    }
-
-    /// As [`OpenAi::new`], at another route below the base URL.
-    fn at(route: &[&str], config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        let Some(model) = config.model.clone().filter(|m| !m.trim().is_empty()) else {
-            return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
-        };
-        let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
-        let base = endpoint_url("base_url", &address::base(base.as_deref().unwrap_or(OPENAI)))?;
-        let credential = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
-            // Servers on this machine rarely want a key, and say so with a 401 where they do.
-            Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => None,
-            credential => credential?,
-        };
-        let credential = credential.map(Arc::new);
-        let additions = Additions::new(config, var)?;
-        let pinned = if credential.is_some() || additions.have_secrets() {
-            check_key_transport("base_url", &base, &config.allow_http_hosts)?
-        } else {
-            Vec::new()
-        };
-        let http = Http::new(&base, &config.timeouts, &pinned, var)?;
-        let advice = Advice {
-            address: "base_url",
-            model: "model",
-            credential: credential_advice(config.api_key_env.as_deref()),
-        };
-        Ok(Self {
-            route: Route::new(http, join(&base, route), model, advice)
-                .hinting(CacheHints::new(&config.prompt_cache))
-                .adding(additions),
-            headers: headers(credential.as_deref(), var),
-            credential,
-            batch: None,
-        })
+impl Completions {
+    /// The model at `endpoint`.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        let route = Route::new(endpoint);
+        let batch = route.endpoint.jobs.clone().map(|address| jobs(&route.endpoint, address));
+        Self { route, batch }
     }
 }
 
-impl ChatModel for OpenAi {
+/// Jobs of calls to the model at `endpoint`.
+fn jobs(endpoint: &Arc<Endpoint>, address: JobAddress) -> BatchQueue {
+    let (http, endpoint) = (endpoint.http.clone(), Arc::clone(endpoint));
+    let sign_in: JobSignIn = Box::new(move || {
+        let endpoint = Arc::clone(&endpoint);
+        Box::pin(async move { endpoint.signed().await })
+    });
+    BatchQueue::new(BatchService::new(http, address, sign_in))
+}
+
+impl ChatModel for Completions {
     fn attempt<'a>(&'a self, request: &'a ChatRequest, wire: Structured) -> BoxFuture<'a, Result<Reply, AttemptError>> {
-        Box::pin(self.route.attempt(request, wire, self.headers.clone(), self.credential.as_deref()))
+        Box::pin(self.route.attempt(request, wire))
     }
 
     fn batch(&self) -> Option<&BatchQueue> {
@@ -377,7 +189,7 @@ impl ChatModel for OpenAi {
         request: &'a ChatRequest,
         wire: Structured,
     ) -> BoxFuture<'a, Result<Reply, BatchError>> {
-        Box::pin(self.route.attempt_in(seat, request, wire, self.credential.as_deref()))
+        Box::pin(self.route.attempt_in(seat, request, wire))
     }
 
     fn target(&self) -> String {
@@ -385,12 +197,60 @@ impl ChatModel for OpenAi {
     }
 
     fn remaining(&self) -> Option<RemainingQuota> {
-        self.route.remaining()
+        *self.route.remaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn left_out(&self) -> Vec<&'static str> {
-        self.route.left_out()
+        self.route.dialect.left_out().into_iter().collect()
     }
+}
+
+/// The endpoint of chat completions that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+pub(crate) fn endpoint(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, SetupError> {
+    let mut endpoint = endpoint_at(&COMPLETIONS, config, var)?;
+    endpoint.jobs = config.batch.then(|| JobAddress {
+        base: above(&endpoint.url, COMPLETIONS.len()),
+        route: format!("/v1/{}", COMPLETIONS.join("/")),
+        expiring: false,
+        setting: endpoint.advice.address,
+    });
+    Ok(endpoint)
+}
+
+/// As [`endpoint`], at another route below the base URL.
+fn endpoint_at(route: &[&str], config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, SetupError> {
+    let Some(model) = config.model.clone().filter(|m| !m.trim().is_empty()) else {
+        return Err(SetupError::setting("model", "name the model to call, such as gpt-4.1-mini"));
+    };
+    let base = config.base_url.clone().or_else(|| filled(var, "OPENAI_BASE_URL"));
+    let base = endpoint_url("base_url", &address::base(base.as_deref().unwrap_or(OPENAI)))?;
+    let sign_in = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
+        // Servers on this machine rarely want a key, and say so with a 401 where they do.
+        Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => SignIn::Nobody,
+        credential => credential?.map_or(SignIn::Nobody, |credential| SignIn::Fixed(Arc::new(credential))),
+    };
+    let additions = Additions::new(config, var)?;
+    let has_key = matches!(sign_in, SignIn::Fixed(_));
+    let pinned = if has_key || additions.have_secrets() {
+        check_key_transport("base_url", &base, &config.allow_http_hosts)?
+    } else {
+        Vec::new()
+    };
+    Ok(Endpoint {
+        http: Http::new(&base, &config.timeouts, &pinned, var)?,
+        url: join(&base, route),
+        sign_in,
+        headers: if has_key { payer(var) } else { HeaderMap::new() },
+        additions,
+        cache: CacheHints::new(&config.prompt_cache),
+        model,
+        advice: Advice {
+            address: "base_url",
+            model: "model",
+            credential: credential_advice(config.api_key_env.as_deref()),
+        },
+        jobs: None,
+    })
 }
 
 /// `url` without its last `segments`.
@@ -425,26 +285,25 @@ fn credential_advice(variable: Option<&str>) -> String {
     }
 }
 
-/// The key, and the organisation and project it is to be billed to; these go nowhere without a key.
-fn headers(credential: Option<&Credential>, var: &dyn Fn(&str) -> Option<String>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let Some(credential) = credential else { return headers };
-    credential.apply(&mut headers);
-    for (header, name) in [("openai-organization", "OPENAI_ORG_ID"), ("openai-project", "OPENAI_PROJECT_ID")] {
-        if let Some(value) = filled(var, name).and_then(|v| HeaderValue::from_str(&v).ok()) {
-            headers.insert(HeaderName::from_static(header), value);
-        }
-    }
-    headers
+/// The organisation and project that calls are billed to; they go nowhere without a key.
+fn payer(var: &dyn Fn(&str) -> Option<String>) -> HeaderMap {
+    let names = [("openai-organization", "OPENAI_ORG_ID"), ("openai-project", "OPENAI_PROJECT_ID")];
+    let value = |name| filled(var, name).and_then(|value| HeaderValue::from_str(&value).ok());
+    names.into_iter().filter_map(|(header, name)| Some((HeaderName::from_static(header), value(name)?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::complaint::NotTaken;
     use super::*;
     use crate::exit::ExitCode;
-    use crate::llm::Message;
+    use crate::llm::{Message, ReplyFormat};
+
+    fn model(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Completions, SetupError> {
+        endpoint(config, var).map(Completions::new)
+    }
 
     fn config() -> Model {
         Model { base_url: Some("http://127.0.0.1:9/v1/".into()), model: Some("demo".into()), ..Model::default() }
@@ -474,28 +333,28 @@ mod tests {
 
     #[test]
     fn the_body_is_what_endpoints_take_and_no_more() {
-        let model = OpenAi::new(&config(), &with_key).unwrap();
-        assert_eq!(model.route.url.as_str(), "http://127.0.0.1:9/v1/chat/completions");
+        let made = model(&config(), &with_key).unwrap();
+        assert_eq!(made.route.endpoint.url.as_str(), "http://127.0.0.1:9/v1/chat/completions");
         let text = ReplyFormat::Text { prefix: Some("Ann:".into()) };
         assert_eq!(
-            wire(&model.route, text.clone(), Structured::JsonSchema),
+            wire(&made.route, text.clone(), Structured::JsonSchema),
             json!({"model": "demo", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
                    "temperature": 0.8, "max_tokens": 300, "stop": ["a", "b", "c", "d"], "stream": false})
         );
         let schema = json!({"type": "object", "properties": {"text": {"type": "string", "maxLength": 9}}});
         let form = ReplyFormat::json("turn", schema);
         assert_eq!(
-            wire(&model.route, form.clone(), Structured::JsonSchema)["response_format"],
+            wire(&made.route, form.clone(), Structured::JsonSchema)["response_format"],
             json!({"type": "json_schema", "json_schema": {"name": "turn", "strict": true,
                    "schema": {"type": "object", "properties": {"text": {"type": "string"}}}}})
         );
         assert_eq!(
-            wire(&model.route, form.clone(), Structured::JsonObject)["response_format"],
+            wire(&made.route, form.clone(), Structured::JsonObject)["response_format"],
             json!({"type": "json_object"})
         );
-        assert!(wire(&model.route, form, Structured::None).get("response_format").is_none());
-        model.route.dialect.learn(NotTaken::MaxTokens);
-        let body = wire(&model.route, text, Structured::None);
+        assert!(wire(&made.route, form, Structured::None).get("response_format").is_none());
+        made.route.dialect.learn(NotTaken::MaxTokens);
+        let body = wire(&made.route, text, Structured::None);
         assert_eq!(body["max_completion_tokens"], 300);
         assert!(body.get("max_tokens").is_none());
     }
@@ -508,8 +367,8 @@ mod tests {
             extra_body: extra_body.as_object().cloned().unwrap(),
             ..config()
         };
-        let model = OpenAi::new(&config, &with_key).unwrap();
-        let body = wire(&model.route, ReplyFormat::json("turn", json!({"type": "object"})), Structured::JsonSchema);
+        let made = model(&config, &with_key).unwrap();
+        let body = wire(&made.route, ReplyFormat::json("turn", json!({"type": "object"})), Structured::JsonSchema);
         assert_eq!((&body["reasoning_effort"], &body["top_k"]), (&json!("low"), &json!(40)));
         assert_eq!(body["chat_template_kwargs"], extra_body["chat_template_kwargs"]);
         assert_eq!(body["response_format"]["json_schema"]["schema"], json!({"type": "object"}));
@@ -520,7 +379,7 @@ mod tests {
             headers: [("X-Key".to_owned(), header)].into(),
             ..config
         };
-        let error = OpenAi::new(&open, &with_key).unwrap_err();
+        let error = model(&open, &with_key).unwrap_err();
         assert!(error.to_string().contains("plain http"), "a secret in a header is a key: {error}");
     }
 
@@ -528,41 +387,38 @@ mod tests {
     fn a_missing_key_says_which_variable_and_where() {
         for none in [None, Some(String::new()), Some("  ".to_owned())] {
             let elsewhere = Model { base_url: Some("https://models.example/v1".to_owned()), ..config() };
-            let error = OpenAi::new(&elsewhere, &|_| none.clone()).unwrap_err();
+            let error = model(&elsewhere, &|_| none.clone()).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Unavailable);
             assert!(error.to_string().contains("OPENAI_API_KEY") && error.to_string().contains(".env"), "{error}");
         }
         let keyless = Model { api_key_env: None, ..config() };
-        assert!(OpenAi::new(&keyless, &|_| None).unwrap().credential.is_none());
+        assert!(matches!(endpoint(&keyless, &|_| None).unwrap().sign_in, SignIn::Nobody));
     }
 
     #[test]
     fn a_key_never_goes_over_plain_http_to_others() {
         let open = Model { base_url: Some("http://10.1.2.3/v1".into()), ..config() };
-        assert_eq!(OpenAi::new(&open, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
+        assert_eq!(model(&open, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
         let listed = Model { allow_http_hosts: vec!["10.1.2.3".into()], ..open.clone() };
-        assert!(OpenAi::new(&listed, &with_key).is_ok());
+        assert!(model(&listed, &with_key).is_ok());
         let keyless = Model { api_key_env: None, ..open };
-        assert!(OpenAi::new(&keyless, &with_key).is_ok(), "there is nothing to steal");
+        assert!(model(&keyless, &with_key).is_ok(), "there is nothing to steal");
     }
 
     #[test]
     fn a_model_needs_a_name_and_an_address_of_sense() {
-        assert_eq!(
-            OpenAi::new(&Model { model: None, ..config() }, &with_key).unwrap_err().exit_code(),
-            ExitCode::Usage
-        );
+        assert_eq!(model(&Model { model: None, ..config() }, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
         let odd = Model { base_url: Some("127.0.0.1:9".into()), ..config() };
-        assert_eq!(OpenAi::new(&odd, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
+        assert_eq!(model(&odd, &with_key).unwrap_err().exit_code(), ExitCode::Usage);
     }
 
     #[test]
     fn no_form_of_the_model_shows_its_key() {
-        let model = OpenAi::new(&config(), &with_key).unwrap();
-        assert!(model.credential.is_some());
-        assert!(!format!("{model:?} {model:#?} {}", model.target()).contains("canary"));
+        let made = model(&config(), &with_key).unwrap();
+        assert!(matches!(made.route.endpoint.sign_in, SignIn::Fixed(_)));
+        assert!(!format!("{made:?} {made:#?} {}", made.target()).contains("canary"));
         let split = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-canary\u{7}x".to_owned());
-        let error = OpenAi::new(&config(), &split).unwrap_err();
+        let error = model(&config(), &split).unwrap_err();
         assert!(error.to_string().contains("OPENAI_API_KEY") && !format!("{error:?}{error}").contains("canary"));
     }
 }

@@ -31,6 +31,15 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// In a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Reply(_) => "answered",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
     /// The endpoint refused the request with this status.
     pub(super) fn bad_request(status: u16, message: &str) -> Self {
         let reason = if context::is_overflow(message) { context::FULL } else { "bad_request" };

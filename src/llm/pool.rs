@@ -16,7 +16,7 @@ use super::batch::BatchQueue;
 use super::budget::Estimate;
 use super::control::Control;
 use super::limiter::{Delay, Limiter, Permit};
-use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, Transient};
+use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured};
 use crate::draw::Draw;
 
 /// Failures in a row from which a place is left out.
@@ -228,6 +228,11 @@ impl<'a> PoolRoute<'a> {
         }
     }
 
+    /// Where the last attempt went, for messages.
+    pub(super) fn target(&self) -> String {
+        self.pool.places.get(self.last).map(|place| place.model.target()).unwrap_or_default()
+    }
+
     /// Waits before another attempt; see [`Limiter::back_off`].
     pub(super) async fn back_off(&self, error: &AttemptError, wait: Duration) {
         if let Some(place) = self.pool.places.get(self.last) {
@@ -295,7 +300,7 @@ impl ModelPlace {
                 *health = PlaceHealth::default();
                 return known.then(|| format!("{} answers again", self.name));
             }
-            Err(AttemptError::Transient { kind: Transient::TurnedAway, retry_after, message }) => {
+            Err(AttemptError::Transient { kind, retry_after, message }) if kind.is_turned_away() => {
                 let told = retry_after.filter(|told| *told > self.limiter.max_wait())?;
                 (message, told, told, true)
             }

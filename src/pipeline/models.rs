@@ -12,14 +12,13 @@ use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
 use crate::config::{Config, Model, Provider};
-use crate::llm::azure::AzureOpenAi;
-use crate::llm::azure::content_safety::ContentSafety;
+use crate::llm::azure::content_safety::{self, ContentSafety};
 use crate::llm::limiter::Limiter;
-use crate::llm::openai::OpenAi;
-use crate::llm::openai::moderation::Moderation;
+use crate::llm::openai::Completions;
+use crate::llm::openai::moderation::{self, Moderation};
 use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile, SignsOfLife};
-use crate::llm::{ChatModel, Extra, Role, StructuredSupport};
+use crate::llm::{ChatModel, Extra, Role, StructuredSupport, azure, openai};
 use crate::loopback::is_this_machine;
 use crate::net::http::SetupError;
 use crate::stages::compile::ModelUse;
@@ -90,6 +89,7 @@ fn check_open_files(config: &Config) -> Result<(), RunError> {
 fn endpoint(model: &Model, service: Option<Service>, source: ModelSource<'_>) -> Result<ModelEndpoint, RunError> {
     Ok(ModelEndpoint {
         profile: profile(model, service),
+        served_by: served_by(model.provider),
         model: match source {
             ModelSource::Live { environment, offline, given } => {
                 Some(Box::new(pool(model, given, |whole| connect(whole, service, environment, offline))?))
@@ -104,6 +104,15 @@ fn endpoint(model: &Model, service: Option<Service>, source: ModelSource<'_>) ->
         },
         wire: OnceCell::new(),
     })
+}
+
+/// Who serves a model, in the words of OpenTelemetry's conventions; they have none for a model in the process.
+fn served_by(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Openai => "openai",
+        Provider::AzureOpenai => "azure.ai.openai",
+        Provider::Embedded => "convogen",
+    }
 }
 
 /// The model in all its places.
@@ -164,10 +173,10 @@ fn connect(
 ) -> Result<Box<dyn ChatModel>, RunError> {
     let var = |name: &str| environment.var(name);
     let connected: Box<dyn ChatModel> = match (model.provider, service) {
-        (_, Some(Service::AzureContentSafety)) => Box::new(ContentSafety::new(model, &var)?),
-        (_, Some(Service::OpenaiModeration)) => Box::new(Moderation::new(model, &var)?),
-        (Provider::Openai, _) => Box::new(OpenAi::new(model, &var)?),
-        (Provider::AzureOpenai, _) => Box::new(AzureOpenAi::new(model, &var)?),
+        (_, Some(Service::AzureContentSafety)) => Box::new(ContentSafety::new(content_safety::endpoint(model, &var)?)),
+        (_, Some(Service::OpenaiModeration)) => Box::new(Moderation::new(moderation::endpoint(model, &var)?)),
+        (Provider::Openai, _) => Box::new(Completions::new(openai::endpoint(model, &var)?)),
+        (Provider::AzureOpenai, _) => Box::new(Completions::new(azure::endpoint(model, &var)?)),
         (Provider::Embedded, _) => return embedded(offline),
     };
     if offline && !Url::parse(&connected.target()).is_ok_and(|target| is_this_machine(&target)) {

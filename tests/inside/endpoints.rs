@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use convogen::ExitCode;
 use convogen::config::{AzureAuth, Model, Timeouts};
-use convogen::llm::azure::AzureOpenAi;
+use convogen::llm::azure;
 use convogen::llm::budget::Estimate;
 use convogen::llm::limiter::Limiter;
-use convogen::llm::openai::OpenAi;
+use convogen::llm::openai::{self, Completions};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Message, Reply, ReplyFormat, Structured, Transient};
 use convogen::net::retry::{Decision, Retry};
 use serde_json::{Value, json};
@@ -38,8 +38,8 @@ fn limiter(concurrency: usize) -> Limiter {
     Limiter::new(&Model { concurrency, ..Model::default() })
 }
 
-fn model(endpoint: &Endpoint) -> OpenAi {
-    OpenAi::new(&config(endpoint.base_url()), &var).unwrap()
+fn model(endpoint: &Endpoint) -> Completions {
+    Completions::new(openai::endpoint(&config(endpoint.base_url()), &var).unwrap())
 }
 
 fn request(text: &str, format: ReplyFormat) -> ChatRequest {
@@ -151,11 +151,11 @@ fn faults() -> Vec<(&'static str, Answer, &'static str)> {
         ("408", Answer::error(408, "x", "late"), "TurnedAway"),
         ("413", Answer::error(413, "x", CANARY), "bad request 413"),
         ("422", Answer::error(422, "x", "no"), "bad request 422"),
-        ("429", Answer::too_many(None), "TurnedAway"),
+        ("429", Answer::too_many(None), "RateLimited"),
         ("429 for good", Answer::error(429, "insufficient_quota", "pay"), "fatal"),
         ("500", Answer::error(500, "x", CANARY), "Unknown"),
         ("503", Answer::error(503, "x", "busy"), "TurnedAway"),
-        ("529", Answer::error(529, "x", "busy"), "TurnedAway"),
+        ("529", Answer::error(529, "x", "busy"), "RateLimited"),
     ]
 }
 
@@ -178,8 +178,10 @@ async fn every_fault_gets_its_meaning_and_none_shows_the_key() {
 
 #[tokio::test]
 async fn what_may_pass_passes() {
-    let passing: Vec<_> =
-        faults().into_iter().filter(|(_, _, want)| matches!(*want, "Unknown" | "TimedOut" | "TurnedAway")).collect();
+    let passing: Vec<_> = faults()
+        .into_iter()
+        .filter(|(_, _, want)| matches!(*want, "Unknown" | "TimedOut" | "TurnedAway" | "RateLimited"))
+        .collect();
     let calls = passing.into_iter().map(|(name, answer, _)| async move {
         let endpoint = Endpoint::start(Script::opening_with(vec![answer]));
         let reply = settled(&model(&endpoint), &limiter(4), "Go on.").await;
@@ -210,7 +212,7 @@ async fn an_endpoint_that_is_away_was_not_reached_and_may_come_back() {
 async fn tls_that_does_not_come_about_was_no_call() {
     let endpoint = Endpoint::start(Script::default());
     let config = config(endpoint.base_url().replace("http://", "https://"));
-    match OpenAi::new(&config, &var) {
+    match openai::endpoint(&config, &var).map(Completions::new) {
         Ok(model) => assert_eq!(verdict(&once(&model).await), "NotSent"),
         Err(error) => {
             assert_eq!(error.exit_code(), ExitCode::Unavailable, "a machine without root certificates: {error}");
@@ -242,8 +244,8 @@ async fn the_key_is_asked_for_and_named_in_the_advice() {
     let locked = || Script { key: Some(CANARY.into()), ..Script::default() };
     let endpoint = Endpoint::start(locked());
     assert_eq!(verdict(&once(&model(&endpoint)).await), "reply");
-    let wrong = OpenAi::new(&config(endpoint.base_url()), &|_| Some("sk-canary-wrong".into())).unwrap();
-    let error = once(&wrong).await.unwrap_err();
+    let wrong = openai::endpoint(&config(endpoint.base_url()), &|_| Some("sk-canary-wrong".into())).unwrap();
+    let error = once(&Completions::new(wrong)).await.unwrap_err();
     assert!(error.to_string().contains("OPENAI_API_KEY") && !error.to_string().contains("canary"), "{error}");
 }
 
@@ -363,7 +365,7 @@ async fn stray_429s_do_not_stall_the_others() {
 #[tokio::test]
 async fn azure_is_reached_by_both_routes() {
     let endpoint = Endpoint::start(Script { key: Some(CANARY.into()), ..Script::default() });
-    let azure = |api_version: Option<&str>| Model {
+    let deployed = |api_version: Option<&str>| Model {
         endpoint: Some(format!("{}/", endpoint.origin())),
         deployment: Some("chat".into()),
         api_version: api_version.map(str::to_owned),
@@ -372,7 +374,7 @@ async fn azure_is_reached_by_both_routes() {
         ..Model::default()
     };
     for version in [None, Some("2024-10-21")] {
-        let model = AzureOpenAi::new(&azure(version), &var).unwrap();
+        let model = Completions::new(azure::endpoint(&deployed(version), &var).unwrap());
         assert_eq!(verdict(&once(&model).await), "reply");
     }
     let calls = endpoint.calls();
@@ -392,7 +394,8 @@ async fn a_ready_entra_token_goes_as_bearer() {
         ..Model::default()
     };
     let token = |name: &str| (name == "AZURE_OPENAI_AD_TOKEN").then(|| "canary-token".to_owned());
-    assert_eq!(verdict(&once(&AzureOpenAi::new(&config, &token).unwrap()).await), "reply");
+    let model = Completions::new(azure::endpoint(&config, &token).unwrap());
+    assert_eq!(verdict(&once(&model).await), "reply");
 }
 
 fn turn() -> ReplyFormat {
@@ -416,7 +419,7 @@ async fn json_fits_in_each_way_of_asking() {
         assert!(["p1", "p2", "p3"].contains(&value["next"].as_str().unwrap()) && value["end"].is_boolean(), "{value}");
     }
     let strict = Endpoint::start(Script { json_schema: false, ..Script::default() });
-    let model = OpenAi::new(&config(strict.base_url()), &var).unwrap();
+    let model = Completions::new(openai::endpoint(&config(strict.base_url()), &var).unwrap());
     let refused = model.attempt(&request("x", turn()), Structured::JsonSchema).await;
     assert_eq!(verdict(&refused), "bad request 400");
 }

@@ -10,10 +10,11 @@ use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{SignIn, first, sign_in_with_entra};
+use super::{first, sign_in_with_entra};
 use crate::config::environment::{CONTENT_SAFETY_ENDPOINT, CONTENT_SAFETY_KEY};
 use crate::config::{AzureAuth, Model, address};
-use crate::llm::openai::{Advice, Route, unfit_for_a_header};
+use crate::llm::endpoint::{Advice, Endpoint, SignIn};
+use crate::llm::openai::{Additions, CacheHints, Route, unfit_for_a_header};
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
 
@@ -25,39 +26,46 @@ const API_VERSION: &str = "2024-09-01";
 
 /// A resource of Azure AI Content Safety.
 #[derive(Debug)]
-pub(crate) struct ContentSafety {
-    route: Route,
-    sign_in: SignIn,
-}
+pub(crate) struct ContentSafety(Route);
 
 impl ContentSafety {
-    /// The resource that `config` describes; `var` looks variables up (the process's, then those of `.env`).
-    pub(crate) fn new(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
-        let given = config.endpoint.clone().or_else(|| first(var, CONTENT_SAFETY_ENDPOINT)).ok_or_else(|| {
-            SetupError::setting("endpoint", "give the resource, such as https://NAME.cognitiveservices.azure.com, or set CONTENT_SAFETY_ENDPOINT in the environment or in .env")
-        })?;
-        let endpoint = endpoint_url("endpoint", &address::base(&given))?;
-        let mut url = join(&endpoint, &["contentsafety", "text:analyze"]);
-        url.query_pairs_mut().append_pair("api-version", config.api_version.as_deref().unwrap_or(API_VERSION));
-        let pinned = check_key_transport("endpoint", &endpoint, &config.allow_http_hosts)?;
-        let (sign_in, credential) = sign_in(config, var)?;
-        let http = Http::new(&endpoint, &config.timeouts, &pinned, var)?;
-        let advice = Advice { address: "endpoint", model: "endpoint", credential };
-        Ok(Self { route: Route::new(http, url, "text:analyze".to_owned(), advice), sign_in })
+    /// The service at `endpoint`.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self(Route::new(endpoint))
     }
 
     async fn send(&self, request: &ChatRequest) -> Result<Reply, AttemptError> {
-        let credential = self.sign_in.credential().await?;
-        let mut headers = HeaderMap::new();
-        credential.apply(&mut headers);
         let lines: Vec<String> = request.messages.list().into_iter().map(|message| message.content).collect();
         let body = json!({"text": lines.join("\n"), "outputType": "EightSeverityLevels"});
-        let answer = self.route.consult(request, &body, headers, Some(&credential)).await?;
+        let answer = self.0.consult(request, &body).await?;
         match answer.get("categoriesAnalysis").filter(|list| list.is_array()) {
             Some(list) => Ok(Reply { text: Value::to_string(list), finish: Finish::Stop, usage: Usage::default() }),
-            None => Err(unknown(format!("{} sent no categoriesAnalysis", self.route.origin()))),
+            None => Err(unknown(format!("{} sent no categoriesAnalysis", self.0.origin()))),
         }
     }
+}
+
+/// The resource that `config` describes; `var` looks variables up (the process's, then those of `.env`).
+pub(crate) fn endpoint(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, SetupError> {
+    let given = config.endpoint.clone().or_else(|| first(var, CONTENT_SAFETY_ENDPOINT)).ok_or_else(|| {
+        SetupError::setting("endpoint", "give the resource, such as https://NAME.cognitiveservices.azure.com, or set CONTENT_SAFETY_ENDPOINT in the environment or in .env")
+    })?;
+    let resource = endpoint_url("endpoint", &address::base(&given))?;
+    let mut url = join(&resource, &["contentsafety", "text:analyze"]);
+    url.query_pairs_mut().append_pair("api-version", config.api_version.as_deref().unwrap_or(API_VERSION));
+    let pinned = check_key_transport("endpoint", &resource, &config.allow_http_hosts)?;
+    let (sign_in, credential) = sign_in(config, var)?;
+    Ok(Endpoint {
+        http: Http::new(&resource, &config.timeouts, &pinned, var)?,
+        url,
+        sign_in,
+        headers: HeaderMap::new(),
+        additions: Additions::default(),
+        cache: CacheHints::default(),
+        model: "text:analyze".to_owned(),
+        advice: Advice { address: "endpoint", model: "endpoint", credential },
+        jobs: None,
+    })
 }
 
 impl ChatModel for ContentSafety {
@@ -66,7 +74,7 @@ impl ChatModel for ContentSafety {
     }
 
     fn target(&self) -> String {
-        self.route.origin()
+        self.0.origin()
     }
 }
 
@@ -100,15 +108,15 @@ mod tests {
             "CONTENT_SAFETY_KEY" => Some("canary-key-123".to_owned()),
             _ => None,
         };
-        let service = ContentSafety::new(&Model::default(), &var).unwrap();
-        assert_eq!(service.target(), "https://r.cognitiveservices.azure.com");
-        assert!(!format!("{service:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &service.sign_in else { panic!("signs in with the key") };
+        let found = endpoint(&Model::default(), &var).unwrap();
+        assert_eq!(found.origin(), "https://r.cognitiveservices.azure.com");
+        assert!(!format!("{found:?}").contains("canary"));
+        let SignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["ocp-apim-subscription-key"], "canary-key-123");
-        assert_eq!(ContentSafety::new(&Model::default(), &|_| None).unwrap_err().exit_code(), ExitCode::Usage);
+        assert_eq!(endpoint(&Model::default(), &|_| None).unwrap_err().exit_code(), ExitCode::Usage);
         let given = Model { endpoint: Some("https://r".to_owned()), ..Model::default() };
-        assert_eq!(ContentSafety::new(&given, &|_| None).unwrap_err().exit_code(), ExitCode::Unavailable);
+        assert_eq!(endpoint(&given, &|_| None).unwrap_err().exit_code(), ExitCode::Unavailable);
     }
 }

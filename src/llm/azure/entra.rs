@@ -24,7 +24,7 @@ use crate::net::http::{Credential, SetupError, quote};
 const MARGIN: Duration = Duration::from_secs(300);
 
 /// Bearer tokens for one scope.
-pub(super) struct Entra {
+pub(in crate::llm) struct Entra {
     source: Arc<dyn TokenCredential>,
     scope: String,
     held: Mutex<Option<Held>>,
@@ -51,7 +51,7 @@ impl Entra {
     }
 
     /// A token that is good for at least the next minutes.
-    pub(super) async fn credential(&self) -> Result<Arc<Credential>, AttemptError> {
+    pub(in crate::llm) async fn credential(&self) -> Result<Arc<Credential>, AttemptError> {
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref().filter(|h| h.is_good_for(MARGIN)) {
             return Ok(Arc::clone(&held.credential));

@@ -332,6 +332,9 @@ pub(super) fn category(results: &Value) -> Option<String> {
     }
     let hit = |verdict: &Value, key: &str| verdict.get(key).and_then(Value::as_bool) == Some(true);
     let verdicts = results.as_object()?;
+    if let Some(passed_on) = verdicts.get("content_filter_results") {
+        return category(passed_on);
+    }
     if verdicts.get("jailbreak").is_some_and(|v| hit(v, "filtered") || hit(v, "detected")) {
         return Some("jailbreak".to_owned());
     }

@@ -14,7 +14,8 @@ use url::Url;
 use super::complaint::{Complaint, NotTaken, category, filtered_finish};
 use super::fullness::Longest;
 use super::said::{Said, value};
-use super::{Advice, body, usage};
+use super::{body, usage};
+use crate::llm::endpoint::Advice;
 use crate::llm::{AttemptError, ChatRequest, Finish, Reply, ReplyFormat, Transient};
 use crate::net::http::{Credential, HttpReply, origin, quote, unknown};
 use crate::net::retry::retry_after;
@@ -86,6 +87,9 @@ struct Choice<'a> {
     finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     content_filter_results: Option<&'a RawValue>,
+    /// Where a LiteLLM proxy puts the verdict of a filter.
+    #[serde(borrow)]
+    provider_specific_fields: Option<&'a RawValue>,
 }
 
 fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply, FailedAttempt> {
@@ -96,20 +100,21 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
         return Err(asked.refused(complaint.status.unwrap_or(200), answer, &complaint));
     }
     let choice = completion.choices.unwrap_or_default().into_iter().next();
-    let Some(Choice { message, delta, text, finish_reason, content_filter_results }) = choice else {
+    let Some(Choice { message, delta, text, finish_reason, content_filter_results, provider_specific_fields }) = choice
+    else {
         return Err(asked.no_choice(completion.prompt_filter_results).into());
     };
     let finish = finish_reason.unwrap_or_default().to_ascii_lowercase();
     if let Some(filter) = filtered_finish(&finish) {
-        let verdicts = [content_filter_results, completion.prompt_filter_results];
+        let verdicts = [content_filter_results, provider_specific_fields, completion.prompt_filter_results];
         return Err(asked.stopped_by(&filter, verdicts).into());
     }
     let Some(said) = message.or(delta).or_else(|| text.map(Said::of)) else {
         return Err(asked.no_choice(completion.prompt_filter_results).into());
     };
     let usage = usage::read(completion.usage, asked.request, said.raw());
-    if let Some(refusal) = said.refusal.as_deref().filter(|r| !r.trim().is_empty()) {
-        let message = quote(refusal, asked.credential);
+    if let Some(refusal) = said.refusal() {
+        let message = quote(&refusal, asked.credential);
         return Err(AttemptError::Refused { category: "refusal".to_owned(), message }.into());
     }
     let finish = match finish.as_str() {
@@ -152,7 +157,7 @@ impl RequestInfo<'_> {
     }
 
     /// A filter stopped the reply: the category of its verdict, else what the server calls it.
-    fn stopped_by(&self, filter: &str, verdicts: [Option<&RawValue>; 2]) -> AttemptError {
+    fn stopped_by(&self, filter: &str, verdicts: [Option<&RawValue>; 3]) -> AttemptError {
         let category = verdicts.into_iter().flatten().filter_map(value).find_map(|verdict| category(&verdict));
         let message = format!("a content filter at {} stopped the reply ({filter})", origin(self.url));
         AttemptError::Refused { category: category.unwrap_or_else(|| filter.to_owned()), message }
@@ -161,7 +166,7 @@ impl RequestInfo<'_> {
     /// An answer without a choice: a filter's, where it says so.
     fn no_choice(&self, verdict: Option<&RawValue>) -> AttemptError {
         match verdict.and_then(value).and_then(|verdict| category(&verdict)) {
-            Some(filter) => self.stopped_by(&filter, [None, None]),
+            Some(filter) => self.stopped_by(&filter, [None; 3]),
             None => self.broken("an answer without a choice"),
         }
     }
@@ -196,7 +201,8 @@ impl RequestInfo<'_> {
             return AttemptError::Fatal { message }.into();
         }
         let kind = match status {
-            408 | 409 | 425 | 429 | 503 | 529 => Transient::TurnedAway,
+            429 | 529 => Transient::RateLimited,
+            408 | 409 | 425 | 503 => Transient::TurnedAway,
             400..=499 => return self.bad_request(status, &said, complaint).into(),
             _ => Transient::Unknown,
         };
@@ -385,7 +391,7 @@ mod tests {
             assert!(is_transient(&error, Transient::Unknown), "{error:?}");
         }
         let busy = ok(&json!({"error": {"message": "slow down", "code": 429}})).unwrap_err();
-        assert!(is_transient(&busy, Transient::TurnedAway), "a gateway's status counts");
+        assert!(is_transient(&busy, Transient::RateLimited), "a gateway's status counts");
     }
 
     #[test]
@@ -412,6 +418,19 @@ mod tests {
         let of_prompt = json!({"choices": [{"message": {}, "finish_reason": "content_filter"}],
                                "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": violent}]});
         assert_eq!(category(ok(&of_prompt)), "violence");
+    }
+
+    #[test]
+    fn a_litellm_proxy_puts_refusals_and_verdicts_elsewhere() {
+        let declined = json!({"content": null, "provider_specific_fields": {"refusal": "I can't."}});
+        assert!(matches!(ok(&choice(&declined, "stop")), Err(AttemptError::Refused { category, message })
+            if category == "refusal" && message == "I can't."));
+        let verdict = json!({"content_filter_results": {"violence": {"filtered": true}}});
+        let filtered = json!({"choices": [{"message": {"content": null}, "finish_reason": "content_filter",
+                                           "provider_specific_fields": verdict}]});
+        assert!(matches!(ok(&filtered), Err(AttemptError::Refused { category, .. }) if category == "violence"));
+        let nothing = json!({"content": "Hello.", "provider_specific_fields": {"refusal": null}});
+        assert_eq!(ok(&choice(&nothing, "stop")).unwrap().text, "Hello.");
     }
 
     #[test]
@@ -451,8 +470,11 @@ mod tests {
     #[test]
     fn statuses_mean_what_the_contract_says() {
         let said = json!({"error": {"message": "no"}});
-        for status in [408, 409, 425, 429, 503, 529] {
+        for status in [408, 409, 425, 503] {
             assert!(is_transient(&error(status, &said), Transient::TurnedAway), "{status}");
+        }
+        for status in [429, 529] {
+            assert!(is_transient(&error(status, &said), Transient::RateLimited), "{status}");
         }
         for status in [500, 502, 504, 520] {
             assert!(is_transient(&error(status, &said), Transient::Unknown), "{status}");

@@ -9,7 +9,10 @@ use serde_json::value::RawValue;
 pub(super) struct Said<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
-    pub(super) refusal: Option<String>,
+    refusal: Option<String>,
+    /// Where a LiteLLM proxy puts what the protocol has a field for.
+    #[serde(borrow)]
+    provider_specific_fields: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -41,6 +44,15 @@ impl<'a> Said<'a> {
         let is_elsewhere = wants_json && !content.as_ref().is_some_and(|text| text.contains(['{', '[']));
         let found = if is_elsewhere { elsewhere() } else { None };
         found.or(content).or_else(|| self.has_reasoned().then(String::new))
+    }
+
+    /// The words by which the model declined.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let passed_on = || {
+            let fields = self.provider_specific_fields.and_then(value)?;
+            Some(fields.get("refusal")?.as_str()?.to_owned())
+        };
+        self.refusal.clone().or_else(passed_on).filter(|words| !words.trim().is_empty())
     }
 
     /// Whether there is a call, whatever is in it.

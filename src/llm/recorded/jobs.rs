@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{AttemptError, CallGateway, EntryKind, Estimate, Halt, PendingCall, Reply, Reservation, Role, Transient};
+use super::{AttemptError, CallGateway, EntryKind, Estimate, Halt, PendingCall, Reply, Reservation, Role};
 use crate::llm::ChatModel;
+use crate::llm::Transient;
 use crate::llm::batch::{BatchError, BatchQueue};
 
 /// How long a call waits before it goes in another job.
@@ -89,7 +90,7 @@ impl CallGateway {
 fn in_a_job(error: AttemptError) -> AttemptError {
     match error {
         AttemptError::Transient { message, kind, .. } => {
-            let kind = if kind == Transient::TurnedAway { Transient::NotSent } else { kind };
+            let kind = if kind.is_turned_away() { Transient::NotSent } else { kind };
             AttemptError::Transient { message, kind, retry_after: Some(PAUSE) }
         }
         error => error,

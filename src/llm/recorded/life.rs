@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CallGateway, CallSite, CallTries, ModelEndpoint, PendingCall, key};
+use super::attempts::CallTries;
+use super::{CallGateway, CallSite, ModelEndpoint, PendingCall, key};
 use crate::llm::entries::RecordedReply;
 use crate::llm::pool::ModelPool;
 use crate::llm::{Answer, AttemptError, ChatRequest, Halt, Message, Reply, ReplyFormat, Role, Structured};

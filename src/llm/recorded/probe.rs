@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use super::{CallGateway, CallSite, ModelEndpoint, ModelProfile, PendingCall, Recorded, key, not_recorded};
 use crate::exit::ExitCode;
 use crate::llm::evidence::more_room;
-use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, ReplyFormat, Role, Structured, StructuredSupport};
+use crate::llm::{Answer, ChatRequest, Finish, Halt, Message, Reply, ReplyFormat, Role, Structured, StructuredSupport};
 use crate::prompt::reading;
 
 pub(crate) use verdict::ProbeVerdict;
@@ -160,6 +160,8 @@ impl CallGateway {
         let format = ReplyFormat::json("verdict", around(asker.schema));
         Ok(match self.ask_probe(endpoint, asker.round, number, (words, format, max_tokens), form).await? {
             Answer::Reply(reply) if fits(&reply.text) => Tried::Fits,
+            // No form promises more than an object here; which one is for the prompt to say.
+            Answer::Reply(reply) if form == Structured::JsonObject && is_bare_object(&reply) => Tried::Fits,
             Answer::Reply(reply) if reply.finish == Finish::Length && reply.text.trim().is_empty() => {
                 Tried::UsedUp(max_tokens)
             }
@@ -257,6 +259,16 @@ fn fits(text: &str) -> bool {
     start.starts_with(&format!("{{\"verdict\":\"{FIXED}\""))
 }
 
+/// Whether a reply is a JSON object and nothing else; one that was cut off, as far as it goes.
+fn is_bare_object(reply: &Reply) -> bool {
+    let text = reply.text.trim();
+    let whole = serde_json::from_str::<serde_json::Map<String, Value>>(text);
+    match whole {
+        Ok(_) => true,
+        Err(error) => reply.finish == Finish::Length && error.is_eof() && text.starts_with('{'),
+    }
+}
+
 /// Whether an endpoint names the form of the reply as what it does not take.
 fn speaks_of_form(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
@@ -270,4 +282,24 @@ fn used_up(role: Role, tokens: u32) -> Halt {
         more_room(role)
     );
     Halt::Alike { message, code: ExitCode::Usage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::Usage;
+
+    #[test]
+    fn an_object_and_nothing_else_is_what_a_server_holds_a_reply_to() {
+        let is_bare =
+            |text: &str, finish| is_bare_object(&Reply { text: text.into(), finish, usage: Usage::default() });
+        for text in ["{}", " {\"greeting\": \"Good morning\"}\n"] {
+            assert!(is_bare(text, Finish::Stop), "{text}");
+        }
+        for text in ["", "Good morning", "```json\n{}\n```", "Sure: {}", "{\"greeting\": \"Good", "[{}]", "{} {}"] {
+            assert!(!is_bare(text, Finish::Stop), "{text}");
+        }
+        assert!(is_bare("{\"greeting\": \"Good", Finish::Length));
+        assert!(!is_bare("{greeting", Finish::Length));
+    }
 }

@@ -34,6 +34,7 @@ impl ChatModel for Model {
 fn endpoint(model: &str, temperature: f64, calls: &Arc<AtomicUsize>) -> Arc<ModelEndpoint> {
     let temperature = Some(temperature);
     Arc::new(ModelEndpoint {
+        served_by: "openai",
         profile: ModelProfile {
             model: model.to_owned(),
             tier: "endpoint",

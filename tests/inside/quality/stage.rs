@@ -123,6 +123,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         extra: None,
     };
     let line = Arc::new(ModelEndpoint {
+        served_by: "openai",
         profile,
         model: Some(Box::new(ModelPool::alone(Box::new(Actor(answers))))),
         life: SignsOfLife::default(),
