@@ -40,6 +40,10 @@ step "Azurite"
 CONVOGEN_AZURITE=$(scripts/azurite.sh --path)
 export CONVOGEN_AZURITE
 
+step "spans, which a build has only if asked for"
+cargo clippy "${locked[@]}" --features otlp --bin convogen -- -D warnings
+cargo test "${locked[@]}" --features otlp --test it -- spans::
+
 step "tests"
 # All of it, so that one run tells of every failure.
 cargo test "${locked[@]}" --no-fail-fast "$@"

@@ -9,6 +9,8 @@ mod explain;
 pub(crate) mod failure;
 mod init;
 mod model;
+#[cfg(feature = "otlp")]
+mod otlp;
 pub(crate) mod output;
 mod pipeline;
 mod plan;
@@ -55,10 +57,12 @@ fn run_command() -> ExitCode {
     };
     let printer = Printer::standard(Verbosity { quiet: cli.quiet, verbose: cli.verbose });
     let telemetry = Telemetry::start(&printer);
-    dispatch(&cli.command, &printer, &telemetry).unwrap_or_else(|failure| {
+    let code = dispatch(&cli.command, &printer, &telemetry).unwrap_or_else(|failure| {
         printer.failure(&failure);
         failure.code
-    })
+    });
+    telemetry.finish(&printer);
+    code
 }
 
 fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {

@@ -22,15 +22,23 @@ use crate::store::fs::{FsError, create_dir_all};
 pub(crate) const LOG_FILE: &str = "logs/run.log";
 
 /// The log file of the run. Events before it is opened go to stderr only.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Telemetry {
     log: Arc<OnceLock<Mutex<File>>>,
+    #[cfg(feature = "otlp")]
+    spans: Option<super::otlp::CallSpans>,
 }
 
 impl Telemetry {
     /// Starts taking events for the rest of the process.
     pub(crate) fn start(printer: &Printer) -> Self {
-        let telemetry = Self::default();
+        #[cfg_attr(not(feature = "otlp"), expect(unused_mut, reason = "nothing else is set later"))]
+        let mut telemetry = Self::default();
+        #[cfg(feature = "otlp")]
+        match super::otlp::CallSpans::start() {
+            Ok(spans) => telemetry.spans = spans,
+            Err(trouble) => printer.warning(&trouble),
+        }
         let level = level(printer.verbosity());
         let talk = tracing_subscriber::fmt::layer()
             .without_time()
@@ -43,9 +51,22 @@ impl Telemetry {
             .with_ansi(false)
             .with_writer(telemetry.clone())
             .with_filter(own_events(level.max(LevelFilter::INFO)));
+        let layers = tracing_subscriber::registry().with(talk).with(log);
+        #[cfg(feature = "otlp")]
+        let layers = layers.with(telemetry.spans.clone().map(super::otlp::CallSpans::filtered));
         // A second start, which only tests make, leaves the first in place.
-        let _ = tracing_subscriber::registry().with(talk).with(log).try_init();
+        let _ = layers.try_init();
         telemetry
+    }
+
+    /// Sends what is to be sent elsewhere. A collector that is away costs a warning, never the command.
+    pub(crate) fn finish(&self, printer: &Printer) {
+        #[cfg(feature = "otlp")]
+        if let Some(Err(trouble)) = self.spans.as_ref().map(super::otlp::CallSpans::finish) {
+            printer.warning(&trouble);
+        }
+        #[cfg(not(feature = "otlp"))]
+        let _ = printer;
     }
 
     /// Appends events to the log of `run_dir` from now on. Later calls change nothing.

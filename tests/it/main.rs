@@ -34,6 +34,8 @@ mod report;
 mod safety;
 mod same_bytes;
 mod signals;
+#[cfg(feature = "otlp")]
+mod spans;
 mod spend;
 mod streamed;
 mod trouble;
