@@ -121,3 +121,25 @@ fn what_is_looked_for_in_talk_is_what_the_page_beside_says() {
         assert!(has.iter().all(|one| *one == has[0]), "{path}: to judge agreement takes three lists");
     }
 }
+
+#[test]
+fn groups_of_a_pattern_remember_nothing_and_match_what_they_did() {
+    for (pattern, without) in [
+        ("(a|b) c", "(?:a|b) c"),
+        (r"\(a\) (b)", r"\(a\) (?:b)"),
+        (r"[(a](?:b)[^)(]\\(c)", r"[(a](?:b)[^)(]\\(?:c)"),
+    ] {
+        assert_eq!(without_captures(pattern), without);
+    }
+    let entries = files().flat_map(|path| LexiconIndex::read(Source::File(path)).unwrap().entries).flatten();
+    let patterns: Vec<&str> = entries
+        .filter_map(|entry| match entry {
+            LexiconEntry::Pattern(pattern) => Some(pattern),
+            _ => None,
+        })
+        .collect();
+    assert!(patterns.len() > 100);
+    for pattern in patterns {
+        assert_eq!(Regex::new(&without_captures(pattern)).unwrap().captures_len(), 1, "{pattern}");
+    }
+}
