@@ -10,7 +10,6 @@
 //! sends it and reads the answer.
 
 pub(crate) mod content_safety;
-mod entra;
 
 use std::sync::Arc;
 
@@ -18,10 +17,9 @@ use reqwest::header::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
-pub(super) use self::entra::Entra;
 use super::batch::JobAddress;
-use super::endpoint::{Advice, Endpoint, SignIn};
-use super::openai::{Additions, CacheHints, above, unfit_for_a_header};
+use super::endpoint::{Additions, Advice, CacheHints, Endpoint, Entra, SignIn};
+use super::openai::{above, unfit_for_a_header};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};

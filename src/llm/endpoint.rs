@@ -1,15 +1,20 @@
 //! An endpoint of a model: where calls go and how to sign in there, with everything in it that the configuration and the
 //! variables say. What is made of one looks nothing up any more.
 
+mod additions;
+mod cache;
+mod entra;
+
 use std::sync::Arc;
 
 use reqwest::header::HeaderMap;
 use url::Url;
 
+pub(super) use self::additions::Additions;
+pub(super) use self::cache::CacheHints;
+pub(super) use self::entra::Entra;
 use super::AttemptError;
-use super::azure::Entra;
 use super::batch::JobAddress;
-use super::openai::{Additions, CacheHints};
 use crate::net::http::{Credential, Http, origin};
 
 /// One address that takes calls.

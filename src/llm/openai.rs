@@ -3,9 +3,7 @@
 //! [`Completions`] is the model at an [`Endpoint`]; [`endpoint`] reads one of OpenAI's kind from the configuration, as
 //! [`azure`](super::azure) does those of Azure. `request` writes what is sent, `reply` reads what answers mean.
 
-mod additions;
 mod body;
-mod cache;
 mod complaint;
 mod dialect;
 mod fullness;
@@ -24,14 +22,12 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-pub(super) use self::additions::Additions;
-pub(super) use self::cache::CacheHints;
 use self::dialect::Dialect;
 use self::fullness::Longest;
 use self::reply::RequestInfo;
 use self::request::RequestBody;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, JobSignIn};
-use super::endpoint::{Advice, Endpoint, SignIn};
+use super::endpoint::{Additions, Advice, CacheHints, Endpoint, SignIn};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::{first, sign_in_with_entra};
 use crate::config::environment::{CONTENT_SAFETY_ENDPOINT, CONTENT_SAFETY_KEY};
 use crate::config::{AzureAuth, Model, address};
-use crate::llm::endpoint::{Advice, Endpoint, SignIn};
-use crate::llm::openai::{Additions, CacheHints, Route, unfit_for_a_header};
+use crate::llm::endpoint::{Additions, Advice, CacheHints, Endpoint, SignIn};
+use crate::llm::openai::{Route, unfit_for_a_header};
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
 

@@ -45,7 +45,10 @@ impl fmt::Debug for Entra {
 
 impl Entra {
     /// The credential that the variables name. Nothing is signed in yet.
-    pub(super) fn from_environment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Self, SetupError> {
+    pub(in crate::llm) fn from_environment(
+        config: &Model,
+        var: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, SetupError> {
         let source = from_environment(var)?;
         Ok(Self { source, scope: config.entra_scope.clone(), held: Mutex::new(None) })
     }

@@ -42,7 +42,7 @@ enum Trial {
 
 /// A request's part in the trial. While one is held, no other request is sent.
 #[derive(Debug)]
-pub(super) struct HintedRequest<'a> {
+pub(in crate::llm) struct HintedRequest<'a> {
     trial: Option<tokio::sync::MutexGuard<'a, Trial>>,
     /// What this request says.
     fields: PromptCache,
@@ -56,7 +56,7 @@ impl CacheHints {
     }
 
     /// Waits for the turn of a request.
-    pub(super) async fn turn(&self) -> HintedRequest<'_> {
+    pub(in crate::llm) async fn turn(&self) -> HintedRequest<'_> {
         let mut trial = None;
         if !self.settled.load(Ordering::Acquire) {
             trial = Some(self.trial.lock().await).filter(|_| !self.settled.load(Ordering::Acquire));
@@ -67,7 +67,7 @@ impl CacheHints {
     }
 
     /// Takes in what became of the request: `status` and `body` of its answer. Whether it is worth sending again.
-    pub(super) fn judge(&self, turn: HintedRequest<'_>, status: u16, body: &[u8]) -> bool {
+    pub(in crate::llm) fn judge(&self, turn: HintedRequest<'_>, status: u16, body: &[u8]) -> bool {
         let HintedRequest { trial, fields } = turn;
         let is_refusal = matches!(status, 400 | 422);
         if is_refusal && let Some(name) = named(&fields, &String::from_utf8_lossy(body)) {
@@ -122,7 +122,7 @@ impl CacheHints {
 
 impl HintedRequest<'_> {
     /// Adds to `body`, which was made of `request`, what the request says.
-    pub(super) fn dress(&self, body: &mut Value, request: &ChatRequest) {
+    pub(in crate::llm) fn dress(&self, body: &mut Value, request: &ChatRequest) {
         let Some(object) = body.as_object_mut() else { return };
         let PromptCache { key, retention, mode, ttl, breakpoints } = &self.fields;
         if *key {
@@ -143,7 +143,7 @@ impl HintedRequest<'_> {
     }
 
     /// Whether the request says anything.
-    pub(super) fn is_bare(&self) -> bool {
+    pub(in crate::llm) fn is_bare(&self) -> bool {
         self.fields == PromptCache::default()
     }
 }

@@ -15,8 +15,8 @@ const LEAST_SECRET: usize = 8;
 /// The additions of one model, with the values of variables in them.
 #[derive(Default)]
 pub(in crate::llm) struct Additions {
-    pub(super) reasoning_effort: Option<String>,
-    pub(super) body: Map<String, Value>,
+    pub(in crate::llm) reasoning_effort: Option<String>,
+    pub(in crate::llm) body: Map<String, Value>,
     headers: HeaderMap,
     /// Values that came from variables: whatever an endpoint says is searched for them.
     secrets: Vec<String>,
@@ -74,7 +74,7 @@ impl Additions {
     }
 
     /// An answer in which none of the secrets is, before anything of it is quoted or cut.
-    pub(super) fn hide(&self, mut answer: HttpReply) -> HttpReply {
+    pub(in crate::llm) fn hide(&self, mut answer: HttpReply) -> HttpReply {
         for secret in self.secrets.iter().filter(|secret| secret.len() >= LEAST_SECRET) {
             let text = String::from_utf8_lossy(&answer.body);
             let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
