@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{Span, SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
@@ -35,6 +36,7 @@ pub(crate) struct CallSpans {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     command: Context,
+    trouble: Arc<OnceLock<String>>,
 }
 
 impl CallSpans {
@@ -44,6 +46,7 @@ impl CallSpans {
             return Ok(None);
         }
         let client = CollectorClient::new()?;
+        let trouble = Arc::clone(&client.trouble);
         let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
         let exporter = exporter.map_err(|error| format!("no spans are sent: {error}"))?;
         let mut resource = Resource::builder();
@@ -54,7 +57,7 @@ impl CallSpans {
             SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
         let tracer = provider.tracer("convogen");
         let command = Context::new().with_span(tracer.start_with_context("convogen", &Context::new()));
-        Ok(Some(Self { provider, tracer, command }))
+        Ok(Some(Self { provider, tracer, command, trouble }))
     }
 
     /// As a layer that sees the calls alone.
@@ -65,7 +68,9 @@ impl CallSpans {
     /// Ends the span of the command and sends what is left; the error is a sentence.
     pub(crate) fn finish(&self) -> Result<(), String> {
         self.command.span().end();
-        self.provider.shutdown().map_err(|error| format!("some spans were not sent: {error}"))
+        let ended = self.provider.shutdown();
+        let trouble = self.trouble.get().cloned().or_else(|| ended.err().map(|error| error.to_string()));
+        trouble.map_or(Ok(()), |trouble| Err(format!("spans were not sent: {trouble}")))
     }
 }
 
@@ -185,6 +190,8 @@ impl Visit for CallAttributes {
 struct CollectorClient {
     client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
+    /// What went wrong first; the exporter itself tells nobody.
+    trouble: Arc<OnceLock<String>>,
 }
 
 impl CollectorClient {
@@ -192,7 +199,7 @@ impl CollectorClient {
         let client =
             bare_client(TIMEOUT, TIMEOUT, &|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Ok(Self { client, runtime: runtime.map_err(|error| error.to_string())? })
+        Ok(Self { client, runtime: runtime.map_err(|error| error.to_string())?, trouble: Arc::default() })
     }
 }
 
@@ -207,12 +214,22 @@ impl HttpClient for CollectorClient {
     {
         let client = self.client.clone();
         let answer = self.runtime.spawn(async move { exchange(&client, request).await });
-        Box::pin(async { answer.await? })
+        Box::pin(async {
+            let answer = answer.await?;
+            let trouble = match &answer {
+                Ok(answer) if answer.status().is_success() => None,
+                Ok(answer) => Some(format!("the collector answered {}", answer.status())),
+                Err(error) => Some(error.to_string()),
+            };
+            trouble.into_iter().for_each(|trouble| drop(self.trouble.set(trouble)));
+            answer
+        })
     }
 }
 
 async fn exchange(client: &reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-    let answer = client.execute(request.try_into()?).await?;
+    // An address may hold a token.
+    let answer = client.execute(request.try_into()?).await.map_err(reqwest::Error::without_url)?;
     let status = answer.status();
     let mut response = Response::new(answer.bytes().await?);
     *response.status_mut() = status;

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::batch::JobAddress;
-use super::endpoint::{Additions, Advice, CacheHints, Endpoint, Entra, SignIn};
+use super::endpoint::{Additions, Advice, CacheHints, Endpoint, EndpointSignIn, Entra};
 use super::openai::{above, unfit_for_a_header};
 use crate::config::{AzureAuth, Model};
 use crate::net::filled;
@@ -135,7 +135,7 @@ fn is_dated(version: &str) -> bool {
 }
 
 /// How to sign in, and what to say when that is refused.
-fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(SignIn, String), SetupError> {
+fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(EndpointSignIn, String), SetupError> {
     match config.auth {
         AzureAuth::Key => {
             let name = key_variable(config);
@@ -143,7 +143,7 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Sign
                 advice: format!("set {name} in the environment or in .env, or `auth: entra` to sign in with Entra ID"),
             })?;
             let credential = Credential::api_key(SecretString::from(secret)).ok_or_else(|| unfit_for_a_header(name))?;
-            Ok((SignIn::Fixed(Arc::new(credential)), format!("check the key in {name} (environment or .env)")))
+            Ok((EndpointSignIn::Fixed(Arc::new(credential)), format!("check the key in {name} (environment or .env)")))
         }
         AzureAuth::Entra => {
             let advice = "check who is signed in and that it has the role Cognitive Services OpenAI User";
@@ -157,12 +157,12 @@ fn sign_in_with_entra(
     config: &Model,
     var: &dyn Fn(&str) -> Option<String>,
     advice: &str,
-) -> Result<(SignIn, String), SetupError> {
+) -> Result<(EndpointSignIn, String), SetupError> {
     let Some(token) = filled(var, TOKEN) else {
-        return Ok((SignIn::Entra(Entra::from_environment(config, var)?), advice.to_owned()));
+        return Ok((EndpointSignIn::Entra(Entra::from_environment(config, var)?), advice.to_owned()));
     };
     let credential = Credential::bearer(SecretString::from(token)).ok_or_else(|| unfit_for_a_header(TOKEN))?;
-    Ok((SignIn::Fixed(Arc::new(credential)), format!("{advice}; {TOKEN} may have expired")))
+    Ok((EndpointSignIn::Fixed(Arc::new(credential)), format!("{advice}; {TOKEN} may have expired")))
 }
 
 /// A variable of one's own choice serves deployments of several resources; `OPENAI_API_KEY` is the default of another
@@ -225,7 +225,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.origin(), "https://r.openai.azure.com");
         assert!(!format!("{found:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
+        let EndpointSignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["api-key"], "canary-key-123");
@@ -257,7 +257,7 @@ mod tests {
             ..Model::default()
         };
         let found = endpoint(&config, &vars(&[("AZURE_OPENAI_AD_TOKEN", "canary-token")])).unwrap();
-        let SignIn::Fixed(credential) = &found.sign_in else { panic!("uses the token") };
+        let EndpointSignIn::Fixed(credential) = &found.sign_in else { panic!("uses the token") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["authorization"], "Bearer canary-token");

@@ -24,7 +24,7 @@ pub(crate) struct Endpoint {
     pub(super) http: Http,
     /// The address itself.
     pub(super) url: Url,
-    pub(super) sign_in: SignIn,
+    pub(super) sign_in: EndpointSignIn,
     /// Headers of every request, beside the credential.
     pub(super) headers: HeaderMap,
     /// What the configuration adds to every request.
@@ -40,7 +40,7 @@ pub(crate) struct Endpoint {
 
 /// How to sign in.
 #[derive(Debug)]
-pub(super) enum SignIn {
+pub(super) enum EndpointSignIn {
     /// The server wants no credential.
     Nobody,
     /// By a key or a token that is there.
@@ -69,9 +69,9 @@ impl Endpoint {
     /// The credential, fetched or renewed where it is a token.
     pub(super) async fn credential(&self) -> Result<Option<Arc<Credential>>, AttemptError> {
         match &self.sign_in {
-            SignIn::Nobody => Ok(None),
-            SignIn::Fixed(credential) => Ok(Some(Arc::clone(credential))),
-            SignIn::Entra(entra) => entra.credential().await.map(Some),
+            EndpointSignIn::Nobody => Ok(None),
+            EndpointSignIn::Fixed(credential) => Ok(Some(Arc::clone(credential))),
+            EndpointSignIn::Entra(entra) => entra.credential().await.map(Some),
         }
     }
 

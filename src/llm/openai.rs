@@ -27,7 +27,7 @@ use self::fullness::Longest;
 use self::reply::RequestInfo;
 use self::request::RequestBody;
 use super::batch::{BatchError, BatchQueue, BatchSeat, BatchService, JobAddress, JobSignIn};
-use super::endpoint::{Additions, Advice, CacheHints, Endpoint, SignIn};
+use super::endpoint::{Additions, Advice, CacheHints, Endpoint, EndpointSignIn};
 use super::{AttemptError, ChatModel, ChatRequest, Reply, Structured, Transient};
 use crate::config::{Model, address};
 use crate::loopback::is_this_machine;
@@ -222,11 +222,13 @@ fn endpoint_at(route: &[&str], config: &Model, var: &dyn Fn(&str) -> Option<Stri
     let base = endpoint_url("base_url", &address::base(base.as_deref().unwrap_or(OPENAI)))?;
     let sign_in = match config.api_key_env.as_deref().map(|name| key(var, name)).transpose() {
         // Servers on this machine rarely want a key, and say so with a 401 where they do.
-        Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => SignIn::Nobody,
-        credential => credential?.map_or(SignIn::Nobody, |credential| SignIn::Fixed(Arc::new(credential))),
+        Err(SetupError::MissingCredential { .. }) if is_this_machine(&base) => EndpointSignIn::Nobody,
+        credential => {
+            credential?.map_or(EndpointSignIn::Nobody, |credential| EndpointSignIn::Fixed(Arc::new(credential)))
+        }
     };
     let additions = Additions::new(config, var)?;
-    let has_key = matches!(sign_in, SignIn::Fixed(_));
+    let has_key = matches!(sign_in, EndpointSignIn::Fixed(_));
     let pinned = if has_key || additions.have_secrets() {
         check_key_transport("base_url", &base, &config.allow_http_hosts)?
     } else {
@@ -388,7 +390,7 @@ mod tests {
             assert!(error.to_string().contains("OPENAI_API_KEY") && error.to_string().contains(".env"), "{error}");
         }
         let keyless = Model { api_key_env: None, ..config() };
-        assert!(matches!(endpoint(&keyless, &|_| None).unwrap().sign_in, SignIn::Nobody));
+        assert!(matches!(endpoint(&keyless, &|_| None).unwrap().sign_in, EndpointSignIn::Nobody));
     }
 
     #[test]
@@ -411,7 +413,7 @@ mod tests {
     #[test]
     fn no_form_of_the_model_shows_its_key() {
         let made = model(&config(), &with_key).unwrap();
-        assert!(matches!(made.route.endpoint.sign_in, SignIn::Fixed(_)));
+        assert!(matches!(made.route.endpoint.sign_in, EndpointSignIn::Fixed(_)));
         assert!(!format!("{made:?} {made:#?} {}", made.target()).contains("canary"));
         let split = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-canary\u{7}x".to_owned());
         let error = model(&config(), &split).unwrap_err();

@@ -85,6 +85,6 @@ fn every_call_is_a_span_with_its_tokens_and_without_its_words() {
 #[test]
 fn a_collector_that_is_away_costs_a_warning_and_no_run() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ran = run(&format!("http://{nobody}/v1/traces"), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-    assert!(ran.ended(0).stderr.contains("spans"), "{}", ran.stderr);
+    let ran = run(&format!("http://{nobody}/v1/traces"), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").ended(0);
+    assert!(ran.stderr.contains("spans"), "{}", ran.stderr);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{first, sign_in_with_entra};
 use crate::config::environment::{CONTENT_SAFETY_ENDPOINT, CONTENT_SAFETY_KEY};
 use crate::config::{AzureAuth, Model, address};
-use crate::llm::endpoint::{Additions, Advice, CacheHints, Endpoint, SignIn};
+use crate::llm::endpoint::{Additions, Advice, CacheHints, Endpoint, EndpointSignIn};
 use crate::llm::openai::{Route, unfit_for_a_header};
 use crate::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Structured, Usage};
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join, unknown};
@@ -79,7 +79,7 @@ impl ChatModel for ContentSafety {
 }
 
 /// How to sign in, and what to say when that is refused.
-fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(SignIn, String), SetupError> {
+fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(EndpointSignIn, String), SetupError> {
     if config.auth == AzureAuth::Entra {
         return sign_in_with_entra(
             config,
@@ -93,7 +93,10 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Sign
     })?;
     let credential = Credential::subscription_key(SecretString::from(secret))
         .ok_or_else(|| unfit_for_a_header("CONTENT_SAFETY_KEY"))?;
-    Ok((SignIn::Fixed(Arc::new(credential)), "check the key in CONTENT_SAFETY_KEY (environment or .env)".to_owned()))
+    Ok((
+        EndpointSignIn::Fixed(Arc::new(credential)),
+        "check the key in CONTENT_SAFETY_KEY (environment or .env)".to_owned(),
+    ))
 }
 
 #[cfg(test)]
@@ -111,7 +114,7 @@ mod tests {
         let found = endpoint(&Model::default(), &var).unwrap();
         assert_eq!(found.origin(), "https://r.cognitiveservices.azure.com");
         assert!(!format!("{found:?}").contains("canary"));
-        let SignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
+        let EndpointSignIn::Fixed(credential) = &found.sign_in else { panic!("signs in with the key") };
         let mut headers = HeaderMap::new();
         credential.apply(&mut headers);
         assert_eq!(headers["ocp-apim-subscription-key"], "canary-key-123");
