@@ -13,7 +13,7 @@ from functools import partial
 from support import HERE, PROXY_KEY, Relay, Run, check, listed, litellm, process, run_checks, say
 
 WEIGHTS = os.environ["PEERS_WEIGHTS"]
-ROOM, LITTLE_ROOM = 4096, 512
+ROOM, LITTLE_ROOM = 4096, 768
 STRATEGIES = ["auto", "fused", "round_robin", "random", "rules"]
 SCHEMA = {
     "type": "object", "properties": {"mark": {"type": "string", "enum": ["kept"]}}, "required": ["mark"],

@@ -85,7 +85,7 @@ impl<'a> ConversationState<'a> {
                 }
             };
             self.ledger.hear_speaker(attempt, reply.usage);
-            if let Some(said) = self.ran_out_of_context(&reply) {
+            if let Some(said) = self.ran_out_of_context(&reply, room) {
                 self.calls.found(&self.turn_site(attempt), None)?;
                 return Ok(Spoken::ContextFull(said));
             }
@@ -152,14 +152,13 @@ impl<'a> ConversationState<'a> {
         Ok(Parts { text: Cow::Owned(text.to_owned()), next, end, torn: false })
     }
 
-    /// What is to be said of a reply that ended since the model's context was full, amid a conversation. In its first turn
-    /// nothing has grown yet, so that there the reply is torn like any other.
-    fn ran_out_of_context(&self, reply: &Reply) -> Option<String> {
+    /// What is to be said of a reply that ended since the model's context was full, amid a conversation, though `asked` tokens were
+    /// asked for. In its first turn nothing has grown yet, so that there the reply is torn like any other.
+    fn ran_out_of_context(&self, reply: &Reply, asked: u32) -> Option<String> {
         if reply.finish != Finish::ContextFull || self.turns.is_empty() {
             return None;
         }
         let (written, prompt) = (reply.usage.completion_tokens, reply.usage.prompt_tokens);
-        let asked = self.calls.profile(Role::Speaker).max_tokens;
         let all = prompt + written;
         Some(format!(
             "the reply ended after {written} of {asked} tokens behind a prompt of {prompt}: context size {all}"
