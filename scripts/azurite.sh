@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts Azurite, the emulator of Azure Blob Storage, on 127.0.0.1 to publish to; Ctrl-C stops it. What is in it is kept.
+# Starts Azurite, the emulator of Azure Blob Storage, on 127.0.0.1 to publish to and to read from; Ctrl-C stops it. What is in it is
+# kept. Prints the connection string of its account, which every client takes.
 # Usage: scripts/azurite.sh [PORT] [FOLDER]     port 10000, target/azurite/data
 #        scripts/azurite.sh --path              only installs it and prints where
 # Needs Node.js with npm; installed once, into the target folder, so that `cargo clean` takes it too.
@@ -26,5 +27,10 @@ fi
 port="${1:-10000}"
 data="${2:-$home/data}"
 mkdir -p "$data"
-echo "Azurite $version: http://127.0.0.1:$port/devstoreaccount1, kept in $data" >&2
-exec node "$program" --silent --disableTelemetry --blobHost 127.0.0.1 --blobPort "$port" --location "$data"
+endpoint="http://127.0.0.1:$port/devstoreaccount1"
+# The key is the well-known one of every Azurite.
+key="Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+echo "Azurite $version: $endpoint, kept in $data" >&2
+echo "AZURE_STORAGE_CONNECTION_STRING='DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$endpoint;'"
+# Python clients ask for versions of the protocol that it does not know yet.
+exec node "$program" --silent --skipApiVersionCheck --disableTelemetry --blobHost 127.0.0.1 --blobPort "$port" --location "$data"

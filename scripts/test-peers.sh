@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs convogen against real servers that speak the OpenAI protocol: llama.cpp's with the embedded model's own weights, alone
-# and behind a LiteLLM proxy, and that proxy before an upstream that fails.
+# and behind a LiteLLM proxy, and that proxy before an upstream that fails. And has mlcroissant read a dataset.
 # Usage: scripts/test-peers.sh [WORD]...     only the checks whose names hold every WORD
 # Needs Rust and Python 3.11 or later with pip. CONVOGEN names a program to check in place of the one in this tree. The
 # servers are installed once, into the target folder, so that `cargo clean` takes them too: about 900 MB.
@@ -29,7 +29,7 @@ export PEERS_WORK="$target/peers/work"
 export PYTHONDONTWRITEBYTECODE=1
 
 failed=0
-for checks in litellm_proxy llama_servers; do
+for checks in litellm_proxy llama_servers readers; do
     "$venv/bin/python" "tests/peers/$checks.py" "$@" || failed=1
 done
 exit "$failed"

@@ -6,6 +6,7 @@ import sys
 import time
 
 import basics
+import compile as compiling
 import engine
 import limits
 import tokens
@@ -21,6 +22,7 @@ SECTIONS = {
     "scale": engine.scale,
     "embedded": basics.embedded,
     "upload": upload.upload,
+    "compile": compiling.compile,
     "tokens": tokens.tokens,
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::compile::CompileArgs;
 use crate::exit::ExitCode;
 
 /// Synthetic multi-party conversation datasets, made by LLM agents.
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     /// Make a dataset: run the stages, look at a run, check it
     #[command(subcommand)]
     Pipeline(Pipeline),
+    /// Make a dataset folder of a file of conversations or situations
+    Compile(CompileArgs),
     /// Publish what finished runs made: Azure Blob Storage or a folder
     #[command(after_help = UPLOAD_EXAMPLES)]
     CompileUpload(CompileUploadArgs),
@@ -390,6 +393,7 @@ mod tests {
 
         Commands:
           pipeline        Make a dataset: run the stages, look at a run, check it
+          compile         Make a dataset folder of a file of conversations or situations
           compile-upload  Publish what finished runs made: Azure Blob Storage or a folder
           publish         Look after what is published
           plan            Show what a run would ask for and cost, without a call
@@ -480,6 +484,7 @@ mod tests {
             "explain c-0001 --run-dir d",
             "report d",
             "report d --reference f --json",
+            "compile in.jsonl -o d --content-chunks --json",
             "config check -c f",
             "config show -c f",
             "config schema",

@@ -4,6 +4,7 @@
 //! errors are shown, [`telemetry`] logging. Nothing else in the crate prints.
 
 pub(crate) mod args;
+mod compile;
 mod config;
 mod explain;
 pub(crate) mod failure;
@@ -17,6 +18,7 @@ mod plan;
 mod preview;
 mod progress;
 mod publish;
+mod reading;
 mod report;
 mod spend;
 pub(crate) mod telemetry;
@@ -71,6 +73,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
         Command::Pipeline(Pipeline::Gc(args)) => pipeline::gc(args, printer),
+        Command::Compile(args) => compile::run(args, printer),
         Command::CompileUpload(args) => publish::compile_upload(args, printer),
         Command::Publish(PublishCommand::Gc(args)) => publish::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),

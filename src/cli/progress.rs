@@ -134,15 +134,17 @@ impl StageDisplay {
     fn show(&mut self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) {
         if self.bar.is_none() && !look.stage.is_empty() {
             self.since = Instant::now();
-            let bar = self.printer.bars().add(ProgressBar::new(look.wanted).with_style(style(look.wanted > 0)));
+            let bar = self.printer.bars().add(ProgressBar::new(look.wanted));
             bar.set_prefix(look.stage);
             self.bar = Some(bar);
         }
         self.last = look;
         self.pace.see(Instant::now(), look);
         if let Some(bar) = &self.bar {
-            bar.set_length(look.wanted);
-            bar.set_position(look.accepted);
+            let (position, length) = place(look);
+            bar.set_style(style(look));
+            bar.set_length(length);
+            bar.set_position(position);
             bar.set_message(self.figures(look, spend, delays));
         }
     }
@@ -163,7 +165,9 @@ impl StageDisplay {
     fn figures(&self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) -> String {
         let mut parts: Vec<String> = delays.iter().map(|(_, delay)| delay.to_string()).collect();
         let lost = look.done.saturating_sub(look.accepted);
-        if lost > 0 {
+        if look.wanted == 0 && look.done > 0 {
+            parts.push(format!("{} rows", thousands(look.done)));
+        } else if lost > 0 {
             parts.push(format!("{lost} not accepted"));
         }
         if let Some(rate) = self.pace.rate(|look| look.done as f64).filter(|rate| *rate > 0.0) {
@@ -204,9 +208,19 @@ impl StageDisplay {
     }
 }
 
-fn style(bounded: bool) -> ProgressStyle {
-    let template =
-        if bounded { "{prefix:13} {bar:24} {pos}/{len}  {wide_msg}" } else { "{prefix:13} {spinner}  {wide_msg}" };
+/// Where the bar stands: in accepted results where it is known how many are wanted, else in the share of the work.
+fn place(look: ProgressSnapshot) -> (u64, u64) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is between 0 and 1")]
+    let share = || (look.share.unwrap_or_default() * 1000.0) as u64;
+    if look.wanted > 0 { (look.accepted, look.wanted) } else { (share(), 1000) }
+}
+
+fn style(look: ProgressSnapshot) -> ProgressStyle {
+    let template = match (look.wanted, look.share) {
+        (1.., _) => "{prefix:13} {bar:24} {pos}/{len}  {wide_msg}",
+        (0, Some(_)) => "{prefix:13} {bar:24} {percent}%  {wide_msg}",
+        (0, None) => "{prefix:13} {spinner}  {wide_msg}",
+    };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
 }
 
@@ -259,6 +273,13 @@ mod tests {
         let left = pace.left().unwrap();
         assert!((25.0..35.0).contains(&left), "{left} s are told where 29 are left");
         assert_eq!(Pace::default().left(), None);
+    }
+
+    #[test]
+    fn a_bar_goes_by_the_share_of_the_work_where_nobody_knows_how_many_will_be_accepted() {
+        let reading = ProgressSnapshot { done: 3, share: Some(0.25), ..ProgressSnapshot::default() };
+        assert_eq!(place(reading), (250, 1000));
+        assert_eq!(place(ProgressSnapshot { wanted: 20, accepted: 3, ..reading }), (3, 20));
     }
 
     #[test]

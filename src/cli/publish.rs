@@ -11,13 +11,13 @@ use super::failure::Failure;
 use super::output::{Printer, rows_style, table};
 use super::pipeline::{block_on, environment, exit_now};
 use super::progress::{bytes, duration, thousands};
+use super::reading;
 use crate::config::upload::{self, Upload};
 use crate::exit::ExitCode;
 use crate::publish::error::PublishError;
 use crate::publish::flow::{self, PublishOptions};
 use crate::publish::gc::CollectedGarbage;
 use crate::publish::summary::{PointerState, Published};
-use crate::publish::version;
 use crate::publish::watch::PublishWatch;
 
 impl From<PublishError> for Failure {
@@ -122,7 +122,7 @@ fn conclude(published: &Published, upload: &Upload, printer: &Printer) {
         ));
         return;
     }
-    printer.note(&format!("  read it     {}", reading(published, upload)));
+    printer.note(&format!("  read it     {}", reading::command(published, upload)));
     printer.note(&format!("  about it    less {}/dataset/README.md", upload.work_dir.display()));
     if published.verified.is_none() {
         printer.note("  check it    the same command with --verify reads everything back");
@@ -180,24 +180,6 @@ fn rows(published: &Published) -> String {
         rows.push([name.to_owned(), thousands(count)].into_iter().chain(counts.map(thousands)).collect());
     }
     table(&rows)
-}
-
-/// How to read the first table where it lies.
-fn reading(published: &Published, upload: &Upload) -> String {
-    let folder = if published.rows.contains_key("conversations") {
-        "data"
-    } else if published.rows.contains_key("situations") {
-        "situations"
-    } else {
-        "personas"
-    };
-    let path = format!("{}{folder}/*.parquet", version::prefix(&published.dataset, &published.version));
-    let place = match (&upload.destination.folder, &upload.destination.azure) {
-        (Some(root), _) => root.join(path).display().to_string(),
-        (None, Some(azure)) => format!("az://{}/{path}", azure.container),
-        (None, None) => path,
-    };
-    format!("duckdb -c \"from '{place}'\"")
 }
 
 /// Exit code 11, with every difference, if what was read back is not what it should be.

@@ -21,8 +21,8 @@ use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
     BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings, GroupSize,
-    HubSettings, Judge, Model, Models, PersonaLength, Personas, Safety, ShownTranscript, Situations, TurnRange,
-    WordsPerTurn,
+    HubSettings, Judge, Model, Models, PersonaLength, Personas, PublishedPersonas, Safety, ShownTranscript, Situations,
+    TurnRange, WordsPerTurn,
 };
 use crate::exit::ExitCode;
 
@@ -100,7 +100,7 @@ fn fields(config: &Config) -> Fields {
         safety,
         judge,
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
-        compile: Compile { splits },
+        compile: Compile { splits, personas: published },
         card: Card { date, license, name },
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
@@ -131,6 +131,10 @@ fn fields(config: &Config) -> Fields {
     fields.extend(judge_fields(judge));
     let card = [("card.date", json!(date)), ("card.license", json!(license)), ("card.name", json!(name))];
     fields.extend(collect(Stage::Compile, card));
+    // Absent where it is as it is by default: runs that were begun before there was such a key have none.
+    if *published != PublishedPersonas::default() {
+        fields.extend(collect(Stage::Compile, [("compile.personas", json!(published))]));
+    }
     fields.extend(model_fields(config));
     fields
 }
@@ -508,6 +512,7 @@ mod tests {
         ("dedup.situations", "0.6", Some(Stage::Situations)),
         ("dedup.conversations", "0.9", Some(Stage::Conversations)),
         ("compile.splits", "{train: 0.8, test: 0.2}", Some(Stage::Personas)),
+        ("compile.personas", "all", Some(Stage::Compile)),
         ("card.date", "2026-01-31", Some(Stage::Compile)),
         ("card.license", "mit", Some(Stage::Compile)),
         ("card.name", "other", Some(Stage::Compile)),

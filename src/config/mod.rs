@@ -547,11 +547,25 @@ impl Default for Dedup {
 pub struct Compile {
     /// Split names and their shares, which add up to 1. People are put into splits before groups are formed.
     pub splits: BTreeMap<String, f64>,
+    /// Who stands in the table of personas.
+    pub personas: PublishedPersonas,
+}
+
+/// Who stands in the table of personas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishedPersonas {
+    /// Those who occur in an accepted situation of the dataset.
+    #[default]
+    Used,
+    /// Everyone who could have been cast.
+    All,
 }
 
 impl Default for Compile {
     fn default() -> Self {
-        Self { splits: BTreeMap::from([("train".to_owned(), 0.9), ("test".to_owned(), 0.1)]) }
+        let splits = BTreeMap::from([("train".to_owned(), 0.9), ("test".to_owned(), 0.1)]);
+        Self { splits, personas: PublishedPersonas::default() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stages of a run in order, each read back where it is sealed and made where it is not.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::error::RunError;
@@ -8,7 +9,7 @@ use super::identity::{self, Identity, folder};
 use super::ledger::Status;
 use super::models;
 use crate::config::fingerprint::{self, Stage};
-use crate::config::{Config, SituationMode};
+use crate::config::{Config, PublishedPersonas, SituationMode};
 use crate::record::arrow::TableRow;
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::compile::{Compared, StageOutcomes};
@@ -189,12 +190,15 @@ impl Stages<'_> {
         outcomes: Outcomes,
     ) -> Result<Option<String>, RunError> {
         let Outcomes { personas: people, situations: meetings, conversations: talks } = outcomes;
-        let accepted = people.accepted + meetings.accepted + talks.accepted;
-        self.context.progress.start("compile", accepted);
+        let all = people.accepted + meetings.accepted + talks.accepted;
+        let used_only = self.context.config.compile.personas == PublishedPersonas::Used;
+        // How many people are used is known at the end.
+        self.context.progress.start("compile", if used_only && people.accepted > 0 { 0 } else { all });
         if let Some(hash) = self.compiled()? {
             return Ok(Some(hash));
         }
-        if accepted == 0 {
+        // Who is in a conversation is in a situation, and so are those who are used.
+        if all == 0 || used_only && meetings.accepted == 0 {
             self.context.tell("nothing was accepted, so there is no dataset");
             return Ok(None);
         }
@@ -202,10 +206,14 @@ impl Stages<'_> {
         let stages = [("personas", people), ("situations", meetings), ("conversations", talks)]
             .map(|(stage, counts)| StageOutcomes { stage: stage.to_owned(), counts });
         let dedup = &self.context.config.dedup;
+        let meetings_source = compile::RecordSource::sealed(situations.stage())?;
+        let splits: Vec<String> = self.context.config.compile.splits.keys().cloned().collect();
         let input = compile::Input {
             personas: compile::RecordSource::sealed(personas.stage())?,
-            situations: compile::RecordSource::sealed(situations.stage())?,
+            cast_in: used_only.then(|| meetings_source.clone()),
+            situations: meetings_source,
             conversations: compile::RecordSource::sealed(conversations.stage())?,
+            splits: &splits,
             compared: if dedup.enabled { Compared::WhenMade } else { Compared::WhenCompiled },
             config: &config,
             card: &self.context.config.card,
@@ -219,9 +227,12 @@ impl Stages<'_> {
         fs::discard_dir(&folder)?;
         fs::create_dir_all(&folder)?;
         let progress = &self.context.progress;
-        progress.expect(accepted);
+        progress.expect(all);
+        let last = Cell::new(0);
         let written = |rows| {
-            progress.advance(1, rows);
+            if last.replace(rows) != rows {
+                progress.advance(1, rows);
+            }
             progress.work(1);
         };
         let compiled = compile::compile(&folder, &input, &written).map_err(StageError::from)?;

@@ -4,7 +4,7 @@
 //! Several are merged, see [`merge`](mod@merge). A run's mark is `r` and the first 8 digits of the hash of its last stage's
 //! manifest: it follows from what the run made, so neither its folder's name nor its place in the list changes an id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::error::PublishError;
 use super::merge::{self, Batch, Merged, OnRemoved};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::upload::{Included, Upload};
-use crate::config::{Card, Dedup};
+use crate::config::{Card, Dedup, PublishedPersonas};
 use crate::pipeline::error::RunError;
 use crate::pipeline::finished::FinishedRun;
 use crate::pipeline::ledger::Status;
@@ -22,7 +22,7 @@ use crate::stages::compile::{self, Compared, CompileError, ModelUse, PromptUse, 
 use crate::store::checkpoint::CheckpointError;
 
 /// Raised when the same runs are compiled into other bytes than before.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Digits of a run's mark.
 const MARK_DIGITS: usize = 8;
@@ -38,6 +38,9 @@ pub(crate) struct Runs<'a> {
 #[derive(Debug)]
 pub(crate) struct CollectedRuns {
     tables: Merged,
+    /// Whose people are in the dataset; `None`: everyone's.
+    cast_in: Option<RecordSource>,
+    splits: Vec<String>,
     compared: Compared,
     config: String,
     card: Card,
@@ -53,8 +56,10 @@ impl CollectedRuns {
         let Merged { personas, situations, conversations } = self.tables.clone();
         compile::Input {
             personas,
+            cast_in: self.cast_in.clone(),
             situations,
             conversations,
+            splits: &self.splits,
             compared: self.compared,
             config: &self.config,
             card: &self.card,
@@ -132,7 +137,12 @@ impl<'a> Runs<'a> {
                 if self.includes_named(row.table) { on_removed(row) } else { Ok(()) }
             })?,
         };
+        let used_only = self.runs.iter().all(|run| run.config.compile.personas == PublishedPersonas::Used);
+        let splits: BTreeSet<String> =
+            self.runs.iter().flat_map(|run| run.config.compile.splits.keys().cloned()).collect();
         Ok(CollectedRuns {
+            cast_in: used_only.then(|| tables.situations.clone()),
+            splits: splits.into_iter().collect(),
             tables: self.only_included(tables),
             compared: self.compared(),
             config: serde_saphyr::to_string(&self.config_tree())?,

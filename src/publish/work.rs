@@ -8,6 +8,7 @@
 //! receipts.jsonl    what was written where
 //! ```
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -149,7 +150,11 @@ impl WorkDir {
         })?;
         let input = collected.input();
         let all = input.personas.rows() + input.situations.rows() + input.conversations.rows();
-        let compiled = compile::compile(&draft, &input, &|rows| (watch.rows)(rows, all))?;
+        let passed = Cell::new(0);
+        let compiled = compile::compile(&draft, &input, &|_| {
+            passed.set(passed.get() + 1);
+            (watch.rows)(passed.get(), all);
+        })?;
         rows.finish()?;
         fs::replace_dir(&draft, &self.dataset())?;
         fs::discard_dir(&merged)?;

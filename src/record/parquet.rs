@@ -23,7 +23,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader,
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::properties::{
+    CdcOptions, EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use parquet::schema::types::ColumnPath;
 
 use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow};
@@ -67,11 +69,17 @@ pub(crate) struct WrittenFile {
 impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     /// Starts a file.
     pub(crate) fn new(sink: W) -> Result<Self, TableError> {
+        Self::with_chunks(sink, false)
+    }
+
+    /// Starts a file whose pages, if `content_chunks`, end where their content says so: equal rows make equal pages then, wherever
+    /// they stand, and a store that keeps equal pieces once takes them once.
+    pub(crate) fn with_chunks(sink: W, content_chunks: bool) -> Result<Self, TableError> {
         let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
         // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
         let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
         let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
-        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features)?))?;
+        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features, content_chunks)?))?;
         let (pending, written) = (Vec::new(), WrittenFile::default());
         Ok(Self { file, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
     }
@@ -126,12 +134,13 @@ fn memory_size(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
-fn properties<R: TableRow>(features: String) -> Result<WriterProperties, TableError> {
+fn properties<R: TableRow>(features: String, content_chunks: bool) -> Result<WriterProperties, TableError> {
     let builder = WriterProperties::builder()
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(None)
+        .set_content_defined_chunking(content_chunks.then(CdcOptions::default))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]));
     Ok(storage(builder, &[], R::COLUMNS).build())
@@ -200,6 +209,7 @@ fn contained<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, Table
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::io::{Seek, SeekFrom};
 
     use parquet::file::metadata::RowGroupMetaData;
@@ -454,6 +464,34 @@ mod tests {
         };
         let (one, five) = (held(1), held(5));
         assert!(one > 1 << 20 && five <= one + one / 50, "{five} bytes where a group has {one}");
+    }
+
+    /// The share of the bytes of `file` that stand, in pieces of 64, somewhere in `other` too.
+    fn shared(file: &[u8], other: &[u8]) -> f64 {
+        let known: HashSet<[u8; 8]> = other.windows(8).map(|window| window.try_into().unwrap()).collect();
+        let pieces: Vec<&[u8]> = file.chunks_exact(64).collect();
+        let stands =
+            |piece: &&&[u8]| piece.chunks_exact(8).all(|part| known.contains::<[u8; 8]>(part.try_into().unwrap()));
+        pieces.iter().filter(stands).count() as f64 / pieces.len() as f64
+    }
+
+    #[test]
+    fn pages_that_end_by_content_stay_the_same_when_a_row_comes_in_front() {
+        let prose = |draw: &mut Draw| (0..100).map(|_| draw.next_u64().to_string()).collect::<String>();
+        let rows = many(5_000, |at, draw| Persona { persona: prose(draw), ..persona(at, draw) });
+        let written = |content_chunks: bool, rows: &[Persona]| {
+            let mut writer = ParquetWriter::with_chunks(Vec::new(), content_chunks).unwrap();
+            rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
+            let bytes = writer.finish().unwrap().0;
+            assert_eq!(read::<Persona>(&bytes).unwrap(), rows);
+            bytes
+        };
+        let share = |content_chunks| shared(&written(content_chunks, &rows[1..]), &written(content_chunks, &rows));
+        let (by_content, by_number) = (share(true), share(false));
+        assert!(
+            by_content > 0.5 && by_number < 0.1,
+            "{by_content} of the bytes are the same by content, {by_number} else"
+        );
     }
 
     #[test]

@@ -215,6 +215,39 @@ pub(crate) fn read(
 /// Looks at a line and its number.
 pub(crate) type Visit<'a> = dyn FnMut(u64, InputLine<'_>) + 'a;
 
+/// What a file holds, taken out of gzip or zstd, without the mark that some programs put in front.
+///
+/// # Errors
+/// If it is no file of lines, or cannot be opened.
+pub(crate) fn decoded(path: &Path) -> Result<Box<dyn BufRead + Send>, SourceError> {
+    let unreadable = |source| failed("read", path, source);
+    let mut reader = BufReader::with_capacity(BUFFER, fs::open(path).map_err(SourceError::Unreadable)?);
+    let format = Format::of(reader.fill_buf().map_err(unreadable)?);
+    let mut decoded: Box<dyn BufRead + Send> = match format {
+        Format::Plain => Box::new(reader),
+        Format::Gzip => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader))),
+        Format::Zstd => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(unreadable)?;
+            Box::new(BufReader::with_capacity(BUFFER, decoder))
+        }
+        Format::Other(kind, advice) => return Err(SourceError::OtherFormat { path: path.to_owned(), kind, advice }),
+    };
+    let marked = decoded.fill_buf().is_ok_and(|head| head.starts_with(b"\xef\xbb\xbf"));
+    decoded.consume(if marked { 3 } else { 0 });
+    Ok(decoded)
+}
+
+/// Whether a file is Parquet, by its first bytes.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn is_parquet(path: &Path) -> Result<bool, FsError> {
+    let mut head = Vec::new();
+    let read = fs::open(path)?.take(4).read_to_end(&mut head);
+    read.map_err(|source| FsError { action: "read", path: path.to_owned(), source })?;
+    Ok(head == b"PAR1")
+}
+
 fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
     let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);
     match format {
@@ -276,7 +309,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> SourceError {
 }
 
 /// Tells a bad disk from bad data: only the first comes with a code of the operating system.
-fn undecodable(path: &Path, compression: &'static str, error: io::Error) -> SourceError {
+pub(crate) fn undecodable(path: &Path, compression: &'static str, error: io::Error) -> SourceError {
     if error.raw_os_error().is_some() {
         return failed("read", path, error);
     }

@@ -39,14 +39,6 @@ impl<R: DeserializeOwned> Sealed<R> {
         self.stage.rows(PART)
     }
 
-    /// All records at once, for stages that look them up by place.
-    ///
-    /// # Errors
-    /// If the part is damaged.
-    pub(crate) fn read(&self) -> Result<Vec<R>, CheckpointError> {
-        self.rows()?.collect()
-    }
-
     /// How its inputs ended.
     pub(crate) fn tally(&self) -> Tally {
         tally(&self.stage.manifest().counts)

@@ -330,7 +330,10 @@ mod tests {
         let folder = faults::scratch();
         let stage = folder.path().join("stages/1-personas");
         let sealed = write(&stage, 30).unwrap();
-        assert_eq!(sealed.read().unwrap(), (0..30).map(persona).collect::<Vec<_>>());
+        assert_eq!(
+            sealed.rows().and_then(Iterator::collect::<Result<Vec<Persona>, _>>).unwrap(),
+            (0..30).map(persona).collect::<Vec<_>>()
+        );
         let Tally { accepted, duplicate, rejected, .. } = sealed.tally();
         assert_eq!((accepted, duplicate, rejected), (30, 30, 30));
         let notes = &sealed.stage().manifest().notes;
@@ -371,7 +374,10 @@ mod tests {
     fn a_stage_without_a_row_is_sealed_like_any_other() {
         let folder = faults::scratch();
         let sealed = write(&folder.path().join("stages/1-personas"), 0).unwrap();
-        assert_eq!((sealed.read().unwrap(), sealed.tally()), (Vec::new(), Tally::default()));
+        assert_eq!(
+            (sealed.rows().and_then(Iterator::collect::<Result<Vec<Persona>, _>>).unwrap(), sealed.tally()),
+            (Vec::new(), Tally::default())
+        );
     }
 
     #[test]
@@ -392,7 +398,10 @@ mod tests {
                 assert_eq!(made.unwrap_err().exit_code(), ExitCode::Io, "{action} {nth}");
                 if let Some(sealed) = Sealed::<Persona>::open(&stage).unwrap() {
                     // Only the last sync of all failed: whole, though nobody was told.
-                    assert_eq!((action, sealed.read().unwrap().len()), ("sync", 1_500));
+                    assert_eq!(
+                        (action, sealed.rows().and_then(Iterator::collect::<Result<Vec<Persona>, _>>).unwrap().len()),
+                        ("sync", 1_500)
+                    );
                     continue;
                 }
                 assert_eq!(write(&stage, 2).unwrap().tally().accepted, 2, "{action} {nth}");
@@ -409,7 +418,7 @@ mod tests {
         let part = std::fs::File::options().write(true).open(stage.join(PART)).unwrap();
         for bytes in [20_000, 0] {
             part.set_len(bytes).unwrap();
-            let error = sealed.read().unwrap_err();
+            let error = sealed.rows().and_then(Iterator::collect::<Result<Vec<Persona>, _>>).unwrap_err();
             assert_eq!(error.exit_code(), ExitCode::Damage);
             assert!(error.to_string().contains(PART), "{error}");
         }

@@ -1,7 +1,7 @@
 //! Finished files of one object a line, read line by line and as often as it takes. Each time of reading to the end is
 //! compared with what was written.
 
-use std::fs::File;
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -64,9 +64,13 @@ impl LinesFile {
     /// # Errors
     /// If it cannot be opened.
     pub(crate) fn skim(&self) -> Result<Lines, FsError> {
-        let reader = BufReader::with_capacity(BUFFER, fs::open(&self.path)?);
+        Ok(self.lines_of(Box::new(BufReader::with_capacity(BUFFER, fs::open(&self.path)?))))
+    }
+
+    /// The lines that `reader` finds in it, such as those within compressed data: nothing is compared.
+    pub(crate) fn lines_of(&self, reader: Box<dyn BufRead + Send>) -> Lines {
         let (file, place) = (self.clone(), RowPlace { offset: 0, length: 0 });
-        Ok(Lines { reader, hash: None, file, line: Vec::new(), place, number: 0 })
+        Lines { reader: LineReader(reader), hash: None, file, line: Vec::new(), place, number: 0 }
     }
 
     /// Reads one line back.
@@ -78,10 +82,19 @@ impl LinesFile {
     }
 }
 
+/// Where lines come from.
+struct LineReader(Box<dyn BufRead + Send>);
+
+impl fmt::Debug for LineReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LineReader")
+    }
+}
+
 /// The lines of a [`LinesFile`], one at a time.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    reader: BufReader<File>,
+    reader: LineReader,
     /// Of what was read; `None` where nothing is compared.
     hash: Option<Sha256>,
     file: LinesFile,
@@ -97,7 +110,7 @@ impl Lines {
     /// If it cannot be read, and at the end if the file is not what was written.
     pub(crate) fn advance(&mut self) -> Result<bool, LinesError> {
         self.line.clear();
-        let read = self.reader.read_until(b'\n', &mut self.line);
+        let read = self.reader.0.read_until(b'\n', &mut self.line);
         read.map_err(|source| FsError { action: "read", path: self.file.path.clone(), source })?;
         if self.line.is_empty() {
             return self.check_end().map(|()| false);

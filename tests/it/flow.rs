@@ -333,7 +333,11 @@ fn the_dataset_loads_where_people_load_datasets() {
     };
     let (_endpoint, project) = demo(Script::default());
     project.pipeline(&[]).ended(0);
-    let reader = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read_dataset.py");
-    let output = Command::new(python).arg(reader).arg(project.path().join("runs/demo/dataset")).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    for script in [&["read_dataset.py"][..], &["read_as_documented.py", "local"]] {
+        let readers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/readers");
+        let mut command = Command::new(&python);
+        command.arg(readers.join(script[0])).args(&script[1..]).arg(project.path().join("runs/demo/dataset"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
 }

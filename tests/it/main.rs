@@ -17,6 +17,7 @@ mod architecture;
 mod augmentation;
 mod bad_input;
 mod batch;
+mod compile;
 mod explain;
 mod flow;
 mod gc;

@@ -19,6 +19,7 @@ mod executioner;
 mod gc;
 mod kills;
 mod layout;
+mod reading;
 mod replies;
 mod rivals;
 mod scene;

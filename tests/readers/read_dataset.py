@@ -42,6 +42,8 @@ def check(condition, message):
 
 def read_jsonl(path):
     text = path.read_text(encoding="utf-8")
+    if not text:
+        return []  # a split without rows has its file all the same
     check(text.endswith("\n"), f"{path}: the last line is not ended")
     return [json.loads(line) for line in text[:-1].split("\n")]
 
@@ -161,6 +163,8 @@ def with_datasets(folder, tables):
 
     with tempfile.TemporaryDirectory() as cache:
         for name, splits in tables.items():
+            # It loads no table that is said to have a split without rows, so the card says nothing of one.
+            splits = {split: rows for split, rows in splits.items() if rows}
             loaded = datasets.load_dataset(str(folder), name, cache_dir=cache)
             check(set(loaded) == set(splits), f"datasets {name}: splits {sorted(loaded)}")
             for split, rows in splits.items():
@@ -174,7 +178,7 @@ def with_datasets(folder, tables):
         default = datasets.load_dataset(str(folder), cache_dir=cache)
         first = next(name for name in HOMES if name in tables)
         found = {split: rows.num_rows for split, rows in default.items()}
-        expected = {split: len(rows) for split, rows in tables[first].items()}
+        expected = {split: len(rows) for split, rows in tables[first].items() if rows}
         check(found == expected, f"datasets: what loads by default has {found} rows, {first} has {expected}")
 
 

@@ -52,6 +52,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) certificate: Option<&'a Certificate>,
     /// Another account and key than the well-known ones.
     pub(crate) account: Option<(&'a str, &'a str)>,
+    /// Takes clients that ask for a version of the protocol it does not know, as `scripts/azurite.sh` has it.
+    pub(crate) any_version: bool,
 }
 
 /// A running Azurite. It ends when dropped, or when this process does.
@@ -63,6 +65,7 @@ pub(crate) struct Azurite {
     memory: Memory,
     https: Option<[PathBuf; 2]>,
     account: (String, String),
+    any_version: bool,
     child: Mutex<Option<Child>>,
 }
 
@@ -93,6 +96,7 @@ impl Azurite {
             memory: setup.memory,
             https: setup.certificate.map(|certificate| [certificate.leaf(), certificate.key()]),
             account: (account.to_owned(), key.to_owned()),
+            any_version: setup.any_version,
             child: Mutex::default(),
         };
         azurite.restart();
@@ -148,6 +152,9 @@ impl Azurite {
         command.arg("--require").arg(hooks).arg(&self.program);
         command.args(["--silent", "--disableTelemetry", "--blobHost", "127.0.0.1", "--blobPort"]);
         command.arg(self.port.to_string()).arg("--location").arg(self.folder.path());
+        if self.any_version {
+            command.arg("--skipApiVersionCheck");
+        }
         if let Some([leaf, key]) = &self.https {
             command.arg("--cert").arg(leaf).arg("--key").arg(key).args(["--oauth", "basic"]);
         }

@@ -171,6 +171,8 @@ impl Container {
             if_match: expected.map(|tag| Etag::from(tag.0.clone())),
             if_none_match: expected.is_none().then(|| Etag::from("*")),
             blob_content_type: Some(upload::content_type(path).to_owned()),
+            // What is replaced must be asked for each time, or a cache on the way shows readers an old version.
+            blob_cache_control: Some("no-cache".to_owned()),
             metadata: Some(metadata(&format!("{:x}", Sha256::digest(content)))),
             ..Default::default()
         };

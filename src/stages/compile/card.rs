@@ -10,7 +10,8 @@ use super::seen::SeenRecords;
 use super::table::{Split, WrittenTable};
 use super::{Input, Leakage, ModelUse, PromptUse, StageOutcomes};
 use crate::config;
-use crate::record::arrow::{Column, ColumnKind};
+use crate::record::Persona;
+use crate::record::arrow::{ArrowRecord as _, Column, ColumnKind};
 
 const TEMPLATE: &str = include_str!("card.md");
 /// The tier of records that the model which ships has made.
@@ -18,15 +19,16 @@ pub(super) const DEMO: &str = "demo";
 /// What the dataset is called when nobody named it.
 const UNNAMED: &str = "Synthetic multi-party conversations";
 
-/// The card's text; the error says why it cannot be rendered.
+/// The card's text; the error says why it cannot be rendered. `everyone`: how many people there are.
 pub(super) fn render(
     input: &Input<'_>,
     tables: &[WrittenTable],
     seen: &SeenRecords,
     leakage: &Leakage,
+    everyone: u64,
 ) -> Result<String, String> {
     let front = serde_saphyr::to_string(&FrontMatter::new(input, tables, seen)).map_err(|error| error.to_string())?;
-    let body = Serde(Body::new(input, tables, seen, leakage));
+    let body = Serde(Body::new(input, tables, seen, leakage, everyone));
     let body = Environment::new().render_str(TEMPLATE, body).map_err(|error| error.to_string())?;
     Ok(format!("---\n{}\n---\n\n{}\n", front.trim_end(), body.trim_end()))
 }
@@ -112,7 +114,7 @@ impl TableConfig {
     fn new(table: &WrittenTable, default: bool) -> Self {
         let files =
             |split: &Split| DataFiles { split: split.name.clone(), path: format!("{}/{}-*", table.folder, split.name) };
-        Self { config_name: table.name, default, data_files: table.splits.iter().map(files).collect() }
+        Self { config_name: table.name, default, data_files: filled(table).map(files).collect() }
     }
 }
 
@@ -121,7 +123,7 @@ impl TableInfo {
         Self {
             config_name: table.name,
             features: table.columns.iter().map(Feature::new).collect(),
-            splits: split_infos(table),
+            splits: filled(table).map(split_info).collect(),
             download_size: table.splits.iter().map(|split| split.parquet_bytes).sum(),
             dataset_size: table.splits.iter().map(|split| split.arrow_bytes).sum(),
         }
@@ -138,10 +140,13 @@ impl Feature {
     }
 }
 
-fn split_infos(table: &WrittenTable) -> Vec<SplitInfo> {
-    let info =
-        |split: &Split| SplitInfo { name: split.name.clone(), num_bytes: split.arrow_bytes, num_examples: split.rows };
-    table.splits.iter().map(info).collect()
+/// The splits that have rows: the `datasets` library loads no table that is said to have one without.
+fn filled(table: &WrittenTable) -> impl Iterator<Item = &Split> {
+    table.splits.iter().filter(|split| split.rows > 0)
+}
+
+fn split_info(split: &Split) -> SplitInfo {
+    SplitInfo { name: split.name.clone(), num_bytes: split.arrow_bytes, num_examples: split.rows }
 }
 
 /// What the template shows.
@@ -153,11 +158,13 @@ struct Body<'a> {
     demo: bool,
     tables: Vec<BodyTable>,
     split_count: usize,
+    used_people: bool,
     models: Vec<ModelUse>,
     prompts: Vec<PromptUse>,
     outcomes: &'a [StageOutcomes],
     dedup: &'a config::Dedup,
     leakage: &'a Leakage,
+    everyone: u64,
     screening: Screening,
 }
 
@@ -169,21 +176,32 @@ struct BodyTable {
 }
 
 impl<'a> Body<'a> {
-    fn new(input: &Input<'a>, tables: &[WrittenTable], seen: &SeenRecords, leakage: &'a Leakage) -> Self {
-        let table =
-            |table: &WrittenTable| BodyTable { name: table.name, folder: table.folder, splits: split_infos(table) };
+    fn new(
+        input: &Input<'a>,
+        tables: &[WrittenTable],
+        seen: &SeenRecords,
+        leakage: &'a Leakage,
+        everyone: u64,
+    ) -> Self {
+        let table = |table: &WrittenTable| BodyTable {
+            name: table.name,
+            folder: table.folder,
+            splits: table.splits.iter().map(split_info).collect(),
+        };
         Self {
             title: title(input.card),
             date: input.card.date.as_deref().map(one_line),
             license: input.card.license.is_some(),
             demo: seen.demo || input.models.iter().any(|model| model.tier == DEMO),
             tables: tables.iter().map(table).collect(),
-            split_count: tables.iter().map(|table| table.splits.len()).max().unwrap_or(0),
+            used_people: input.cast_in.is_some() && tables.iter().any(|table| table.name == Persona::NAME),
+            split_count: tables.iter().map(|table| filled(table).count()).max().unwrap_or(0),
             models: input.models.iter().map(model_cells).collect(),
             prompts: input.prompts.iter().map(prompt_cells).collect(),
             outcomes: input.outcomes,
             dedup: input.dedup,
             leakage,
+            everyone,
             screening: seen.screening.screening(),
         }
     }
@@ -197,7 +215,7 @@ fn prompt_cells(prompt: &PromptUse) -> PromptUse {
     PromptUse { role: cell(&prompt.role), name: cell(&prompt.name), hash: cell(&prompt.hash) }
 }
 
-fn title(card: &config::Card) -> String {
+pub(super) fn title(card: &config::Card) -> String {
     card.name.as_deref().map_or_else(|| UNNAMED.to_owned(), one_line)
 }
 

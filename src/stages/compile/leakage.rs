@@ -88,9 +88,10 @@ impl People {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    /// How many ids, and how many texts, are in more than one split.
-    pub(super) fn crossing(&mut self) -> Result<(u64, u64), FsError> {
-        Ok((self.ids.count()?, self.texts.count()?))
+    /// How many ids, and how many texts, are in more than one split, and how many texts there are.
+    pub(super) fn crossing(&mut self) -> Result<(u64, u64, u64), FsError> {
+        let ((ids, _), (texts, all)) = (self.ids.count()?, self.texts.count()?);
+        Ok((ids, texts, all))
     }
 }
 
@@ -139,24 +140,29 @@ impl Crossing {
         self.keys.drain().try_for_each(|(key, seen)| sorter.push(&key.to_be_bytes(), &seen.to_bytes()))
     }
 
-    fn count(&mut self) -> Result<u64, FsError> {
+    /// How many keys are in more than one split, and how many there are.
+    fn count(&mut self) -> Result<(u64, u64), FsError> {
         if self.aside.is_some() {
             self.put_aside()?;
         }
         let Some(sorter) = self.aside.take() else {
-            return Ok(self.keys.values().filter(|seen| seen.elsewhere).count() as u64);
+            let crossing = self.keys.values().filter(|seen| seen.elsewhere).count() as u64;
+            return Ok((crossing, self.keys.len() as u64));
         };
-        let (mut rows, mut count) = (sorter.finish()?, 0);
+        let (mut rows, mut count, mut all) = (sorter.finish()?, 0, 0);
         let mut last: Option<(Vec<u8>, Seen)> = None;
         while rows.advance()? {
             let (key, value) = rows.record();
             let seen = Seen::from_bytes(value);
             match &mut last {
                 Some((same, known)) if same == key => *known = known.and(seen),
-                _ => count += u64::from(last.replace((key.to_vec(), seen)).is_some_and(|(_, seen)| seen.elsewhere)),
+                _ => {
+                    all += 1;
+                    count += u64::from(last.replace((key.to_vec(), seen)).is_some_and(|(_, seen)| seen.elsewhere));
+                }
             }
         }
-        Ok(count + u64::from(last.is_some_and(|(_, seen)| seen.elsewhere)))
+        Ok((count + u64::from(last.is_some_and(|(_, seen)| seen.elsewhere)), all))
     }
 }
 
@@ -244,9 +250,10 @@ mod tests {
             for person in &met {
                 splits.entry(key(person)).or_default().insert(person.2);
             }
-            splits.values().filter(|splits| splits.len() > 1).count() as u64
+            (splits.values().filter(|splits| splits.len() > 1).count() as u64, splits.len() as u64)
         };
-        let expected = (crossing(|person| person.0.clone()), crossing(|person| person.1.clone()));
+        let (ids, texts) = (crossing(|person| person.0.clone()), crossing(|person| person.1.clone()));
+        let expected = (ids.0, texts.0, texts.1);
         assert!(expected.0 > 300 && expected.1 > 300, "{expected:?}");
         for (held, memory) in [(usize::MAX, 1), (10, 200), (1, 100), (400, 10_000)] {
             let mut people = People::new(folder.path(), held, memory);

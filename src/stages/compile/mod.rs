@@ -1,7 +1,7 @@
 //! The dataset folder: sealed records in, a folder that loads as it stands out.
 //!
 //! ```text
-//! README.md                              the dataset card
+//! README.md  croissant.json              the dataset card, for people and for programs
 //! data/<split>-00000-of-00001.parquet    conversations
 //! situations/…  personas/…               likewise
 //! jsonl/<table>-<split>.jsonl            the same rows as JSON Lines
@@ -10,14 +10,16 @@
 //! ```
 //!
 //! Compiling is a pure function of its [`Input`]: rows stand in the order of their ids, and neither the clock nor the
-//! host nor the name of a folder reaches a file. A table without rows is left out, as is a split without rows. The
-//! folder must be fresh; whoever calls swaps it in when it is whole.
+//! host nor the name of a folder reaches a file. A table without rows is left out; one that has rows has a file for every
+//! split, empty where no row is in it. The folder must be fresh; whoever calls swaps it in when it is whole.
 //!
 //! Records stream from where they lie (`source`), sorted on the way where they are not in order, into one table after the
 //! other (`table`, `shards`). What the card says of them is gathered as they pass (`seen`, `screening`, `leakage`). Memory
 //! holds about a row group and some buffers, however many records there are.
 
 mod card;
+mod croissant;
+mod given;
 mod leakage;
 mod manifest;
 mod screening;
@@ -27,12 +29,14 @@ mod source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod used;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::given::{GivenError, compile_file};
 pub(crate) use self::leakage::{Compared, Leakage};
 pub(crate) use self::manifest::{DatasetManifest, FORMAT};
 pub(crate) use self::source::RecordSource;
@@ -40,6 +44,7 @@ pub(crate) use self::source::RecordSource;
 use self::leakage::People;
 use self::seen::SeenRecords;
 use self::table::{DatasetDraft, WrittenTable};
+use self::used::UsedPeople;
 use crate::config;
 use crate::exit::ExitCode;
 use crate::record::arrow::{ArrowRecord as _, TableError};
@@ -55,10 +60,14 @@ use crate::store::part::FileEntry;
 pub(crate) struct Input<'a> {
     /// The people, [`Persona`] records; none to leave them out.
     pub personas: RecordSource,
+    /// The situations in which people must occur to stand in the dataset; `None`: all of them do.
+    pub cast_in: Option<RecordSource>,
     /// The situations, [`Situation`] records; none to leave them out.
     pub situations: RecordSource,
     /// The conversations, [`Conversation`] records; none to leave them out.
     pub conversations: RecordSource,
+    /// The splits that were asked for.
+    pub splits: &'a [String],
     /// When situations and conversations were, or are to be, compared across splits, by the thresholds of `dedup`.
     pub compared: Compared,
     /// The settings that shaped the data as YAML: no host, no folder of the run, nothing secret.
@@ -115,7 +124,7 @@ pub(crate) struct Compiled {
     pub manifest_sha256: String,
 }
 
-/// How much is held or put together; other values in tests only.
+/// How much is held or put together, and how files are cut; other sizes in tests only.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// Bytes of a Parquet file at which it ends, with the row group that reaches them. A group has at most about 32 MiB, so
@@ -125,9 +134,11 @@ struct Limits {
     sort: usize,
     /// People that are counted in memory: 1 MiB by their ids, and as much by their texts.
     people: usize,
+    /// Whether pages of Parquet end where their content says so.
+    content_chunks: bool,
 }
 
-const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14 };
+const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14, content_chunks: false };
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
@@ -207,8 +218,8 @@ impl CompileError {
     }
 }
 
-/// Writes the dataset into `folder`, which must be empty or absent. `written` is told after each row how many there are by
-/// then, of all tables together.
+/// Writes the dataset into `folder`, which must be empty or absent. `written` is told after each row, also one that is left out
+/// since its person is not used, how many were written by then, of all tables together.
 pub(crate) fn compile(folder: &Path, input: &Input<'_>, written: &dyn Fn(u64)) -> Result<Compiled, CompileError> {
     compile_within(LIMITS, folder, input, written)
 }
@@ -225,19 +236,24 @@ fn compile_within(
         return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
     }
     let mut seen = SeenRecords::new(People::new(folder, limits.people, limits.sort / 8));
-    let draft = DatasetDraft { folder, limits, written, rows: Cell::new(0) };
+    let draft = DatasetDraft { folder, limits, splits: input.splits, written, rows: Cell::new(0) };
     let talks = draft.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
     let situations = draft.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
-    let people = draft.write(&input.personas, "personas", &mut |row| Ok(seen.persona(row)?))?;
-    let leakage = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
+    let used = input.cast_in.as_ref().filter(|_| input.personas.rows() > 0);
+    let used = used.map(|situations| UsedPeople::of(situations, folder, limits.sort)).transpose()?;
+    let people = draft.write_some(&input.personas, "personas", used, &mut |row| Ok(seen.persona(row)?))?;
+    let (leakage, everyone) = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
     let tables: Vec<WrittenTable> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);
     }
-    let card = card::render(input, &tables, &seen, &leakage)
+    let card = card::render(input, &tables, &seen, &leakage, everyone)
         .map_err(|reason| CompileError::Encode { path: folder.join("README.md"), reason })?;
     let mut entries: Vec<FileEntry> = tables.iter().flat_map(|table| table.files.clone()).collect();
     entries.push(manifest::whole(folder, "README.md", card.as_bytes())?);
+    let croissant = croissant::render(input.card, &tables)
+        .map_err(|reason| CompileError::Encode { path: folder.join("croissant.json"), reason })?;
+    entries.push(manifest::whole(folder, "croissant.json", croissant.as_bytes())?);
     entries.push(manifest::whole(folder, "config.yaml", input.config.as_bytes())?);
     let manifest = manifest::build(entries, &tables, input.outcomes, leakage);
     let manifest_sha256 = manifest::write(folder, &manifest)?;
@@ -245,28 +261,29 @@ fn compile_within(
     Ok(Compiled { manifest, manifest_sha256 })
 }
 
-/// What crosses splits, in all tables together.
+/// What crosses splits, in all tables together, and how many people there are by their texts.
 fn leakage(
     folder: &Path,
     input: &Input<'_>,
     people: &mut People,
     situations: Option<&WrittenTable>,
     talks: Option<&WrittenTable>,
-) -> Result<Leakage, CompileError> {
-    let (persona_ids, persona_texts) = people.crossing()?;
+) -> Result<(Leakage, u64), CompileError> {
+    let (persona_ids, persona_texts, all) = people.crossing()?;
     let found = Leakage { persona_ids, persona_texts, compared: input.compared, ..Leakage::default() };
     if input.compared == Compared::WhenMade {
-        return Ok(found);
+        return Ok((found, all));
     }
     let splits = |table: Option<&WrittenTable>| {
         table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect()
     };
     let thresholds = input.dedup;
-    Ok(Leakage {
+    let leakage = Leakage {
         situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text, folder)?,
         conversations: leakage::near(splits(talks), thresholds.conversations, dedup::conversation_text, folder)?,
         ..found
-    })
+    };
+    Ok((leakage, all))
 }
 
 /// An included stage has as many rows as it accepted. A stage of which nothing is included says nothing.

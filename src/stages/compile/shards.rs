@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::CompileError;
+use super::{CompileError, Limits};
 use crate::record::arrow::{TableError, TableRow};
 use crate::record::parquet::ParquetWriter;
 use crate::store::fs;
@@ -14,16 +14,15 @@ pub(super) struct Shards<'a, R: TableRow> {
     folder: &'a Path,
     /// `<table's folder>/<split>`, what every name begins with.
     prefix: String,
-    /// Bytes at which a file ends with the row group that reaches them.
-    limit: u64,
+    limits: Limits,
     open: Option<ParquetWriter<PartFile, R>>,
     done: Vec<FileEntry>,
     arrow_bytes: u64,
 }
 
 impl<'a, R: TableRow> Shards<'a, R> {
-    pub(super) fn new(folder: &'a Path, home: &str, split: &str, limit: u64) -> Self {
-        Self { folder, prefix: format!("{home}/{split}"), limit, open: None, done: Vec::new(), arrow_bytes: 0 }
+    pub(super) fn new(folder: &'a Path, home: &str, split: &str, limits: Limits) -> Self {
+        Self { folder, prefix: format!("{home}/{split}"), limits, open: None, done: Vec::new(), arrow_bytes: 0 }
     }
 
     pub(super) fn push(&mut self, row: R) -> Result<(), CompileError> {
@@ -32,16 +31,21 @@ impl<'a, R: TableRow> Shards<'a, R> {
             None => self.next_file()?,
         };
         writer.push(row).map_err(|error| self.failed(error))?;
-        if writer.file_bytes() >= self.limit {
+        if writer.file_bytes() >= self.limits.file {
             return self.end(writer);
         }
         self.open = Some(writer);
         Ok(())
     }
 
-    /// Ends the last file and gives all of them their names. The second: bytes of all rows as Arrow arrays.
+    /// Ends the last file and gives all of them their names; without a row there is one that is empty. The second: bytes of
+    /// all rows as Arrow arrays.
     pub(super) fn finish(mut self) -> Result<(Vec<FileEntry>, u64), CompileError> {
-        if let Some(writer) = self.open.take() {
+        let last = match self.open.take() {
+            None if self.done.is_empty() => Some(self.next_file()?),
+            open => open,
+        };
+        if let Some(writer) = last {
             self.end(writer)?;
         }
         let count = self.done.len();
@@ -54,7 +58,8 @@ impl<'a, R: TableRow> Shards<'a, R> {
     }
 
     fn next_file(&self) -> Result<ParquetWriter<PartFile, R>, CompileError> {
-        ParquetWriter::new(PartFile::create(self.folder, &self.unnumbered())?).map_err(|error| self.failed(error))
+        let file = PartFile::create(self.folder, &self.unnumbered())?;
+        ParquetWriter::with_chunks(file, self.limits.content_chunks).map_err(|error| self.failed(error))
     }
 
     fn end(&mut self, writer: ParquetWriter<PartFile, R>) -> Result<(), CompileError> {

@@ -1,6 +1,7 @@
 //! Where the records of a table come from, and how they come in the order of their ids.
 
 use std::borrow::Cow;
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -8,16 +9,31 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::CompileError;
+use crate::stages::imported;
 use crate::stages::writer::PART;
 use crate::store::checkpoint::{CheckpointError, SealedStage};
+use crate::store::fs::FsError;
 use crate::store::lines::{Lines, LinesError, LinesFile};
+use crate::store::part::FileEntry;
 use crate::store::sort::{Sorted, Sorter};
 
 /// The records of a table: files of one JSON object a line, each as convogen writes it, to be read as often as it takes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecordSource {
     files: Vec<LinesFile>,
-    sealed: bool,
+    origin: Origin,
+}
+
+/// Who wrote the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Origin {
+    /// A stage, which sealed them.
+    Sealed,
+    /// This process, a moment ago.
+    #[default]
+    Spooled,
+    /// Anyone: nothing is known of them.
+    Given,
 }
 
 impl RecordSource {
@@ -26,12 +42,23 @@ impl RecordSource {
     /// # Errors
     /// If it has none that are listed.
     pub(crate) fn sealed(stage: &SealedStage) -> Result<Self, CheckpointError> {
-        Ok(Self { files: vec![stage.lines_file(PART)?], sealed: true })
+        Ok(Self { files: vec![stage.lines_file(PART)?], origin: Origin::Sealed })
     }
 
     /// Records that were written on the way here, one file after the other.
     pub(crate) fn spooled(files: Vec<LinesFile>) -> Self {
-        Self { files, sealed: false }
+        Self { files, origin: Origin::Spooled }
+    }
+
+    /// The records of a file that anyone has written, plain or compressed. How many there are is not known.
+    pub(crate) fn given(path: &Path) -> Self {
+        let entry =
+            FileEntry { path: path.to_string_lossy().into_owned(), bytes: 0, rows: None, sha256: String::new() };
+        Self { files: vec![LinesFile::new(Path::new(""), entry)], origin: Origin::Given }
+    }
+
+    pub(super) fn is_given(&self) -> bool {
+        self.origin == Origin::Given
     }
 
     /// How many there are.
@@ -48,14 +75,15 @@ impl RecordSource {
         self.reading(LinesFile::lines)
     }
 
-    fn reading(&self, open: fn(&LinesFile) -> Result<Lines, crate::store::fs::FsError>) -> Reading<'_> {
+    fn reading(&self, open: Open) -> Reading<'_> {
+        let open: Open = if self.is_given() { open_given } else { open };
         Reading { source: self, open, ahead: self.files.iter(), lines: None, number: 0 }
     }
 
     fn changed(&self, error: LinesError) -> CompileError {
         match error {
             LinesError::Io(error) => error.into(),
-            error @ LinesError::Changed { .. } if self.sealed => CheckpointError::from(error).into(),
+            error @ LinesError::Changed { .. } if self.origin == Origin::Sealed => CheckpointError::from(error).into(),
             error @ LinesError::Changed { .. } => CompileError::Changed(error),
         }
     }
@@ -88,24 +116,35 @@ impl RecordSource {
     }
 }
 
+type Open = fn(&LinesFile) -> Result<Lines, FsError>;
+
+/// The lines of a file that anyone has written.
+fn open_given(file: &LinesFile) -> Result<Lines, FsError> {
+    let failed = |error| FsError { action: "read", path: file.path().to_owned(), source: io::Error::other(error) };
+    Ok(file.lines_of(imported::decoded(file.path()).map_err(failed)?))
+}
+
 /// The lines of a source, one at a time.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     source: &'a RecordSource,
-    open: fn(&LinesFile) -> Result<Lines, crate::store::fs::FsError>,
+    open: Open,
     ahead: std::slice::Iter<'a, LinesFile>,
     lines: Option<Lines>,
     number: u64,
 }
 
 impl Reading<'_> {
-    /// Goes to the next line; `false` at the end.
+    /// Goes to the next line, past those that are blank in a file that anyone has written; `false` at the end.
     fn advance(&mut self) -> Result<bool, CompileError> {
         loop {
             if let Some(lines) = &mut self.lines
                 && lines.advance().map_err(|error| self.source.changed(error))?
             {
                 self.number += 1;
+                if self.source.is_given() && lines.line().trim_ascii().is_empty() {
+                    continue;
+                }
                 return Ok(true);
             }
             let Some(next) = self.ahead.next() else { return Ok(false) };
@@ -191,6 +230,14 @@ impl<'a> Ordered<'a> {
         match self {
             Self::AsTheyCome(reading) => reading.advance(),
             Self::Sorted { sorted, .. } => Ok(sorted.advance()?),
+        }
+    }
+
+    /// The id on it.
+    pub(super) fn id(&self) -> Result<Cow<'_, str>, CompileError> {
+        match self {
+            Self::AsTheyCome(reading) => reading.id(),
+            Self::Sorted { sorted, .. } => Ok(String::from_utf8_lossy(sorted.record().0)),
         }
     }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::shards::Shards;
 use super::source::{Ordered, RecordSource};
+use super::used::UsedPeople;
 use super::{CompileError, Limits};
 use crate::record::arrow::{Column, TableRow};
 use crate::store::fs;
@@ -21,6 +22,9 @@ const TRAIN: &str = "train";
 /// Longest name of a split.
 const MAX_NAME: usize = 64;
 
+/// Told of every record of a table that is written.
+pub(super) type Look<'a, R> = dyn FnMut(&R) -> Result<(), CompileError> + 'a;
+
 /// A table as it was written.
 #[derive(Debug)]
 pub(super) struct WrittenTable {
@@ -30,7 +34,7 @@ pub(super) struct WrittenTable {
     pub(super) columns: &'static [Column],
     /// The folder of its Parquet files.
     pub(super) folder: &'static str,
-    /// Its splits, those with rows only; `train` first, the others by name.
+    /// Its splits; `train` first, the others by name.
     pub(super) splits: Vec<Split>,
     /// All its files.
     pub(super) files: Vec<FileEntry>,
@@ -59,6 +63,8 @@ impl WrittenTable {
 pub(super) struct DatasetDraft<'a> {
     pub(super) folder: &'a Path,
     pub(super) limits: Limits,
+    /// The splits that every table has, with or without rows.
+    pub(super) splits: &'a [String],
     /// Told after each row how many have been written so far.
     pub(super) written: &'a dyn Fn(u64),
     pub(super) rows: Cell<u64>,
@@ -71,16 +77,31 @@ impl<'a> DatasetDraft<'a> {
         &self,
         source: &RecordSource,
         home: &'static str,
-        look: &mut dyn FnMut(&R) -> Result<(), CompileError>,
+        look: &mut Look<'_, R>,
     ) -> Result<Option<WrittenTable>, CompileError> {
-        if source.rows() == 0 {
-            return Ok(None);
-        }
+        self.write_some(source, home, None, look)
+    }
+
+    /// As [`write`](Self::write), the records whose ids are `used` alone; `None` for all.
+    pub(super) fn write_some<R: TableRow>(
+        &self,
+        source: &RecordSource,
+        home: &'static str,
+        mut used: Option<UsedPeople>,
+        look: &mut Look<'_, R>,
+    ) -> Result<Option<WrittenTable>, CompileError> {
         let mut lines = Ordered::of(source, self.folder, self.limits.sort)?;
+        let own_form = source.is_given().then_some(false);
         let mut written =
-            JsonLines { folder: self.folder, splits: BTreeMap::new(), last: None, own_form: None, line: Vec::new() };
+            JsonLines { folder: self.folder, splits: BTreeMap::new(), last: None, own_form, line: Vec::new() };
         let mut train = self.shards(home, TRAIN);
         while lines.advance()? {
+            if let Some(used) = &mut used
+                && !used.has(&lines.id()?)?
+            {
+                (self.written)(self.rows.get());
+                continue;
+            }
             let record: R = lines.record()?;
             written.add(&record, lines.line())?;
             look(&record)?;
@@ -88,11 +109,20 @@ impl<'a> DatasetDraft<'a> {
                 self.push(&mut train, record)?;
             }
         }
-        self.finish(home, written.splits, train).map(Some)
+        let mut parted = written.splits;
+        if parted.is_empty() {
+            return Ok(None);
+        }
+        for split in self.splits {
+            if !parted.contains_key(split) {
+                parted.insert(split.clone(), SplitLines::create(self.folder, R::NAME, split)?);
+            }
+        }
+        self.finish(home, parted, train).map(Some)
     }
 
     fn shards<R: TableRow>(&self, home: &str, split: &str) -> Shards<'a, R> {
-        Shards::new(self.folder, home, split, self.limits.file)
+        Shards::new(self.folder, home, split, self.limits)
     }
 
     fn push<R: TableRow>(&self, shards: &mut Shards<'_, R>, record: R) -> Result<(), CompileError> {
@@ -162,7 +192,7 @@ struct JsonLines<'a> {
     splits: BTreeMap<String, SplitLines>,
     last: Option<String>,
     /// Whether lines are what their records are written as, and can be passed through. The first tells, since all lines of a
-    /// source were written by one writer.
+    /// source of our own were written by one writer.
     own_form: Option<bool>,
     line: Vec<u8>,
 }
@@ -181,7 +211,14 @@ impl JsonLines<'_> {
         let line = if self.own_form == Some(true) { line } else { &self.line };
         let parted = match self.splits.get_mut(record.split()) {
             Some(parted) => parted,
-            None => self.splits.entry(record.split().to_owned()).or_insert(SplitLines::create(self.folder, record)?),
+            None => {
+                let split = record.split();
+                if !is_name(split) {
+                    let (id, split) = (record.id().to_owned(), split.to_owned());
+                    return Err(CompileError::SplitName { table: R::NAME, id, split });
+                }
+                self.splits.entry(split.to_owned()).or_insert(SplitLines::create(self.folder, R::NAME, split)?)
+            }
         };
         parted.rows += 1;
         Ok(parted.file.append(line)?)
@@ -199,14 +236,8 @@ impl JsonLines<'_> {
 }
 
 impl SplitLines {
-    /// Begins the split that `record` is in.
-    fn create<R: TableRow>(folder: &Path, record: &R) -> Result<Self, CompileError> {
-        let split = record.split();
-        if !is_name(split) {
-            let (id, split) = (record.id().to_owned(), split.to_owned());
-            return Err(CompileError::SplitName { table: R::NAME, id, split });
-        }
-        Ok(Self { file: PartFile::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?, rows: 0 })
+    fn create(folder: &Path, table: &str, split: &str) -> Result<Self, CompileError> {
+        Ok(Self { file: PartFile::create(folder, &format!("jsonl/{table}-{split}.jsonl"))?, rows: 0 })
     }
 }
 

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::exit::ExitCode;
 use crate::record::arrow::TableRow;
+use crate::record::parquet::Reader;
 use crate::record::{Fate, Participant, Relation, Speaker, Turn};
 use crate::stages::sealed::Sealed;
 use crate::stages::writer::{Fates, StageResult, StageWriter};
@@ -60,6 +61,8 @@ impl Sample {
     fn input(&self, folder: &Path) -> Input<'_> {
         Input {
             personas: spooled(folder, &self.personas),
+            cast_in: None,
+            splits: &[],
             situations: spooled(folder, &self.situations),
             conversations: spooled(folder, &self.conversations),
             compared: Compared::WhenCompiled,
@@ -233,6 +236,7 @@ fn the_manifest_lists_every_file_as_it_is() {
     insta::assert_snapshot!(listed.join("\n"), @"
     README.md
     config.yaml
+    croissant.json
     data/test-00000-of-00001.parquet
     data/train-00000-of-00001.parquet
     jsonl/conversations-test.jsonl
@@ -307,6 +311,67 @@ fn a_table_without_rows_is_left_out() {
     let card = String::from_utf8(files["README.md"].clone()).unwrap();
     assert!(card.contains("config_name: situations\n  default: true"), "{card}");
     assert!(!card.contains("config_name: conversations") && !card.contains("split: test"), "{card}");
+}
+
+#[test]
+fn people_who_occur_in_no_situation_are_left_out_unless_all_are_asked_for() {
+    let mut sample = Sample::new(10);
+    // Before, among and behind those who occur.
+    sample.personas.extend([20, 21, 22].map(persona));
+    sample.situations.remove(3);
+    sample.situations[7].personas[1] = sample.situations[7].personas[0].clone();
+    sample.outcomes.clear();
+    let used: Vec<String> = (0..20).filter(|at| ![6, 7, 17].contains(at)).map(|at| format!("p{at:06}")).collect();
+    for limits in [LIMITS, Limits { sort: 50, ..LIMITS }] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut input = sample.input(folder.path());
+        input.cast_in = Some(input.situations.clone());
+        // Whether the situations themselves are in the dataset makes no difference.
+        input.situations = RecordSource::default();
+        let told = Cell::new(0);
+        let made =
+            compile_within(limits, &folder.path().join("dataset"), &input, &|_| told.set(told.get() + 1)).unwrap();
+        let files = contents(&folder.path().join("dataset"));
+        let mut found = [ids(&files, "jsonl/personas-train.jsonl"), ids(&files, "jsonl/personas-test.jsonl")].concat();
+        found.sort();
+        assert_eq!(found, used);
+        assert_eq!(made.manifest.rows["personas"].values().sum::<u64>(), 17);
+        assert_eq!(told.get(), 23 + 10, "rows that are left out are told of too");
+        let card = String::from_utf8_lossy(&files["README.md"]).into_owned();
+        assert!(card.contains("People who occur in no situation are left out"), "{card}");
+    }
+    let all = compiled(&sample);
+    assert_eq!(all.0.manifest.rows["personas"].values().sum::<u64>(), 23);
+    assert!(!String::from_utf8_lossy(&all.1["README.md"]).contains("occur in no situation"));
+}
+
+#[test]
+fn nobody_used_is_a_table_that_is_left_out() {
+    let (sample, folder) = (Sample::new(3), tempfile::tempdir().unwrap());
+    let input = Input { cast_in: Some(RecordSource::default()), ..sample.input(folder.path()) };
+    let made = compile(&folder.path().join("dataset"), &input, &|_| {}).unwrap();
+    assert_eq!(made.manifest.rows.keys().collect::<Vec<_>>(), ["conversations", "situations"]);
+}
+
+#[test]
+fn a_split_without_rows_has_its_files_and_their_columns() {
+    let (sample, folder) = (Sample::new(3), tempfile::tempdir().unwrap());
+    let splits = ["test", "train"].map(str::to_owned);
+    let input = Input { splits: &splits, ..sample.input(folder.path()) };
+    let made = compile(&folder.path().join("dataset"), &input, &|_| {}).unwrap();
+    assert_eq!(made.manifest.rows["situations"], BTreeMap::from([("test".to_owned(), 0), ("train".to_owned(), 3)]));
+    let root = folder.path().join("dataset");
+    assert_eq!(fs::read(&root.join("jsonl/situations-test.jsonl")).unwrap(), b"");
+    // The `datasets` library refuses a table of which it is told that a split is empty.
+    assert!(!fs::read_to_string(&root.join("README.md")).unwrap().contains("situations/test-*"));
+    let path = |split: &str| root.join(format!("situations/{split}-00000-of-00001.parquet"));
+    let rows = |split| {
+        Reader::<Situation>::open(fs::open(&path(split)).unwrap())
+            .unwrap()
+            .map(|rows| rows.unwrap().len())
+            .sum::<usize>()
+    };
+    assert_eq!((rows("test"), rows("train")), (0, 3));
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl CastingError {
 /// People who are put into one situation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Their indices in the list that [`Cast::new`] was given, no one twice; the anchor first.
+    /// Their places in the [`CastList`], no one twice; the anchor first.
     pub members: Vec<usize>,
     /// The split they all belong to.
     pub split: String,
@@ -99,23 +99,38 @@ pub(crate) struct Cast {
     left_out: Vec<(String, usize)>,
 }
 
+/// What of everyone decides who meets whom, gathered as people pass: some 50 bytes each, whatever the length of a description.
+#[derive(Debug, Default)]
+pub(crate) struct CastList {
+    splits: BTreeMap<String, Vec<usize>>,
+    told: Vec<Told>,
+}
+
+impl CastList {
+    /// Adds the next person.
+    pub(crate) fn add(&mut self, person: &Persona) {
+        let number = self.told.len();
+        match self.splits.get_mut(&person.split) {
+            Some(members) => members.push(number),
+            None => drop(self.splits.insert(person.split.clone(), vec![number])),
+        }
+        self.told.push(Told::of(person));
+    }
+}
+
 impl Cast {
     /// Sorts `people` into splits and pools.
-    pub(crate) fn new(people: &[Persona], mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
+    pub(crate) fn new(people: CastList, mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
         let GroupSize { min, max } = size;
         if min < 2 || max < min {
             return Err(CastingError::Size { min, max });
         }
-        let mut splits: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, person) in people.iter().enumerate() {
-            splits.entry(&person.split).or_default().push(index);
-        }
+        let CastList { splits, told } = people;
         let (fit, small): (Vec<_>, Vec<_>) = splits.into_iter().partition(|(_, members)| members.len() >= min);
-        let left_out: Vec<_> = small.iter().map(|(name, members)| ((*name).to_owned(), members.len())).collect();
+        let left_out: Vec<_> = small.into_iter().map(|(name, members)| (name, members.len())).collect();
         if fit.is_empty() {
             return Err(CastingError::TooFewPeople { min, splits: left_out });
         }
-        let told: Vec<Told> = people.iter().map(Told::of).collect();
         let troupes: Vec<_> = fit
             .iter()
             .flat_map(|(split, members)| {

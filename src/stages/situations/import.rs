@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::connected::{HeldSituations, SplitPeople};
 use super::{STAGE, draft};
 use crate::exit::ExitCode;
 use crate::prompt::draft::{Draft, DraftRelation};
@@ -28,7 +29,7 @@ pub(super) struct Import<'a> {
     pub source: &'a Path,
     /// Language of situations that name none.
     pub language: &'a str,
-    /// Split shares; people who meet stay in one split as far as one situation goes.
+    /// Split shares; nobody is in two splits as far as that can be had.
     pub splits: &'a BTreeMap<String, f64>,
     /// Similarity from which two situations are duplicates; `None`: they stay.
     pub dedup: Option<f64>,
@@ -72,7 +73,7 @@ struct Row {
     id: Option<Value>,
     language: Option<String>,
     split: Option<String>,
-    attributes: Option<String>,
+    attributes: Option<Value>,
     labels: Option<Value>,
     personas: Vec<RowPerson>,
 }
@@ -90,33 +91,39 @@ pub(super) fn import(
     import: &Import<'_>,
     progress: &Progress,
     fates: &mut dyn Fates<Situation>,
-) -> Result<StageResult, StageError> {
+) -> Result<(StageResult, SplitPeople), StageError> {
     progress.start(STAGE, if import.count == u64::MAX { 0 } else { import.count });
     let shingling = Shingling::for_situations(import.language);
     let text = dedup::situation_text;
     let dedup = import.dedup.map(|threshold| Deduplicator::new(threshold, shingling, &fates.folder(), text));
-    let mut scan = Scan { import, progress, fates, dedup, ids: HashSet::new(), inputs: 0, first: None, failed: Ok(()) };
+    let fates = HeldSituations::new(fates, import.splits, import.seed)?;
+    let (ids, stated, first) = (HashSet::new(), false, None);
+    let mut scan = Scan { import, progress, fates, dedup, ids, stated, inputs: 0, first, failed: Ok(()) };
     let digest =
         imported::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
             .map_err(ImportError::from)?;
-    let Scan { inputs, first, failed, fates, .. } = scan;
+    let Scan { inputs, first, failed, fates, stated, .. } = scan;
     failed?;
     if fates.tally().accepted == 0 {
         let first = first.unwrap_or_else(|| "the file is empty".to_owned());
         let (path, rejected) = (import.source.to_owned(), fates.tally().rejected);
         return Err(ImportError::Nothing { path, rejected, first }.into());
     }
-    Ok(StageResult { inputs, notes: json!({"input": digest}), source: Some(digest.sha256), ..StageResult::default() })
+    let people = fates.release(stated)?;
+    let notes = json!({"input": digest, "splits": people.notes()});
+    Ok((StageResult { inputs, notes, source: Some(digest.sha256), ..StageResult::default() }, people))
 }
 
 /// One pass over the file.
 struct Scan<'a> {
     import: &'a Import<'a>,
     progress: &'a Progress,
-    fates: &'a mut dyn Fates<Situation>,
+    fates: HeldSituations<'a>,
     dedup: Option<Deduplicator<Situation>>,
     /// Hashes of the ids so far.
     ids: HashSet<u128>,
+    /// Whether a line says in which split it is.
+    stated: bool,
     inputs: u64,
     /// The first line that was rejected, and why.
     first: Option<String>,
@@ -137,17 +144,18 @@ impl Scan<'_> {
 
     fn take(&mut self, number: u64, line: InputLine<'_>) -> Result<(), StageError> {
         let parsed = text(line).and_then(|line| situation(line, number, self.import));
-        let fate = match parsed.and_then(|situation| self.unless_there(situation)) {
+        let fate = match parsed.and_then(|parsed| self.unless_there(parsed)) {
             Err(detail) => Fate::Dropped(self.reject(number, detail)),
             Ok(situation) => match &mut self.dedup {
-                Some(dedup) => dedup.judge(situation, self.fates)?,
+                Some(dedup) => dedup.judge(situation, &mut self.fates)?,
                 None => Fate::Accepted(situation),
             },
         };
         self.fates.put(fate)
     }
 
-    fn unless_there(&mut self, situation: Situation) -> Result<Situation, String> {
+    fn unless_there(&mut self, (situation, stated): (Situation, bool)) -> Result<Situation, String> {
+        self.stated |= stated;
         if self.ids.insert(xxh3_128(situation.id.as_bytes())) { Ok(situation) } else { Err(twice(&situation.id)) }
     }
 
@@ -171,7 +179,8 @@ fn twice(id: &str) -> String {
     format!("the id `{id}` stands on an earlier line")
 }
 
-fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, String> {
+/// The situation on a line, and whether it states its split.
+fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<(Situation, bool), String> {
     let mut value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     name_ends(&mut value);
     let draft = Draft::from_value(&value).map_err(|flaw| flaw.to_string())?;
@@ -185,10 +194,10 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
     };
     let people = people(&id, &draft, row.personas);
     let relations = draft.relations.iter().map(|tie| relation(tie, &people)).collect();
-    // People who appear in several situations of the file cannot be kept apart without joining half the file; the
-    // smallest persona decides, so that at least equal groups stay together.
+    // The smallest persona decides, so that equal groups stay together whatever becomes of the others (`connected`).
     let anchor = people.iter().map(|person| person.persona.as_str()).min().unwrap_or_default();
     let split = row.split.filter(|split| import.splits.contains_key(split));
+    let stated = split.is_some();
     let mut situation = Situation {
         split: split.unwrap_or_else(|| draft::split_of(import.seed, anchor, import.splits)),
         personas: people,
@@ -197,14 +206,14 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<Situation, 
         topic: draft.topic,
         conversation_starter: draft.conversation_starter,
         language: row.language.unwrap_or_else(|| import.language.to_owned()),
-        attributes: row.attributes.unwrap_or_else(|| "{}".to_owned()),
-        labels: labels(row.labels.as_ref())?,
+        attributes: object("attributes", row.attributes.as_ref())?,
+        labels: object("labels", row.labels.as_ref())?,
         provenance: json!({"mode": "file", "line": number}).to_string(),
         hash: String::new(),
         id,
     };
     situation.hash = situation.content_hash();
-    Ok(situation)
+    Ok((situation, stated))
 }
 
 /// Puts names for the ids between which relations hold in records that convogen wrote: drafts know people by name.
@@ -224,14 +233,15 @@ fn name_ends(row: &mut Value) {
     }
 }
 
-/// Labels as a JSON object in a text, from an object or from such a text.
-fn labels(written: Option<&Value>) -> Result<String, String> {
+/// A JSON object in a text, from an object or from such a text.
+fn object(key: &str, written: Option<&Value>) -> Result<String, String> {
     let object = match written {
         None | Some(Value::Null) => return Ok("{}".to_owned()),
         Some(Value::String(text)) => serde_json::from_str(text).ok(),
         Some(value) => Some(value.clone()),
     };
-    let object = object.filter(Value::is_object).ok_or("labels: expected a JSON object, or one as text")?;
+    let object =
+        object.filter(Value::is_object).ok_or_else(|| format!("{key}: expected a JSON object, or one as text"))?;
     Ok(object.to_string())
 }
 
@@ -294,14 +304,84 @@ mod tests {
     }
 
     #[test]
-    fn labels_stay_whatever_their_form() {
-        let labelled = |labels: &str| row("a", "They wait.").replacen('{', &format!("{{\"labels\": {labels}, "), 1);
-        for labels in [r#"{"b": 1, "a": "x"}"#, r#""{\"b\": 1, \"a\": \"x\"}""#] {
-            assert_eq!(run(&labelled(labels)).unwrap().accepted[0].labels, r#"{"b":1,"a":"x"}"#);
+    fn labels_and_attributes_stay_whatever_their_form() {
+        let with =
+            |key: &str, object: &str| row("a", "They wait.").replacen('{', &format!("{{\"{key}\": {object}, "), 1);
+        let labelled = |labels: &str| with("labels", labels);
+        for object in [r#"{"b": 1, "a": "x"}"#, r#""{\"b\": 1, \"a\": \"x\"}""#] {
+            assert_eq!(run(&labelled(object)).unwrap().accepted[0].labels, r#"{"b":1,"a":"x"}"#);
+            assert_eq!(run(&with("attributes", object)).unwrap().accepted[0].attributes, r#"{"b":1,"a":"x"}"#);
         }
+        let error = run(&with("attributes", "[1]")).unwrap_err().to_string();
+        assert!(error.contains("attributes: expected a JSON object"), "{error}");
         assert_eq!(run(&labelled("null")).unwrap().accepted[0].labels, "{}");
         let error = run(&labelled("\"cook\"")).unwrap_err().to_string();
         assert!(error.contains("labels: expected a JSON object"), "{error}");
+    }
+
+    /// Situations of the file `groups`, each with these people, imported with the shares 0.8 and 0.2.
+    fn split(groups: &[(usize, Vec<usize>)]) -> (BTreeMap<String, Situation>, SplitPeople) {
+        let person = |n: &usize| format!(r#"{{"name":"N{n}","description":"d","persona":"Person number {n}"}}"#);
+        let line = |(id, people): &(usize, Vec<usize>)| {
+            let [one, two, ..] = people[..] else { panic!("a group of two at least") };
+            let people = people.iter().map(person).collect::<Vec<_>>().join(",");
+            format!(
+                r#"{{"id":"s{id}","personas":[{people}],"relations":["N{one} met N{two}"],"situation":"Number {id}","topic":"t","conversation_starter":"Well?"}}"#
+            )
+        };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(groups.iter().map(line).collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
+        let splits = BTreeMap::from([("test".to_owned(), 0.2), ("train".to_owned(), 0.8)]);
+        let settings =
+            Import { source: file.path(), language: "en", splits: &splits, dedup: None, seed: 1, count: u64::MAX };
+        let mut fates = CollectedFates::default();
+        let (_, people) = import(&settings, &Progress::default(), &mut fates).unwrap();
+        assert_eq!(fates.accepted.len(), groups.len());
+        (fates.accepted.into_iter().map(|situation| (situation.id.clone(), situation)).collect(), people)
+    }
+
+    fn share_of_test(situations: &BTreeMap<String, Situation>) -> f64 {
+        let test = situations.values().filter(|situation| situation.split == "test").count();
+        test as f64 / situations.len() as f64
+    }
+
+    #[test]
+    fn nobody_crosses_splits_where_groups_can_be_dealt_out_whatever_the_order_of_the_file() {
+        // Chains of one to six situations, each sharing a person with the next.
+        let mut groups = Vec::new();
+        for chain in 0..60_usize {
+            groups.extend((0..chain % 6 + 1).map(|at| (10 * chain + at, vec![10 * chain + at, 10 * chain + at + 1])));
+        }
+        let (situations, people) = split(&groups);
+        assert!(people.moved > 0 && people.crossing == 0 && people.people == 270, "{people:?}");
+        assert!((share_of_test(&situations) - 0.2).abs() <= 0.05, "{}", share_of_test(&situations));
+        let mut splits: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+        for situation in situations.values() {
+            for person in &situation.personas {
+                splits.entry(&person.persona).or_default().insert(&situation.split);
+            }
+        }
+        assert!(splits.values().all(|splits| splits.len() == 1), "{splits:?}");
+        groups.reverse();
+        groups.rotate_left(17);
+        let splits_of = |all: &BTreeMap<String, Situation>| -> Vec<(String, String)> {
+            all.values().map(|situation| (situation.id.clone(), situation.split.clone())).collect()
+        };
+        assert_eq!(splits_of(&split(&groups).0), splits_of(&situations));
+    }
+
+    #[test]
+    fn splits_stay_as_drawn_where_groups_are_too_large_and_where_nobody_crosses() {
+        // Everyone knows person 0: one group, which no split can hold.
+        let hub: Vec<_> = (0..50).map(|at| (at, vec![0, at + 1])).collect();
+        let (situations, people) = split(&hub);
+        assert!(people.moved == 0 && people.crossing > 0 && people.people == 51, "{people:?}");
+        assert!(people.notice().unwrap().contains(&format!("{} of 51 people", people.crossing)));
+        assert!(share_of_test(&situations) > 0.0);
+        let apart: Vec<_> = (0..50).map(|at| (at, vec![2 * at, 2 * at + 1])).collect();
+        let (_, people) = split(&apart);
+        assert_eq!(people, SplitPeople { people: 100, ..SplitPeople::default() });
+        assert_eq!(people.notice(), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub(crate) mod casting;
 mod cells;
+mod connected;
 pub(crate) mod coverage;
 mod draft;
 pub(crate) mod fill;
@@ -15,11 +16,13 @@ mod import;
 #[cfg(test)]
 mod labelled;
 pub(crate) mod names;
+mod people;
 pub(crate) mod room;
 mod round;
 mod run;
 pub(crate) mod seeds;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -33,11 +36,13 @@ use self::cells::CellNumbers;
 use self::coverage::{Coverage, GROUP_SIZE};
 use self::hub::{HubActivity, HubSnapshot};
 use self::names::Namer;
+use self::people::People;
 use self::round::{GivenPerson, RoundCall, Slot};
 use self::seeds::{Dealer, Seed};
 use super::Progress;
 use super::dedup::{self, Deduplicator, Shingling};
 use super::error::StageError;
+use super::inputs::InputsError;
 use super::writer::{CollectedFates, Fates, StageResult};
 use crate::config::{GroupSize, HubSettings, SituationMode, Situations};
 use crate::draw::Draw;
@@ -48,7 +53,6 @@ use crate::prompt::draft::Draft;
 use crate::prompt::reply::Standard;
 use crate::prompt::schema;
 use crate::prompt::shots::Shot;
-use crate::prompt::template::PromptError;
 use crate::record::{Fate, Persona, Situation};
 
 pub(crate) use self::import::ImportError;
@@ -68,7 +72,7 @@ pub(crate) struct SituationStage<'a> {
     /// The prompt.
     pub prompt: Arc<Prompt>,
     /// The personas, in the order in which they were sealed.
-    pub people: &'a [Persona],
+    pub people: People<'a>,
     /// Groups of them; `None` where the model invents people.
     pub cast: Option<Cast>,
     /// The grid of attributes, if there is one.
@@ -129,12 +133,12 @@ struct Planned {
 
 impl SituationStage<'_> {
     /// The messages of the first call as it would be made, without making it. `shown`: whether the schema is in the prompt.
-    pub(crate) fn rehearse(&self, shown: bool) -> Result<Vec<Message>, PromptError> {
+    pub(crate) fn rehearse(&self, shown: bool) -> Result<Vec<Message>, StageError> {
         let mut none = CollectedFates::default();
-        let first = self.plan(&mut self.begin(&mut none), 0).and_then(|calls| calls.into_iter().next());
+        let first = self.plan(&mut self.begin(&mut none), 0)?.and_then(|calls| calls.into_iter().next());
         let Some(call) = first else { return Ok(Vec::new()) };
         let schema = schema::situations_schema(&self.prompt.wanted(&call), Standard::Full);
-        self.prompt.messages(&call, shown.then_some(&schema), None)
+        Ok(self.prompt.messages(&call, shown.then_some(&schema), None).map_err(InputsError::from)?)
     }
 
     fn begin<'a>(&self, fates: &'a mut dyn Fates<Situation>) -> RoundState<'a> {
@@ -171,7 +175,7 @@ impl SituationStage<'_> {
         let complete = loop {
             while flights.len() < 2 {
                 let pending = flights.iter().flat_map(|flight| &flight.calls).map(|call| call.slots.len() as u64).sum();
-                let Some(calls) = self.plan(&mut state, pending) else { break };
+                let Some(calls) = self.plan(&mut state, pending)? else { break };
                 flights.push_back(self.fly(calls, progress));
             }
             let Some(flight) = flights.pop_front() else { break true };
@@ -195,7 +199,7 @@ impl SituationStage<'_> {
     }
 
     /// Plans the next round, unless what is accepted and under way is enough or attempts are used up.
-    fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Option<Vec<RoundCall>> {
+    fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Result<Option<Vec<RoundCall>>, StageError> {
         let accepted = state.fates.tally().accepted;
         let wanted = self.count().saturating_sub(accepted + pending);
         let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
@@ -204,21 +208,27 @@ impl SituationStage<'_> {
         let room = (width.max(1) * per_call) as u64;
         let mut left = usize::try_from(wanted.min(attempts).min(room)).unwrap_or(usize::MAX);
         if left == 0 {
-            return None;
+            return Ok(None);
         }
         let round = state.planned.rounds;
         let mut calls = Vec::new();
         while left > 0 {
-            let call = self.plan_call(state, round, calls.len(), left.min(per_call));
+            let call = self.plan_call(state, round, calls.len(), left.min(per_call))?;
             left = left.saturating_sub(call.slots.len());
             calls.push(call);
         }
         state.planned.rounds += 1;
-        Some(calls)
+        Ok(Some(calls))
     }
 
     /// A call for at most `room` situations: fewer where it makes up for some that were lost.
-    fn plan_call(&self, state: &mut RoundState<'_>, round: u64, number: usize, room: usize) -> RoundCall {
+    fn plan_call(
+        &self,
+        state: &mut RoundState<'_>,
+        round: u64,
+        number: usize,
+        room: usize,
+    ) -> Result<RoundCall, StageError> {
         let id = format!("s-{round:05}-{number:04}");
         let mut draw = Draw::new(self.seed, &[STAGE, &id, "examples"]);
         // The hub after round r-2: rounds are planned when one or both of the rounds before were taken in.
@@ -230,26 +240,27 @@ impl SituationStage<'_> {
         let (cell, slots) = if self.coverage.is_some() { state.cells.next(room) } else { (0, room) };
         let mut attributes = self.coverage.as_ref().map(|grid| grid.cell(self.seed, cell)).unwrap_or_default();
         let size = attributes.get(GROUP_SIZE).and_then(|size| size.parse().ok());
-        let slots: Vec<Slot> =
-            (0..slots).map(|index| self.plan_slot(state, format!("{id}-{index:02}"), size)).collect();
+        let slots = (0..slots).map(|index| self.plan_slot(state, format!("{id}-{index:02}"), size));
+        let slots: Vec<Slot> = slots.collect::<Result<_, _>>()?;
         // A split may have too few people for the wanted size: what is said is what there is.
         let least = slots.iter().map(|slot| slot.size).min();
         if let (Some(said), Some(least)) = (attributes.get_mut(GROUP_SIZE).filter(|_| size.is_some()), least) {
             *said = least.to_string();
         }
         let seed = state.deal.next(self.seeds.len(), self.seed).and_then(|at| self.seeds.get(at)).cloned();
-        RoundCall { id, slots, examples, attributes, cell, seed }
+        Ok(RoundCall { id, slots, examples, attributes, cell, seed })
     }
 
-    fn plan_slot(&self, state: &mut RoundState<'_>, id: String, size: Option<usize>) -> Slot {
+    fn plan_slot(&self, state: &mut RoundState<'_>, id: String, size: Option<usize>) -> Result<Slot, StageError> {
         let ordinal = state.planned.slots;
         state.planned.slots += 1;
         let Some(cast) = &self.cast else {
             let split = draft::split_of(self.seed, &id, self.splits);
-            return Slot { split, people: Vec::new(), size: size.unwrap_or_else(|| self.size(&id)), id, ordinal };
+            return Ok(Slot { split, people: Vec::new(), size: size.unwrap_or_else(|| self.size(&id)), id, ordinal });
         };
         let group = cast.group(ordinal, size);
-        let members: Vec<&Persona> = group.members.iter().filter_map(|at| self.people.get(*at)).collect();
+        let members = group.members.iter().filter_map(|at| self.people.get(*at).transpose());
+        let members: Vec<Cow<'_, Persona>> = members.collect::<Result<_, _>>()?;
         let personas: Vec<&str> = members.iter().map(|member| member.persona.as_str()).collect();
         let names = state.namer.name_group(ordinal, &personas);
         let people = members.iter().zip(names).map(|(member, name)| GivenPerson {
@@ -258,7 +269,7 @@ impl SituationStage<'_> {
             persona: member.persona.clone(),
         });
         let people: Vec<GivenPerson> = people.collect();
-        Slot { id, split: group.split, size: people.len(), people, ordinal }
+        Ok(Slot { id, split: group.split, size: people.len(), people, ordinal })
     }
 
     fn size(&self, id: &str) -> usize {

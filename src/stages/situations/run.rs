@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::SituationStage;
-use super::casting::Cast;
+use super::casting::{Cast, CastList};
 use super::import::{self, Import};
+use super::people::People;
 use crate::config::SituationMode;
 use crate::llm::{Message, Role};
 use crate::record::{Persona, Situation};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
-use crate::stages::inputs::InputsError;
 use crate::stages::personas::PersonaSource;
 use crate::stages::sealed::Sealed;
 use crate::stages::writer::{Fates, StageResult};
@@ -26,7 +26,11 @@ pub(crate) async fn run(
 ) -> Result<StageResult, StageError> {
     match context.config.situations.mode {
         SituationMode::File => import(context, fates),
-        SituationMode::Predefined => generate(context, &people.read()?, fates).await,
+        SituationMode::Predefined => {
+            let mut list = CastList::default();
+            let people = People::of(people, &mut list)?;
+            make(&stage(context, people, list)?, context, fates).await
+        }
         SituationMode::Auto => generate(context, &[], fates).await,
     }
 }
@@ -46,7 +50,9 @@ pub(crate) fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) ->
         seed: config.seed,
         count: config.situations.count.unwrap_or(u64::MAX),
     };
-    import::import(&import, &context.progress, fates)
+    let (made, people) = import::import(&import, &context.progress, fates)?;
+    people.notice().into_iter().for_each(|notice| context.tell(notice));
+    Ok(made)
 }
 
 /// Makes situations of `people`, or takes them from recorded replies.
@@ -58,7 +64,14 @@ pub(crate) async fn generate(
     people: &[Persona],
     fates: &mut dyn Fates<Situation>,
 ) -> Result<StageResult, StageError> {
-    let stage = stage(context, people)?;
+    make(&held(context, people)?, context, fates).await
+}
+
+async fn make(
+    stage: &SituationStage<'_>,
+    context: &Context<'_>,
+    fates: &mut dyn Fates<Situation>,
+) -> Result<StageResult, StageError> {
     for (split, number) in stage.cast.iter().flat_map(Cast::left_out) {
         context.tell(format!("split {split} has only {number} people, too few for a group: it stays empty"));
     }
@@ -77,14 +90,20 @@ pub(crate) async fn generate(
 /// # Errors
 /// If a text cannot be used, or no group can be formed.
 pub(crate) fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -> Result<Vec<Message>, StageError> {
-    Ok(stage(context, people)?.rehearse(shown).map_err(InputsError::from)?)
+    held(context, people)?.rehearse(shown)
 }
 
-fn stage<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
+fn held<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
+    let mut list = CastList::default();
+    people.iter().for_each(|person| list.add(person));
+    stage(context, People::Held(people), list)
+}
+
+fn stage<'a>(context: &Context<'a>, people: People<'a>, list: CastList) -> Result<SituationStage<'a>, StageError> {
     let Context { config, inputs, .. } = *context;
     let settings = &config.situations;
     let cast = match settings.mode {
-        SituationMode::Predefined => Some(Cast::new(people, settings.casting.mode, settings.personas, config.seed)?),
+        SituationMode::Predefined => Some(Cast::new(list, settings.casting.mode, settings.personas, config.seed)?),
         SituationMode::Auto | SituationMode::File => None,
     };
     Ok(SituationStage {

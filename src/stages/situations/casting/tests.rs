@@ -49,8 +49,14 @@ fn mixed(count: usize, splits: &[&str]) -> Vec<Persona> {
 
 const MODES: [CastingMode; 3] = [CastingMode::Random, CastingMode::Domain, CastingMode::Anchor];
 
+fn listed(people: &[Persona]) -> CastList {
+    let mut list = CastList::default();
+    people.iter().for_each(|person| list.add(person));
+    list
+}
+
 fn cast(people: &[Persona], mode: CastingMode) -> Cast {
-    Cast::new(people, mode, GroupSize { min: 3, max: 5 }, 17).unwrap()
+    Cast::new(listed(people), mode, GroupSize { min: 3, max: 5 }, 17).unwrap()
 }
 
 #[test]
@@ -179,12 +185,12 @@ fn small_splits_are_left_out_and_none_at_all_is_an_error() {
     let mut people = people(20, &["train"]);
     people[0].split = "test".to_owned();
     assert_eq!(cast(&people, CastingMode::Anchor).left_out(), [("test".to_owned(), 1)]);
-    let error = Cast::new(&people[..3], CastingMode::Anchor, GroupSize { min: 3, max: 5 }, 17).unwrap_err();
+    let error = Cast::new(listed(&people[..3]), CastingMode::Anchor, GroupSize { min: 3, max: 5 }, 17).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Input);
     insta::assert_snapshot!(error, @"no split has the 3 people that a group needs (test has 1, train has 2): take more personas, lower `situations.personas.min`, or set one split in `compile.splits`");
-    let error = Cast::new(&people, CastingMode::Anchor, GroupSize { min: 4, max: 3 }, 17).unwrap_err();
+    let error = Cast::new(listed(&people), CastingMode::Anchor, GroupSize { min: 4, max: 3 }, 17).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Usage);
-    assert!(Cast::new(&[], CastingMode::Random, GroupSize { min: 2, max: 2 }, 17).is_err());
+    assert!(Cast::new(listed(&[]), CastingMode::Random, GroupSize { min: 2, max: 2 }, 17).is_err());
 }
 
 #[test]
@@ -218,7 +224,7 @@ proptest! {
     #[test]
     fn any_crowd_is_cast(count in 2_usize..60, min in 2_usize..6, more in 0_usize..6, seed: u64, ordinal: u64, mode in 0_usize..3) {
         let people = people(count, &["test", "train"]);
-        if let Ok(cast) = Cast::new(&people, MODES[mode], GroupSize { min, max: min + more }, seed) {
+        if let Ok(cast) = Cast::new(listed(&people), MODES[mode], GroupSize { min, max: min + more }, seed) {
             let group = cast.group(ordinal, None);
             prop_assert!((min..=min + more).contains(&group.members.len()));
             prop_assert_eq!(group.members.iter().collect::<BTreeSet<_>>().len(), group.members.len());
@@ -234,7 +240,7 @@ proptest! {
         for member in 0..people.len() {
             *sizes.entry(era(&member)).or_default() += 1;
         }
-        let cast = Cast::new(&people, MODES[mode], GroupSize { min, max: full }, seed).unwrap();
+        let cast = Cast::new(listed(&people), MODES[mode], GroupSize { min, max: full }, seed).unwrap();
         for ordinal in (0..100).map(|step| ordinal.wrapping_add(step)) {
             let met: BTreeSet<_> = cast.group(ordinal, wanted).members.iter().map(era).collect();
             let able = met.iter().filter(|era| sizes[*era] >= full).count();
