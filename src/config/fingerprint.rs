@@ -101,6 +101,7 @@ fn fields(config: &Config) -> Fields {
         judge,
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
         compile: Compile { splits },
+        export,
         card: Card { date, license, name },
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
@@ -131,6 +132,9 @@ fn fields(config: &Config) -> Fields {
     fields.extend(judge_fields(judge));
     let card = [("card.date", json!(date)), ("card.license", json!(license)), ("card.name", json!(name))];
     fields.extend(collect(Stage::Compile, card));
+    if !export.is_empty() {
+        fields.extend(collect(Stage::Compile, [("export", json!(export))]));
+    }
     fields.extend(model_fields(config));
     fields
 }

@@ -7,6 +7,7 @@ use super::fork::Fork;
 use super::identity::{self, Identity, folder};
 use super::ledger::Status;
 use super::models;
+use crate::config::export;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, SituationMode};
 use crate::record::arrow::TableRow;
@@ -206,6 +207,7 @@ impl Stages<'_> {
             personas: compile::RecordSource::sealed(personas.stage())?,
             situations: compile::RecordSource::sealed(situations.stage())?,
             conversations: compile::RecordSource::sealed(conversations.stage())?,
+            exports: &export::every(&self.context.config.export),
             compared: if dedup.enabled { Compared::WhenMade } else { Compared::WhenCompiled },
             config: &config,
             card: &self.context.config.card,

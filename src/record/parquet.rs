@@ -26,7 +26,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow};
+use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow, WritableRow};
 
 /// Rows at which a row group ends.
 const GROUP_ROWS: usize = 2_048;
@@ -44,8 +44,9 @@ const FEATURES_KEY: &str = "huggingface";
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
 #[derive(Debug)]
-pub(crate) struct ParquetWriter<W: Write + Send, R: TableRow> {
+pub(crate) struct ParquetWriter<W: Write + Send, R: WritableRow> {
     file: ArrowWriter<W>,
+    columns: &'static [Column],
     /// Rows not yet encoded.
     pending: Vec<R>,
     pending_bytes: usize,
@@ -65,24 +66,32 @@ pub(crate) struct WrittenFile {
 }
 
 impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
-    /// Starts a file.
+    /// Starts a file of records.
     pub(crate) fn new(sink: W) -> Result<Self, TableError> {
-        let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
+        Self::with_columns(sink, R::COLUMNS)
+    }
+}
+
+impl<W: Write + Send, R: WritableRow> ParquetWriter<W, R> {
+    /// Starts a file with these columns.
+    pub(crate) fn with_columns(sink: W, columns: &'static [Column]) -> Result<Self, TableError> {
+        let features =
+            tables::huggingface_features(columns).map_err(|error| ParquetError::External(Box::new(error)))?;
         // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
         let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
-        let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
-        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features)?))?;
+        let schema = Schema::new_with_metadata(tables::schema(columns).fields().clone(), metadata);
+        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties(columns, features)?))?;
         let (pending, written) = (Vec::new(), WrittenFile::default());
-        Ok(Self { file, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
+        Ok(Self { file, columns, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
     }
 
     /// Adds a row.
     pub(crate) fn push(&mut self, row: R) -> Result<(), TableError> {
-        let weight = row.weight();
+        let bytes = row.bytes();
         self.pending.push(row);
-        self.pending_bytes = self.pending_bytes.saturating_add(weight);
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
         self.group_rows += 1;
-        self.group_bytes = self.group_bytes.saturating_add(weight);
+        self.group_bytes = self.group_bytes.saturating_add(bytes);
         if self.group_rows >= GROUP_ROWS || self.group_bytes >= GROUP_BYTES {
             return self.end_group();
         }
@@ -111,7 +120,7 @@ impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     }
 
     fn encode_pending(&mut self) -> Result<(), TableError> {
-        let batch = tables::batch(&self.pending)?;
+        let batch = tables::batch(&self.pending, self.columns)?;
         self.file.write(&batch)?;
         self.written.rows += self.pending.len() as u64;
         self.written.arrow_bytes += memory_size(&batch)? as u64;
@@ -126,7 +135,7 @@ fn memory_size(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
-fn properties<R: TableRow>(features: String) -> Result<WriterProperties, TableError> {
+fn properties(columns: &[Column], features: String) -> Result<WriterProperties, TableError> {
     let builder = WriterProperties::builder()
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -134,7 +143,7 @@ fn properties<R: TableRow>(features: String) -> Result<WriterProperties, TableEr
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]));
-    Ok(storage(builder, &[], R::COLUMNS).build())
+    Ok(storage(builder, &[], columns).build())
 }
 
 /// Dictionary and statistics of each leaf, by the kind of its column.
@@ -143,7 +152,7 @@ fn storage(builder: WriterPropertiesBuilder, parents: &[&str], columns: &[Column
         let path = [parents, &[column.name]].concat();
         let leaf = || ColumnPath::new(path.iter().map(|part| (*part).to_owned()).collect());
         match column.kind {
-            ColumnKind::Category | ColumnKind::Int32 | ColumnKind::Int64 => builder,
+            ColumnKind::Category | ColumnKind::Int32 | ColumnKind::Int64 | ColumnKind::Bool => builder,
             ColumnKind::Key => builder.set_column_dictionary_enabled(leaf(), false),
             ColumnKind::Text => builder
                 .set_column_dictionary_enabled(leaf(), false)

@@ -18,6 +18,7 @@ mod augmentation;
 mod bad_input;
 mod batch;
 mod explain;
+mod export;
 mod flow;
 mod gc;
 mod judge;

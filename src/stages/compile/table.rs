@@ -12,14 +12,13 @@ use super::shards::Shards;
 use super::source::{Ordered, RecordSource};
 use super::{CompileError, Limits};
 use crate::record::arrow::{Column, TableRow};
+use crate::record::is_split_name;
 use crate::store::fs;
 use crate::store::lines::LinesFile;
 use crate::store::part::{FileEntry, PartFile};
 
 /// The split that most rows are in, written while they are read.
 const TRAIN: &str = "train";
-/// Longest name of a split.
-const MAX_NAME: usize = 64;
 
 /// A table as it was written.
 #[derive(Debug)]
@@ -45,8 +44,8 @@ pub(super) struct Split {
     pub(super) arrow_bytes: u64,
     /// Bytes of its Parquet files.
     pub(super) parquet_bytes: u64,
-    /// Its rows as JSON Lines.
-    pub(super) jsonl: LinesFile,
+    /// Its rows as JSON Lines, where they are records.
+    pub(super) jsonl: Option<LinesFile>,
 }
 
 impl WrittenTable {
@@ -123,7 +122,7 @@ impl<'a> DatasetDraft<'a> {
             };
             let (files, arrow_bytes) = shards.finish()?;
             let parquet_bytes = files.iter().map(|file| file.bytes).sum();
-            table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl });
+            table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl: Some(jsonl) });
             table.files.extend(files);
             table.files.push(entry);
         }
@@ -202,26 +201,10 @@ impl SplitLines {
     /// Begins the split that `record` is in.
     fn create<R: TableRow>(folder: &Path, record: &R) -> Result<Self, CompileError> {
         let split = record.split();
-        if !is_name(split) {
+        if !is_split_name(split) {
             let (id, split) = (record.id().to_owned(), split.to_owned());
             return Err(CompileError::SplitName { table: R::NAME, id, split });
         }
         Ok(Self { file: PartFile::create(folder, &format!("jsonl/{}-{split}.jsonl", R::NAME))?, rows: 0 })
-    }
-}
-
-/// Names come from records and become file names; the `datasets` library takes only these.
-fn is_name(split: &str) -> bool {
-    (1..=MAX_NAME).contains(&split.len()) && split.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_stay_names() {
-        assert!(["train", "test_2", "A"].into_iter().all(is_name));
-        assert!(["", "../x", "a b", "a-b", "é", "a.b", &"x".repeat(65)].into_iter().all(|name| !is_name(name)));
     }
 }

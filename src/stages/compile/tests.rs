@@ -59,6 +59,7 @@ impl Sample {
     /// As compiling takes it, the records in files in `folder`.
     fn input(&self, folder: &Path) -> Input<'_> {
         Input {
+            exports: &[],
             personas: spooled(folder, &self.personas),
             situations: spooled(folder, &self.situations),
             conversations: spooled(folder, &self.conversations),
