@@ -70,14 +70,14 @@ pub(super) fn run(args: &ExportArgs, printer: &Printer) -> Result<ExitCode, Fail
     let draft = draft(&args.output);
     fs::discard_dir(&draft)?;
     fs::create_dir_all(&draft)?;
-    let exported = match write(&source, &options, &draft) {
-        Ok(exported) => exported,
-        Err(failure) => {
-            fs::discard_dir(&draft)?;
-            return Err(failure);
-        }
-    };
-    fs::replace_dir(&draft, &args.output)?;
+    let written = write(&source, &options, &draft).and_then(|exported| {
+        fs::replace_dir(&draft, &args.output)?;
+        Ok(exported)
+    });
+    if written.is_err() {
+        fs::discard_dir(&draft)?;
+    }
+    let exported = written?;
     tell(args, &exported, printer)?;
     Ok(ExitCode::Success)
 }
@@ -100,6 +100,7 @@ fn source(path: &Path) -> Result<ConversationSource, Failure> {
 /// What is there stays.
 fn require_room(folder: &Path) -> Result<(), Failure> {
     let message = match fs::metadata(folder) {
+        _ if folder.file_name().is_none() => format!("{} is no folder of its own", folder.display()),
         Err(error) if error.is_not_found() => return Ok(()),
         Err(error) => return Err(error.into()),
         Ok(found) if !found.is_dir() => format!("{} is not a folder", folder.display()),

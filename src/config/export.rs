@@ -106,13 +106,13 @@ pub struct ExportOptions {
     /// The form.
     pub format: ExportFormat,
     /// For forms of messages: where the system text stands. Left out: `message`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemPlace>,
     /// For `messages`, `sharegpt` and `openai`: a key that says which messages count towards the loss. Left out: none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossFlag>,
     /// For `convogen`: conversations in a part. Left out: 1,000.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_partition_size: Option<u64>,
 }
 

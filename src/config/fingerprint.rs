@@ -515,6 +515,7 @@ mod tests {
         ("card.date", "2026-01-31", Some(Stage::Compile)),
         ("card.license", "mit", Some(Stage::Compile)),
         ("card.name", "other", Some(Stage::Compile)),
+        ("export", "[transcript]", Some(Stage::Compile)),
         ("budget.max_calls", "1", None),
         ("budget.max_tokens", "1", None),
         ("budget.max_cost", "1", None),
@@ -680,6 +681,11 @@ mod tests {
           conversations: 0.8
           enabled: true
           situations: 0.7
+        export:
+        - format: messages
+          system: first_user
+          loss: train
+        - convogen
         judge:
           enabled: false
           sample: 1.0

@@ -215,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::draw::Draw;
+    use crate::record::arrow::ArrowRecord as _;
     use crate::record::{Conversation, Participant, Persona, Relation, Situation, Speaker, Turn};
 
     fn text(draw: &mut Draw) -> String {
@@ -420,14 +421,14 @@ mod tests {
     }
 
     fn arrow_schema<R: TableRow>() -> String {
-        let schema = tables::schema::<R>();
+        let schema = tables::schema(R::COLUMNS);
         let fields = schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type()));
         fields.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn features_keep_the_order_of_the_columns() {
-        insta::assert_snapshot!(tables::huggingface_features::<Conversation>().unwrap(), @r#"{"info":{"features":{"id":{"dtype":"string","_type":"Value"},"situation_id":{"dtype":"string","_type":"Value"},"situation":{"dtype":"string","_type":"Value"},"topic":{"dtype":"string","_type":"Value"},"conversation_starter":{"dtype":"string","_type":"Value"},"language":{"dtype":"string","_type":"Value"},"relations":[{"from":{"dtype":"string","_type":"Value"},"to":{"dtype":"string","_type":"Value"},"type":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"}}],"participants":[{"id":{"dtype":"string","_type":"Value"},"name":{"dtype":"string","_type":"Value"},"description":{"dtype":"string","_type":"Value"},"persona":{"dtype":"string","_type":"Value"}}],"turns":[{"index":{"dtype":"int32","_type":"Value"},"speaker_id":{"dtype":"string","_type":"Value"},"speaker":{"dtype":"string","_type":"Value"},"addressee_id":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"},"selected_by":{"dtype":"string","_type":"Value"},"attempts":{"dtype":"int32","_type":"Value"}}],"stop_reason":{"dtype":"string","_type":"Value"},"model":{"dtype":"string","_type":"Value"},"tier":{"dtype":"string","_type":"Value"},"prompt_tokens":{"dtype":"int64","_type":"Value"},"cached_prompt_tokens":{"dtype":"int64","_type":"Value"},"completion_tokens":{"dtype":"int64","_type":"Value"},"attributes":{"dtype":"string","_type":"Value"},"provenance":{"dtype":"string","_type":"Value"},"labels":{"dtype":"string","_type":"Value"},"safety":{"dtype":"string","_type":"Value"},"judgement":{"dtype":"string","_type":"Value"},"split":{"dtype":"string","_type":"Value"},"hash":{"dtype":"string","_type":"Value"}}}}"#);
+        insta::assert_snapshot!(tables::huggingface_features(Conversation::COLUMNS).unwrap(), @r#"{"info":{"features":{"id":{"dtype":"string","_type":"Value"},"situation_id":{"dtype":"string","_type":"Value"},"situation":{"dtype":"string","_type":"Value"},"topic":{"dtype":"string","_type":"Value"},"conversation_starter":{"dtype":"string","_type":"Value"},"language":{"dtype":"string","_type":"Value"},"relations":[{"from":{"dtype":"string","_type":"Value"},"to":{"dtype":"string","_type":"Value"},"type":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"}}],"participants":[{"id":{"dtype":"string","_type":"Value"},"name":{"dtype":"string","_type":"Value"},"description":{"dtype":"string","_type":"Value"},"persona":{"dtype":"string","_type":"Value"}}],"turns":[{"index":{"dtype":"int32","_type":"Value"},"speaker_id":{"dtype":"string","_type":"Value"},"speaker":{"dtype":"string","_type":"Value"},"addressee_id":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"},"selected_by":{"dtype":"string","_type":"Value"},"attempts":{"dtype":"int32","_type":"Value"}}],"stop_reason":{"dtype":"string","_type":"Value"},"model":{"dtype":"string","_type":"Value"},"tier":{"dtype":"string","_type":"Value"},"prompt_tokens":{"dtype":"int64","_type":"Value"},"cached_prompt_tokens":{"dtype":"int64","_type":"Value"},"completion_tokens":{"dtype":"int64","_type":"Value"},"attributes":{"dtype":"string","_type":"Value"},"provenance":{"dtype":"string","_type":"Value"},"labels":{"dtype":"string","_type":"Value"},"safety":{"dtype":"string","_type":"Value"},"judgement":{"dtype":"string","_type":"Value"},"split":{"dtype":"string","_type":"Value"},"hash":{"dtype":"string","_type":"Value"}}}}"#);
     }
 
     /// Rows by row group.
