@@ -56,48 +56,26 @@ fn llama_factory(options: &ExportOptions, splits: &[ExportedSplit]) -> Option<St
     Some(format!("{:#}\n", Value::from(listed)))
 }
 
-const AXOLOTL_CHAT: &str = "\
-# For an axolotl configuration; the path is relative to where axolotl is started.
-datasets:
-  - path: FILE
-    ds_type: json
-    type: chat_template
-    roles_to_train: [assistant]
-    train_on_eos: turn
-";
-const AXOLOTL_TEXT: &str = "\
-# For an axolotl configuration; the path is relative to where axolotl is started.
-pretraining_dataset:
-  - path: FILE
-    ds_type: json
-    type: pretrain
-    text_column: text
-";
-
-/// What an axolotl configuration says of the rows.
+/// The data set of an axolotl configuration: the first split.
 fn axolotl(options: &ExportOptions, splits: &[ExportedSplit]) -> Option<String> {
-    let path = format!("{}.jsonl", splits.first()?.name);
-    let fields = match (options.format, options.system()) {
-        (ExportFormat::Messages | ExportFormat::Openai, _) => {
-            "    field_messages: messages\n    message_property_mappings: {role: role, content: content}\n"
-        }
-        (ExportFormat::Sharegpt, SystemPlace::Message) => concat!(
-            "    field_messages: conversations\n    field_system: system\n",
-            "    message_property_mappings: {role: from, content: value}\n"
-        ),
-        (ExportFormat::Sharegpt, SystemPlace::FirstUser) => {
-            "    field_messages: conversations\n    message_property_mappings: {role: from, content: value}\n"
-        }
-        (ExportFormat::Transcript, _) => return Some(AXOLOTL_TEXT.replace("FILE", &path)),
+    const CHAT: &str = "type: chat_template\n    roles_to_train: [assistant]\n    train_on_eos: turn";
+    const MESSAGES: &str = "field_messages: messages\n    message_property_mappings: {role: role, content: content}";
+    const SHAREGPT: &str = "field_messages: conversations\n    message_property_mappings: {role: from, content: value}";
+    let fields = match options.format {
+        ExportFormat::Messages | ExportFormat::Openai => format!("{CHAT}\n    {MESSAGES}"),
+        ExportFormat::Sharegpt => format!("{CHAT}\n    {SHAREGPT}"),
+        ExportFormat::Transcript => "type: completion\n    field: text".to_owned(),
         _ => return None,
     };
     let flag = match options.loss {
-        Some(LossFlag::Train) => "    message_field_training: train\n",
-        Some(LossFlag::Loss) => "    message_field_training: loss\n",
-        Some(LossFlag::Weight) => "    message_field_training: weight\n",
+        Some(LossFlag::Train) => "\n    message_field_training: train",
+        Some(LossFlag::Loss) => "\n    message_field_training: loss",
+        Some(LossFlag::Weight) => "\n    message_field_training: weight",
         None => "",
     };
-    Some(format!("{AXOLOTL_CHAT}{fields}{flag}").replace("FILE", &path))
+    let note = "# For an axolotl configuration; the path is relative to where axolotl is started.";
+    let path = &splits.first()?.name;
+    Some(format!("{note}\ndatasets:\n  - path: {path}.jsonl\n    ds_type: json\n    {fields}{flag}\n"))
 }
 
 /// The card of a folder that holds one format.

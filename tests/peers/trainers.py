@@ -5,13 +5,12 @@ Run by scripts/test-peers.sh. trl trains a tiny model on it; LLaMA-Factory and a
 its own code; and every chat template that ships in these packages renders it. Needs no network and no GPU.
 """
 
-import importlib
+import importlib.util
 import json
 import logging
 import os
 import sys
 import types
-from contextlib import contextmanager
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
@@ -166,23 +165,46 @@ def trl_completions(exports):
 # The converters of others
 
 
-@contextmanager
 def bare(*packages):
-    """Imports single modules of packages without what their `__init__` asks for, most of which needs a GPU."""
+    """Lets single modules of packages be imported without what their `__init__` asks for, most of which wants a GPU."""
     for name in packages:
-        spec = importlib.util.find_spec(name)
-        module = types.ModuleType(name)
-        module.__path__ = list(spec.submodule_search_locations)
-        sys.modules[name] = module
-    yield
+        if name not in sys.modules:
+            spec = importlib.util.find_spec(name)
+            module = sys.modules[name] = types.ModuleType(name)
+            module.__path__, module.__spec__ = list(spec.submodule_search_locations), spec
+
+
+def axolotl(exports):
+    """axolotl reads every example by the axolotl.yaml beside it and trains on what the speaker says alone."""
+    import yaml
+
+    # Its home asks for what needs a GPU, one module does not.
+    bare("axolotl.prompt_strategies")
+    load = importlib.import_module("axolotl.prompt_strategies.chat_template").load
+    settings = importlib.import_module("axolotl.utils.dict").DictDefault
+    flagged = ("--loss", "train", "--system", "first_user")
+    for form, more in [("messages", ()), ("messages", flagged), ("sharegpt", ()), ("sharegpt", flagged), ("openai", ())]:
+        folder = exports.folder(form, *more)
+        [data] = yaml.safe_load((folder / "axolotl.yaml").read_text())["datasets"]
+        words = tokenizer([json.dumps(row) for row in rows(folder)], templates()["axolotl/chatml"])
+        configuration = settings({"chat_template": "chatml", "sequence_len": 8192, "train_on_inputs": False})
+        strategy = load(words, configuration, settings(data))
+        for row in rows(folder):
+            made = strategy.tokenize_prompt(row)
+            learnt = words.decode([token for token in made["labels"] if token != -100])
+            said = row.get("messages", row.get("conversations"))
+            own = [m.get("content", m.get("value")) for m in said if m.get("role", m.get("from")) in ("assistant", "gpt")]
+            found, expected = " ".join(without_marks([learnt])[0].split()), " ".join(" ".join(own).split())
+            check(found == expected, f"{form}: learnt {found!r}, said {expected!r}")
+            whole = words.decode(made["input_ids"])
+            check(row.get("system", "") in whole, f"{form}: the system text is lost")
 
 
 def llama_factory(exports):
     """LLaMA-Factory's converter takes every example by the dataset_info.json beside it, and loses no word."""
-    with bare("llamafactory", "llamafactory.data"):
-        sys.modules.setdefault("llamafactory.data.data_utils", role_module())
-        parser = importlib.import_module("llamafactory.data.parser")
-        converter = importlib.import_module("llamafactory.data.converter")
+    bare("llamafactory", "llamafactory.data")
+    parser = importlib.import_module("llamafactory.data.parser")
+    converter = importlib.import_module("llamafactory.data.converter")
     for form, more in [("messages", ()), ("messages", ("--system", "first_user")), ("sharegpt", ()), ("openai", ())]:
         folder = exports.folder(form, *more)
         [attributes] = parser.get_dataset_list([f"{form}_train"], str(folder))
@@ -197,22 +219,10 @@ def llama_factory(exports):
             check(len(made["_response"]) == 1 and (made["_system"] or "") == system, f"{form}: {made}")
 
 
-def role_module():
-    """LLaMA-Factory's names of roles, read from its source: the rest of that module wants what is not installed."""
-    import enum
-
-    module = types.ModuleType("llamafactory.data.data_utils")
-    home = next(iter(importlib.util.find_spec("llamafactory").submodule_search_locations))
-    source = (Path(home) / "data" / "data_utils.py").read_text()
-    begin = source.index("@unique\nclass Role")
-    lines = source[begin:].split("\n\n\n")[0]
-    exec(lines, {"StrEnum": enum.StrEnum, "Enum": enum.Enum, "unique": enum.unique, "str": str}, module.__dict__)
-    return module
-
-
 def convokit(exports):
     """ConvoKit loads the corpus whole: every utterance, a root for each conversation, every speaker's data."""
-    from convokit import Corpus
+    bare("convokit")
+    Corpus = importlib.import_module("convokit.model").Corpus
 
     corpus = Corpus(filename=str(exports.folder("convokit")))
     talks = exports.run.conversations()
@@ -230,7 +240,7 @@ def main():
     logging.disable(logging.WARNING)
     with process("upstream-trainers", [sys.executable, str(HERE / "upstream.py")]) as base:
         exports = Exports(base)
-        checks = [every_template, trl_messages, trl_completions, llama_factory, convokit]
+        checks = [every_template, trl_messages, trl_completions, axolotl, llama_factory, convokit]
         named = [(function.__name__, lambda function=function: function(exports)) for function in checks]
         words = sys.argv[1:]
         run_checks([(name, function) for name, function in named if all(word in name for word in words)])
