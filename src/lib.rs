@@ -48,6 +48,7 @@
 //! * `prompt`: templates, shots, schemas, and reading what models reply.
 //! * `store`: journal, checkpoints, lock, files. Knows no model.
 //! * `record`: what travels between stages and ends in the dataset. `draw`: seeded draws. `clock`: the only clock.
+//! * `export`: conversations in the forms of trainers and corpus tools. Called by compile, and by `cli` for a run or dataset.
 //! * `exit`: the exit codes. `loopback`: what is this machine.
 //! * `lexicon`: the word lists that ship, and the one matcher that looks words up in them.
 //!
@@ -83,6 +84,7 @@ mod clock;
 mod config;
 mod draw;
 mod exit;
+mod export;
 mod lexicon;
 mod llm;
 mod loopback;

@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Show the messages behind a conversation, and their origin
     Explain(ExplainArgs),
+    /// Write conversations as trainers and corpus tools read them
+    #[command(after_help = super::export::EXAMPLES)]
+    Export(super::export::ExportArgs),
     /// Measure conversations: lengths, openings, shares, variety
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),

@@ -7,6 +7,7 @@ pub(crate) mod args;
 mod compile;
 mod config;
 mod explain;
+mod export;
 pub(crate) mod failure;
 mod init;
 mod model;
@@ -79,6 +80,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Plan(args) => plan::run(args, printer),
         Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),
+        Command::Export(args) => export::run(args, printer),
         Command::Report(args) => report::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),

@@ -3,11 +3,14 @@
 mod extra;
 mod models;
 
+use std::collections::BTreeSet;
+
 use url::Url;
 
 use super::document::Document;
 use super::environment::WITHOUT_PROXY;
 use super::error::ConfigProblem;
+use super::export::{self, ExportEntry};
 use super::loaded::Loaded;
 use super::safety::Service;
 use super::{BUILT_IN_GRID, Card, Config, Dedup, Provider, SituationMode};
@@ -201,8 +204,21 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Formats that stand once each, with options that mean something.
+    pub(super) fn exports(&mut self, entries: &[ExportEntry]) {
+        let mut seen = BTreeSet::new();
+        for (at, options) in export::every(entries).into_iter().enumerate() {
+            let key = format!("export[{at}]");
+            self.require(seen.insert(options.format), &key, || format!("{} is named twice", options.format));
+            if let Some((option, problem)) = options.problem() {
+                self.require(false, &format!("{key}.{option}"), || problem);
+            }
+        }
+    }
+
     fn dataset(&mut self, config: &Config) {
         self.thresholds(&config.dedup);
+        self.exports(&config.export);
         let splits = &config.compile.splits;
         for (name, share) in splits {
             let key = format!("compile.splits.{name}");

@@ -101,6 +101,7 @@ fn fields(config: &Config) -> Fields {
         judge,
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
         compile: Compile { splits, personas: published },
+        export,
         card: Card { date, license, name },
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
@@ -134,6 +135,9 @@ fn fields(config: &Config) -> Fields {
     // Absent where it is as it is by default: runs that were begun before there was such a key have none.
     if *published != PublishedPersonas::default() {
         fields.extend(collect(Stage::Compile, [("compile.personas", json!(published))]));
+    }
+    if !export.is_empty() {
+        fields.extend(collect(Stage::Compile, [("export", json!(export))]));
     }
     fields.extend(model_fields(config));
     fields
@@ -516,6 +520,7 @@ mod tests {
         ("card.date", "2026-01-31", Some(Stage::Compile)),
         ("card.license", "mit", Some(Stage::Compile)),
         ("card.name", "other", Some(Stage::Compile)),
+        ("export", "[transcript]", Some(Stage::Compile)),
         ("budget.max_calls", "1", None),
         ("budget.max_tokens", "1", None),
         ("budget.max_cost", "1", None),
@@ -681,6 +686,11 @@ mod tests {
           conversations: 0.8
           enabled: true
           situations: 0.7
+        export:
+        - format: messages
+          system: first_user
+          loss: train
+        - convogen
         judge:
           enabled: false
           sample: 1.0

@@ -14,6 +14,7 @@ pub(crate) mod document;
 mod dotenv;
 pub(crate) mod environment;
 pub(crate) mod error;
+pub(crate) mod export;
 pub(crate) mod fingerprint;
 pub(crate) mod language;
 pub(crate) mod load;
@@ -34,6 +35,8 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use export::ExportEntry;
 
 pub(crate) use context::ShownTranscript;
 pub use models::Timeouts;
@@ -81,6 +84,10 @@ pub struct Config {
     /// How the dataset is laid out.
     #[serde(default)]
     pub compile: Compile,
+    /// Forms that the dataset's conversations are written in besides, each in a folder of its own: a format's name, or
+    /// `{format, system, loss, write_partition_size}`.
+    #[serde(default)]
+    pub export: Vec<ExportEntry>,
     /// What the dataset card says.
     #[serde(default)]
     pub card: Card,

@@ -126,7 +126,10 @@ impl<'a> Walk<'a> {
         if value.is_null() && choices.iter().any(|choice| is_null(&choice)) {
             return None;
         }
-        choices.iter().find(|choice| !is_null(choice)).map(|choice| self.resolve(choice))
+        // Of a name and a group of keys, the one that the value looks like.
+        let mut choices = choices.iter().filter(|choice| !is_null(choice)).map(|choice| self.resolve(choice));
+        let fits = |choice: &&Value| (type_of(choice) == "object") == value.is_object();
+        choices.clone().find(fits).or_else(|| choices.next())
     }
 }
 

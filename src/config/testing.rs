@@ -41,6 +41,7 @@ safety:
 judge: {enabled: false, sample: 1.0, prompt: null}
 dedup: {enabled: true, situations: 0.7, conversations: 0.8}
 compile: {splits: {train: 0.9, test: 0.1}, personas: used}
+export: [{format: messages, system: first_user, loss: train}, convogen]
 card: {date: 2026-01-01, license: cc-by-4.0, name: demo}
 budget: {max_calls: 10, max_tokens: 1000, max_cost: 5.5}
 models:

@@ -14,6 +14,7 @@ use super::check::{Findings, is_plain_url, is_variable_name};
 use super::document::Document;
 use super::document::read_text;
 use super::error::{ConfigError, ConfigProblem};
+use super::export::ExportEntry;
 use super::load;
 use super::{Card, Dedup};
 use crate::loopback::is_this_machine;
@@ -44,6 +45,10 @@ pub struct Upload {
     /// Removal of duplicates across runs; one run alone is published as it is.
     #[serde(default)]
     pub dedup: Dedup,
+    /// Forms that conversations are published in besides, as in a pipeline's configuration. Left out or empty: as the first run
+    /// that names any.
+    #[serde(default)]
+    pub export: Vec<ExportEntry>,
     /// What the dataset card says. What is left out is taken from the first run that says it.
     #[serde(default)]
     pub card: Card,
@@ -210,6 +215,10 @@ fn meaning(document: &Document, upload: &Upload) -> Vec<ConfigProblem> {
     findings.work_dir(upload);
     findings.destination(&upload.destination);
     findings.thresholds(&upload.dedup);
+    findings.exports(&upload.export);
+    findings.require(upload.export.is_empty() || tables.contains(&Included::Conversations), "export", || {
+        "exports are made of conversations; add conversations to include".to_owned()
+    });
     findings.card(&upload.card);
     findings.proxy(upload.proxy.as_deref());
     findings.problems

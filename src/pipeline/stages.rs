@@ -8,6 +8,7 @@ use super::fork::Fork;
 use super::identity::{self, Identity, folder};
 use super::ledger::Status;
 use super::models;
+use crate::config::export;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, PublishedPersonas, SituationMode};
 use crate::record::arrow::TableRow;
@@ -214,6 +215,7 @@ impl Stages<'_> {
             situations: meetings_source,
             conversations: compile::RecordSource::sealed(conversations.stage())?,
             splits: &splits,
+            exports: &export::every(&self.context.config.export),
             compared: if dedup.enabled { Compared::WhenMade } else { Compared::WhenCompiled },
             config: &config,
             card: &self.context.config.card,

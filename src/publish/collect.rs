@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::error::PublishError;
 use super::merge::{self, Batch, Merged, OnRemoved};
+use crate::config::export::{self, ExportEntry, ExportOptions};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::upload::{Included, Upload};
 use crate::config::{Card, Dedup, PublishedPersonas};
@@ -43,6 +44,7 @@ pub(crate) struct CollectedRuns {
     splits: Vec<String>,
     compared: Compared,
     config: String,
+    exports: Vec<ExportOptions>,
     card: Card,
     dedup: Dedup,
     models: Vec<ModelUse>,
@@ -60,6 +62,7 @@ impl CollectedRuns {
             situations,
             conversations,
             splits: &self.splits,
+            exports: &self.exports,
             compared: self.compared,
             config: &self.config,
             card: &self.card,
@@ -118,7 +121,7 @@ impl<'a> Runs<'a> {
         let runs: Vec<Value> = self.runs.iter().map(|run| json!([run.content(), run.models, run.prompts])).collect();
         let whole = json!({
             "format": FORMAT, "convogen": env!("CARGO_PKG_VERSION"), "runs": runs, "config": self.config_tree(),
-            "include": self.upload.include, "dedup": self.dedup(), "card": self.card(),
+            "include": self.upload.include, "export": self.exports(), "dedup": self.dedup(), "card": self.card(),
         });
         blake3::hash(whole.to_string().as_bytes()).to_hex().to_string()
     }
@@ -144,6 +147,7 @@ impl<'a> Runs<'a> {
             cast_in: used_only.then(|| tables.situations.clone()),
             splits: splits.into_iter().collect(),
             tables: self.only_included(tables),
+            exports: export::every(self.exports()),
             compared: self.compared(),
             config: serde_saphyr::to_string(&self.config_tree())?,
             card: self.card(),
@@ -276,6 +280,13 @@ impl<'a> Runs<'a> {
         Card { date: stated(|card| &card.date), license: stated(|card| &card.license), name: stated(|card| &card.name) }
     }
 
+    /// The forms that the upload names, else those of the first run that names any.
+    fn exports(&self) -> &[ExportEntry] {
+        let runs = self.runs.iter().map(|run| &run.config.export);
+        let named = [&self.upload.export].into_iter().chain(runs).find(|entries| !entries.is_empty());
+        named.map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The thresholds that the card states: those across runs, or those of a run that stands alone.
     fn dedup(&self) -> &Dedup {
         match self.runs.as_slice() {
@@ -290,7 +301,8 @@ impl<'a> Runs<'a> {
         let stages: Vec<Stage> =
             Stage::ALL.into_iter().filter(|stage| *stage <= last || *stage == Stage::Compile).collect();
         let tree = |run: &FinishedRun| {
-            let config = crate::config::Config { card: self.card(), ..run.config.clone() };
+            let config =
+                crate::config::Config { card: self.card(), export: self.exports().to_vec(), ..run.config.clone() };
             fingerprint::public_tree(&config, &stages)
         };
         if let [run] = self.runs.as_slice() {

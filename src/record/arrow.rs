@@ -8,6 +8,7 @@
 mod cell;
 mod columns;
 mod convert;
+mod json;
 mod read;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use parquet::errors::ParquetError;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub(crate) use json::JsonRow;
 pub(crate) use read::RowCells;
 
 /// The most bytes a batch may hold in one column, set by the 32-bit offsets of `Utf8` and `list`.
@@ -94,6 +96,8 @@ pub(crate) enum ColumnKind {
     Int32,
     /// A 64-bit integer.
     Int64,
+    /// True or false.
+    Bool,
     /// A list of objects.
     List(&'static [Column]),
 }
@@ -111,6 +115,7 @@ impl ColumnKind {
             Self::Key | Self::Text | Self::Category => DataType::Utf8,
             Self::Int32 => DataType::Int32,
             Self::Int64 => DataType::Int64,
+            Self::Bool => DataType::Boolean,
             Self::List(columns) => DataType::List(Arc::new(element(columns))),
         }
     }
@@ -121,6 +126,7 @@ impl ColumnKind {
             Self::Key | Self::Text | Self::Category => Some("string"),
             Self::Int32 => Some("int32"),
             Self::Int64 => Some("int64"),
+            Self::Bool => Some("bool"),
             Self::List(_) => None,
         }
     }
@@ -160,19 +166,45 @@ pub(crate) trait TableRow: ArrowRecord + serde::Serialize + serde::de::Deseriali
     fn split(&self) -> &str;
 }
 
+/// What is written to a table: a record, which has columns of its own, or a [`JsonRow`], which has those of its table.
+pub(crate) trait WritableRow: Sized {
+    /// What the row is called in errors.
+    fn label(&self) -> &str;
+
+    /// Bytes it takes in Arrow, to the order of magnitude and no less than its text.
+    fn bytes(&self) -> usize;
+
+    /// One array per column, in their order.
+    fn cells(rows: &[&Self], columns: &'static [Column]) -> Result<Vec<ArrayRef>, TableError>;
+}
+
+impl<R: TableRow> WritableRow for R {
+    fn label(&self) -> &str {
+        self.id()
+    }
+
+    fn bytes(&self) -> usize {
+        self.weight()
+    }
+
+    fn cells(rows: &[&Self], _: &'static [Column]) -> Result<Vec<ArrayRef>, TableError> {
+        R::arrays(rows)
+    }
+}
+
 /// The Arrow schema of a table.
-pub(crate) fn schema<R: ArrowRecord>() -> SchemaRef {
-    Arc::new(Schema::new(fields(R::COLUMNS)))
+pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
+    Arc::new(Schema::new(fields(columns)))
 }
 
 /// Rows as one batch.
-pub(crate) fn batch<R: TableRow>(rows: &[R]) -> Result<RecordBatch, TableError> {
+pub(crate) fn batch<R: WritableRow>(rows: &[R], columns: &'static [Column]) -> Result<RecordBatch, TableError> {
     let rows: Vec<&R> = rows.iter().collect();
-    let bytes = rows.iter().map(|row| row.weight()).fold(0, usize::saturating_add);
+    let bytes = rows.iter().map(|row| row.bytes()).fold(0, usize::saturating_add);
     if let Some(last) = rows.last().filter(|_| bytes > MAX_BATCH_BYTES) {
-        return Err(TableError::TooLarge { id: last.id().to_owned(), bytes });
+        return Err(TableError::TooLarge { id: last.label().to_owned(), bytes });
     }
-    Ok(RecordBatch::try_new(schema::<R>(), R::arrays(&rows)?)?)
+    Ok(RecordBatch::try_new(schema(columns), R::cells(&rows, columns)?)?)
 }
 
 /// The records of a batch as Parquet gives it. Columns are found by name; text and whole numbers in the forms that other
@@ -183,7 +215,7 @@ pub(crate) fn records<R: TableRow>(batch: RecordBatch) -> Result<Vec<R>, TableEr
 
 /// The feature list of a table in the JSON form of the `datasets` library: key `huggingface` of a Parquet file's
 /// metadata. Lists of objects have the form `[{…}]`, which versions 3 and 5 both read as a list of dicts.
-pub(crate) fn huggingface_features<R: ArrowRecord>() -> Result<String, serde_json::Error> {
+pub(crate) fn huggingface_features(columns: &'static [Column]) -> Result<String, serde_json::Error> {
     #[derive(serde::Serialize)]
     struct Metadata {
         info: Info,
@@ -192,7 +224,7 @@ pub(crate) fn huggingface_features<R: ArrowRecord>() -> Result<String, serde_jso
     struct Info {
         features: Features,
     }
-    serde_json::to_string(&Metadata { info: Info { features: Features(R::COLUMNS) } })
+    serde_json::to_string(&Metadata { info: Info { features: Features(columns) } })
 }
 
 /// An object with the columns as keys, in their order: the order counts, since the library compares nested types.

@@ -17,6 +17,15 @@ pub(crate) use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally
 pub use persona::Persona;
 pub use situation::{Participant, Relation, Situation};
 
+/// Longest name of a split.
+const LONGEST_SPLIT_NAME: usize = 64;
+
+/// Whether this can name a split: names come from records and become file names, and the `datasets` library takes only these.
+pub(crate) fn is_split_name(name: &str) -> bool {
+    (1..=LONGEST_SPLIT_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// The first 128 bits, in hex, of the BLAKE3 hash of `parts`, each preceded by its length.
 ///
 /// Lengths keep `["ab", "c"]` and `["a", "bc"]` apart.
@@ -27,4 +36,15 @@ pub(crate) fn content_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> Stri
         hasher.update(part.as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_stay_names() {
+        assert!(["train", "test_2", "A"].into_iter().all(is_split_name));
+        assert!(["", "../x", "a b", "a-b", "é", "a.b", &"x".repeat(65)].into_iter().all(|name| !is_split_name(name)));
+    }
 }

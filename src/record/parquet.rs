@@ -28,7 +28,7 @@ use parquet::file::properties::{
 };
 use parquet::schema::types::ColumnPath;
 
-use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow};
+use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow, WritableRow};
 
 /// Rows at which a row group ends.
 const GROUP_ROWS: usize = 2_048;
@@ -46,8 +46,9 @@ const FEATURES_KEY: &str = "huggingface";
 /// Writes rows, given one by one, to one Parquet file. Memory stays within one row group whatever the number of rows,
 /// and the bytes depend on nothing but the rows and their order.
 #[derive(Debug)]
-pub(crate) struct ParquetWriter<W: Write + Send, R: TableRow> {
+pub(crate) struct ParquetWriter<W: Write + Send, R: WritableRow> {
     file: ArrowWriter<W>,
+    columns: &'static [Column],
     /// Rows not yet encoded.
     pending: Vec<R>,
     pending_bytes: usize,
@@ -67,30 +68,43 @@ pub(crate) struct WrittenFile {
 }
 
 impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
-    /// Starts a file.
+    /// Starts a file of records.
     pub(crate) fn new(sink: W) -> Result<Self, TableError> {
         Self::with_chunks(sink, false)
     }
 
-    /// Starts a file whose pages, if `content_chunks`, end where their content says so: equal rows make equal pages then, wherever
-    /// they stand, and a store that keeps equal pieces once takes them once.
+    /// Starts a file of records whose pages, if `content_chunks`, end where their content says so: equal rows make equal pages then,
+    /// wherever they stand, and a store that keeps equal pieces once takes them once.
     pub(crate) fn with_chunks(sink: W, content_chunks: bool) -> Result<Self, TableError> {
-        let features = tables::huggingface_features::<R>().map_err(|error| ParquetError::External(Box::new(error)))?;
+        Self::start(sink, R::COLUMNS, content_chunks)
+    }
+}
+
+impl<W: Write + Send, R: WritableRow> ParquetWriter<W, R> {
+    /// Starts a file with these columns.
+    pub(crate) fn with_columns(sink: W, columns: &'static [Column]) -> Result<Self, TableError> {
+        Self::start(sink, columns, false)
+    }
+
+    fn start(sink: W, columns: &'static [Column], content_chunks: bool) -> Result<Self, TableError> {
+        let features =
+            tables::huggingface_features(columns).map_err(|error| ParquetError::External(Box::new(error)))?;
         // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
         let metadata = [(FEATURES_KEY.to_owned(), features.clone())].into();
-        let schema = Schema::new_with_metadata(tables::schema::<R>().fields().clone(), metadata);
-        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties::<R>(features, content_chunks)?))?;
+        let schema = Schema::new_with_metadata(tables::schema(columns).fields().clone(), metadata);
+        let properties = properties(columns, features, content_chunks)?;
+        let file = ArrowWriter::try_new(sink, Arc::new(schema), Some(properties))?;
         let (pending, written) = (Vec::new(), WrittenFile::default());
-        Ok(Self { file, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
+        Ok(Self { file, columns, pending, pending_bytes: 0, group_rows: 0, group_bytes: 0, written })
     }
 
     /// Adds a row.
     pub(crate) fn push(&mut self, row: R) -> Result<(), TableError> {
-        let weight = row.weight();
+        let bytes = row.bytes();
         self.pending.push(row);
-        self.pending_bytes = self.pending_bytes.saturating_add(weight);
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
         self.group_rows += 1;
-        self.group_bytes = self.group_bytes.saturating_add(weight);
+        self.group_bytes = self.group_bytes.saturating_add(bytes);
         if self.group_rows >= GROUP_ROWS || self.group_bytes >= GROUP_BYTES {
             return self.end_group();
         }
@@ -119,7 +133,7 @@ impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     }
 
     fn encode_pending(&mut self) -> Result<(), TableError> {
-        let batch = tables::batch(&self.pending)?;
+        let batch = tables::batch(&self.pending, self.columns)?;
         self.file.write(&batch)?;
         self.written.rows += self.pending.len() as u64;
         self.written.arrow_bytes += memory_size(&batch)? as u64;
@@ -134,7 +148,7 @@ fn memory_size(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
-fn properties<R: TableRow>(features: String, content_chunks: bool) -> Result<WriterProperties, TableError> {
+fn properties(columns: &[Column], features: String, content_chunks: bool) -> Result<WriterProperties, TableError> {
     let builder = WriterProperties::builder()
         .set_created_by("convogen".to_owned())
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -143,7 +157,7 @@ fn properties<R: TableRow>(features: String, content_chunks: bool) -> Result<Wri
         .set_content_defined_chunking(content_chunks.then(CdcOptions::default))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]));
-    Ok(storage(builder, &[], R::COLUMNS).build())
+    Ok(storage(builder, &[], columns).build())
 }
 
 /// Dictionary and statistics of each leaf, by the kind of its column.
@@ -152,7 +166,7 @@ fn storage(builder: WriterPropertiesBuilder, parents: &[&str], columns: &[Column
         let path = [parents, &[column.name]].concat();
         let leaf = || ColumnPath::new(path.iter().map(|part| (*part).to_owned()).collect());
         match column.kind {
-            ColumnKind::Category | ColumnKind::Int32 | ColumnKind::Int64 => builder,
+            ColumnKind::Category | ColumnKind::Int32 | ColumnKind::Int64 | ColumnKind::Bool => builder,
             ColumnKind::Key => builder.set_column_dictionary_enabled(leaf(), false),
             ColumnKind::Text => builder
                 .set_column_dictionary_enabled(leaf(), false)
@@ -216,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::draw::Draw;
+    use crate::record::arrow::ArrowRecord as _;
     use crate::record::{Conversation, Participant, Persona, Relation, Situation, Speaker, Turn};
 
     fn text(draw: &mut Draw) -> String {
@@ -421,14 +436,14 @@ mod tests {
     }
 
     fn arrow_schema<R: TableRow>() -> String {
-        let schema = tables::schema::<R>();
+        let schema = tables::schema(R::COLUMNS);
         let fields = schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type()));
         fields.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn features_keep_the_order_of_the_columns() {
-        insta::assert_snapshot!(tables::huggingface_features::<Conversation>().unwrap(), @r#"{"info":{"features":{"id":{"dtype":"string","_type":"Value"},"situation_id":{"dtype":"string","_type":"Value"},"situation":{"dtype":"string","_type":"Value"},"topic":{"dtype":"string","_type":"Value"},"conversation_starter":{"dtype":"string","_type":"Value"},"language":{"dtype":"string","_type":"Value"},"relations":[{"from":{"dtype":"string","_type":"Value"},"to":{"dtype":"string","_type":"Value"},"type":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"}}],"participants":[{"id":{"dtype":"string","_type":"Value"},"name":{"dtype":"string","_type":"Value"},"description":{"dtype":"string","_type":"Value"},"persona":{"dtype":"string","_type":"Value"}}],"turns":[{"index":{"dtype":"int32","_type":"Value"},"speaker_id":{"dtype":"string","_type":"Value"},"speaker":{"dtype":"string","_type":"Value"},"addressee_id":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"},"selected_by":{"dtype":"string","_type":"Value"},"attempts":{"dtype":"int32","_type":"Value"}}],"stop_reason":{"dtype":"string","_type":"Value"},"model":{"dtype":"string","_type":"Value"},"tier":{"dtype":"string","_type":"Value"},"prompt_tokens":{"dtype":"int64","_type":"Value"},"cached_prompt_tokens":{"dtype":"int64","_type":"Value"},"completion_tokens":{"dtype":"int64","_type":"Value"},"attributes":{"dtype":"string","_type":"Value"},"provenance":{"dtype":"string","_type":"Value"},"labels":{"dtype":"string","_type":"Value"},"safety":{"dtype":"string","_type":"Value"},"judgement":{"dtype":"string","_type":"Value"},"split":{"dtype":"string","_type":"Value"},"hash":{"dtype":"string","_type":"Value"}}}}"#);
+        insta::assert_snapshot!(tables::huggingface_features(Conversation::COLUMNS).unwrap(), @r#"{"info":{"features":{"id":{"dtype":"string","_type":"Value"},"situation_id":{"dtype":"string","_type":"Value"},"situation":{"dtype":"string","_type":"Value"},"topic":{"dtype":"string","_type":"Value"},"conversation_starter":{"dtype":"string","_type":"Value"},"language":{"dtype":"string","_type":"Value"},"relations":[{"from":{"dtype":"string","_type":"Value"},"to":{"dtype":"string","_type":"Value"},"type":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"}}],"participants":[{"id":{"dtype":"string","_type":"Value"},"name":{"dtype":"string","_type":"Value"},"description":{"dtype":"string","_type":"Value"},"persona":{"dtype":"string","_type":"Value"}}],"turns":[{"index":{"dtype":"int32","_type":"Value"},"speaker_id":{"dtype":"string","_type":"Value"},"speaker":{"dtype":"string","_type":"Value"},"addressee_id":{"dtype":"string","_type":"Value"},"text":{"dtype":"string","_type":"Value"},"selected_by":{"dtype":"string","_type":"Value"},"attempts":{"dtype":"int32","_type":"Value"}}],"stop_reason":{"dtype":"string","_type":"Value"},"model":{"dtype":"string","_type":"Value"},"tier":{"dtype":"string","_type":"Value"},"prompt_tokens":{"dtype":"int64","_type":"Value"},"cached_prompt_tokens":{"dtype":"int64","_type":"Value"},"completion_tokens":{"dtype":"int64","_type":"Value"},"attributes":{"dtype":"string","_type":"Value"},"provenance":{"dtype":"string","_type":"Value"},"labels":{"dtype":"string","_type":"Value"},"safety":{"dtype":"string","_type":"Value"},"judgement":{"dtype":"string","_type":"Value"},"split":{"dtype":"string","_type":"Value"},"hash":{"dtype":"string","_type":"Value"}}}}"#);
     }
 
     /// Rows by row group.

@@ -52,10 +52,9 @@ pub(crate) use hints::Hint;
 pub(crate) use hub::HubFigures;
 pub(crate) use run::RunFigures;
 pub(crate) use sample::Size;
-pub(crate) use source::SourceKind;
+pub(crate) use source::{ConversationSource, SourceKind};
 
 use measure::Measured;
-use source::ConversationSource;
 
 /// The version of the JSON form.
 const VERSION: u32 = 1;

@@ -36,14 +36,14 @@ pub enum SourceKind {
 
 /// Conversations that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ConversationSource {
-    pub(super) path: PathBuf,
-    pub(super) kind: SourceKind,
+pub(crate) struct ConversationSource {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: SourceKind,
 }
 
 impl ConversationSource {
     /// Finds out what `path` is.
-    pub(super) fn find(path: &Path) -> Result<Self, ReportError> {
+    pub(crate) fn find(path: &Path) -> Result<Self, ReportError> {
         let metadata = match fs::metadata(path) {
             Err(error) if error.is_not_found() => return Err(ReportError::Missing { path: path.to_owned() }),
             metadata => metadata?,
@@ -56,10 +56,18 @@ impl ConversationSource {
     /// conversations are not sealed.
     pub(super) fn read(&self, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
         match self.kind {
+            SourceKind::Jsonl => read_jsonl(&self.path, take).map(|()| true),
+            _ => self.records(&mut |record| take(record.into())),
+        }
+    }
+
+    /// The same for records of convogen, which a JSONL file need not hold: none are read from one.
+    pub(crate) fn records(&self, take: &mut dyn FnMut(Conversation) -> bool) -> Result<bool, ReportError> {
+        match self.kind {
             SourceKind::Run => return read_run(&self.path, take),
             SourceKind::Dataset => read_dataset(&self.path, take)?,
-            SourceKind::Jsonl => read_jsonl(&self.path, take)?,
             SourceKind::Parquet => read_parquet(&self.path, take)?,
+            SourceKind::Jsonl => return Ok(false),
         }
         Ok(true)
     }
@@ -82,11 +90,11 @@ fn file_kind(path: &Path) -> Result<SourceKind, ReportError> {
     Ok(if head == b"PAR1" { SourceKind::Parquet } else { SourceKind::Jsonl })
 }
 
-fn read_run(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
+fn read_run(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<bool, ReportError> {
     let Some(sealed) = SealedStage::open(&RunPaths::of_run(path)?.conversations())? else { return Ok(false) };
     for name in parts(&sealed) {
         for row in sealed.rows::<Conversation>(&name)? {
-            if !take(row?.into()) {
+            if !take(row?) {
                 return Ok(true);
             }
         }
@@ -102,7 +110,7 @@ pub(super) fn parts(sealed: &SealedStage) -> Vec<String> {
 }
 
 /// The Parquet files below `data/`, each first compared with the manifest where there is one.
-fn read_dataset(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+fn read_dataset(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<(), ReportError> {
     let manifest_path = path.join("manifest.json");
     let manifest: Option<DatasetManifest> = match fs::read(&manifest_path) {
         Err(error) if error.is_not_found() => None,
@@ -143,11 +151,11 @@ fn damaged(path: &Path, problem: String) -> ReportError {
     ReportError::Damaged { path: path.to_owned(), problem }
 }
 
-fn read_parquet(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+fn read_parquet(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<(), ReportError> {
     let failed = |source| ReportError::Table { path: path.to_owned(), source };
     for batch in Reader::<Conversation>::open(fs::open(path)?).map_err(failed)? {
         for row in batch.map_err(failed)? {
-            if !take(row.into()) {
+            if !take(row) {
                 return Ok(());
             }
         }

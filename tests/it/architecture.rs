@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 11] = [
     &["record", "store"],
     &["config"],
     &["lexicon"],
-    &["net", "prompt"],
+    &["export", "net", "prompt"],
     &["llm"],
     &["stages"],
     &["pipeline"],

@@ -19,6 +19,7 @@ mod bad_input;
 mod batch;
 mod compile;
 mod explain;
+mod export;
 mod flow;
 mod gc;
 mod judge;

@@ -25,6 +25,7 @@ pub(super) fn convert(found: &ArrayRef, kind: ColumnKind) -> Option<ArrayRef> {
         }
         ColumnKind::Int64 => Some(Arc::new(Int64Array::from(integers(found)?))),
         ColumnKind::Key | ColumnKind::Category | ColumnKind::Text => strings(found),
+        ColumnKind::Bool => None,
     }
 }
 

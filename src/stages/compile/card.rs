@@ -23,12 +23,14 @@ const UNNAMED: &str = "Synthetic multi-party conversations";
 pub(super) fn render(
     input: &Input<'_>,
     tables: &[WrittenTable],
+    exports: &[WrittenTable],
     seen: &SeenRecords,
     leakage: &Leakage,
     everyone: u64,
 ) -> Result<String, String> {
-    let front = serde_saphyr::to_string(&FrontMatter::new(input, tables, seen)).map_err(|error| error.to_string())?;
-    let body = Serde(Body::new(input, tables, seen, leakage, everyone));
+    let front =
+        serde_saphyr::to_string(&FrontMatter::new(input, tables, exports, seen)).map_err(|error| error.to_string())?;
+    let body = Serde(Body::new(input, tables, exports, seen, leakage, everyone));
     let body = Environment::new().render_str(TEMPLATE, body).map_err(|error| error.to_string())?;
     Ok(format!("---\n{}\n---\n\n{}\n", front.trim_end(), body.trim_end()))
 }
@@ -92,7 +94,9 @@ struct SplitInfo {
 }
 
 impl FrontMatter {
-    fn new(input: &Input<'_>, tables: &[WrittenTable], seen: &SeenRecords) -> Self {
+    fn new(input: &Input<'_>, tables: &[WrittenTable], exports: &[WrittenTable], seen: &SeenRecords) -> Self {
+        // A form that is no table has no splits.
+        let listed = || tables.iter().chain(exports).filter(|table| !table.splits.is_empty());
         Self {
             language: seen.languages.iter().cloned().collect(),
             // The hub's word for a license that nobody stated.
@@ -103,8 +107,8 @@ impl FrontMatter {
             tags: ["synthetic", "conversational", "multi-party", "convogen"],
             annotations_creators: ["machine-generated"],
             source_datasets: ["original"],
-            configs: tables.iter().enumerate().map(|(at, table)| TableConfig::new(table, at == 0)).collect(),
-            dataset_info: tables.iter().map(TableInfo::new).collect(),
+            configs: listed().enumerate().map(|(at, table)| TableConfig::new(table, at == 0)).collect(),
+            dataset_info: listed().map(TableInfo::new).collect(),
         }
     }
 }
@@ -157,6 +161,7 @@ struct Body<'a> {
     license: bool,
     demo: bool,
     tables: Vec<BodyTable>,
+    exports: Vec<BodyTable>,
     split_count: usize,
     used_people: bool,
     models: Vec<ModelUse>,
@@ -179,6 +184,7 @@ impl<'a> Body<'a> {
     fn new(
         input: &Input<'a>,
         tables: &[WrittenTable],
+        exports: &[WrittenTable],
         seen: &SeenRecords,
         leakage: &'a Leakage,
         everyone: u64,
@@ -194,6 +200,7 @@ impl<'a> Body<'a> {
             license: input.card.license.is_some(),
             demo: seen.demo || input.models.iter().any(|model| model.tier == DEMO),
             tables: tables.iter().map(table).collect(),
+            exports: exports.iter().map(table).collect(),
             used_people: input.cast_in.is_some() && tables.iter().any(|table| table.name == Persona::NAME),
             split_count: tables.iter().map(|table| filled(table).count()).max().unwrap_or(0),
             models: input.models.iter().map(model_cells).collect(),

@@ -77,6 +77,7 @@ fn field(table: &WrittenTable, parent: &str, column: &Column, list: Option<&str>
             let items: Vec<Value> = items.collect();
             return json!({"@type": "cr:Field", "@id": id, "name": id, "repeated": true, "subField": items});
         }
+        ColumnKind::Bool => "sc:Boolean",
         ColumnKind::Int32 | ColumnKind::Int64 => "sc:Integer",
         ColumnKind::Key | ColumnKind::Category | ColumnKind::Text => "sc:Text",
     };

@@ -166,6 +166,7 @@ fn input(holds: Holds, source: RecordSource) -> Input<'static> {
         situations,
         conversations,
         splits: &[],
+        exports: &[],
         compared: Compared::WhenCompiled,
         config: CONFIG,
         card: &CARD,

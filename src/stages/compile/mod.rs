@@ -5,6 +5,7 @@
 //! data/<split>-00000-of-00001.parquet    conversations
 //! situations/…  personas/…               likewise
 //! jsonl/<table>-<split>.jsonl            the same rows as JSON Lines
+//! exports/<format>/…                     conversations in the forms of trainers, where they are asked for
 //! config.yaml                            what shaped the data
 //! manifest.json                          every other file with bytes, rows and SHA-256; written last
 //! ```
@@ -19,6 +20,7 @@
 
 mod card;
 mod croissant;
+mod exports;
 mod given;
 mod leakage;
 mod manifest;
@@ -46,7 +48,9 @@ use self::seen::SeenRecords;
 use self::table::{DatasetDraft, WrittenTable};
 use self::used::UsedPeople;
 use crate::config;
+use crate::config::export::ExportOptions;
 use crate::exit::ExitCode;
+use crate::export::ExportError;
 use crate::record::arrow::{ArrowRecord as _, TableError};
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::dedup;
@@ -68,6 +72,8 @@ pub(crate) struct Input<'a> {
     pub conversations: RecordSource,
     /// The splits that were asked for.
     pub splits: &'a [String],
+    /// The forms that conversations are written in besides.
+    pub exports: &'a [ExportOptions],
     /// When situations and conversations were, or are to be, compared across splits, by the thresholds of `dedup`.
     pub compared: Compared,
     /// The settings that shaped the data as YAML: no host, no folder of the run, nothing secret.
@@ -160,6 +166,9 @@ pub enum CompileError {
         /// Why.
         source: TableError,
     },
+    /// Conversations could not be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A record has no JSON or YAML form.
     #[error("failed to write {path}: {reason}", path = path.display())]
     Encode {
@@ -212,6 +221,7 @@ impl CompileError {
             | Self::DuplicateId { .. }
             | Self::Empty => ExitCode::Input,
             Self::Checkpoint(error) => error.exit_code(),
+            Self::Export(error) => error.exit_code(),
             Self::Counts { .. } => ExitCode::Damage,
             Self::Fs(_) | Self::Changed(_) | Self::Table { .. } | Self::Encode { .. } => ExitCode::Io,
         }
@@ -243,13 +253,14 @@ fn compile_within(
     let used = used.map(|situations| UsedPeople::of(situations, folder, limits.sort)).transpose()?;
     let people = draft.write_some(&input.personas, "personas", used, &mut |row| Ok(seen.persona(row)?))?;
     let (leakage, everyone) = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
+    let exports = exports::write(folder, input.exports, talks.as_ref())?;
     let tables: Vec<WrittenTable> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);
     }
-    let card = card::render(input, &tables, &seen, &leakage, everyone)
+    let card = card::render(input, &tables, &exports, &seen, &leakage, everyone)
         .map_err(|reason| CompileError::Encode { path: folder.join("README.md"), reason })?;
-    let mut entries: Vec<FileEntry> = tables.iter().flat_map(|table| table.files.clone()).collect();
+    let mut entries: Vec<FileEntry> = tables.iter().chain(&exports).flat_map(|table| table.files.clone()).collect();
     entries.push(manifest::whole(folder, "README.md", card.as_bytes())?);
     let croissant = croissant::render(input.card, &tables)
         .map_err(|reason| CompileError::Encode { path: folder.join("croissant.json"), reason })?;
@@ -275,7 +286,7 @@ fn leakage(
         return Ok((found, all));
     }
     let splits = |table: Option<&WrittenTable>| {
-        table.into_iter().flat_map(|table| &table.splits).map(|split| split.jsonl.clone()).collect()
+        table.into_iter().flat_map(|table| &table.splits).filter_map(|split| split.jsonl.clone()).collect()
     };
     let thresholds = input.dedup;
     let leakage = Leakage {

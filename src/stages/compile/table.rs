@@ -13,14 +13,13 @@ use super::source::{Ordered, RecordSource};
 use super::used::UsedPeople;
 use super::{CompileError, Limits};
 use crate::record::arrow::{Column, TableRow};
+use crate::record::is_split_name;
 use crate::store::fs;
 use crate::store::lines::LinesFile;
 use crate::store::part::{FileEntry, PartFile};
 
 /// The split that most rows are in, written while they are read.
 const TRAIN: &str = "train";
-/// Longest name of a split.
-const MAX_NAME: usize = 64;
 
 /// Told of every record of a table that is written.
 pub(super) type Look<'a, R> = dyn FnMut(&R) -> Result<(), CompileError> + 'a;
@@ -49,8 +48,8 @@ pub(super) struct Split {
     pub(super) arrow_bytes: u64,
     /// Bytes of its Parquet files.
     pub(super) parquet_bytes: u64,
-    /// Its rows as JSON Lines.
-    pub(super) jsonl: LinesFile,
+    /// Its rows as JSON Lines, where they are records.
+    pub(super) jsonl: Option<LinesFile>,
 }
 
 impl WrittenTable {
@@ -153,7 +152,7 @@ impl<'a> DatasetDraft<'a> {
             };
             let (files, arrow_bytes) = shards.finish()?;
             let parquet_bytes = files.iter().map(|file| file.bytes).sum();
-            table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl });
+            table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl: Some(jsonl) });
             table.files.extend(files);
             table.files.push(entry);
         }
@@ -213,7 +212,7 @@ impl JsonLines<'_> {
             Some(parted) => parted,
             None => {
                 let split = record.split();
-                if !is_name(split) {
+                if !is_split_name(split) {
                     let (id, split) = (record.id().to_owned(), split.to_owned());
                     return Err(CompileError::SplitName { table: R::NAME, id, split });
                 }
@@ -238,21 +237,5 @@ impl JsonLines<'_> {
 impl SplitLines {
     fn create(folder: &Path, table: &str, split: &str) -> Result<Self, CompileError> {
         Ok(Self { file: PartFile::create(folder, &format!("jsonl/{table}-{split}.jsonl"))?, rows: 0 })
-    }
-}
-
-/// Names come from records and become file names; the `datasets` library takes only these.
-fn is_name(split: &str) -> bool {
-    (1..=MAX_NAME).contains(&split.len()) && split.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_stay_names() {
-        assert!(["train", "test_2", "A"].into_iter().all(is_name));
-        assert!(["", "../x", "a b", "a-b", "é", "a.b", &"x".repeat(65)].into_iter().all(|name| !is_name(name)));
     }
 }

@@ -60,6 +60,7 @@ impl Sample {
     /// As compiling takes it, the records in files in `folder`.
     fn input(&self, folder: &Path) -> Input<'_> {
         Input {
+            exports: &[],
             personas: spooled(folder, &self.personas),
             cast_in: None,
             splits: &[],

@@ -1,0 +1,89 @@
+//! A conversation as one of its speakers sees it: what they know, and who said what to them.
+
+use crate::record::{Conversation, Speaker};
+
+/// Which side of a chat a message is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The opening line and everyone else.
+    Others,
+    /// The speaker whose view it is.
+    Own,
+}
+
+/// What one side says until the other does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spoken {
+    pub side: Side,
+    pub text: String,
+}
+
+/// A conversation as one of its speakers sees it.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    /// Whose it is.
+    pub person: &'a Speaker,
+    /// Who they are, where, and with whom. Of the others it says what everybody may know.
+    pub system: String,
+    /// The sides take turns, the others first and the person last.
+    pub spoken: Vec<Spoken>,
+}
+
+impl View<'_> {
+    /// Identifies it among all views of all conversations.
+    pub(super) fn id(&self, talk: &Conversation) -> String {
+        format!("{}#{}", talk.id, self.person.id)
+    }
+}
+
+/// The views of all who speak after someone else did.
+pub(super) fn views(talk: &Conversation) -> impl Iterator<Item = View<'_>> {
+    talk.participants.iter().filter_map(|person| {
+        let spoken = spoken(talk, person);
+        (!spoken.is_empty()).then(|| View { person, system: system(talk, person), spoken })
+    })
+}
+
+/// Others by name, the own turns bare; neighbours of one side together; nothing behind the last own turn.
+fn spoken(talk: &Conversation, person: &Speaker) -> Vec<Spoken> {
+    let starter = (Side::Others, talk.conversation_starter.clone());
+    let turns = talk.turns.iter().map(|turn| match turn.speaker_id == person.id {
+        true => (Side::Own, turn.text.clone()),
+        false => (Side::Others, format!("{}: {}", turn.speaker, turn.text)),
+    });
+    let mut spoken: Vec<Spoken> = Vec::new();
+    for (side, text) in [starter].into_iter().chain(turns).filter(|(_, text)| !text.trim().is_empty()) {
+        match spoken.last_mut() {
+            Some(last) if last.side == side => last.text += &format!("\n{text}"),
+            // There is nobody to answer yet.
+            None if side == Side::Own => {}
+            _ => spoken.push(Spoken { side, text }),
+        }
+    }
+    if spoken.last().is_some_and(|last| last.side == Side::Others) {
+        spoken.pop();
+    }
+    spoken
+}
+
+fn system(talk: &Conversation, person: &Speaker) -> String {
+    let others = talk.participants.iter().filter(|other| other.id != person.id);
+    let others: Vec<String> = others.map(|other| format!("- {}: {}", other.name, other.description)).collect();
+    let relations = talk.relations.iter().filter(|relation| !relation.text.trim().is_empty());
+    let relations: Vec<String> = relations.map(|relation| format!("- {}", relation.text)).collect();
+    let Speaker { name, description, persona, .. } = person;
+    let parts = [
+        format!("You are {name}. {description}"),
+        persona.clone(),
+        format!("Situation: {}", talk.situation),
+        format!("Topic: {}", talk.topic),
+        titled("The others:", &others),
+        titled("How you know each other:", &relations),
+    ];
+    parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Lines below a title; nothing without lines.
+fn titled(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("{title}\n{}", lines.join("\n")) }
+}
