@@ -5,6 +5,7 @@
 
 pub(crate) mod args;
 mod config;
+mod dedup;
 mod explain;
 pub(crate) mod failure;
 mod init;
@@ -73,6 +74,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Preview(args) => preview::run(args, printer, telemetry),
         Command::Explain(args) => explain::run(args, printer),
         Command::Report(args) => report::run(args, printer),
+        Command::Dedup(args) => dedup::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

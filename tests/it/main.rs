@@ -17,6 +17,7 @@ mod architecture;
 mod augmentation;
 mod bad_input;
 mod batch;
+mod dedup;
 mod explain;
 mod flow;
 mod gc;
