@@ -6,6 +6,7 @@ import sys
 import time
 
 import basics
+import dedup
 import engine
 import limits
 import tokens
@@ -20,6 +21,7 @@ SECTIONS = {
     "limits": limits.limits,
     "scale": engine.scale,
     "embedded": basics.embedded,
+    "dedup": dedup.dedup,
     "upload": upload.upload,
     "tokens": tokens.tokens,
 }

@@ -73,10 +73,9 @@ def corpus(path, records):
     with open(path, "w") as out:
         for at in range(bases):
             if at % 3 == 0:
+                # In two runs, so that members have a Jaccard index of 0.2 to 0.3 with each other.
                 template = templates[draw.randrange(FAMILIES)]
-                own = list(template)
-                for place in sorted(draw.sample(range(len(template)), 12)):
-                    own[place + len(own) - len(template):place + len(own) - len(template)] = words.take(draw.randint(3, 6))
+                own = template[:30] + words.take(draw.randint(20, 35)) + template[30:] + words.take(draw.randint(20, 35))
             else:
                 own = words.take(draw.randint(80, 120))
             name = write(at, at, own)
@@ -123,7 +122,8 @@ def peers_python():
     python, marker = venv / "bin" / "python", venv / "requirements.txt"
     if not marker.exists() or marker.read_text().split() != REQUIREMENTS:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *REQUIREMENTS], check=True)
+        # One or two of what they need come as source, of Python alone.
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--prefer-binary", *REQUIREMENTS], check=True)
         marker.write_text("\n".join(REQUIREMENTS))
     return str(python)
 

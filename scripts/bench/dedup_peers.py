@@ -5,6 +5,7 @@ that the index answers with; text-dedup removes by clusters.
 """
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -62,9 +63,28 @@ def datasketch(threshold):
 
 
 def text_dedup(threshold):
-    config = f'''[input]
-input_type = "local_files"
-file_type = "json"
-data_files = "corpus.jsonl"
-'''
-    raise NotImplementedError(config, threshold)
+    command = [
+        sys.executable, "-m", "text_dedup.minhash", "--path", "json", "--data_files", "corpus.jsonl", "--split", "train",
+        "--column", "text", "--ngram", "5", "--num_perm", "128", "--b", "16", "--r", "8", "--hash_func", "xxh3",
+        "--hash_bits", "32", "--threshold", str(threshold), "--output", "text-dedup", "--cache_dir", "cache", "--debug",
+        "--num_proc", "2",
+    ]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ids = [name for name, _ in records()]
+    parents = pickle.loads(Path("text-dedup/uf.pkl").read_bytes())
+
+    def root(at):
+        while parents.get(at, at) != at:
+            at = parents[at]
+        return at
+
+    write("text-dedup", [(ids[at], ids[root(at)]) for at in parents if root(at) != at])
+
+
+TOOLS = {"rensa": rensa, "datasketch": datasketch, "text-dedup": text_dedup}
+IMPORTS = {"rensa": "rensa", "datasketch": "datasketch", "text-dedup": "text_dedup.minhash"}
+
+if sys.argv[2] == "--idle":
+    __import__(IMPORTS[sys.argv[1]])
+else:
+    TOOLS[sys.argv[1]](float(sys.argv[2]))

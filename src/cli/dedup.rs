@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::failure::Failure;
 use super::output::{Printer, table};
@@ -95,27 +96,43 @@ impl From<CorpusError> for Failure {
     }
 }
 
+/// A summary, and what it took.
+#[derive(Serialize)]
+struct TimedSummary<T> {
+    #[serde(flatten)]
+    summary: T,
+    wall_s: f64,
+    cpu_s: f64,
+}
+
 /// Does what the arguments say, and prints what came of it.
 pub(super) fn run(args: &DedupArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let started = Stopwatch::start();
     let names = FieldNames { text: args.text_field.clone(), id: args.id_field.clone() };
     let threads = args.threads.map_or_else(cores, usize::from);
-    let (page, summary) = match (&args.signatures, args.shingles) {
-        (Some(folder), Some(shingling)) => {
-            let (inputs, folder) = (args.inputs.clone(), folder.clone());
-            let options = SignatureOptions { inputs, folder, names, threshold: args.threshold, shingling, threads };
-            let summary = signatures(&options)?;
-            (signature_page(&summary, args), json!(summary))
-        }
-        _ => {
-            let summary = dedup(&options(args, names, threads))?;
-            (page(&summary), json!(summary))
-        }
-    };
-    if args.json {
-        printer.json(&timed(summary, &started))?
+    if let (Some(folder), Some(shingling)) = (&args.signatures, args.shingles) {
+        let (inputs, folder) = (args.inputs.clone(), folder.clone());
+        let options = SignatureOptions { inputs, folder, names, threshold: args.threshold, shingling, threads };
+        let summary = signatures(&options)?;
+        tell(args, printer, started, &signature_page(&summary, &options.folder), summary)
     } else {
-        printer.data(&page)?
+        let summary = dedup(&options(args, names, threads))?;
+        tell(args, printer, started, &page(&summary), summary)
+    }
+}
+
+fn tell<T: Serialize>(
+    args: &DedupArgs,
+    printer: &Printer,
+    started: Stopwatch,
+    page: &str,
+    summary: T,
+) -> Result<ExitCode, Failure> {
+    if args.json {
+        let (wall_s, cpu_s) = (started.wall().as_secs_f64(), clock::cpu_time().as_secs_f64());
+        printer.json(&json!(TimedSummary { summary, wall_s, cpu_s }))?;
+    } else {
+        printer.data(page)?;
     }
     Ok(ExitCode::Success)
 }
@@ -136,12 +153,6 @@ fn options(args: &DedupArgs, names: FieldNames, threads: usize) -> DedupOptions 
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn timed(mut summary: Value, started: &Stopwatch) -> Value {
-    summary["wall_s"] = json!(started.wall().as_secs_f64());
-    summary["cpu_s"] = json!(clock::cpu_time().as_secs_f64());
-    summary
 }
 
 fn page(summary: &CorpusSummary) -> String {
@@ -168,8 +179,7 @@ fn page(summary: &CorpusSummary) -> String {
     page
 }
 
-fn signature_page(summary: &SignatureSummary, args: &DedupArgs) -> String {
-    let folder = args.signatures.as_deref().unwrap_or(Path::new("."));
+fn signature_page(summary: &SignatureSummary, folder: &Path) -> String {
     format!(
         "{} records, {} bands each, in {} files below {}\nnext: scripts/dedup-pairs.sql over all of them, then --pairs\n",
         thousands(summary.records),

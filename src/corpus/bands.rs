@@ -37,15 +37,17 @@ impl<'a> BandIndex<'a> {
     ) -> Self {
         let (bands, mut latest) = (hasher.bands(), Vec::new());
         for band in 0..bands {
-            let shares = key_ranges(threads);
-            let shared = parallel::each(shares, |keys| shared_keys(&records, order, firsts, band, &keys));
+            let ranges = key_ranges(threads);
+            let shared = parallel::each(ranges, |keys| shared_keys(&records, order, firsts, band, &keys));
             for record in 0..records.count {
                 records.keys.set(record, band, NONE);
             }
             for group in shared.iter().flat_map(|entries| entries.chunk_by(|one, other| one >> 32 == other >> 32)) {
                 let number = u32::try_from(latest.len()).unwrap_or(NONE);
                 latest.push(NONE);
-                group.iter().for_each(|entry| records.keys.set(order.record(rank_of(*entry)), band, number));
+                for entry in group {
+                    records.keys.set(order.record(rank_of(*entry)), band, number);
+                }
             }
         }
         Self { records, order, bands, least_agreement: hasher.least_agreement(), latest }

@@ -11,7 +11,8 @@ pub(super) fn first_copies(records: &ScannedRecords, order: &IdOrder) -> Vec<u32
     entries.sort_unstable();
     let mut firsts: Vec<u32> = (0..order.len()).collect();
     for alike in entries.chunk_by(|one, other| one >> 32 == other >> 32).filter(|alike| alike.len() > 1) {
-        let rank = |entry: &u64| (entry & u64::from(u32::MAX)) as u32;
+        #[expect(clippy::cast_possible_truncation, reason = "the low half of an entry is the rank")]
+        let rank = |entry: &u64| *entry as u32;
         let mut whole: Vec<(u128, u32)> =
             alike.iter().map(|entry| (records.exact(order.record(rank(entry))), rank(entry))).collect();
         whole.sort_unstable();

@@ -62,12 +62,12 @@ impl<'de> Visitor<'de> for &FieldNames {
         while let Some(key) = map.next_key_seed(StringSeed { what: "a key" })? {
             // One field may be both: an id that is compared.
             if key == self.text && key == self.id {
-                text = once(&key, text.take(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
                 id.clone_from(&text);
             } else if key == self.text {
-                text = once(&key, text.take(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
             } else if key == self.id {
-                id = once(&key, id.take(), map.next_value_seed(IdSeed)?)?;
+                id = once(&key, id.is_some(), map.next_value_seed(IdSeed)?)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -78,11 +78,8 @@ impl<'de> Visitor<'de> for &FieldNames {
 }
 
 /// Readers disagree on which of two equal keys counts, so neither does.
-fn once<T, E: Error>(key: &str, before: Option<T>, value: T) -> Result<Option<T>, E> {
-    match before {
-        Some(_) => Err(E::custom(format_args!("the field `{key}` stands twice"))),
-        None => Ok(Some(value)),
-    }
+fn once<T, E: Error>(key: &str, is_second: bool, value: T) -> Result<Option<T>, E> {
+    if is_second { Err(E::custom(format_args!("the field `{key}` stands twice"))) } else { Ok(Some(value)) }
 }
 
 /// A string.

@@ -104,12 +104,12 @@ pub(crate) fn dedup(options: &DedupOptions) -> Result<CorpusSummary, CorpusError
     };
     let mut ids = Sorter::new(folder, SORTED_IN_MEMORY);
     let mut records = scan(&mut files, plan, &mut ids)?;
-    let mut hashes = IdHashes::default();
+    let mut known_ids = IdHashes::default();
     let order = IdOrder::of(
         ids,
         &records,
         |id, both| equal_ids(&files, &options.names, both.map(|record| records.place(record).0), id),
-        |id, rank| options.pairs.iter().for_each(|_| hashes.add(id, rank)),
+        |id, rank| options.pairs.iter().for_each(|_| known_ids.add(id, rank)),
     )?;
     let firsts = first_copies(&records, &order);
     records.forget_hashes();
@@ -121,7 +121,7 @@ pub(crate) fn dedup(options: &DedupOptions) -> Result<CorpusSummary, CorpusError
         foreign: options.pairs.is_some(),
     };
     let mut index = match &options.pairs {
-        Some(path) => CandidateIndex::Pairs(PairIndex::read(path, hashes, &firsts)?, records),
+        Some(path) => CandidateIndex::Pairs(PairIndex::read(path, known_ids, &firsts)?, records),
         None => CandidateIndex::Bands(BandIndex::build(records, &order, &firsts, &hasher, options.threads)),
     };
     let decided = decide(&mut index, firsts, with, options.threads)?;

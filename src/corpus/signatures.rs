@@ -122,6 +122,7 @@ fn start(path: &Path, hasher: &Hasher) -> Result<BatchWriter, CorpusError> {
 }
 
 fn records_batch(block: &BlockRecords) -> Result<RecordBatch, CorpusError> {
+    #[expect(clippy::cast_possible_truncation, reason = "halves of a hash are meant")]
     let half = |shift: u32| Int64Array::from_iter_values(block.exact.iter().map(|exact| (exact >> shift) as i64));
     batch(vec![
         ("id", Arc::new(StringArray::from_iter_values(block.ids()))),

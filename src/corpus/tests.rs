@@ -97,7 +97,8 @@ proptest! {
         let mut records = corpus(seed, count);
         put(folder.path(), "in.jsonl", &records);
         let expected = result(&options(folder.path(), &["in.jsonl"], 1));
-        Draw::new(seed, &["order"]).shuffle(&mut records);
+        let mut draw = Draw::new(seed, &["order"]);
+        records.sort_by_cached_key(|_| draw.next_u64());
         let (one, other) = records.split_at(cut.index(count));
         put(folder.path(), "one.jsonl", one);
         put(folder.path(), "other.jsonl", other);
@@ -146,7 +147,10 @@ fn a_file_that_changes_after_it_was_opened_is_named_and_nothing_is_written() {
         std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         fs::append(&path, changed.as_bytes()).unwrap();
         let error = files.check_unchanged().unwrap_err();
-        assert!(error.to_string().ends_with("in.jsonl changed while it was read: run again once it is complete"), "{error}");
+        assert!(
+            error.to_string().ends_with("in.jsonl changed while it was read: run again once it is complete"),
+            "{error}"
+        );
         assert_eq!(error.exit_code(), crate::exit::ExitCode::Input);
         if !longer {
             assert!(matches!(files.line(offset, length), Err(CorpusError::Changed { .. })));

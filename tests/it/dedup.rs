@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, ListBuilder};
 use arrow_array::{ArrayRef, LargeStringArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 use crate::support::project::{Project, Ran};
@@ -224,7 +227,9 @@ fn write_table(path: &Path, rows: &[Value], text: &str) {
         (text, Arc::new(LargeStringArray::from_iter_values(rows.iter().map(|row| string(row, "text"))))),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    // As most tools write it.
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.append_key_value_metadata(KeyValue::new("origin".to_owned(), "a test".to_owned()));
     for at in (0..rows.len()).step_by(7) {
         writer.write(&batch.slice(at, 7.min(rows.len() - at))).unwrap();
@@ -299,4 +304,37 @@ fn tables_that_do_not_fit_together_are_refused_by_the_column() {
         assert!(refused.stderr.contains(told), "{inputs:?}: {}", refused.stderr);
         assert!(!at(out).exists());
     }
+}
+
+#[test]
+fn pairs_of_another_engine_keep_the_identical_set() {
+    let Some(python) = std::env::var_os("CONVOGEN_PYTHON") else {
+        println!("skipped: CONVOGEN_PYTHON names no interpreter with tests/readers/requirements.txt");
+        return;
+    };
+    let project = Project::new();
+    let rows = corpus();
+    let settings = ["--threshold", "0.7", "--shingles", "3-words"];
+    for (shard, rows) in ["one.jsonl", "two.jsonl"].into_iter().zip(rows.chunks(30)) {
+        project.write(shard, &lines(rows));
+        dedup(&project, &[&[shard, "--signatures", "signatures"], &settings[..]].concat()).ended(0);
+    }
+    let join = "import duckdb, sys
+for table in ('records', 'bands'): duckdb.sql(f\"CREATE VIEW {table} AS SELECT * FROM 'signatures/{table}/*.parquet'\")
+duckdb.sql(f\"COPY ({open(sys.argv[1]).read()}) TO 'pairs.parquet' (FORMAT parquet)\")";
+    let sql = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/dedup-pairs.sql");
+    let joined = Command::new(python).args(["-c", join, sql]).current_dir(project.path()).output().unwrap();
+    assert!(joined.status.success(), "{joined:?}");
+
+    let files = ["two.jsonl", "one.jsonl", "--json"];
+    let alone = dedup(&project, &[&files[..], &settings, &["-o", "a.jsonl", "--report", "a-report.jsonl"]].concat());
+    let paired = ["-o", "p.jsonl", "--report", "p-report.jsonl", "--pairs", "pairs.parquet"];
+    let paired = dedup(&project, &[&files[..], &settings, &paired].concat());
+    assert_eq!((&alone.ended(0).json()["near"], &paired.ended(0).json()["near"]), (&json!(1), &json!(1)));
+    assert_eq!(project.read("a.jsonl"), project.read("p.jsonl"));
+    assert_eq!(project.read("a-report.jsonl"), project.read("p-report.jsonl"));
+
+    let foreign = ["one.jsonl", "-o", "out.jsonl", "--pairs", "pairs.parquet"];
+    let refused = dedup(&project, &[&foreign[..], &settings].concat()).ended(3);
+    assert!(refused.stderr.contains("pairs.parquet names the id `"), "{}", refused.stderr);
 }
