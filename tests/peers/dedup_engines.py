@@ -17,7 +17,7 @@ from pathlib import Path
 
 from support import HERE, WORK, check, free_port, run_checks
 
-SHARDS, RECORDS = 4, 20_000
+SHARDS, RECORDS, PARTITIONS = 4, 20_000, 48
 SETTINGS = ["--threshold", "0.7", "--shingles", "5-words"]
 SQL = HERE.parent.parent / "scripts" / "dedup-pairs.sql"
 
@@ -82,14 +82,15 @@ def cluster():
 
 
 def joined(signatures, out, disturb=None):
-    """Runs the join; `disturb` is called with the worker to kill once some tasks of the join are done. Says whether it was."""
+    """Runs the join; `disturb` is called with a worker once some of it is done. Says whether it was, and how many executors are left."""
     from pyspark.sql import SparkSession
 
     with cluster() as (master, workers):
         settings = {
             "spark.executor.memory": "512m", "spark.executor.cores": "1", "spark.cores.max": "2",
-            "spark.sql.shuffle.partitions": "48", "spark.sql.adaptive.enabled": "false", "spark.ui.enabled": "false",
-            "spark.driver.host": "127.0.0.1", "spark.sql.autoBroadcastJoinThreshold": "-1",
+            "spark.sql.shuffle.partitions": str(PARTITIONS), "spark.sql.adaptive.enabled": "false",
+            "spark.sql.autoBroadcastJoinThreshold": "-1", "spark.driver.host": "127.0.0.1",
+            "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
         }
         builder = SparkSession.builder.master(master).appName("dedup-pairs")
         for name, value in settings.items():
@@ -121,11 +122,11 @@ def executors(spark):
 
 
 def watch(spark, worker, disturb, over, killed):
-    """Calls `disturb` in the middle: when the second half of the tasks of a stage that reads a shuffle is still to come."""
+    """Calls `disturb` in the middle: some tasks of a stage that reads a shuffle are done, and at least half are still to come."""
     tracker = spark.sparkContext.statusTracker()
     while disturb and not over.wait(0.02):
         for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
-            if stage and stage.numTasks == 48 and 4 <= stage.numCompletedTasks <= 24:
+            if stage and stage.numTasks == PARTITIONS and 4 <= stage.numCompletedTasks <= PARTITIONS // 2:
                 disturb(worker)
                 killed.append(stage.name)
                 return
@@ -148,7 +149,8 @@ def the_join_on_a_cluster_that_loses_a_worker():
         killed, left = joined(folder / "signatures", folder / f"pairs-{name}", disturb)
         check(killed == bool(disturb), "the worker was not killed in the middle")
         check(left == (1 if disturb else 2), f"{left} executors are left at the end")
-        convogen(*reversed(shards), "-o", folder / "out.jsonl", "--report", folder / "report.jsonl", "--pairs", folder / f"pairs-{name}")
+        outputs = ["-o", folder / "out.jsonl", "--report", folder / "report.jsonl"]
+        convogen(*reversed(shards), *outputs, "--pairs", folder / f"pairs-{name}")
         there = [(folder / name).read_bytes() for name in ("out.jsonl", "report.jsonl")]
         check(there == alone, f"{name}: the kept set is another than that of convogen alone")
 
