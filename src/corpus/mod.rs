@@ -15,8 +15,8 @@
 //! | --- | --- |
 //! | places, hashes, keys of 12 bands, sketches | 12 + 16 + 48 + 32 |
 //! | order of ids, exact copies | 4 + 4, 8 while they are found |
-//! | groups that share a band, sorted band by band | up to 24 + 8 |
-//! | near duplicates, for each one | 16 |
+//! | the keys of a band while they are sorted | 8 |
+//! | pairs that may be near, for each one; near duplicates, for each one | 8; 16 |
 
 mod bands;
 mod clusters;

@@ -17,6 +17,8 @@ use crate::store::fs::{self, FsError, NewFile};
 
 /// Ranks whose lines are read together.
 const PIECE: u32 = 2_048;
+/// Bytes that such a piece has room for at first: to grow is to hold all of it twice.
+const PIECE_BYTES: usize = 2 << 20;
 /// Rows of a table that are put in order together: each time, all files are read where they hold some.
 const TABLE_PIECE: usize = 65_536;
 /// Clusters that a summary lists.
@@ -195,7 +197,7 @@ impl<'a> DecidedCorpus<'a> {
     /// Their lines, as they came.
     fn lines(&self, path: &Path) -> Result<DraftFile, CorpusError> {
         self.write(path, |ranks| {
-            let mut lines = Vec::new();
+            let mut lines = Vec::with_capacity(PIECE_BYTES);
             for rank in ranks.filter(|rank| self.decided.removal(*rank).is_none()) {
                 lines.extend(self.with.line(self.records(), rank)?);
                 lines.push(b'\n');

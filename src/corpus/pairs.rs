@@ -53,19 +53,19 @@ impl PairIndex {
                 };
                 let others = known(other)?;
                 for one in known(one)? {
-                    pairs.extend(
-                        others
-                            .iter()
-                            .filter(|other| **other != one)
-                            .map(|other| u64::from(one.max(*other)) << 32 | u64::from(one.min(*other))),
-                    );
+                    pairs.extend(others.iter().filter(|other| **other != one).map(|other| pair(one, *other)));
                 }
                 Ok(())
             })?;
         }
+        Ok(Self::of(pairs, ids.0.len()))
+    }
+
+    /// Of pairs in any order, of so many records.
+    pub(super) fn of(mut pairs: Vec<u64>, records: usize) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
-        Ok(Self { pairs, kept: vec![false; ids.0.len()] })
+        Self { pairs, kept: vec![false; records] }
     }
 
     /// Keeps a record.
@@ -80,6 +80,11 @@ impl PairIndex {
         #[expect(clippy::cast_possible_truncation, reason = "the low half of a pair is the earlier rank")]
         own.map(|pair| *pair as u32).filter(|earlier| self.kept.get(*earlier as usize) == Some(&true)).collect()
     }
+}
+
+/// A pair as it is kept.
+pub(super) fn pair(one: u32, other: u32) -> u64 {
+    u64::from(one.max(other)) << 32 | u64::from(one.min(other))
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, CorpusError> {

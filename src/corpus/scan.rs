@@ -85,6 +85,11 @@ impl ScannedRecords {
         self.exact = Strided::new(1);
     }
 
+    /// Drops the keys, once what they have in common is found.
+    pub(super) fn forget_keys(&mut self) {
+        self.keys = Strided::new(1);
+    }
+
     /// The sketch of a record.
     pub(super) fn sketch(&self, record: u32) -> Sketch {
         self.sketches.get(record, 0).unwrap_or_default()

@@ -124,7 +124,8 @@ impl CorpusFile {
         let (path, file) = (self.path.clone(), fs::open(&self.path)?);
         let reader = BufReader::with_capacity(1 << 17, file);
         Ok(match self.kind {
-            FileKind::Plain => Box::new(BlockReader::new(reader, path)),
+            // Blocks are large: a buffer before them would only be copied.
+            FileKind::Plain => Box::new(BlockReader::new(reader.into_inner(), path)),
             FileKind::Gzip => Box::new(BlockReader::new(MultiGzDecoder::new(reader), path)),
             FileKind::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(|error| failed(&path, error))?;

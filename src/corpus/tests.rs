@@ -128,6 +128,24 @@ fn nearly_all_that_is_at_the_threshold_is_found() {
 }
 
 #[test]
+fn a_crowd_of_near_duplicates_comes_down_to_one() {
+    let folder = faults::scratch();
+    let words: Vec<String> = (0..60).map(|at| format!("w{at}")).collect();
+    for count in [40, 1_500] {
+        // 58 pieces; two texts with a word replaced each have 52 of 64 in common.
+        let record = |at: usize| {
+            let mut words = words.clone();
+            words[at % 60] = format!("edited{at}");
+            (format!("{at:04}"), words.join(" "))
+        };
+        put(folder.path(), "in.jsonl", &(0..count).map(record).collect::<Vec<_>>());
+        let [out, report] = result(&options(folder.path(), &["in.jsonl"], 2));
+        assert_eq!((out.lines().count(), report.lines().count()), (1, count - 1));
+        assert!(report.lines().all(|line| line.contains(r#""kept":"0000""#)));
+    }
+}
+
+#[test]
 fn a_file_that_changes_after_it_was_opened_is_named_and_nothing_is_written() {
     let folder = faults::scratch();
     let records = corpus(1, 50);

@@ -86,12 +86,17 @@ impl Sketch {
 
     /// In how many of the 64 two agree.
     pub(crate) fn agreement(self, other: Self) -> u32 {
+        // In every four bits a one if they differ: of the four words together a number up to 4, then of bytes up to 8.
         let apart = self.0.iter().zip(other.0).map(|(one, other)| {
             let bits = one ^ other;
             let pairs = bits | bits >> 1;
-            ((pairs | pairs >> 2) & 0x1111_1111_1111_1111).count_ones()
+            (pairs | pairs >> 2) & 0x1111_1111_1111_1111
         });
-        64 - apart.sum::<u32>()
+        let fours: u64 = apart.sum();
+        let bytes = (fours & 0x0f0f_0f0f_0f0f_0f0f) + (fours >> 4 & 0x0f0f_0f0f_0f0f_0f0f);
+        // The highest byte of the product is the sum of all: faster than counting bits where there is no instruction for it.
+        let apart = bytes.wrapping_mul(0x0101_0101_0101_0101) >> 56;
+        64 - u32::try_from(apart).unwrap_or(64)
     }
 
     /// The same bits by their place in a value: four numbers whose bits at one place are one of the 64 values. Two sketches
