@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measure import CONVOGEN, RUNS, folder, measure, spread
+from measure import CONVOGEN, folder, measure, repeat, spread
 
 RECORDS = int(os.environ.get("RECORDS", "1000000"))
 THRESHOLD = 0.7
@@ -104,15 +104,14 @@ def scores(removed, names, near):
     return found / max(1, len(reached)), wrong
 
 
-def tell(name, samples, records, removed, names, near, ours=None, idle=0.0):
-    cpu = [seconds for _, seconds, _ in samples]
-    peak = max(mib for _, _, mib in samples)
+def tell(name, idle, samples, removed, names, near, ours):
+    """A line of figures, without what starting costs; CPU microseconds a record."""
+    wall, cpu, peak = (sorted(value - least for value in values) for values, least in zip(zip(*samples), idle))
+    micro = statistics.median(cpu) / RECORDS * 1e6
     recall, wrong = scores(removed, names, near)
-    micro = statistics.median(cpu) / records * 1e6
     ratio = f"   x {micro / ours:.1f} of convogen" if ours else ""
-    print(f"{name:26} cpu s {spread(cpu)}  us a record {micro:.2f}  wall s {spread([wall for wall, _, _ in samples])}  "
-          f"bytes a record {(peak - idle) * 2**20 / records:,.0f} (peak {peak:,.0f} MiB)  recall {recall:.4f}  "
-          f"removed {len(removed):,} wrongly {wrong:,}{ratio}", flush=True)
+    print(f"{name:18} cpu s {spread(cpu)}  us a record {micro:.2f}  wall s {spread(wall)}  bytes a record "
+          f"{max(peak) * 2**20 / RECORDS:,.0f}  recall {recall:.4f}  removed {len(removed):,}, wrongly {wrong:,}{ratio}", flush=True)
     return micro
 
 
@@ -131,22 +130,30 @@ def peers_python():
 def dedup():
     python = peers_python()
     with folder() as work:
-        names, near = corpus(f"{work}/corpus.jsonl", RECORDS)
-        size = os.path.getsize(f"{work}/corpus.jsonl") / RECORDS
-        planted = sum(jaccard >= THRESHOLD for _, _, jaccard in near)
-        print(f"{RECORDS:,} records of {size:.0f} bytes, {planted:,} planted near duplicates at {THRESHOLD} and more")
-        idle = measure([CONVOGEN, "--version"], work)[2]
+        # In a process of its own: what this one holds would count as the peak of those it starts.
+        subprocess.run([sys.executable, __file__, str(RECORDS)], cwd=work, check=True)
         command = [CONVOGEN, "dedup", "corpus.jsonl", "-o", "out.jsonl", "--report", "report.jsonl", "--threshold", str(THRESHOLD)]
-        samples = [measure(command, work) for _ in range(RUNS)]
-        rows = map(json.loads, open(f"{work}/report.jsonl"))
-        removed = {row["id"]: row["kept"] for row in rows}
-        ours = tell("convogen dedup", samples, RECORDS, removed, names, near, idle=idle)
-        one = [measure([*command, "--threads", "1"], work) for _ in range(RUNS)]
-        tell("convogen dedup, 1 thread", one, RECORDS, removed, names, near, ours, idle)
+        idle = measure([CONVOGEN, "--version"], work)
+        runs = [("convogen", idle, repeat(command, work)), ("convogen, 1 thread", idle, repeat([*command, "--threads", "1"], work))]
         for peer in ("rensa", "datasketch", "text-dedup"):
             # What starting Python and its imports cost is not what is compared.
             idle = measure([python, str(PEERS), peer, "--idle"], work)
-            samples = [measure([python, str(PEERS), peer, str(THRESHOLD)], work) for _ in range(RUNS)]
-            samples = [(wall - idle[0], cpu - idle[1], peak) for wall, cpu, peak in samples]
-            removed = dict(line.rstrip("\n").split("\t") for line in open(f"{work}/{peer}.tsv"))
-            tell(peer, samples, RECORDS, removed, names, near, ours, idle[2])
+            runs.append((peer, idle, repeat([python, str(PEERS), peer, str(THRESHOLD)], work)))
+        names, near = json.loads(Path(f"{work}/truth.json").read_text())
+        size, planted = os.path.getsize(f"{work}/corpus.jsonl") / RECORDS, sum(jaccard >= THRESHOLD for _, _, jaccard in near)
+        print(f"{RECORDS:,} records of {size:.0f} bytes, {planted:,} planted near duplicates at {THRESHOLD} and more")
+        ours = None
+        for name, idle, samples in runs:
+            micro = tell(name, idle, samples, removals(work, name), names, near, ours)
+            ours = ours or micro
+
+
+def removals(work, name):
+    """The id of each removed record, and the one that stayed for it."""
+    if name.startswith("convogen"):
+        return {row["id"]: row["kept"] for row in map(json.loads, open(f"{work}/report.jsonl"))}
+    return dict(line.rstrip("\n").split("\t") for line in open(f"{work}/{name}.tsv"))
+
+
+if __name__ == "__main__":
+    Path("truth.json").write_text(json.dumps(corpus("corpus.jsonl", int(sys.argv[1]))))

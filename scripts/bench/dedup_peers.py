@@ -71,7 +71,7 @@ def text_dedup(threshold):
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     ids = [name for name, _ in records()]
-    parents = pickle.loads(Path("text-dedup/uf.pkl").read_bytes())
+    parents = pickle.loads(Path("text-dedup/uf.pkl").read_bytes()).parent
 
     def root(at):
         while parents.get(at, at) != at:

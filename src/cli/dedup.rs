@@ -21,11 +21,11 @@ Examples:
   convogen dedup corpus.jsonl -o clean.jsonl --report removed.jsonl
   convogen dedup shards/ more.jsonl.zst -o clean.jsonl --threshold 0.7
   convogen dedup data/ -o clean.parquet --text-field body --id-field url
-  convogen dedup shard-7.jsonl --signatures sigs --shingles 5-words   a step of many machines
-  convogen dedup shards/ -o clean.jsonl --pairs pairs --shingles 5-words   their pairs, verified
+  convogen dedup shard-7.jsonl --signatures sigs --shingles 5-words        where one machine ends:
+  convogen dedup shards/ -o clean.jsonl --pairs pairs --shingles 5-words   see docs/scale.md
 
-Of records that are alike the one with the smallest id stays, compared as bytes. Lines are written as they
-came, rows of Parquet with all of their columns, both in the order of ids. A row of the report:
+Of records that are alike the one with the smallest id stays, compared as bytes. Lines are written
+as they came, rows of Parquet with all of their columns, both in the order of ids. A row of the report:
 {\"id\", \"kept\", \"jaccard\", \"kind\": \"exact\" | \"near\", \"cluster_size\"}.";
 
 /// `dedup`.

@@ -34,12 +34,19 @@ impl FieldNames {
         }
         let mut reader = serde_json::Deserializer::from_slice(line);
         let read = self.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
-        read.map_err(|error| error.to_string())
+        read.map_err(|error| told(&error))
     }
 
     fn missing<E: Error>(name: &str, what: &str) -> E {
         E::custom(format_args!("there is no field `{name}`; name the one that holds the {what} with --{what}-field"))
     }
+}
+
+/// What is wrong, without the line, which is always the first; with the column where it is the JSON.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    if error.is_data() { what.to_owned() } else { format!("{what} (column {})", error.column()) }
 }
 
 impl<'de> DeserializeSeed<'de> for &FieldNames {
@@ -187,6 +194,15 @@ mod tests {
         ] {
             told += &format!("{}\n", names.read(line.as_bytes()).unwrap_err());
         }
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r"
+        invalid type: sequence, expected a record: an object on one line
+        there is no field `text`; name the one that holds the text with --text-field
+        there is no field `id`; name the one that holds the id with --id-field
+        invalid type: floating point `1.5`, expected the id to be a string or a whole number
+        invalid type: null, expected the field of the text to be a string
+        the field `id` stands twice
+        trailing characters (column 23)
+        EOF while parsing an object (column 20)
+        ");
     }
 }

@@ -61,7 +61,7 @@ fn shingles(text: &str) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_removed_is_near_what_stays_and_comes_behind_it(seed: u64, count in 0_usize..180) {
