@@ -2,11 +2,12 @@
 # Measures what the README and docs say of speed and memory, each figure beside a baseline from the same run.
 #
 #     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, limits, scale, embedded,
-#                                        upload, compile, tokens
+#                                        dedup, upload, compile, tokens
 #
 # RUNS=5 by default; prints medians and ranges. The sections engine and limits measure SECONDS=60 at a time. LARGE=1 adds 100,000
-# conversations to the section scale. MB=1024 is the input of the section compile. AUTOGEN=PYTHON adds AutoGen's rows to the section
-# tokens. Needs Python; makes a release build.
+# conversations to the section scale. RECORDS=1000000 is the size of the corpus of the section dedup, which needs 16 GB and half an
+# hour then; MB=1024 the input of the section compile. AUTOGEN=PYTHON adds AutoGen's rows to the section tokens. Needs Python;
+# makes a release build.
 # `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs convogen against real servers that speak the OpenAI protocol: llama.cpp's with the embedded model's own weights, alone
-# and behind a LiteLLM proxy, and that proxy before an upstream that fails. Then has mlcroissant read a dataset, and trainers load
-# what `convogen export` writes.
+# and behind a LiteLLM proxy, and that proxy before an upstream that fails. Then has mlcroissant read a dataset, the join of `dedup`
+# run on Spark, which needs Java, and trainers load what `convogen export` writes.
 # Usage: scripts/test-peers.sh [WORD]...     only the checks whose names hold every WORD
 # Needs Rust and Python 3.11 or later with pip. CONVOGEN names a program to check in place of the one in this tree. The
-# servers are installed once, into the target folder, so that `cargo clean` takes them too: about 900 MB, and 6 GB for the
+# servers are installed once, into the target folder, so that `cargo clean` takes them too: about 1.4 GB, and 6 GB for the
 # trainers, nearly all of it torch's libraries for GPUs, which are not used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,8 +26,8 @@ environment() {
     cmp -s "$requirements" "$venv/requirements.txt" && return
     rm -rf "$venv"
     python3 -m venv "$venv"
-    # None of them is built here: that takes longer than all of the checks.
-    "$venv/bin/pip" install --quiet --only-binary :all: --requirement "$requirements"
+    # None of them is built here: that takes longer than all of the checks. Spark comes as source that needs no building.
+    "$venv/bin/pip" install --quiet --only-binary :all: --no-binary pyspark --requirement "$requirements"
     [ "$#" = 0 ] || "$venv/bin/pip" install --quiet --no-deps "$@"
     cp "$requirements" "$venv/requirements.txt"
 }
@@ -36,7 +36,7 @@ export PYTHONDONTWRITEBYTECODE=1
 
 failed=0
 environment "$target/peers/venv" tests/peers/requirements.txt
-for checks in litellm_proxy llama_servers readers; do
+for checks in litellm_proxy llama_servers readers dedup_engines; do
     "$target/peers/venv/bin/python" "tests/peers/$checks.py" "$@" || failed=1
 done
 # Of these three, single modules are used; what they depend on wants a GPU.

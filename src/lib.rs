@@ -33,12 +33,14 @@
 //! # Modules
 //!
 //! ```text
-//! cli ─► { publish ─► pipeline ─► stages ─► { llm ─► net, prompt, store, record } }
+//! cli ─► { corpus, publish ─► pipeline ─► stages ─► { llm ─► net, prompt, store, record } }
 //! ```
 //!
 //! * `cli`: commands, output, exit codes; nothing else in the crate prints.
 //! * `config`: the YAML files, typed and checked, and which keys shape the data.
 //! * `pipeline`: the stages of a run in their order, and looking at a run from outside.
+//! * `corpus`: removing duplicates from any file of records, with all cores, also by steps on many machines. Over `stages`, whose
+//!   measure of likeness it shares; called by `cli`.
 //! * `report`: what sealed runs, datasets and reference files are like, measured. Over `pipeline`, called by `cli`.
 //! * `publish`: finished runs compiled together and sent to a container or folder, whole or not at all.
 //! * `stages`: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
@@ -82,6 +84,7 @@ mod inside;
 mod cli;
 mod clock;
 mod config;
+mod corpus;
 mod draw;
 mod exit;
 mod export;

@@ -7,6 +7,7 @@ import time
 
 import basics
 import compile as compiling
+import dedup
 import engine
 import limits
 import tokens
@@ -21,6 +22,7 @@ SECTIONS = {
     "limits": limits.limits,
     "scale": engine.scale,
     "embedded": basics.embedded,
+    "dedup": dedup.dedup,
     "upload": upload.upload,
     "compile": compiling.compile,
     "tokens": tokens.tokens,

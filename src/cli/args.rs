@@ -67,6 +67,9 @@ pub(crate) enum Command {
     /// Measure conversations: lengths, openings, shares, variety
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Remove exact and near duplicates from JSONL or Parquet
+    #[command(after_help = super::dedup::EXAMPLES)]
+    Dedup(super::dedup::DedupArgs),
     /// Check, print or document configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -403,6 +406,7 @@ mod tests {
           preview         Show a handful of conversations before a run is paid for
           explain         Show the messages behind a conversation, and their origin
           report          Measure conversations: lengths, openings, shares, variety
+          dedup           Remove exact and near duplicates from JSONL or Parquet
           config          Check, print or document configurations
           model           Fetch or find the weights of the built-in model
           init            Write files to start from; those that exist are left alone
@@ -488,6 +492,10 @@ mod tests {
             "report d",
             "report d --reference f --json",
             "compile in.jsonl -o d --content-chunks --json",
+            "dedup f -o o --report r --threshold 0.7 --text-field t --id-field i --json",
+            "dedup d f g -o o.parquet --allow-giant-cluster --threads 4",
+            "dedup d --signatures s --shingles 5-words",
+            "dedup d -o o --pairs p --shingles 5-characters",
             "config check -c f",
             "config show -c f",
             "config schema",
@@ -508,6 +516,12 @@ mod tests {
             "pipeline run --set",
             "preview -n 0",
             "report",
+            "dedup f",
+            "dedup -o o",
+            "dedup f -o o --threshold 0",
+            "dedup f -o o --shingles words",
+            "dedup f --signatures s",
+            "dedup f -o o --pairs p",
             "-q -v pipeline run",
         ] {
             let parsed = Cli::try_parse_from(["convogen"].into_iter().chain(line.split_whitespace()));

@@ -6,6 +6,7 @@
 pub(crate) mod args;
 mod compile;
 mod config;
+mod dedup;
 mod explain;
 mod export;
 pub(crate) mod failure;
@@ -82,6 +83,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Explain(args) => explain::run(args, printer),
         Command::Export(args) => export::run(args, printer),
         Command::Report(args) => report::run(args, printer),
+        Command::Dedup(args) => dedup::run(args, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 11] = [
     &["llm"],
     &["stages"],
     &["pipeline"],
-    &["publish", "report"],
+    &["corpus", "publish", "report"],
     &["cli"],
     &["main", "lib"],
 ];

@@ -18,6 +18,7 @@ mod augmentation;
 mod bad_input;
 mod batch;
 mod compile;
+mod dedup;
 mod explain;
 mod export;
 mod flow;

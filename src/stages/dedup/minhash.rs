@@ -70,7 +70,7 @@ fn power(base: f64, exponent: usize) -> f64 {
 
 /// Four bits of each of 64 MinHash values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sketch([u64; 4]);
+pub(crate) struct Sketch([u64; 4]);
 
 impl Sketch {
     /// Bytes it takes.
@@ -85,13 +85,31 @@ impl Sketch {
     }
 
     /// In how many of the 64 two agree.
-    pub(super) fn agreement(self, other: Self) -> u32 {
+    pub(crate) fn agreement(self, other: Self) -> u32 {
+        // In every four bits a one if they differ: of the four words together a number up to 4, then of bytes up to 8.
         let apart = self.0.iter().zip(other.0).map(|(one, other)| {
             let bits = one ^ other;
             let pairs = bits | bits >> 1;
-            ((pairs | pairs >> 2) & 0x1111_1111_1111_1111).count_ones()
+            (pairs | pairs >> 2) & 0x1111_1111_1111_1111
         });
-        64 - apart.sum::<u32>()
+        let fours: u64 = apart.sum();
+        let bytes = (fours & 0x0f0f_0f0f_0f0f_0f0f) + (fours >> 4 & 0x0f0f_0f0f_0f0f_0f0f);
+        // The highest byte of the product is the sum of all: faster than counting bits where there is no instruction for it.
+        let apart = bytes.wrapping_mul(0x0101_0101_0101_0101) >> 56;
+        64 - u32::try_from(apart).unwrap_or(64)
+    }
+
+    /// The same bits by their place in a value: four numbers whose bits at one place are one of the 64 values. Two sketches
+    /// agree in the places where none of the four numbers differ.
+    pub(crate) fn planes(self) -> [u64; 4] {
+        let values = self.0.iter().flat_map(|word| (0..16).map(move |at| word >> (4 * at) & 15));
+        let mut planes = [0; 4];
+        for (place, value) in values.enumerate() {
+            for (bit, plane) in planes.iter_mut().enumerate() {
+                *plane |= (value >> bit & 1) << place;
+            }
+        }
+        planes
     }
 
     pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
@@ -129,7 +147,7 @@ fn least_agreement(threshold: f64) -> u32 {
 /// Makes the band keys and the sketch of a set of shingles.
 #[derive(Debug)]
 pub(super) struct MinHasher {
-    layout: BandLayout,
+    pub(super) layout: BandLayout,
     /// Agreement from which two sketches may be of near duplicates.
     pub(super) least_agreement: u32,
     permutations: Vec<Permutations>,
@@ -291,5 +309,17 @@ mod tests {
         assert_eq!(sketch([0; 4]).agreement(sketch([0; 4])), 64);
         assert_eq!(sketch([0x0103_000f, 0, 0, 0]).agreement(sketch([0, 0, 0, 1 << 63])), 60);
         assert_eq!(sketch([u64::MAX; 4]).agreement(sketch([0; 4])), 0);
+    }
+
+    #[test]
+    fn planes_tell_the_same_agreement() {
+        let mut draw = Draw::new(5, &["planes"]);
+        for _ in 0..500 {
+            let one: [u64; 4] = std::array::from_fn(|_| draw.next_u64());
+            let other = one.map(|word| word ^ draw.next_u64() & draw.next_u64() & draw.next_u64());
+            let [one, other] = [Sketch(one), Sketch(other)];
+            let apart = one.planes().into_iter().zip(other.planes()).fold(0, |apart, (one, other)| apart | one ^ other);
+            assert_eq!(64 - apart.count_ones(), one.agreement(other));
+        }
     }
 }

@@ -22,7 +22,7 @@ mod minhash;
 mod nearest;
 mod normalize;
 mod prepared;
-pub(super) mod report;
+pub(crate) mod report;
 mod runs;
 mod shingles;
 mod spill;
@@ -37,17 +37,17 @@ use std::sync::Arc;
 use self::texts::SpooledTexts;
 pub(crate) use adaptor::Deduplicator;
 pub(crate) use collection::Collection;
-pub(crate) use nearest::jaccard;
+pub(crate) use minhash::Sketch;
+pub(crate) use nearest::{Cache, jaccard};
 pub(crate) use normalize::normalize;
 pub(crate) use prepared::{Hasher, Prepared};
-pub(crate) use report::{ClusterSizes, DedupSummary};
-pub(crate) use shingles::Shingling;
+pub(crate) use report::{Cluster, ClusterSizes, DedupSummary, DuplicateRow};
+pub(crate) use shingles::{SAMPLE, Shingling, ShinglingSample};
 pub(crate) use text_index::TextIndex;
 pub(crate) use texts::Text;
 
 use self::held::HeldRecords;
-use self::minhash::Sketch;
-use self::nearest::{Cache, nearest};
+use self::nearest::nearest;
 use self::spill::Spill;
 pub(crate) use crate::record::DuplicateKind;
 use crate::record::{Conversation, Situation};
@@ -65,7 +65,7 @@ pub(crate) struct DedupIndex {
     held: HeldRecords,
     spill: Spill,
     spill_above: usize,
-    cache: Cache,
+    cache: Cache<prepared::ComparedText>,
     folder: PathBuf,
 }
 
@@ -210,8 +210,11 @@ impl DedupIndex {
     }
 }
 
-fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<prepared::ComparedText, E> {
-    text.map(|Text { id, text }| hasher.known(id, &text))
+/// A kept text, and the bytes it takes.
+fn known<E>(hasher: &Hasher, text: Result<Text, E>) -> Result<(prepared::ComparedText, usize), E> {
+    let known = text.map(|Text { id, text }| hasher.known(id, &text))?;
+    let bytes = known.shingles.len() * 8 + known.id.len();
+    Ok((known, bytes))
 }
 
 /// The share of the pieces of `text` that stand in `source` too; `None` when it has too few to tell.

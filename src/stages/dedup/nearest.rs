@@ -48,35 +48,37 @@ pub(crate) fn jaccard(left: &[u64], right: &[u64]) -> f64 {
 }
 
 /// Records that were compared not long ago. What is similar to one text is often similar to the next.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    young: HashMap<u32, Arc<ComparedText>>,
+#[derive(Debug)]
+pub(crate) struct Cache<T> {
+    young: HashMap<u32, (Arc<T>, usize)>,
     young_bytes: usize,
-    old: HashMap<u32, Arc<ComparedText>>,
+    old: HashMap<u32, (Arc<T>, usize)>,
 }
 
-impl Cache {
-    /// The record with a number, made if it is not held.
-    pub(super) fn get<E>(
-        &mut self,
-        record: u32,
-        make: impl FnOnce() -> Result<ComparedText, E>,
-    ) -> Result<Arc<ComparedText>, E> {
-        if let Some(known) = self.young.get(&record) {
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self { young: HashMap::new(), young_bytes: 0, old: HashMap::new() }
+    }
+}
+
+impl<T> Cache<T> {
+    /// The record with a number. If it is not held it is made, together with the bytes that it takes.
+    pub(crate) fn get<E>(&mut self, record: u32, make: impl FnOnce() -> Result<(T, usize), E>) -> Result<Arc<T>, E> {
+        if let Some((known, _)) = self.young.get(&record) {
             return Ok(Arc::clone(known));
         }
-        let known = match self.old.remove(&record) {
-            Some(known) => known,
-            None => Arc::new(make()?),
+        let (known, bytes) = match self.old.remove(&record) {
+            Some(held) => held,
+            None => make().map(|(known, bytes)| (Arc::new(known), bytes))?,
         };
-        self.put(record, Arc::clone(&known));
+        self.put(record, Arc::clone(&known), bytes);
         Ok(known)
     }
 
-    fn put(&mut self, record: u32, known: Arc<ComparedText>) {
+    fn put(&mut self, record: u32, known: Arc<T>, bytes: usize) {
         // What a map and a shared value cost beside what they hold.
-        self.young_bytes += known.shingles.len() * 8 + known.id.len() + 128;
-        self.young.insert(record, known);
+        self.young_bytes += bytes + 128;
+        self.young.insert(record, (known, bytes));
         if self.young_bytes > CACHE / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
@@ -106,9 +108,9 @@ mod tests {
                 let known = cache.get(record, || {
                     made += 1;
                     made_first += usize::from(record == 0);
-                    Ok::<_, Infallible>(ComparedText { id: record.to_string(), exact: 0, shingles: vec![0; 250] })
+                    Ok::<_, Infallible>((record, 2_000))
                 });
-                assert_eq!(known.unwrap().id, record.to_string());
+                assert_eq!(*known.unwrap(), record);
             }
             assert!((cache.young.len() + cache.old.len()) * 2_000 < CACHE);
         }

@@ -12,7 +12,7 @@ use super::shingles::{Shingling, as_set};
 /// Prepares texts for one index, and knows what it looks for. Cheap to share.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    pub(super) threshold: f64,
+    pub(crate) threshold: f64,
     shingling: Shingling,
     pub(super) signer: MinHasher,
 }
@@ -58,6 +58,36 @@ impl Hasher {
         Prepared { exact, keys, sketch, pieces }
     }
 
+    /// What texts are cut into.
+    pub(crate) fn shingling(&self) -> Shingling {
+        self.shingling
+    }
+
+    /// How many bands a signature is cut into.
+    pub(crate) fn bands(&self) -> usize {
+        self.signer.layout.bands
+    }
+
+    /// Values in a band.
+    pub(crate) fn rows(&self) -> usize {
+        self.signer.layout.rows
+    }
+
+    /// In how many of 64 values sketches must agree for their texts to be compared.
+    pub(crate) fn least_agreement(&self) -> u32 {
+        self.signer.least_agreement
+    }
+
+    /// xxh3-128 of the normalised text.
+    pub(crate) fn exact_of(text: &str) -> u128 {
+        xxh3_128(normalize(text).as_bytes())
+    }
+
+    /// The sorted set of a text's shingles.
+    pub(crate) fn shingles(&self, text: &str) -> Vec<u64> {
+        self.shingling.shingles(&normalize(text))
+    }
+
     /// What a kept text is compared by.
     pub(super) fn known(&self, id: String, text: &str) -> ComparedText {
         let normalized = normalize(text);
@@ -78,8 +108,23 @@ impl Prepared {
         self.keys.last().map(|key| runs::entry(*key, record))
     }
 
+    /// xxh3-128 of the normalised text.
+    pub(crate) fn exact(&self) -> u128 {
+        self.exact
+    }
+
+    /// A key for each band; none for a text shorter than a shingle.
+    pub(crate) fn band_keys(&self) -> &[u32] {
+        self.keys.split_last().map_or(&[], |(_, bands)| bands)
+    }
+
+    /// The sketch; of zeros alone for a text shorter than a shingle.
+    pub(crate) fn sketch(&self) -> Sketch {
+        self.sketch
+    }
+
     /// The sorted set of shingles.
-    pub(super) fn shingles(&self) -> Vec<u64> {
+    pub(crate) fn shingles(&self) -> Vec<u64> {
         as_set(self.pieces.clone())
     }
 

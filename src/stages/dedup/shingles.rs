@@ -14,6 +14,8 @@
 //! turn, 20 where the model decides. Where nothing is configured, as for a file of whatever origin, a bounded look at the
 //! first texts stands in for language and length ([`Shingling::for_sample`]).
 
+use std::fmt;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::normalize::normalize;
@@ -30,7 +32,7 @@ const CHARS: usize = 5;
 /// Words of a turn whose length the model decides.
 const FREE_TURN_WORDS: f64 = 20.0;
 /// Texts that are looked at where nothing is configured.
-const SAMPLE: usize = 1_000;
+pub(crate) const SAMPLE: usize = 1_000;
 
 /// The pieces a text is cut into; the similarity of two texts is the Jaccard index of their sets of pieces.
 ///
@@ -67,17 +69,9 @@ impl Shingling {
     /// For texts of which nothing is known: characters when most letters of the first 1,000 belong to scripts written
     /// without spaces, else words by their median length. No more than those are taken.
     pub(crate) fn for_sample<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut unspaced, mut letters) = (0_usize, 0_usize);
-        let mut lengths = Vec::new();
-        for text in texts.into_iter().take(SAMPLE) {
-            let text = normalize(text);
-            lengths.push(text.split(' ').count());
-            letters += text.chars().filter(|c| *c != ' ').count();
-            unspaced += text.chars().filter(|c| is_unspaced(*c)).count();
-        }
-        lengths.sort_unstable();
-        let median = lengths.get(lengths.len() / 2).map_or(0.0, |median| *median as f64);
-        Self::for_length(if unspaced * 2 > letters { "zh" } else { "" }, median)
+        let mut sample = ShinglingSample::default();
+        texts.into_iter().take(SAMPLE).for_each(|text| sample.add(text));
+        sample.shingling()
     }
 
     /// The hashed shingles of a normalised text, as they come; none when it is shorter than one.
@@ -91,6 +85,42 @@ impl Shingling {
     /// The sorted set of hashed shingles of a normalised text.
     pub(super) fn shingles(self, normalized: &str) -> Vec<u64> {
         as_set(self.pieces(normalized))
+    }
+}
+
+/// What is counted of texts to choose their shingles by. The order in which they are added does not matter.
+#[derive(Debug, Default)]
+pub(crate) struct ShinglingSample {
+    texts: u64,
+    short: u64,
+    letters: usize,
+    unspaced: usize,
+}
+
+impl ShinglingSample {
+    /// Counts a text.
+    pub(crate) fn add(&mut self, text: &str) {
+        let text = normalize(text);
+        self.texts += 1;
+        self.short += u64::from((text.split(' ').count() as f64) < SHORT_TEXT_WORDS);
+        self.letters += text.chars().filter(|c| *c != ' ').count();
+        self.unspaced += text.chars().filter(|c| is_unspaced(*c)).count();
+    }
+
+    /// The shingles for texts like these.
+    pub(crate) fn shingling(&self) -> Shingling {
+        // The median is short if the texts up to the middle are.
+        let median = if self.texts == 0 || self.short > self.texts / 2 { 0.0 } else { SHORT_TEXT_WORDS };
+        Shingling::for_length(if self.unspaced * 2 > self.letters { "zh" } else { "" }, median)
+    }
+}
+
+impl fmt::Display for Shingling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(n) => write!(f, "{n}-words"),
+            Self::Chars(n) => write!(f, "{n}-characters"),
+        }
     }
 }
 

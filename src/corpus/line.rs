@@ -1,0 +1,208 @@
+//! Id and text of a record, read from a line of JSON. Other keys are passed over.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+/// Bytes of a record at most.
+pub(super) const LONGEST: usize = 16 << 20;
+
+/// The fields that are read of a record.
+#[derive(Debug, Clone)]
+pub(crate) struct FieldNames {
+    /// The text that is compared.
+    pub text: String,
+    /// The id.
+    pub id: String,
+}
+
+/// What is read of a record, borrowed from its line where it has no escapes.
+#[derive(Debug)]
+pub(crate) struct IdAndText<'a> {
+    /// The id.
+    pub id: Cow<'a, str>,
+    /// The text.
+    pub text: Cow<'a, str>,
+}
+
+impl FieldNames {
+    /// Reads a line. The error says what is wrong and what to do.
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<IdAndText<'a>, String> {
+        if line.len() > LONGEST {
+            return Err(format!("the record has more than {} MiB; split it or take it out", LONGEST >> 20));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(line);
+        let read = self.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
+        read.map_err(|error| told(&error))
+    }
+
+    fn missing<E: Error>(name: &str, what: &str) -> E {
+        E::custom(format_args!("there is no field `{name}`; name the one that holds the {what} with --{what}-field"))
+    }
+}
+
+/// What is wrong, without the line, which is always the first; with the column where it is the JSON.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    if error.is_data() { what.to_owned() } else { format!("{what} (column {})", error.column()) }
+}
+
+impl<'de> DeserializeSeed<'de> for &FieldNames {
+    type Value = IdAndText<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &FieldNames {
+    type Value = IdAndText<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record: an object on one line")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut text, mut id) = (None, None);
+        while let Some(key) = map.next_key_seed(StringSeed { what: "a key" })? {
+            // One field may be both: an id that is compared.
+            if key == self.text && key == self.id {
+                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+                id.clone_from(&text);
+            } else if key == self.text {
+                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+            } else if key == self.id {
+                id = once(&key, id.is_some(), map.next_value_seed(IdSeed)?)?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        let id = id.ok_or_else(|| FieldNames::missing(&self.id, "id"))?;
+        Ok(IdAndText { id, text: text.ok_or_else(|| FieldNames::missing(&self.text, "text"))? })
+    }
+}
+
+/// Readers disagree on which of two equal keys counts, so neither does.
+fn once<T, E: Error>(key: &str, is_second: bool, value: T) -> Result<Option<T>, E> {
+    if is_second { Err(E::custom(format_args!("the field `{key}` stands twice"))) } else { Ok(Some(value)) }
+}
+
+/// A string.
+struct StringSeed {
+    what: &'static str,
+}
+
+impl<'de> DeserializeSeed<'de> for StringSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StringSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be a string", self.what)
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+}
+
+/// An id: a string, or a whole number, which is taken as its digits.
+struct IdSeed;
+
+impl<'de> DeserializeSeed<'de> for IdSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IdSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id to be a string or a whole number")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str, id: &str) -> FieldNames {
+        FieldNames { text: text.to_owned(), id: id.to_owned() }
+    }
+
+    #[test]
+    fn id_and_text_are_found_among_other_keys() {
+        let names = names("text", "id");
+        let of = |line: &str| names.read(line.as_bytes()).map(|read| (read.id.into_owned(), read.text.into_owned()));
+        let pair = |id: &str, text: &str| Ok((id.to_owned(), text.to_owned()));
+        assert_eq!(of(r#"{"id":"a","x":{"text":[1,{}]},"text":"b\n\u00e4"}"#), pair("a", "b\nä"));
+        assert_eq!(of(r#" {"text":"","id":-17}  "#), pair("-17", ""));
+        assert_eq!(of(r#"{"\u0069d":"a","text":"b"}"#), pair("a", "b"));
+    }
+
+    #[test]
+    fn one_field_may_be_both() {
+        let names = names("q", "q");
+        let read = names.read(br#"{"q":"same"}"#).unwrap();
+        assert_eq!((&*read.id, &*read.text), ("same", "same"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_what_to_do() {
+        let names = names("text", "id");
+        let mut told = String::new();
+        for line in [
+            "[]",
+            r#"{"id":"a"}"#,
+            r#"{"text":"a"}"#,
+            r#"{"id":1.5,"text":"a"}"#,
+            r#"{"id":"a","text":null}"#,
+            r#"{"id":"a","id":"b","text":"c"}"#,
+            r#"{"id":"a","text":"b"} x"#,
+            r#"{"id":"a","text":"b"#,
+        ] {
+            told += &format!("{}\n", names.read(line.as_bytes()).unwrap_err());
+        }
+        insta::assert_snapshot!(told, @r"
+        invalid type: sequence, expected a record: an object on one line
+        there is no field `text`; name the one that holds the text with --text-field
+        there is no field `id`; name the one that holds the id with --id-field
+        invalid type: floating point `1.5`, expected the id to be a string or a whole number
+        invalid type: null, expected the field of the text to be a string
+        the field `id` stands twice
+        trailing characters (column 23)
+        EOF while parsing an object (column 20)
+        ");
+    }
+}
