@@ -119,6 +119,7 @@ fn summary(loaded: &Loaded, shots: ShotSelection) -> String {
     let ending = match conversations.ending {
         Ending::Agreed => "ended by agreement",
         Ending::MaxOnly => "always to the maximum",
+        Ending::Drawn => "as many as are drawn",
     };
     let models: Vec<String> = config.used_models().into_iter().map(|(key, model)| named_model(key, model)).collect();
     format!(

@@ -133,7 +133,7 @@ pub(crate) fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> 
         hub.round_calls = hub.round_calls.or(kept.and_then(|kept| usize::try_from(kept).ok()));
     }
     let wanted = config.situations.wanted().unwrap_or_default();
-    let per_call = inputs.situations_per_call()?;
+    let per_call = inputs.situations_per_call(config)?;
     config.situations.hub.round_calls.get_or_insert_with(|| HubSettings::width(wanted, per_call));
     Ok(())
 }

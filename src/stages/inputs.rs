@@ -312,7 +312,7 @@ impl Inputs {
         Ok(Prompt {
             leaks: Leaks::new([template.literal()].into_iter().chain(shots.iter().map(String::as_str))),
             template,
-            config: self.prompt_config()?,
+            config: self.prompt_config(config)?,
             mode: config.situations.mode,
             language: config.language.clone(),
             max_tokens: config.situations.max_tokens,
@@ -382,13 +382,16 @@ impl Inputs {
     ///
     /// # Errors
     /// If there is no prompt configuration, or it cannot be read.
-    pub(crate) fn situations_per_call(&self) -> Result<usize, InputsError> {
-        Ok(self.prompt_config()?.situations_per_call)
+    pub(crate) fn situations_per_call(&self, config: &Config) -> Result<usize, InputsError> {
+        Ok(self.prompt_config(config)?.situations_per_call)
     }
 
-    fn prompt_config(&self) -> Result<PromptConfig, InputsError> {
-        serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
-            .map_err(|error| InputsError::Kept { message: error.to_string() })
+    /// The prompt configuration, with what `config` says instead.
+    fn prompt_config(&self, config: &Config) -> Result<PromptConfig, InputsError> {
+        let kept: PromptConfig = serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
+            .map_err(|error| InputsError::Kept { message: error.to_string() })?;
+        let situations_per_call = config.situations.per_call.unwrap_or(kept.situations_per_call);
+        Ok(PromptConfig { situations_per_call, ..kept })
     }
 
     fn text(&self, name: &str) -> Result<&str, InputsError> {

@@ -19,6 +19,7 @@ mod domains;
 mod era;
 mod roles;
 mod rotation;
+mod rows;
 
 #[cfg(test)]
 pub(super) use domains::of_text as domain_of_text;
@@ -53,6 +54,12 @@ pub enum CastingError {
         /// How many people each split has.
         splits: Vec<(String, usize)>,
     },
+    /// No row of the source has two people.
+    #[error(
+        "no row of the personas has two people: casting by `row` needs rows with `persona` and `partner_persona`; set \
+         `situations.casting.mode` to another value for people who come one a row"
+    )]
+    NoRows,
     /// The limits of a group contradict each other.
     #[error("groups of {min} to {max} people can't be formed: `situations.personas` needs 2 <= min <= max")]
     Size {
@@ -74,7 +81,7 @@ impl CastingError {
     /// The exit code that tells this apart from other failures: 3 for the people, 2 for the configuration.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::TooFewPeople { .. } => ExitCode::Input,
+            Self::TooFewPeople { .. } | Self::NoRows => ExitCode::Input,
             Self::Size { .. } => ExitCode::Usage,
         }
     }
@@ -96,6 +103,8 @@ pub(crate) struct Cast {
     seed: u64,
     troupes: Vec<CastPool>,
     turns: Rotation,
+    /// Groups that the source has made; empty where they are made here.
+    rows: Vec<Group>,
     left_out: Vec<(String, usize)>,
 }
 
@@ -105,6 +114,10 @@ impl Cast {
         let GroupSize { min, max } = size;
         if min < 2 || max < min {
             return Err(CastingError::Size { min, max });
+        }
+        if mode == CastingMode::Row {
+            let (turns, rows) = (Rotation::new(&[]), rows::groups(people, seed)?);
+            return Ok(Self { mode, seed, troupes: Vec::new(), turns, rows, left_out: Vec::new() });
         }
         let mut splits: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, person) in people.iter().enumerate() {
@@ -125,7 +138,7 @@ impl Cast {
             })
             .collect();
         let turns = Rotation::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
-        Ok(Self { mode, seed, troupes, turns, left_out })
+        Ok(Self { mode, seed, troupes, turns, rows: Vec::new(), left_out })
     }
 
     /// Splits with fewer people than the smallest group, and how many they have. They are in no group.
@@ -133,9 +146,27 @@ impl Cast {
         &self.left_out
     }
 
+    /// How many groups there are before somebody is cast a second time by `random` or `row`.
+    pub(crate) fn before_rewind(&self) -> u64 {
+        if !self.rows.is_empty() {
+            return self.rows.len() as u64;
+        }
+        let fits = |ordinal: &u64| {
+            let (who, rank) = self.turns.of(*ordinal)?;
+            let troupe = self.troupes.get(who)?;
+            let (size, before) = troupe.sizes.of(self.seed, &troupe.name, rank);
+            (before + size as u64 <= troupe.order.len() as u64).then_some(())
+        };
+        (0..).find(|ordinal| fits(ordinal).is_none()).unwrap_or(u64::MAX)
+    }
+
     /// The group of the wanted situation with this running number, of `wanted` people if that is given and the split has
     /// them.
     pub(crate) fn group(&self, ordinal: u64, wanted: Option<usize>) -> Group {
+        let row = ordinal.checked_rem(self.rows.len() as u64).and_then(|at| self.rows.get(usize::try_from(at).ok()?));
+        if let Some(row) = row {
+            return row.clone();
+        }
         let turn = self.turns.of(ordinal).and_then(|(who, rank)| Some((self.troupes.get(who)?, rank)));
         let Some((troupe, rank)) = turn else {
             return Group { members: Vec::new(), split: String::new() };
@@ -145,7 +176,7 @@ impl Cast {
         let members = match self.mode {
             // Where sizes are given, nobody knows how many stood in line before: everyone in turn, and others at a drawn distance.
             CastingMode::Random if wanted.is_some() => troupe.around(self.seed, rank, size, &[]),
-            CastingMode::Random => troupe.in_line(self.seed, before, size),
+            CastingMode::Random | CastingMode::Row => troupe.in_line(self.seed, before, size),
             CastingMode::Domain => troupe.around(self.seed, rank, size, &[Kind::SameDomain]),
             CastingMode::Anchor => troupe.around(self.seed, rank, size, &Kind::COMPLEMENTS),
         };
