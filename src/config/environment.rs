@@ -21,6 +21,9 @@ use crate::exit::ExitCode;
 /// The file that is read from the working directory.
 pub(crate) const FILE_NAME: &str = ".env";
 
+/// Where upstream ConvoGen has it: read where there is no other.
+const UPSTREAM_FILE: &str = "llm/models/settings/.env";
+
 /// Names of the Azure OpenAI resource, in order. The official one, then those of other tools.
 pub(crate) const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
 
@@ -28,8 +31,12 @@ pub(crate) const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPE
 pub(crate) const AZURE_API_VERSION: &[&str] = &["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
 
 /// Names of the deployment, in order: upstream's, then those of other tools.
-pub(crate) const AZURE_DEPLOYMENT: &[&str] =
-    &["AZURE_OPENAI_CHAT_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT"];
+pub(crate) const AZURE_DEPLOYMENT: &[&str] = &[
+    "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT",
+    "AZURE_OPENAI_API_DEPLOYMENT_NAME",
+];
 
 /// The name of an Azure OpenAI key.
 pub(crate) const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
@@ -93,7 +100,8 @@ impl Environment {
         // Variables that are not UTF-8 are none of ours.
         let process =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::new(process, Path::new(FILE_NAME))
+        let file = [FILE_NAME, UPSTREAM_FILE].map(Path::new).into_iter().find(|file| file.exists());
+        Self::new(process, file.unwrap_or(Path::new(FILE_NAME)))
     }
 
     /// As [`Environment::load`], from given variables and a given file, which need not exist.
@@ -192,7 +200,10 @@ impl Environment {
                 fill(&mut model.endpoint, AZURE_ENDPOINT);
                 take_apart(model);
                 fill(&mut model.deployment, AZURE_DEPLOYMENT);
-                fill(&mut model.api_version, AZURE_API_VERSION);
+                // An endpoint that is given with its route has no version.
+                if !model.endpoint.as_deref().is_some_and(address::says_v1) {
+                    fill(&mut model.api_version, AZURE_API_VERSION);
+                }
                 model.model = model.model.take().or_else(|| model.deployment.clone());
             }
             Provider::Embedded => {}

@@ -4,7 +4,7 @@
 //! over it, `shape` compares it with the schema of the structs below, `check` judges what the values mean.
 //! [`fingerprint`] says which keys shape the data and which only how it is made, [`environment`] finds credentials,
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
-//! [`loaded::Loaded`] resolves them.
+//! [`loaded::Loaded`] resolves them. Files in the schema of upstream ConvoGen pass through [`upstream`] first.
 
 pub(crate) mod address;
 pub(crate) mod assets;
@@ -28,6 +28,7 @@ mod shape;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upload;
+pub(crate) mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

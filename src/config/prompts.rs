@@ -7,7 +7,7 @@ use super::error::{ConfigError, ConfigProblem};
 use super::load::invalid;
 use super::loaded::Loaded;
 use super::shape::typed;
-use super::{PromptConfig, ShotSelection, SituationMode, assets};
+use super::{PromptConfig, ShotSelection, SituationMode, assets, upstream};
 use crate::store::fs;
 
 /// The prompt configuration that is used when none is named.
@@ -48,6 +48,13 @@ pub(crate) struct LoadedPromptFile {
 pub(crate) fn prompt_config(loaded: &Loaded) -> Result<LoadedPrompts, ConfigError> {
     let (name, text, base) = source(loaded)?;
     let document = Document::parse(&name, &text)?;
+    if upstream::prompts::is_upstream(&document) {
+        let config = upstream::prompts::translate(&document).map_err(|problems| invalid(name.clone(), problems))?;
+        let problems = meaning(&document, &config);
+        // Its paths are relative to the working directory.
+        let loaded = LoadedPrompts { config, base: Base::Folder(PathBuf::new()) };
+        return if problems.is_empty() { Ok(loaded) } else { Err(invalid(name, problems)) };
+    }
     let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
     let mut problems = meaning(&document, &config);
     if let Base::Folder(folder) = &base {

@@ -1,6 +1,8 @@
 //! The lines of a file that is imported: whatever its compression, whatever the length of a line, in flat memory, and hashed on
 //! the way, so that what was read is what is named.
 
+pub(crate) mod several;
+
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,8 +10,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 

@@ -39,3 +39,4 @@ mod spans;
 mod spend;
 mod streamed;
 mod trouble;
+mod upstream;

@@ -178,7 +178,18 @@ impl<'a> Scan<'a> {
         fates: &'a mut dyn Fates<Persona>,
     ) -> Self {
         let sampler = Sampler::new(name, options);
-        Self { name, options, progress, sampler, fates, read: 0, pairs: 0, not_sampled: 0, first_rejected: None, failed: Ok(()) }
+        Self {
+            name,
+            options,
+            progress,
+            sampler,
+            fates,
+            read: 0,
+            pairs: 0,
+            not_sampled: 0,
+            first_rejected: None,
+            failed: Ok(()),
+        }
     }
 
     fn row(&mut self, number: u64, line: InputLine<'_>) {
@@ -197,7 +208,9 @@ impl<'a> Scan<'a> {
                 self.not_sampled += rows;
                 Ok(())
             }
-            Ok(Offered::Ended(one, other)) => [Some(one), other].into_iter().flatten().try_for_each(|f| self.fates.put(f)),
+            Ok(Offered::Ended(one, other)) => {
+                [Some(one), other].into_iter().flatten().try_for_each(|f| self.fates.put(f))
+            }
             Err(reason) => self.reject(number, line.bytes(), &reason),
         };
     }
@@ -241,7 +254,12 @@ impl<'a> Scan<'a> {
         self.fates.count_duplicates(unlisted);
         self.progress.accept(self.fates.tally().accepted);
         let source = Some(input.sha256.clone());
-        Ok(StageResult { inputs: self.read + self.pairs, not_sampled: self.not_sampled, notes: json!({"input": input}), source })
+        Ok(StageResult {
+            inputs: self.read + self.pairs,
+            not_sampled: self.not_sampled,
+            notes: json!({"input": input}),
+            source,
+        })
     }
 }
 

@@ -32,7 +32,9 @@ pub(super) enum RowFault {
     Invalid(String),
     #[error("no `persona` and no `input persona`")]
     NoText,
-    #[error("`persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text")]
+    #[error(
+        "`persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text"
+    )]
     NoPartner,
     #[error("control character {0} in the description")]
     ControlCharacter(String),

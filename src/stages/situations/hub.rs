@@ -211,11 +211,12 @@ mod tests {
             topic: text(),
             conversation_starter: text(),
         };
-        Shot { name: name.to_owned(), draft }
+        Shot { name: name.to_owned(), draft, written: None }
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
-        let settings = config::HubSettings { round_calls: Some(4), seed_ratio: Some(seed_ratio), novelty: 0.6, cap: Some(cap) };
+        let settings =
+            config::HubSettings { round_calls: Some(4), seed_ratio: Some(seed_ratio), novelty: 0.6, cap: Some(cap) };
         Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect())
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod names;
 pub(crate) mod room;
 mod round;
 mod run;
+mod seating;
 pub(crate) mod seeds;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -348,8 +349,11 @@ impl SituationStage<'_> {
             let before = state.fates.tally().accepted;
             match filled {
                 Fate::Accepted(draft) => {
-                    let names = (self.settings.mode == SituationMode::Auto)
-                        .then(|| state.namer.admit(slot.ordinal, &draft::proposed_names(&draft)));
+                    let names = match self.settings.mode {
+                        SituationMode::Auto => Some(state.namer.admit(slot.ordinal, &draft::proposed_names(&draft))),
+                        // A model may have named them anew.
+                        _ => Some(slot.people.iter().map(|person| person.name.clone()).collect()),
+                    };
                     state.accept(draft::record(slot, &draft, names, &context), call)?;
                 }
                 Fate::Dropped(dropped) => state.fates.put(Fate::Dropped(dropped))?,
