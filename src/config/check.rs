@@ -11,7 +11,7 @@ use super::error::ConfigProblem;
 use super::loaded::Loaded;
 use super::prompts::MOST_PER_CALL;
 use super::safety::Service;
-use super::{BUILT_IN_GRID, Card, CastingMode, Config, Dedup, Provider, SituationMode};
+use super::{BUILT_IN_GRID, Card, Config, Dedup, Provider, SituationMode};
 
 /// Groups larger than this lose their speakers: nobody gets a second turn within a conversation's length.
 const LARGEST_GROUP: usize = 12;
@@ -126,10 +126,6 @@ impl<'a> Findings<'a> {
         self.ordered(situations.personas.min, situations.personas.max, "situations.personas");
         self.require(situations.personas.max <= LARGEST_GROUP, "situations.personas.max", || {
             format!("{} is too many; at most {LARGEST_GROUP}", situations.personas.max)
-        });
-        let evenly = matches!(situations.casting.mode, CastingMode::Random | CastingMode::Row);
-        self.require(situations.casting.rewind || evenly, "situations.casting.rewind", || {
-            "only casting modes `random` and `row` go through everybody before anybody comes again".to_owned()
         });
         self.within(situations.per_call.unwrap_or(1) as f64, 1.0, MOST_PER_CALL as f64, "situations.per_call");
         self.at_least(situations.hub.round_calls.unwrap_or(1) as u64, 1, "situations.hub.round_calls");

@@ -295,6 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_with_its_route_has_no_version_and_any_name_of_a_deployment_will_do() {
+        let yaml = "version: 1\nrun_dir: r\nmodels: {default: {provider: azure_openai}}\n";
+        let completed = |endpoint: &str| {
+            let text = format!(
+                "AZURE_OPENAI_ENDPOINT={endpoint}\nOPENAI_API_VERSION=2024-10-21\nAZURE_OPENAI_API_DEPLOYMENT_NAME=chat\n"
+            );
+            let mut config = parse(None, yaml, &[]).unwrap().config;
+            environment(&[], &text).unwrap().complete(&mut config);
+            config.models.default
+        };
+        for (endpoint, version) in [
+            ("https://r.example", Some("2024-10-21")),
+            ("https://r.example/openai/v1", None),
+            ("https://r.example/openai/v1/", None),
+            ("https://r.example/openai/v1/chat/completions", None),
+        ] {
+            let model = completed(endpoint);
+            assert_eq!(model.api_version.as_deref(), version, "{endpoint}");
+            assert_eq!((model.deployment.as_deref(), model.model.as_deref()), (Some("chat"), Some("chat")));
+        }
+    }
+
+    #[test]
     fn upstreams_three_names_are_enough_for_azure() {
         let text = "AZURE_OPENAI_ENDPOINT=https://name.openai.azure.example\nAZURE_OPENAI_API_VERSION=2024-10-21\n\
                     AZURE_OPENAI_CHAT_DEPLOYMENT_NAME=gpt-4o\n";

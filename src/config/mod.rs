@@ -270,7 +270,8 @@ impl Default for GroupSize {
 pub struct Casting {
     /// The rule.
     pub mode: CastingMode,
-    /// Whether people are cast again once everybody was. `false`: the run ends there, with fewer situations if need be.
+    /// Whether people are cast again once everybody was (by `domain` and `anchor`: once everybody had a group around them).
+    /// `false`: the run ends there, with fewer situations if need be.
     pub rewind: bool,
 }
 

@@ -245,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(shown, @r#"
         DIR/p.yaml cannot be used as it is
           DIR/p.yaml:1:1: shots: missing, and there is no default for it
-          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: prompt, shots, persona_prompt, persona_shots, selection, shots_per_prompt, situations_per_call)
+          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: prompt, shots, persona_prompt, persona_shots, selection, shots_per_prompt, situations_per_call, syntax)
           DIR/p.yaml:3:1: selection: unknown value `randm`; did you mean `random`? (one of fixed, random)
         "#);
         write(

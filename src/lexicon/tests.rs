@@ -124,11 +124,9 @@ fn what_is_looked_for_in_talk_is_what_the_page_beside_says() {
 
 #[test]
 fn groups_of_a_pattern_remember_nothing_and_match_what_they_did() {
-    for (pattern, without) in [
-        ("(a|b) c", "(?:a|b) c"),
-        (r"\(a\) (b)", r"\(a\) (?:b)"),
-        (r"[(a](?:b)[^)(]\\(c)", r"[(a](?:b)[^)(]\\(?:c)"),
-    ] {
+    for (pattern, without) in
+        [("(a|b) c", "(?:a|b) c"), (r"\(a\) (b)", r"\(a\) (?:b)"), (r"[(a](?:b)[^)(]\\(c)", r"[(a](?:b)[^)(]\\(?:c)")]
+    {
         assert_eq!(without_captures(pattern), without);
     }
     let entries = files().flat_map(|path| LexiconIndex::read(Source::File(path)).unwrap().entries).flatten();

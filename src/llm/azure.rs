@@ -245,7 +245,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_exit_code() {
-        let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
+        let config = Model {
+            endpoint: Some("https://r".into()),
+            deployment: Some("d".into()),
+            auth: AzureAuth::Key,
+            ..Model::default()
+        };
         let error = endpoint(&config, &|_| None).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("AZURE_OPENAI_API_KEY") && error.to_string().contains(".env"));
@@ -258,6 +263,28 @@ mod tests {
             assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn without_key_and_method_entra_id_signs_in_and_whatever_is_written_counts() {
+        let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
+        let own = Model { api_key_env: Some("MY_KEY".into()), ..config.clone() };
+        let key = Model { auth: AzureAuth::Key, ..config.clone() };
+        let told = |config: &Model, pairs: &'static [(&'static str, &'static str)]| stands_in(config, &vars(pairs));
+        assert_eq!(
+            told(&config, &[]).unwrap(),
+            "AZURE_OPENAI_API_KEY is not set: signing in with Entra ID, by whoever is signed in to az or azd"
+        );
+        assert!(
+            told(&config, &[("AZURE_OPENAI_AD_TOKEN", "canary")])
+                .unwrap()
+                .ends_with("the token in AZURE_OPENAI_AD_TOKEN")
+        );
+        assert!(told(&config, &[("IDENTITY_ENDPOINT", "http://i")]).unwrap().ends_with("by managed identity"));
+        for (config, pairs) in [(&config, &[("AZURE_OPENAI_API_KEY", "k")][..]), (&own, &[]), (&key, &[])] {
+            assert_eq!(told(config, pairs), None, "{config:?}");
+        }
+        assert!(endpoint(&own, &|_| None).unwrap_err().to_string().contains("MY_KEY"));
     }
 
     #[test]

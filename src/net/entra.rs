@@ -172,6 +172,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_is_what_is_made() {
+        let told = |pairs: &[(&str, &str)], words: fn(&dyn Fn(&str) -> Option<String>) -> String| {
+            words(&|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        let principal = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];
+        assert_eq!(told(&principal, tried), "the service principal of AZURE_CLIENT_ID");
+        let managed = told(&principal[..2], tried);
+        assert!(
+            managed.starts_with("the service principal of AZURE_CLIENT_ID (AZURE_CLIENT_SECRET not set), workload")
+        );
+        assert!(managed.ends_with("asks for it), whoever is signed in to az or azd"), "{managed}");
+        for (pairs, source, kind) in [
+            (&principal[..], "the service principal of AZURE_CLIENT_ID", "ClientSecret"),
+            (&[("IDENTITY_ENDPOINT", "http://169.254.0.1")], "managed identity", "ManagedIdentity"),
+            (&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")], "managed identity", "ManagedIdentity"),
+            (&[], DEVELOPER_TOOLS, "DeveloperTools"),
+        ] {
+            assert_eq!(told(pairs, |var| chosen(var).to_owned()), source);
+            assert!(told(pairs, |var| format!("{:?}", from_environment(var).unwrap())).contains(kind), "{source}");
+        }
+    }
+
+    #[test]
     fn another_cloud_signs_in_at_its_own_service() {
         let chosen = |host: &'static str| {
             let pairs = [

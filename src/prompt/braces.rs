@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::template::{PromptError, Template};
+use super::template::{PromptError, Template, within_limit};
 
 /// The places of such a prompt.
 const PLACES: &[&str] = &["shots", "numGeneratedExamples", "personas"];
@@ -34,6 +34,7 @@ pub(crate) struct BraceValues<'a> {
 
 /// Reads such a prompt; `file` is how messages call it.
 pub(crate) fn parse(file: &str, source: &str) -> Result<Template, PromptError> {
+    within_limit(file, source)?;
     let text = source.strip_prefix('\u{feff}').unwrap_or(source);
     let user = translated(file, text)?;
     let sections = BTreeMap::from([("user".to_owned(), user), ("repair".to_owned(), REPAIR.to_owned())]);
@@ -113,7 +114,13 @@ mod tests {
     fn what_is_no_place_is_named_with_its_line() {
         let errors = ["a\n{shot}", "a\n\n{\"name\": 1}", "}", "{}", "{shots"]
             .map(|source| parse("p.md", source).unwrap_err().to_string());
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        p.md, line 2: unknown variable `shot` (did you mean `shots`?); the prompt can use `shots`, `numGeneratedExamples`, `personas`
+        p.md, line 3: a single brace that is none of the places {shots}, {numGeneratedExamples}, {personas}; write a literal brace twice
+        p.md, line 1: a single brace that is none of the places {shots}, {numGeneratedExamples}, {personas}; write a literal brace twice
+        p.md, line 1: a single brace that is none of the places {shots}, {numGeneratedExamples}, {personas}; write a literal brace twice
+        p.md, line 1: a single brace that is none of the places {shots}, {numGeneratedExamples}, {personas}; write a literal brace twice
+        ");
     }
 
     proptest! {

@@ -183,6 +183,7 @@ impl Template {
     /// Reads a prompt from its `source`. `file` is how messages call it, `sections` are those it must have, `variables` the
     /// top-level names it may use.
     pub(crate) fn parse(file: &str, source: &str, sections: &[&str], variables: &[&str]) -> Result<Self, PromptError> {
+        within_limit(file, source)?;
         Self::of_sections(file, source, split(file, source, sections)?, variables)
     }
 
@@ -193,10 +194,6 @@ impl Template {
         sections: BTreeMap<String, String>,
         variables: &[&str],
     ) -> Result<Self, PromptError> {
-        let bytes = source.len();
-        if bytes > MAX_SOURCE_BYTES {
-            return Err(PromptError::TooLarge { file: file.to_owned(), bytes });
-        }
         let mut engine = engine().map_err(|error| syntax_error(file, &error))?;
         let (mut literal, mut mentioned) = (String::new(), BTreeMap::new());
         for (name, text) in sections {
@@ -291,6 +288,12 @@ impl Object for Given {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         self.0.iter().find(|(name, _)| **name == *key).map(|(_, value)| value.clone())
     }
+}
+
+/// Refuses what no one would call a prompt, before anything looks at it.
+pub(super) fn within_limit(file: &str, source: &str) -> Result<(), PromptError> {
+    let bytes = source.len();
+    if bytes > MAX_SOURCE_BYTES { Err(PromptError::TooLarge { file: file.to_owned(), bytes }) } else { Ok(()) }
 }
 
 fn engine() -> Result<Environment<'static>, minijinja::Error> {

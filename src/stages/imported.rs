@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -276,14 +276,21 @@ impl From<serde_json::Error> for RowsFault {
 fn rows(mut input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), RowsFault> {
     let head = input.fill_buf().map_err(RowsFault::Io)?;
     let mark = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let is_list = head.get(mark..).unwrap_or_default().trim_ascii_start().starts_with(b"[");
-    if !is_list {
+    if !is_list(head.get(mark..).unwrap_or_default()) {
         return each(input, visit).map_err(RowsFault::Io);
     }
     input.consume(mark);
     let mut parser = serde_json::Deserializer::from_reader(input);
     parser.deserialize_seq(Items(visit))?;
     Ok(parser.end()?)
+}
+
+/// Whether a file that begins so is one JSON list: no line of lines may stand for itself and have others behind it.
+fn is_list(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    let (line, rest) = head.split_at(head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len()));
+    let is_row = serde_json::from_slice::<IgnoredAny>(line).is_ok() && !rest.trim_ascii().is_empty();
+    head.starts_with(b"[") && !is_row
 }
 
 /// The items of a list, one after another.

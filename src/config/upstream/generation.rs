@@ -140,7 +140,7 @@ fn groups(made: &mut Translation, personas: &PersonaKeys) {
         made.fix("situations.casting.mode", "row", "every row of the file is a group of two");
     } else {
         made.set("situations.personas", size, "Situation_generation.personas.min_num_personas_per_group");
-        made.fix("situations.casting.mode", "random", "groups of those who come next in a shuffled line");
+        made.set("situations.casting.mode", "random", "Situation_generation.personas.sample_group");
     }
     if is_pairs(path) || *sample_group {
         made.set("situations.casting.rewind", *rewind, "Situation_generation.personas.rewind");

@@ -70,7 +70,61 @@ fn every_key_means_here_what_it_means_there() {
     )
     .unwrap();
     let yaml = serde_saphyr::to_string(&document.value).unwrap();
-    insta::assert_snapshot!(yaml, @"");
+    insta::assert_snapshot!(yaml, @r"
+    version: 1
+    run_dir: o/e/r
+    personas:
+      source: people.jsonl
+      skip: 9
+    situations:
+      mode: predefined
+      prompt_config: llm/promptConfigs/p.yaml
+      count: 7
+      personas:
+        min: 3
+        max: 4
+      casting:
+        mode: random
+        rewind: true
+      per_call: 6
+      coverage: null
+      hub:
+        seed_ratio: null
+        novelty: 0.0
+        cap: null
+    conversations:
+      turns:
+        min: 14
+        max: 19
+      ending: drawn
+      speaker_selection: auto
+      allow_repeat_speaker: true
+      layout: agent_first
+      words_per_turn: null
+      prompts:
+        speaker: built-in/prompts/conversations/everyday.md
+    dedup:
+      enabled: false
+    compile:
+      splits:
+        train: 1.0
+    models:
+      default:
+        provider: azure_openai
+        deployment: c
+        concurrency: 4
+        temperature: null
+      situations:
+        provider: azure_openai
+        deployment: d
+        concurrency: 4
+        temperature: 0.5
+        top_p: 0.9
+        max_tokens: 900
+        extra_body:
+          seed: 4
+    seed: 9
+    ");
 }
 
 #[test]
@@ -139,5 +193,13 @@ fn what_an_upload_says_twice_or_not_at_all_is_refused() {
     let text = "skip_runs: [a]\nwrite_partition_size: 3\nformatting: {skip_runs: [b], write_partition_size: 4, base_input_path: none}\nupload_to_azure: {azure_blob: x}\n";
     let first = upload::parse("u.yaml", text, &[]).unwrap_err().to_string();
     let second = upload::parse("u.yaml", &text.replace("azure_blob", "azure_blob_path"), &[]).unwrap_err().to_string();
-    insta::assert_snapshot!(format!("{first}\n{second}"), @"");
+    insta::assert_snapshot!(format!("{first}\n{second}"), @r"
+    u.yaml cannot be used as it is
+      u.yaml:4:19: upload_to_azure.azure_blob: unknown key; did you mean `azure_blob_path`? (known here: local_data_path, file_extensions, azure_account_name, azure_container, azure_blob_path)
+    u.yaml cannot be used as it is
+      u.yaml:1:1: skip_runs: stands in formatting too; keep one of the two
+      u.yaml:2:1: write_partition_size: stands in formatting too; keep one of the two
+      u.yaml:3:55: formatting.base_input_path: no run of convogen below none that is not skipped: make one by `convogen pipeline run`, which also takes the situations of upstream's chat-*.json files (situations.mode: file, situations.source: the folder)
+      u.yaml:4:1: upload_to_azure.azure_container: missing, and there is no default for it
+    ");
 }

@@ -146,7 +146,7 @@ impl Cast {
         &self.left_out
     }
 
-    /// How many groups there are before somebody is cast a second time by `random` or `row`.
+    /// How many groups there are until everybody was cast; by `domain` and `anchor`, until everybody had a group around them.
     pub(crate) fn before_rewind(&self) -> u64 {
         if !self.rows.is_empty() {
             return self.rows.len() as u64;
@@ -155,7 +155,8 @@ impl Cast {
             let (who, rank) = self.turns.of(*ordinal)?;
             let troupe = self.troupes.get(who)?;
             let (size, before) = troupe.sizes.of(self.seed, &troupe.name, rank);
-            (before + size as u64 <= troupe.order.len() as u64).then_some(())
+            let cast = if self.mode == CastingMode::Random { before + size as u64 } else { rank + 1 };
+            (cast <= troupe.order.len() as u64).then_some(())
         };
         (0..).find(|ordinal| fits(ordinal).is_none()).unwrap_or(u64::MAX)
     }
