@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::compile::CompileArgs;
+use super::config::ImportArgs;
 use crate::exit::ExitCode;
 
 /// Synthetic multi-party conversation datasets, made by LLM agents.
@@ -336,6 +337,8 @@ pub(crate) enum ConfigCommand {
     Show(ConfigArgs),
     /// Print the prices of common models, as of which day they were looked up, and how a configuration uses them
     Prices,
+    /// Write a configuration of upstream ConvoGen as one of ours, with a comment for each key
+    Import(ImportArgs),
     /// Print the JSON schema of configurations, for editors and as a reference of all keys
     Schema {
         /// Of which kind of configuration
@@ -499,6 +502,8 @@ mod tests {
             "config check -c f",
             "config show -c f",
             "config schema",
+            "config import f",
+            "config import f -o o",
             "model pull",
             "model path",
             "init",

@@ -1,10 +1,11 @@
 //! `config check`, `show` and `schema`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{ConfigArgs, ConfigCommand, ConfigKind};
 use super::failure::Failure;
 use super::output::Printer;
+use super::pipeline::tell_translation;
 use crate::config::assets;
 use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
@@ -14,9 +15,11 @@ use crate::config::price::PRICES;
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
 use crate::config::upload::{self, Upload};
+use crate::config::upstream::written::imported;
 use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
 use crate::exit::ExitCode;
 use crate::pipeline::status::is_finished;
+use crate::store::fs;
 
 pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
@@ -30,7 +33,45 @@ pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode
             Ok(ExitCode::Success)
         }
         ConfigCommand::Schema { of } => schema(*of, printer),
+        ConfigCommand::Import(args) => import(args, printer),
     }
+}
+
+/// `config import`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// A configuration of upstream ConvoGen, for situations and conversations or for an upload
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to write it; left out: to stdout. A file that is there is left alone
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// Writes a configuration of upstream's as one of ours.
+fn import(args: &ImportArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    let Some(text) = imported(&args.file, args.output.as_deref())? else {
+        let message = format!(
+            "{} is no configuration of upstream ConvoGen: it has neither Situation_generation nor formatting with upload_to_azure",
+            args.file.display()
+        );
+        return Err(Failure::new(ExitCode::Usage, message));
+    };
+    let Some(out) = &args.output else {
+        printer.data(text.trim_end())?;
+        return Ok(ExitCode::Success);
+    };
+    if out.exists() {
+        let message = format!("{} is there already; remove it or name another file", out.display());
+        return Err(Failure::new(ExitCode::Usage, message));
+    }
+    fs::write_atomic(out, text.as_bytes())?;
+    printer.note(&format!(
+        "{} says in our keys what {} says; run it where that was run",
+        out.display(),
+        args.file.display()
+    ));
+    Ok(ExitCode::Success)
 }
 
 fn check(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
@@ -44,6 +85,7 @@ fn check(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
         prompts.shots()?;
         shots = prompts.config.selection;
     }
+    tell_translation(loaded.name(), &loaded.translation(), printer);
     printer.data(&format!("{}: ok\n{}", loaded.name(), summary(&loaded, shots)))?;
     for warning in missing_keys(&loaded.config, &environment) {
         printer.warning(&warning);
@@ -95,7 +137,7 @@ fn missing_keys(config: &Config, environment: &Environment) -> Vec<String> {
     let used = config.used_models();
     let content_safety = config.safety.service == Some(Service::AzureContentSafety);
     let names = used.iter().filter_map(|(key, model)| match *key {
-        "safety" if content_safety && model.auth == AzureAuth::Key => Some((key, CONTENT_SAFETY_KEY.to_vec())),
+        "safety" if content_safety && model.auth != AzureAuth::Entra => Some((key, CONTENT_SAFETY_KEY.to_vec())),
         "safety" if content_safety => None,
         _ => Some((key, vec![key_variable(model)?])),
     });
@@ -108,7 +150,7 @@ fn key_variable(model: &Model) -> Option<&str> {
     match (model.provider, model.auth) {
         (Provider::Openai, _) => model.api_key_env.as_deref(),
         (Provider::AzureOpenai, AzureAuth::Key) => Some(AZURE_API_KEY),
-        (Provider::AzureOpenai, AzureAuth::Entra) | (Provider::Embedded, _) => None,
+        (Provider::AzureOpenai, AzureAuth::Auto | AzureAuth::Entra) | (Provider::Embedded, _) => None,
     }
 }
 
@@ -119,6 +161,7 @@ fn summary(loaded: &Loaded, shots: ShotSelection) -> String {
     let ending = match conversations.ending {
         Ending::Agreed => "ended by agreement",
         Ending::MaxOnly => "always to the maximum",
+        Ending::Drawn => "as many as are drawn",
     };
     let models: Vec<String> = config.used_models().into_iter().map(|(key, model)| named_model(key, model)).collect();
     format!(

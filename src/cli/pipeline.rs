@@ -42,6 +42,7 @@ impl From<RunError> for Failure {
 /// Starts a run or goes on with one. Returns the exit code.
 pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
     let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    tell_translation(loaded.name(), &loaded.translation(), printer);
     let environment = environment(printer)?;
     let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
     // A finished run needs no model; one that is offline says itself what is missing.
@@ -78,6 +79,17 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
             Err(advised(error, &run_dir))
         }
     }
+}
+
+/// Says what became of the keys of a configuration of upstream's, if it is one.
+pub(super) fn tell_translation(file: &str, lines: &[String], printer: &Printer) {
+    if lines.is_empty() {
+        return;
+    }
+    printer.note(&format!(
+        "{file} is in upstream ConvoGen's schema and is taken as it is; `convogen config import` shows it in ours"
+    ));
+    lines.iter().for_each(|line| printer.note(line));
 }
 
 /// Runs with progress shown and signals heeded.

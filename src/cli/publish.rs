@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{CompileUploadArgs, GcArgs};
 use super::failure::Failure;
 use super::output::{Printer, rows_style, table};
-use super::pipeline::{block_on, environment, exit_now};
+use super::pipeline::{block_on, environment, exit_now, tell_translation};
 use super::progress::{bytes, duration, thousands};
 use super::reading;
 use crate::config::upload::{self, Upload};
@@ -29,6 +29,8 @@ impl From<PublishError> for Failure {
 /// Compiles and publishes. Returns the exit code.
 pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(&args.config, &args.sets)?;
+    let told = upload::translation(&args.config, &args.sets)?;
+    tell_translation(&args.config.display().to_string(), &told, printer);
     let environment = environment(printer)?;
     let options = PublishOptions { dry_run: args.dry_run, verify: args.verify };
     let bar = Arc::new(Mutex::new(None));

@@ -69,6 +69,11 @@ pub(crate) fn azure(text: &str) -> AzureAddress {
     AzureAddress { endpoint, deployment, api_version }
 }
 
+/// Whether an endpoint is given with the route that has no dated version.
+pub(crate) fn says_v1(endpoint: &str) -> bool {
+    Url::parse(endpoint.trim()).is_ok_and(|url| segments(&url).ends_with(&owned(&["openai", "v1"])))
+}
+
 /// The parts of a path, as they are meant.
 fn segments(url: &Url) -> Vec<String> {
     let parts = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty());

@@ -32,6 +32,7 @@ pub(crate) const ALL: &[Asset] = &[
     ("configs/upload.yaml", include_str!("../../configs/upload.yaml")),
     ("configs/vllm.yaml", include_str!("../../configs/vllm.yaml")),
     ("prompts/conversations/context.md", include_str!("../../prompts/conversations/context.md")),
+    ("prompts/conversations/everyday.md", include_str!("../../prompts/conversations/everyday.md")),
     ("prompts/conversations/fused.md", include_str!("../../prompts/conversations/fused.md")),
     ("prompts/conversations/selector.md", include_str!("../../prompts/conversations/selector.md")),
     ("prompts/conversations/speaker.md", include_str!("../../prompts/conversations/speaker.md")),

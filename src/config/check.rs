@@ -12,6 +12,7 @@ use super::environment::WITHOUT_PROXY;
 use super::error::ConfigProblem;
 use super::export::{self, ExportEntry};
 use super::loaded::Loaded;
+use super::prompts::MOST_PER_CALL;
 use super::safety::Service;
 use super::{BUILT_IN_GRID, Card, Config, Dedup, Provider, SituationMode};
 
@@ -129,10 +130,11 @@ impl<'a> Findings<'a> {
         self.require(situations.personas.max <= LARGEST_GROUP, "situations.personas.max", || {
             format!("{} is too many; at most {LARGEST_GROUP}", situations.personas.max)
         });
+        self.within(situations.per_call.unwrap_or(1) as f64, 1.0, MOST_PER_CALL as f64, "situations.per_call");
         self.at_least(situations.hub.round_calls.unwrap_or(1) as u64, 1, "situations.hub.round_calls");
-        self.within(situations.hub.seed_ratio, 0.0, 1.0, "situations.hub.seed_ratio");
+        self.within(situations.hub.seed_ratio.unwrap_or(0.0), 0.0, 1.0, "situations.hub.seed_ratio");
         self.within(situations.hub.novelty, 0.0, 1.0, "situations.hub.novelty");
-        self.at_least(situations.hub.cap as u64, 1, "situations.hub.cap");
+        self.at_least(situations.hub.cap.unwrap_or(1) as u64, 1, "situations.hub.cap");
         self.at_least(u64::from(situations.max_tokens.unwrap_or(100)), 100, "situations.max_tokens");
     }
 

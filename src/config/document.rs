@@ -67,6 +67,13 @@ impl Document {
         Ok(Self { file: file.to_owned(), value: from_home(value), places })
     }
 
+    /// A document that was made from another one, `file`; `places`: where what its keys are made from was written.
+    pub(super) fn of(file: &str, value: Value, mut places: BTreeMap<String, ConfigPlace>) -> Self {
+        let start = || ConfigPlace::Line { file: file.to_owned(), line: 1, column: 1 };
+        places.entry(String::new()).or_insert_with(start);
+        Self { file: file.to_owned(), value, places }
+    }
+
     /// Lays one `KEY=VALUE` over the document. The key is dotted, the value YAML; keys on the way are made as needed.
     pub(super) fn set(&mut self, flag: &str) -> Result<(), ConfigError> {
         let refused = |message: String| ConfigError::Flag { flag: flag.to_owned(), message };

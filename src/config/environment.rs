@@ -21,6 +21,9 @@ use crate::exit::ExitCode;
 /// The file that is read from the working directory.
 pub(crate) const FILE_NAME: &str = ".env";
 
+/// Where upstream ConvoGen has it: read where there is no other.
+const UPSTREAM_FILE: &str = "llm/models/settings/.env";
+
 /// Names of the Azure OpenAI resource, in order. The official one, then those of other tools.
 pub(crate) const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
 
@@ -28,8 +31,12 @@ pub(crate) const AZURE_ENDPOINT: &[&str] = &["AZURE_OPENAI_ENDPOINT", "AZURE_OPE
 pub(crate) const AZURE_API_VERSION: &[&str] = &["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
 
 /// Names of the deployment, in order: upstream's, then those of other tools.
-pub(crate) const AZURE_DEPLOYMENT: &[&str] =
-    &["AZURE_OPENAI_CHAT_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT_NAME", "AZURE_OPENAI_DEPLOYMENT"];
+pub(crate) const AZURE_DEPLOYMENT: &[&str] = &[
+    "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT_NAME",
+    "AZURE_OPENAI_DEPLOYMENT",
+    "AZURE_OPENAI_API_DEPLOYMENT_NAME",
+];
 
 /// The name of an Azure OpenAI key.
 pub(crate) const AZURE_API_KEY: &str = "AZURE_OPENAI_API_KEY";
@@ -93,7 +100,8 @@ impl Environment {
         // Variables that are not UTF-8 are none of ours.
         let process =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::new(process, Path::new(FILE_NAME))
+        let file = [FILE_NAME, UPSTREAM_FILE].map(Path::new).into_iter().find(|file| file.exists());
+        Self::new(process, file.unwrap_or(Path::new(FILE_NAME)))
     }
 
     /// As [`Environment::load`], from given variables and a given file, which need not exist.
@@ -192,7 +200,10 @@ impl Environment {
                 fill(&mut model.endpoint, AZURE_ENDPOINT);
                 take_apart(model);
                 fill(&mut model.deployment, AZURE_DEPLOYMENT);
-                fill(&mut model.api_version, AZURE_API_VERSION);
+                // An endpoint that is given with its route has no version.
+                if !model.endpoint.as_deref().is_some_and(address::says_v1) {
+                    fill(&mut model.api_version, AZURE_API_VERSION);
+                }
                 model.model = model.model.take().or_else(|| model.deployment.clone());
             }
             Provider::Embedded => {}
@@ -281,6 +292,29 @@ mod tests {
         let found = [endpoint, deployment, api_version, model].map(|field| field.as_deref().unwrap_or_default());
         assert_eq!(found, ["https://r.example", "chat", "2024-10-21", "chat"]);
         assert_eq!(config.models.speaker.unwrap().base_url.as_deref(), Some("http://127.0.0.1:8000/v1"));
+    }
+
+    #[test]
+    fn an_endpoint_with_its_route_has_no_version_and_any_name_of_a_deployment_will_do() {
+        let yaml = "version: 1\nrun_dir: r\nmodels: {default: {provider: azure_openai}}\n";
+        let completed = |endpoint: &str| {
+            let text = format!(
+                "AZURE_OPENAI_ENDPOINT={endpoint}\nOPENAI_API_VERSION=2024-10-21\nAZURE_OPENAI_API_DEPLOYMENT_NAME=chat\n"
+            );
+            let mut config = parse(None, yaml, &[]).unwrap().config;
+            environment(&[], &text).unwrap().complete(&mut config);
+            config.models.default
+        };
+        for (endpoint, version) in [
+            ("https://r.example", Some("2024-10-21")),
+            ("https://r.example/openai/v1", None),
+            ("https://r.example/openai/v1/", None),
+            ("https://r.example/openai/v1/chat/completions", None),
+        ] {
+            let model = completed(endpoint);
+            assert_eq!(model.api_version.as_deref(), version, "{endpoint}");
+            assert_eq!((model.deployment.as_deref(), model.model.as_deref()), (Some("chat"), Some("chat")));
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn fields(config: &Config) -> Fields {
         seed,
         language,
         run_dir: _,
-        personas: Personas { source: _, sample, length: PersonaLength { min: shortest, max: longest } },
+        personas: Personas { source: _, skip, sample, length: PersonaLength { min: shortest, max: longest } },
         situations,
         conversations,
         safety,
@@ -117,6 +117,7 @@ fn fields(config: &Config) -> Fields {
             ("compile.splits", json!(splits)),
         ],
     );
+    fields.extend(unless(*skip == 0, Stage::Personas, "personas.skip", json!(skip)));
     fields.extend(collect(
         Stage::Situations,
         [
@@ -147,6 +148,11 @@ fn collect<const N: usize>(stage: Stage, entries: [(&str, Value); N]) -> Fields 
     entries.into_iter().map(|(key, value)| (key.to_owned(), (stage, value))).collect()
 }
 
+/// Nothing for a default: runs that were begun before there was such a key have none.
+fn unless(is_default: bool, stage: Stage, key: &str, value: Value) -> Option<(String, (Stage, Value))> {
+    (!is_default).then(|| (key.to_owned(), (stage, value)))
+}
+
 fn situation_fields(situations: &Situations) -> Fields {
     let Situations {
         mode,
@@ -154,14 +160,13 @@ fn situation_fields(situations: &Situations) -> Fields {
         prompt_config: _,
         count,
         personas: GroupSize { min, max },
-        casting: Casting { mode: casting },
+        casting: Casting { mode: casting, rewind },
+        per_call,
         coverage: _,
         seeds: _,
         hub: HubSettings { round_calls, seed_ratio, novelty, cap },
         max_tokens,
     } = situations;
-    // Runs that were begun before there was such a key have none.
-    let limit = max_tokens.map(|most| collect(Stage::Situations, [("situations.max_tokens", json!(most))]));
     let mut fields = collect(
         Stage::Situations,
         [
@@ -176,7 +181,13 @@ fn situation_fields(situations: &Situations) -> Fields {
             ("situations.hub.cap", json!(cap)),
         ],
     );
-    fields.extend(limit.into_iter().flatten());
+    for (is_default, key, value) in [
+        (max_tokens.is_none(), "situations.max_tokens", json!(max_tokens)),
+        (*rewind, "situations.casting.rewind", json!(rewind)),
+        (per_call.is_none(), "situations.per_call", json!(per_call)),
+    ] {
+        fields.extend(unless(is_default, Stage::Situations, key, value));
+    }
     fields
 }
 
@@ -452,6 +463,7 @@ mod tests {
         ("run_dir", "other", None),
         ("proxy", "none", None),
         ("personas.source", "other.jsonl", None),
+        ("personas.skip", "3", Some(Stage::Personas)),
         ("personas.sample", "7", Some(Stage::Personas)),
         ("personas.length.min", "11", Some(Stage::Personas)),
         ("personas.length.max", "1999", Some(Stage::Personas)),
@@ -461,6 +473,8 @@ mod tests {
         ("situations.personas.min", "2", Some(Stage::Situations)),
         ("situations.personas.max", "6", Some(Stage::Situations)),
         ("situations.casting.mode", "random", Some(Stage::Situations)),
+        ("situations.casting.rewind", "false", Some(Stage::Situations)),
+        ("situations.per_call", "4", Some(Stage::Situations)),
         ("situations.coverage", "other.yaml", None),
         ("situations.seeds", "other.jsonl", None),
         ("situations.hub.round_calls", "17", Some(Stage::Situations)),

@@ -13,6 +13,7 @@ use super::document::{Document, read_text};
 use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
+use super::upstream::{self, Translation, UpstreamKind};
 use super::{Config, assets, check, language, price};
 
 /// The version of the format that is read.
@@ -37,22 +38,46 @@ pub(crate) fn kept(path: &Path) -> Result<Config, ConfigError> {
 /// All of [`load`] that needs no other file.
 pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
     let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());
-    let mut document = Document::parse(&file, text)?;
-    for flag in sets {
-        document.set(flag)?;
-    }
+    let document = Document::parse(&file, text)?;
+    let (document, translation) = in_our_keys(document, path, sets)?;
     let mut config: Config = typed_config(&document).map_err(|problems| invalid(file.clone(), problems))?;
     if let Some(tag) = language::tag(&config.language) {
         tag.clone_into(&mut config.language);
     }
-    let base = path.and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    // Upstream's paths are relative to the working directory.
+    let folder = path.filter(|_| translation.is_none()).and_then(Path::parent);
+    let base = folder.map(Path::to_owned).unwrap_or_default();
     let unlisted = price::look_up(&mut config, &base, &document);
     if !unlisted.is_empty() {
         return Err(invalid(file, unlisted));
     }
-    let loaded = Loaded { config, file: path.map(Path::to_owned), base, document };
+    let loaded = Loaded { config, file: path.map(Path::to_owned), base, document, translation };
     accept(&loaded, check::meaning(&loaded))?;
     Ok(loaded)
+}
+
+/// `document` with the flags laid over it, translated if it is one of upstream's.
+fn in_our_keys(
+    mut document: Document,
+    path: Option<&Path>,
+    sets: &[String],
+) -> Result<(Document, Option<Translation>), ConfigError> {
+    match UpstreamKind::of(&document) {
+        Some(UpstreamKind::Generation) => {
+            let path = path.unwrap_or(Path::new("upstream"));
+            let (document, made) = upstream::translated(UpstreamKind::Generation, document, path, sets)?;
+            Ok((document, Some(made)))
+        }
+        Some(UpstreamKind::Upload) => {
+            let message = "this is an upload configuration of upstream ConvoGen: `convogen compile-upload -c` takes it"
+                .to_owned();
+            Err(invalid(document.file.clone(), vec![ConfigProblem { place: None, key: String::new(), message }]))
+        }
+        None => {
+            sets.iter().try_for_each(|flag| document.set(flag))?;
+            Ok((document, None))
+        }
+    }
 }
 
 fn accept(loaded: &Loaded, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {

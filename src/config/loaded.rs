@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
+use super::upstream::Translation;
 use super::{Config, assets};
 
 /// The name of the built-in configuration in messages and in [`assets`].
 pub(crate) const QUICKSTART: &str = "configs/quickstart.yaml";
+
+/// Paths that begin so mean files that ship, such as `built-in/prompts/conversations/everyday.md`.
+pub(crate) const BUILT_IN_FOLDER: &str = "built-in";
 
 /// A configuration that was read and checked, and where it came from.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct Loaded {
     /// The folder that paths are relative to: the file's own, or the working directory.
     pub base: PathBuf,
     pub(super) document: Document,
+    /// What became of its keys, where it is one of upstream's.
+    pub(super) translation: Option<Translation>,
 }
 
 impl Loaded {
@@ -26,16 +32,26 @@ impl Loaded {
         self.base.join(written)
     }
 
-    /// The file that ships with convogen and is meant by `written`: the built-in configuration stands among such files.
+    /// The file that ships with convogen and is meant by `written`: it says so, or stands in the built-in configuration, which
+    /// lies among such files.
     pub fn shipped(&self, written: &Path) -> Option<&'static str> {
         let folder = QUICKSTART.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let (None, name) = (&self.file, assets::below(folder, written)) else { return None };
+        let name = match (written.strip_prefix(BUILT_IN_FOLDER), &self.file) {
+            (Ok(named), _) => assets::below("", named),
+            (Err(_), None) => assets::below(folder, written),
+            (Err(_), Some(_)) => return None,
+        };
         assets::ALL.iter().map(|(path, _)| *path).find(|path| *path == name)
     }
 
     /// The text that was written for a dotted key, in the file or by a flag; nothing where it was left out.
     pub(crate) fn written(&self, key: &str) -> Option<&str> {
         self.document.value.pointer(&format!("/{}", key.replace('.', "/")))?.as_str()
+    }
+
+    /// What became of the keys of a configuration of upstream's, a line each; nothing for one of ours.
+    pub(crate) fn translation(&self) -> Vec<String> {
+        self.translation.as_ref().map(Translation::notes).unwrap_or_default()
     }
 
     /// The file's name in messages.

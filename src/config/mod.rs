@@ -4,7 +4,7 @@
 //! over it, `shape` compares it with the schema of the structs below, `check` judges what the values mean.
 //! [`fingerprint`] says which keys shape the data and which only how it is made, [`environment`] finds credentials,
 //! [`prompts`] the prompt configuration, [`assets`] what is compiled in. Paths stay as written here;
-//! [`loaded::Loaded`] resolves them.
+//! [`loaded::Loaded`] resolves them. Files in the schema of upstream ConvoGen pass through [`upstream`] first.
 
 pub(crate) mod address;
 pub(crate) mod assets;
@@ -29,6 +29,7 @@ mod shape;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upload;
+pub(crate) mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -149,6 +150,8 @@ fn default_language() -> String {
 pub struct Personas {
     /// A JSONL file in one of PersonaHub's shapes; `.jsonl`, `.jsonl.gz` or `.jsonl.zst`. Left out: the personas that ship with convogen.
     pub source: Option<PathBuf>,
+    /// Rows at the start of the source that are left out.
+    pub skip: u64,
     /// How many to take: those with the smallest seeded hash, so that a larger sample contains the smaller one. Left out: all.
     pub sample: Option<u64>,
     /// Descriptions shorter or longer than this are rejected.
@@ -187,6 +190,8 @@ pub struct Situations {
     pub personas: GroupSize,
     /// Who is put together with whom.
     pub casting: Casting,
+    /// Situations asked for in one call. Left out: as the prompt configuration says.
+    pub per_call: Option<usize>,
     /// A file with a grid of attributes and quotas. Left out or `built-in`: the one that ships; `null`: none.
     pub coverage: Option<PathBuf>,
     /// A JSONL file of intents, dialogues or summaries to make situations after: `{id, intent, dialogue, summary, labels}`.
@@ -209,6 +214,7 @@ impl Default for Situations {
             count: None,
             personas: GroupSize::default(),
             casting: Casting::default(),
+            per_call: None,
             coverage: Some(PathBuf::from(BUILT_IN_GRID)),
             seeds: None,
             hub: HubSettings::default(),
@@ -266,11 +272,20 @@ impl Default for GroupSize {
 }
 
 /// How groups are formed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Casting {
     /// The rule.
     pub mode: CastingMode,
+    /// Whether people are cast again once everybody was (by `domain` and `anchor`: once everybody had a group around them).
+    /// `false`: the run ends there, with fewer situations if need be.
+    pub rewind: bool,
+}
+
+impl Default for Casting {
+    fn default() -> Self {
+        Self { mode: CastingMode::default(), rewind: true }
+    }
 }
 
 /// Rules for forming groups.
@@ -284,6 +299,8 @@ pub enum CastingMode {
     /// One person, then complements who could meet them.
     #[default]
     Anchor,
+    /// Those who stand in one row of the source, such as a pair.
+    Row,
 }
 
 /// Rounds a run is to have at least, once it is large enough for rounds of [`NARROWEST_ROUND`] calls.
@@ -300,17 +317,17 @@ pub struct HubSettings {
     /// Calls in a round; two rounds are under way at a time. Round r draws its examples from the hub as it stood after round
     /// r-2. `null`: a 32nd of the calls that are expected, from 16 to 1,024; a run directory keeps the number it was made with.
     pub round_calls: Option<usize>,
-    /// Share of hand-written examples in every prompt; the rest comes from the hub once it has any.
-    pub seed_ratio: f64,
-    /// A situation joins the hub if its similarity (Jaccard of word 3-grams) to everything in it is at most 1 - this.
+    /// Share of hand-written examples in every prompt; the rest comes from the hub once it has any. `null`: drawn evenly from both.
+    pub seed_ratio: Option<f64>,
+    /// A situation joins the hub if its similarity (Jaccard of word 3-grams) to everything in it is at most 1 - this; 0: always.
     pub novelty: f64,
-    /// Most situations in the hub; the most used leave first, the older of two equals before the younger.
-    pub cap: usize,
+    /// Most situations in the hub; the most used leave first, the older of two equals before the younger. `null`: no limit.
+    pub cap: Option<usize>,
 }
 
 impl Default for HubSettings {
     fn default() -> Self {
-        Self { round_calls: None, seed_ratio: 0.5, novelty: 0.6, cap: 2000 }
+        Self { round_calls: None, seed_ratio: Some(0.5), novelty: 0.6, cap: Some(2000) }
     }
 }
 
@@ -383,8 +400,10 @@ pub enum Ending {
     /// After the minimum, two votes by different speakers within one round of the group end it.
     #[default]
     Agreed,
-    /// Always at the maximum, as upstream does.
+    /// Always at the maximum.
     MaxOnly,
+    /// After a number of turns drawn for each conversation, evenly from the minimum to the maximum.
+    Drawn,
 }
 
 /// Who decides who speaks next.
@@ -623,6 +642,28 @@ pub(crate) struct PromptConfig {
     /// Situations asked for in one call.
     #[serde(default = "default_situations_per_call")]
     pub situations_per_call: usize,
+    /// How the prompt marks its places.
+    #[serde(default, skip_serializing_if = "PromptSyntax::is_default")]
+    pub syntax: PromptSyntax,
+}
+
+/// How a prompt file marks what is filled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PromptSyntax {
+    /// Named sections with template variables.
+    #[default]
+    Sections,
+    /// One text with `{shots}`, `{numGeneratedExamples}` and `{personas}`, a literal brace doubled; the shots in one JSON list.
+    Braces,
+    /// As `braces`, the shots one after another.
+    BracesText,
+}
+
+impl PromptSyntax {
+    fn is_default(&self) -> bool {
+        *self == Self::Sections
+    }
 }
 
 fn default_shots_per_prompt() -> usize {

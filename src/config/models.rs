@@ -345,8 +345,10 @@ impl Provider {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AzureAuth {
-    /// `AZURE_OPENAI_API_KEY`.
+    /// `AZURE_OPENAI_API_KEY` where it is set, else Entra ID.
     #[default]
+    Auto,
+    /// `AZURE_OPENAI_API_KEY`.
     Key,
     /// Entra ID: service principal, workload identity, managed identity or developer tools.
     Entra,

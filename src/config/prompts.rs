@@ -7,14 +7,14 @@ use super::error::{ConfigError, ConfigProblem};
 use super::load::invalid;
 use super::loaded::Loaded;
 use super::shape::typed;
-use super::{PromptConfig, ShotSelection, SituationMode, assets};
+use super::{PromptConfig, ShotSelection, SituationMode, assets, upstream};
 use crate::store::fs;
 
 /// The prompt configuration that is used when none is named.
 pub(crate) const BUILT_IN: &str = "configs/prompt-configs/situations-random-shots-1.yaml";
 
 /// Most situations that one call may ask for; longer answers are cut off more often than they are whole.
-const MOST_PER_CALL: usize = 50;
+pub(super) const MOST_PER_CALL: usize = 50;
 
 /// Most shots in one prompt.
 const MOST_SHOTS: usize = 50;
@@ -48,6 +48,13 @@ pub(crate) struct LoadedPromptFile {
 pub(crate) fn prompt_config(loaded: &Loaded) -> Result<LoadedPrompts, ConfigError> {
     let (name, text, base) = source(loaded)?;
     let document = Document::parse(&name, &text)?;
+    if upstream::prompts::is_upstream(&document) {
+        let config = upstream::prompts::translate(&document).map_err(|problems| invalid(name.clone(), problems))?;
+        let problems = meaning(&document, &config);
+        // Its paths are relative to the working directory.
+        let loaded = LoadedPrompts { config, base: Base::Folder(PathBuf::new()) };
+        return if problems.is_empty() { Ok(loaded) } else { Err(invalid(name, problems)) };
+    }
     let mut config: PromptConfig = typed(&document).map_err(|problems| invalid(name.clone(), problems))?;
     let mut problems = meaning(&document, &config);
     if let Base::Folder(folder) = &base {
@@ -238,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(shown, @r#"
         DIR/p.yaml cannot be used as it is
           DIR/p.yaml:1:1: shots: missing, and there is no default for it
-          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: prompt, shots, persona_prompt, persona_shots, selection, shots_per_prompt, situations_per_call)
+          DIR/p.yaml:2:1: shot: unknown key; did you mean `shots`? (known here: prompt, shots, persona_prompt, persona_shots, selection, shots_per_prompt, situations_per_call, syntax)
           DIR/p.yaml:3:1: selection: unknown value `randm`; did you mean `random`? (one of fixed, random)
         "#);
         write(

@@ -10,13 +10,14 @@ seed: 17
 language: en
 run_dir: runs/demo
 proxy: null
-personas: {source: p.jsonl, sample: 50, length: {min: 10, max: 2000}}
+personas: {source: p.jsonl, skip: 0, sample: 50, length: {min: 10, max: 2000}}
 situations:
   mode: predefined
   prompt_config: prompts.yaml
   count: 20
   personas: {min: 3, max: 5}
-  casting: {mode: anchor}
+  casting: {mode: anchor, rewind: true}
+  per_call: null
   coverage: coverage.yaml
   seeds: seeds.jsonl
   hub: {round_calls: 16, seed_ratio: 0.5, novelty: 0.6, cap: 2000}

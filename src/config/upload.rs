@@ -16,6 +16,7 @@ use super::document::read_text;
 use super::error::{ConfigError, ConfigProblem};
 use super::export::ExportEntry;
 use super::load;
+use super::upstream::{self, Translation, UpstreamKind};
 use super::{Card, Dedup};
 use crate::loopback::is_this_machine;
 
@@ -184,18 +185,44 @@ pub(crate) fn load(path: &Path, sets: &[String]) -> Result<Upload, ConfigError> 
     parse(&path.display().to_string(), &read_text(path)?, sets)
 }
 
-/// Whether a file is an upload configuration, by the key that only those have. Whatever is wrong with it is left to [`load`](fn@load).
+/// Whether a file is an upload configuration, by the keys that only those have. Whatever is wrong with it is left to [`load`](fn@load).
 pub(crate) fn is_upload(path: &Path) -> bool {
     let document = read_text(path).and_then(|text| Document::parse("", &text));
-    document.is_ok_and(|document| document.value.get("destination").is_some())
+    document.is_ok_and(|document| {
+        document.value.get("destination").is_some() || UpstreamKind::of(&document) == Some(UpstreamKind::Upload)
+    })
+}
+
+/// What became of the keys of a file in upstream's schema, a line each; nothing for one in ours.
+pub(crate) fn translation(path: &Path, sets: &[String]) -> Result<Vec<String>, ConfigError> {
+    let document = Document::parse(&path.display().to_string(), &read_text(path)?)?;
+    Ok(in_our_keys(document, sets)?.1.map(|translation| translation.notes()).unwrap_or_default())
+}
+
+/// `document` with the flags laid over it, translated if it is one of upstream's.
+fn in_our_keys(mut document: Document, sets: &[String]) -> Result<(Document, Option<Translation>), ConfigError> {
+    match UpstreamKind::of(&document) {
+        Some(UpstreamKind::Upload) => {
+            let path = PathBuf::from(&document.file);
+            let (document, made) = upstream::translated(UpstreamKind::Upload, document, &path, sets)?;
+            Ok((document, Some(made)))
+        }
+        Some(UpstreamKind::Generation) => {
+            let message =
+                "this is a generation configuration of upstream ConvoGen: `convogen pipeline run -c` takes it"
+                    .to_owned();
+            Err(load::invalid(document.file.clone(), vec![ConfigProblem { place: None, key: String::new(), message }]))
+        }
+        None => {
+            sets.iter().try_for_each(|flag| document.set(flag))?;
+            Ok((document, None))
+        }
+    }
 }
 
 /// All of [`load`](fn@load) but reading the file.
 pub(super) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Upload, ConfigError> {
-    let mut document = Document::parse(file, text)?;
-    for flag in sets {
-        document.set(flag)?;
-    }
+    let (document, _) = in_our_keys(Document::parse(file, text)?, sets)?;
     let invalid = |problems| load::invalid(file.to_owned(), problems);
     let upload = load::typed_config(&document).map_err(invalid)?;
     let problems = meaning(&document, &upload);

@@ -20,26 +20,18 @@ use url::Url;
 use super::batch::JobAddress;
 use super::endpoint::{Additions, Advice, CacheHints, Endpoint, EndpointSignIn, Entra};
 use super::openai::{above, unfit_for_a_header};
+use crate::config::environment::{AZURE_API_KEY, AZURE_API_VERSION, AZURE_DEPLOYMENT, AZURE_ENDPOINT};
 use crate::config::{AzureAuth, Model};
+use crate::net::entra::chosen;
 use crate::net::filled;
 use crate::net::http::{Credential, Http, SetupError, check_key_transport, endpoint_url, join};
 
-/// The official SDKs' name first, then those of other tools, so that their users need not rename anything.
-const ENDPOINT: [&str; 2] = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL"];
-const DEPLOYMENT: [&str; 4] = [
-    "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
-    "AZURE_OPENAI_DEPLOYMENT_NAME",
-    "AZURE_OPENAI_DEPLOYMENT",
-    "AZURE_OPENAI_API_DEPLOYMENT_NAME",
-];
-const API_VERSION: [&str; 3] = ["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_API_VERSION"];
-const KEY: &str = "AZURE_OPENAI_API_KEY";
 const TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
 
 /// The endpoint of the deployment that `config` describes; `var` looks variables up (the process's, then those of `.env`).
 pub(crate) fn endpoint(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, SetupError> {
     let deployment = deployment(config, var)?;
-    let given = config.endpoint.clone().or_else(|| first(var, &ENDPOINT)).ok_or_else(|| {
+    let given = config.endpoint.clone().or_else(|| first(var, AZURE_ENDPOINT)).ok_or_else(|| {
         SetupError::setting("endpoint", "give the resource, such as https://NAME.openai.azure.com, or set AZURE_OPENAI_ENDPOINT in the environment or in .env")
     })?;
     let resource = endpoint_url("endpoint", &given)?;
@@ -75,7 +67,7 @@ fn jobs(completions: &Url) -> JobAddress {
 /// The deployment of `config`, which is also the logical model name where none is given.
 pub(crate) fn deployment(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<String, SetupError> {
     let given = config.deployment.clone().filter(|d| !d.trim().is_empty());
-    given.or_else(|| first(var, &DEPLOYMENT)).ok_or_else(|| {
+    given.or_else(|| first(var, AZURE_DEPLOYMENT)).ok_or_else(|| {
         SetupError::setting(
             "deployment",
             "name the deployment, or set AZURE_OPENAI_CHAT_DEPLOYMENT_NAME in the environment or in .env",
@@ -94,7 +86,7 @@ fn completions_url(
     var: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Url, SetupError> {
     let (resource, says_v1) = resource(endpoint);
-    let from_variable = || if says_v1 { None } else { first(var, &API_VERSION) };
+    let from_variable = || if says_v1 { None } else { first(var, AZURE_API_VERSION) };
     let version = api_version.map(|v| v.trim().to_owned()).or_else(from_variable);
     match version.as_deref() {
         None | Some("" | "v1") => Ok(join(&resource, &["openai", "v1", "chat", "completions"])),
@@ -136,8 +128,8 @@ fn is_dated(version: &str) -> bool {
 
 /// How to sign in, and what to say when that is refused.
 fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(EndpointSignIn, String), SetupError> {
-    match config.auth {
-        AzureAuth::Key => {
+    match method(config, var) {
+        AzureAuth::Key | AzureAuth::Auto => {
             let name = key_variable(config);
             let secret = filled(var, name).ok_or_else(|| SetupError::MissingCredential {
                 advice: format!("set {name} in the environment or in .env, or `auth: entra` to sign in with Entra ID"),
@@ -150,6 +142,24 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Endp
             sign_in_with_entra(config, var, advice)
         }
     }
+}
+
+/// How `config` signs in: where it names neither method nor key variable and the usual key is not set, by Entra ID.
+fn method(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> AzureAuth {
+    match config.auth {
+        AzureAuth::Auto if key_variable(config) == AZURE_API_KEY && filled(var, AZURE_API_KEY).is_none() => {
+            AzureAuth::Entra
+        }
+        AzureAuth::Auto => AzureAuth::Key,
+        named => named,
+    }
+}
+
+/// The credential that stands in for a key nobody set, in words; nothing where `config` says how to sign in, or has a key.
+pub(crate) fn stands_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let falls_back = config.auth == AzureAuth::Auto && method(config, var) == AzureAuth::Entra;
+    let credential = || filled(var, TOKEN).map_or_else(|| chosen(var).to_owned(), |_| format!("the token in {TOKEN}"));
+    falls_back.then(|| format!("{AZURE_API_KEY} is not set: signing in with Entra ID, by {}", credential()))
 }
 
 /// A ready token where there is one, else whoever the variables name.
@@ -168,7 +178,7 @@ fn sign_in_with_entra(
 /// A variable of one's own choice serves deployments of several resources; `OPENAI_API_KEY` is the default of another
 /// provider and never meant here.
 fn key_variable(config: &Model) -> &str {
-    config.api_key_env.as_deref().filter(|name| *name != "OPENAI_API_KEY").unwrap_or(KEY)
+    config.api_key_env.as_deref().filter(|name| *name != "OPENAI_API_KEY").unwrap_or(AZURE_API_KEY)
 }
 
 #[cfg(test)]
@@ -233,7 +243,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_exit_code() {
-        let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
+        let config = Model {
+            endpoint: Some("https://r".into()),
+            deployment: Some("d".into()),
+            auth: AzureAuth::Key,
+            ..Model::default()
+        };
         let error = endpoint(&config, &|_| None).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("AZURE_OPENAI_API_KEY") && error.to_string().contains(".env"));
@@ -246,6 +261,28 @@ mod tests {
             assert_eq!(error.exit_code(), ExitCode::Usage);
             assert!(error.to_string().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn without_key_and_method_entra_id_signs_in_and_whatever_is_written_counts() {
+        let config = Model { endpoint: Some("https://r".into()), deployment: Some("d".into()), ..Model::default() };
+        let own = Model { api_key_env: Some("MY_KEY".into()), ..config.clone() };
+        let key = Model { auth: AzureAuth::Key, ..config.clone() };
+        let told = |config: &Model, pairs: &'static [(&'static str, &'static str)]| stands_in(config, &vars(pairs));
+        assert_eq!(
+            told(&config, &[]).unwrap(),
+            "AZURE_OPENAI_API_KEY is not set: signing in with Entra ID, by whoever is signed in to az or azd"
+        );
+        assert!(
+            told(&config, &[("AZURE_OPENAI_AD_TOKEN", "canary")])
+                .unwrap()
+                .ends_with("the token in AZURE_OPENAI_AD_TOKEN")
+        );
+        assert!(told(&config, &[("IDENTITY_ENDPOINT", "http://i")]).unwrap().ends_with("by managed identity"));
+        for (config, pairs) in [(&config, &[("AZURE_OPENAI_API_KEY", "k")][..]), (&own, &[]), (&key, &[])] {
+            assert_eq!(told(config, pairs), None, "{config:?}");
+        }
+        assert!(endpoint(&own, &|_| None).unwrap_err().to_string().contains("MY_KEY"));
     }
 
     #[test]

@@ -55,13 +55,63 @@ pub(crate) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<A
         };
         return made(WorkloadIdentityCredential::new(Some(options)));
     }
-    let asked = get("AZURE_TOKEN_CREDENTIALS").is_some_and(|c| c.eq_ignore_ascii_case("ManagedIdentityCredential"));
-    if asked || get("IDENTITY_ENDPOINT").is_some() {
+    if wants_managed_identity(var) || get("IDENTITY_ENDPOINT").is_some() {
         let user_assigned_id = id.map(UserAssignedId::ClientId);
         let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options: client()? };
         return made(ManagedIdentityCredential::new(Some(options)));
     }
     made(DeveloperToolsCredential::new(None))
+}
+
+/// The credential that [`from_environment`] makes, in words.
+pub(crate) fn chosen(var: &dyn Fn(&str) -> Option<String>) -> &'static str {
+    sources(var).into_iter().find(|source| source.missing.is_none()).map_or(DEVELOPER_TOOLS, |source| source.name)
+}
+
+/// What was looked for, in order, and why it was not taken; the one that was taken last.
+pub(crate) fn tried(var: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut all = Vec::new();
+    for CredentialSource { name, missing } in sources(var) {
+        let Some(missing) = missing else {
+            all.push(name.to_owned());
+            return all.join(", ");
+        };
+        all.push(format!("{name} ({missing})"));
+    }
+    all.push(DEVELOPER_TOOLS.to_owned());
+    all.join(", ")
+}
+
+const DEVELOPER_TOOLS: &str = "whoever is signed in to az or azd";
+
+/// A credential, and what keeps it from being used.
+struct CredentialSource {
+    name: &'static str,
+    missing: Option<String>,
+}
+
+/// The credentials that variables decide on, in order.
+fn sources(var: &dyn Fn(&str) -> Option<String>) -> [CredentialSource; 3] {
+    let unset = |names: &[&str]| {
+        let unset: Vec<&str> = names.iter().copied().filter(|name| filled(var, name).is_none()).collect();
+        (!unset.is_empty()).then(|| format!("{} not set", unset.join(", ")))
+    };
+    let hosted = wants_managed_identity(var) || filled(var, "IDENTITY_ENDPOINT").is_some();
+    [
+        CredentialSource {
+            name: "the service principal of AZURE_CLIENT_ID",
+            missing: unset(&["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]),
+        },
+        CredentialSource { name: "workload identity", missing: unset(&["AZURE_FEDERATED_TOKEN_FILE"]) },
+        CredentialSource {
+            name: "managed identity",
+            missing: (!hosted).then(|| "neither IDENTITY_ENDPOINT nor AZURE_TOKEN_CREDENTIALS asks for it".to_owned()),
+        },
+    ]
+}
+
+fn wants_managed_identity(var: &dyn Fn(&str) -> Option<String>) -> bool {
+    filled(var, "AZURE_TOKEN_CREDENTIALS").is_some_and(|c| c.eq_ignore_ascii_case("ManagedIdentityCredential"))
 }
 
 fn made<C: TokenCredential + 'static>(
@@ -119,6 +169,29 @@ mod tests {
         let error = chosen(&workload).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Unavailable);
         assert!(error.to_string().contains("/nonexistent/token"), "{error}");
+    }
+
+    #[test]
+    fn what_is_told_is_what_is_made() {
+        let told = |pairs: &[(&str, &str)], words: fn(&dyn Fn(&str) -> Option<String>) -> String| {
+            words(&|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        };
+        let principal = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];
+        assert_eq!(told(&principal, tried), "the service principal of AZURE_CLIENT_ID");
+        let managed = told(&principal[..2], tried);
+        assert!(
+            managed.starts_with("the service principal of AZURE_CLIENT_ID (AZURE_CLIENT_SECRET not set), workload")
+        );
+        assert!(managed.ends_with("asks for it), whoever is signed in to az or azd"), "{managed}");
+        for (pairs, source, kind) in [
+            (&principal[..], "the service principal of AZURE_CLIENT_ID", "ClientSecret"),
+            (&[("IDENTITY_ENDPOINT", "http://169.254.0.1")], "managed identity", "ManagedIdentity"),
+            (&[("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")], "managed identity", "ManagedIdentity"),
+            (&[], DEVELOPER_TOOLS, "DeveloperTools"),
+        ] {
+            assert_eq!(told(pairs, |var| chosen(var).to_owned()), source);
+            assert!(told(pairs, |var| format!("{:?}", from_environment(var).unwrap())).contains(kind), "{source}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, HubSettings, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
+use crate::stages::Progress;
+use crate::stages::imported::several;
 use crate::stages::inputs::Inputs;
 use crate::stages::personas::PersonaSource;
 use crate::store::checkpoint::SealedStage;
@@ -133,7 +135,7 @@ pub(crate) fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> 
         hub.round_calls = hub.round_calls.or(kept.and_then(|kept| usize::try_from(kept).ok()));
     }
     let wanted = config.situations.wanted().unwrap_or_default();
-    let per_call = inputs.situations_per_call()?;
+    let per_call = inputs.situations_per_call(config)?;
     config.situations.hub.round_calls.get_or_insert_with(|| HubSettings::width(wanted, per_call));
     Ok(())
 }
@@ -236,9 +238,14 @@ fn has_replies(dir: &RunDir) -> Result<bool, RunError> {
 
 /// Notes which file was imported.
 pub(crate) fn record_source(dir: &RunDir, path: &Path, sha256: &str) -> Result<(), RunError> {
-    let metadata = fs::metadata(path)?;
-    let modified = (metadata.mtime(), metadata.mtime_nsec());
-    let source = ImportedFile { bytes: metadata.len(), modified, sha256: sha256.to_owned() };
+    let (bytes, modified) = if several::is_several(path) {
+        // It is known by what is in it alone.
+        (0, (0, 0))
+    } else {
+        let metadata = fs::metadata(path)?;
+        (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()))
+    };
+    let source = ImportedFile { bytes, modified, sha256: sha256.to_owned() };
     amend(dir, |details| details.source = Some(source))
 }
 
@@ -304,6 +311,10 @@ impl ImportedFile {
     /// The file as it is now. It is read again only where size or time differ: it may hold hundreds of gigabytes. One
     /// that is gone is taken as it was; the sealed stage has what was needed of it.
     pub(super) fn now(&self, path: &Path) -> Result<Self, RunError> {
+        if several::is_several(path) {
+            let read = several::read(path, "situations.source", &Progress::default(), &mut |_, _| {});
+            return Ok(read.map_or_else(|_| self.clone(), |now| Self { sha256: now.sha256, ..self.clone() }));
+        }
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.is_not_found() => return Ok(self.clone()),

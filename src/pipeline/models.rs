@@ -63,12 +63,22 @@ pub(super) fn require_named_keys(loaded: &Loaded, config: &Config, environment: 
         let Some(name) = loaded.written(&format!("models.{key}.api_key_env")) else { continue };
         if environment.var(name).is_none() {
             let advice = format!(
-                "models.{key}.api_key_env names {name}, which is not set; set it in the environment or in .env, or write `api_key_env: null` if the server wants no key"
+                "it names {name}, which is not set; set it in the environment or in .env, or write `api_key_env: null` if the server wants no key"
             );
-            return Err(SetupError::MissingCredential { advice }.into());
+            return Err(SetupError::setting(format!("models.{key}.api_key_env"), advice).into());
         }
     }
     Ok(())
+}
+
+/// A line for each model that signs in by other means than the key it would have, if that were set.
+pub(super) fn sign_ins(config: &Config, environment: &Environment) -> Vec<String> {
+    let var = |name: &str| environment.var(name);
+    let azure = config.used_models().into_iter().filter(|(_, model)| model.provider == Provider::AzureOpenai);
+    let mut lines: Vec<String> =
+        azure.flat_map(|(_, model)| model.places()).filter_map(|place| azure::stands_in(&place, &var)).collect();
+    lines.dedup();
+    lines
 }
 
 /// Files that are open beside the connections: the journal, parts, spools, the runtime's own.

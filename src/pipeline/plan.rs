@@ -222,7 +222,7 @@ fn prompt_tokens(messages: &[Message]) -> f64 {
 }
 
 fn situation_calls(config: &Config, inputs: &Inputs, first: &[Message]) -> Result<PlannedRole, RunError> {
-    let per_call = inputs.situations_prompt(config)?.config.situations_per_call.max(1) as f64;
+    let per_call = inputs.situations_per_call(config)?.max(1) as f64;
     let wanted = config.situations.wanted().unwrap_or(0) as f64;
     let calls =
         Range::new(wanted, wanted * 7.0 / 6.0, wanted * 3.0).map(Range::default(), |n, _| (n / per_call).ceil());
@@ -290,7 +290,7 @@ impl FirstTurn {
 pub(super) fn likely_turns(config: &Config) -> f64 {
     let turns = config.conversations.turns;
     let (min, max) = (f64::from(turns.min), f64::from(turns.max));
-    if config.conversations.ending == Ending::Agreed { f64::midpoint(min, max) } else { max }
+    if config.conversations.ending == Ending::MaxOnly { max } else { f64::midpoint(min, max) }
 }
 
 /// Tokens that a turn probably has.
@@ -304,7 +304,7 @@ fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) ->
     let settings = &config.conversations;
     let (min, max) = (f64::from(settings.turns.min), f64::from(settings.turns.max));
     let turns = match settings.ending {
-        Ending::Agreed => Range::new(min, likely_turns(config), max),
+        Ending::Agreed | Ending::Drawn => Range::new(min, likely_turns(config), max),
         Ending::MaxOnly => Range::new(max, max, max),
     };
     let speaker = role_model(config, Role::Speaker);

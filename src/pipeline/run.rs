@@ -172,6 +172,9 @@ pub async fn run(
         models::ModelSource::Recorded
     } else {
         models::require_named_keys(loaded, &config, environment)?;
+        if options.model.is_none() {
+            models::sign_ins(&config, environment).into_iter().for_each(|line| watch.control.tell(line));
+        }
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls(), "run opened");

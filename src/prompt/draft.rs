@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::individuals;
 use super::kinship::{self, KinshipConflict};
 
 /// A situation before it becomes a record. Keys serialise in the order in which a reply has them.
@@ -100,10 +101,13 @@ pub(super) mod longest {
 }
 
 impl Draft {
-    /// Reads a draft from JSON, tolerantly: unknown keys are ignored, white space is evened out, relations may be plain
+    /// Reads a draft from JSON, in our shape or in [upstream's](super::individuals), tolerantly: unknown keys are ignored, white space is evened out, relations may be plain
     /// sentences, and the keys that only replies must have (`persona`, `stance`, `goal`) may be missing.
     pub(crate) fn from_value(value: &Value) -> Result<Self, DraftFlaw> {
         let Value::Object(map) = value else { return flaw("", "an object is wanted") };
+        if individuals::is_one(value) {
+            return individuals::read(map);
+        }
         let personas = list(map, "personas")?.iter().enumerate().map(|(at, person)| read_person(at, person));
         let personas = personas.collect::<Result<Vec<_>, _>>()?;
         let names: Vec<&str> = personas.iter().map(|person| person.name.as_str()).collect();
@@ -144,7 +148,7 @@ impl Draft {
         let ties = self.relations.iter().enumerate().flat_map(|(at, tie)| {
             [
                 (format!("relations[{at}].type"), tie.r#type.chars().count(), longest::TYPE),
-                (format!("relations[{at}].text"), tie.text.chars().count(), longest::LINE),
+                (format!("relations[{at}].text"), tie.text.chars().count(), longest_relation(tie)),
             ]
         });
         let whole = [
@@ -291,6 +295,11 @@ impl Draft {
     }
 }
 
+/// Where no type stands beside it, the text may be prose of several sentences.
+fn longest_relation(tie: &DraftRelation) -> usize {
+    if tie.r#type.is_empty() { longest::SITUATION } else { longest::LINE }
+}
+
 /// Empty, dots, or the name of a JSON type: a form that was not filled in.
 fn is_placeholder(text: &str) -> bool {
     let bare = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
@@ -333,7 +342,7 @@ fn read_tie(at: usize, value: &Value, names: &[&str]) -> Result<DraftRelation, D
 }
 
 /// A relation given as a sentence: the first two people it names, in the order in which it names them.
-fn tie_from_sentence(at: usize, sentence: &str, names: &[&str]) -> Result<DraftRelation, DraftFlaw> {
+pub(super) fn tie_from_sentence(at: usize, sentence: &str, names: &[&str]) -> Result<DraftRelation, DraftFlaw> {
     let text = tidy(sentence);
     let mut seen: Vec<(usize, usize, &str)> =
         names.iter().filter_map(|&name| mention(&text, name).map(|(from, to)| (from, to, name))).collect();
@@ -365,14 +374,14 @@ fn mention(sentence: &str, name: &str) -> Option<(usize, usize)> {
     find(name).or_else(|| find(first_word))
 }
 
-fn list<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], DraftFlaw> {
+pub(super) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], DraftFlaw> {
     match map.get(key) {
         Some(Value::Array(items)) => Ok(items),
         other => flaw(key, format!("a list is wanted, {}", instead(other))),
     }
 }
 
-fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, DraftFlaw> {
+pub(super) fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, DraftFlaw> {
     match map.get(key) {
         Some(Value::String(text)) => match tidy(text) {
             text if text.is_empty() => flaw(format!("{path}{key}"), "it is empty; write it out"),
@@ -382,7 +391,7 @@ fn text(map: &Map<String, Value>, path: &str, key: &str) -> Result<String, Draft
     }
 }
 
-fn optional_text(map: &Map<String, Value>, path: &str, key: &str) -> Result<Option<String>, DraftFlaw> {
+pub(super) fn optional_text(map: &Map<String, Value>, path: &str, key: &str) -> Result<Option<String>, DraftFlaw> {
     match map.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(tidy(text)).filter(|text| !text.is_empty())),
@@ -403,7 +412,7 @@ fn instead(found: Option<&Value>) -> &'static str {
 }
 
 /// White space and control characters become single spaces: every text of a situation is one paragraph.
-fn tidy(text: &str) -> String {
+pub(super) fn tidy(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }

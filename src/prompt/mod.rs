@@ -1,6 +1,7 @@
 //! What is sent to a model and what is made of its answer, as plain functions: no call is made here.
 //!
 //! * [`template`]: a prompt is a Markdown file of named sections, each a template over a closed list of variables.
+//! * [`braces`]: prompts of upstream ConvoGen, with single braces, as such templates; [`individuals`]: its situations.
 //! * [`situations`]: the variables and sections of the prompts that ask for situations.
 //! * [`shots`]: an example is a JSON file with one situation, or a situation accepted earlier.
 //! * [`schema`]: the JSON schema of a reply, for endpoints that can be held to one.
@@ -10,7 +11,9 @@
 //! Prompts, shots and replies come from outside. They are size-limited, never evaluated beyond the template language, and
 //! nothing in them can make this code panic.
 
+pub(crate) mod braces;
 pub(crate) mod draft;
+pub(crate) mod individuals;
 mod kinship;
 pub(crate) mod leak;
 pub(crate) mod reading;

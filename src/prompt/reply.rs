@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::CallRequest;
 use super::draft::{Draft, DraftFlaw, DraftPerson, flaw};
 use super::leak::Leaks;
-use super::reading;
+use super::{individuals, reading};
 
 /// How much is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn parse_situations(
     leaks: &Leaks,
     standard: Standard,
 ) -> Vec<Result<Draft, String>> {
-    let items = match reading::json(text, &["situations", "personas"]) {
+    let items = match reading::json(text, &["situations", "personas", "individuals"]) {
         Ok(value) => situations_of(value),
         Err(error) => return vec![Err(error.to_string()); wanted.count()],
     };
@@ -66,18 +66,29 @@ fn read_situation(
     leaks: &Leaks,
     standard: Standard,
 ) -> Result<Draft, DraftFlaw> {
+    // In upstream's shape nobody has a stance or a goal, and relations are prose.
+    let is_theirs = individuals::is_one(item);
     let mut draft = Draft::from_value(item)?;
     match wanted {
-        CallRequest::Given(groups) => put_in_place(&mut draft, groups.get(at).map_or(&[], Vec::as_slice), standard)?,
+        CallRequest::Given(groups) => {
+            let names = groups.get(at).map(Vec::as_slice).unwrap_or_default();
+            let placed = put_in_place(&mut draft, names, standard);
+            // There a model names people itself: whoever knows the personas tells who is who.
+            if let Err(flaw) = placed
+                && !(is_theirs && draft.personas.len() == names.len())
+            {
+                return Err(flaw);
+            }
+        }
         CallRequest::Invented { min, max, .. } => check_invented(&draft, *min, *max)?,
     }
     draft.drop_idle_relations();
-    for (index, person) in draft.personas.iter().enumerate() {
+    for (index, person) in draft.personas.iter().enumerate().filter(|_| !is_theirs) {
         check_filled(index, person)?;
     }
     draft.check()?;
     draft.check_lengths()?;
-    if standard == Standard::Full {
+    if standard == Standard::Full && !is_theirs {
         draft.check_cover()?;
         check_stances(&draft)?;
     }
@@ -90,7 +101,6 @@ fn read_situation(
 /// Gives people and relations the names as they were given, and people the order.
 fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Result<(), DraftFlaw> {
     for person in &mut draft.personas {
-        person.persona = None;
         restore(&mut person.name, names);
     }
     for tie in &mut draft.relations {
@@ -100,10 +110,14 @@ fn put_in_place(draft: &mut Draft, names: &[String], standard: Standard) -> Resu
     let place = |person: &DraftPerson| names.iter().position(|name| *name == person.name);
     draft.personas.sort_by_key(|person| place(person).unwrap_or(usize::MAX));
     if draft.personas.iter().map(|person| &person.name).eq(names) {
+        draft.personas.iter_mut().for_each(|person| person.persona = None);
         return Ok(());
     }
     if standard == Standard::Demo && draft.personas.len() == names.len() {
-        draft.personas.iter_mut().zip(names).for_each(|(person, name)| person.name.clone_from(name));
+        for (person, name) in draft.personas.iter_mut().zip(names) {
+            person.name.clone_from(name);
+            person.persona = None;
+        }
         return Ok(());
     }
     let found: Vec<&str> = draft.personas.iter().map(|person| person.name.as_str()).collect();

@@ -10,15 +10,18 @@
 //! }
 //! ```
 //!
+//! or one in the shape of upstream ConvoGen, see [`individuals`](super::individuals).
+//!
 //! It is read strictly, since what is wrong in an example is wrong in every reply, and it passes the rules that replies must
 //! pass. Accepted situations become shots by [`Shot::from_situation`].
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::PersonaMode;
 use super::draft::{Draft, DraftFlaw, DraftPerson, DraftRelation};
+use super::{PersonaMode, individuals};
 use crate::exit::ExitCode;
 use crate::record::Situation;
 
@@ -117,6 +120,8 @@ pub(crate) struct Shot {
     pub name: String,
     /// What it shows.
     pub draft: Draft,
+    /// How it was written, where that is in upstream's shape.
+    pub written: Option<Value>,
 }
 
 /// The keys of the JSON text a reply is shown as.
@@ -135,6 +140,14 @@ impl Shot {
             key,
             message: without_position(error),
         };
+        match serde_json::from_str::<Value>(text).map(alone) {
+            Ok(value) if individuals::is_one(&value) => return Self::of_individuals(path, value),
+            Ok(Value::Object(map)) if !map.contains_key("personas") => {
+                let message = "neither `personas`, as in our shots, nor `individuals`, as in upstream's".to_owned();
+                return Err(ShotError::Shape { path: path.to_owned(), line: 1, key: String::new(), message });
+            }
+            _ => {}
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let file: ShotFile = serde_path_to_error::deserialize(&mut reader)
             .map_err(|error| shape(key_of(error.path()), error.inner()))?;
@@ -142,8 +155,13 @@ impl Shot {
         let draft = Draft::from(file);
         let sound = draft.check().and_then(|()| draft.check_lengths()).and_then(|()| draft.check_cover());
         sound.map_err(|flaw| ShotError::Rule { path: path.to_owned(), flaw })?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, draft })
+        Ok(Self { name: name_of(path), draft, written: None })
+    }
+
+    fn of_individuals(path: &Path, value: Value) -> Result<Self, ShotError> {
+        let draft = Draft::from_value(&value).and_then(|draft| draft.check().map(|()| draft));
+        let draft = draft.map_err(|flaw| ShotError::Rule { path: path.to_owned(), flaw })?;
+        Ok(Self { name: name_of(path), draft, written: Some(value) })
     }
 
     /// An accepted situation as an example for later ones.
@@ -173,7 +191,7 @@ impl Shot {
             topic: situation.topic.clone(),
             conversation_starter: situation.conversation_starter.clone(),
         };
-        Self { name: situation.id.clone(), draft }
+        Self { name: situation.id.clone(), draft, written: None }
     }
 
     /// The people as a prompt gives them: a line `- name: persona` for each.
@@ -192,10 +210,27 @@ impl Shot {
         serde_json::to_string_pretty(&Output { situations: [&draft] }).unwrap_or_default()
     }
 
+    /// It as upstream has it.
+    pub(crate) fn individuals(&self) -> Value {
+        self.written.clone().unwrap_or_else(|| individuals::written(&self.draft))
+    }
+
     /// Its texts, a line each: what a reply must not repeat as its own.
     pub(crate) fn words(&self) -> String {
         self.draft.texts().into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A list of one is that one.
+fn alone(value: Value) -> Value {
+    match value {
+        Value::Array(mut items) if items.len() == 1 => items.pop().unwrap_or_default(),
+        other => other,
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn key_of(path: &serde_path_to_error::Path) -> String {

@@ -122,6 +122,12 @@ pub enum PromptError {
 }
 
 impl PromptError {
+    /// A place that is none of `known`.
+    pub(super) fn unknown_place(file: &str, line: usize, name: &str, known: &[&str]) -> Self {
+        let (file, hint, known) = (file.to_owned(), hint(name, known), names(known));
+        Self::UnknownVariable { file, line, name: name.to_owned(), hint, known }
+    }
+
     /// The exit code of the process: 2, usage or configuration.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::Usage
@@ -177,13 +183,20 @@ impl Template {
     /// Reads a prompt from its `source`. `file` is how messages call it, `sections` are those it must have, `variables` the
     /// top-level names it may use.
     pub(crate) fn parse(file: &str, source: &str, sections: &[&str], variables: &[&str]) -> Result<Self, PromptError> {
-        let bytes = source.len();
-        if bytes > MAX_SOURCE_BYTES {
-            return Err(PromptError::TooLarge { file: file.to_owned(), bytes });
-        }
+        within_limit(file, source)?;
+        Self::of_sections(file, source, split(file, source, sections)?, variables)
+    }
+
+    /// A prompt of these sections, which were made of its `source`.
+    pub(super) fn of_sections(
+        file: &str,
+        source: &str,
+        sections: BTreeMap<String, String>,
+        variables: &[&str],
+    ) -> Result<Self, PromptError> {
         let mut engine = engine().map_err(|error| syntax_error(file, &error))?;
         let (mut literal, mut mentioned) = (String::new(), BTreeMap::new());
-        for (name, text) in split(file, source, sections)? {
+        for (name, text) in sections {
             engine.add_template_owned(name.clone(), text.clone()).map_err(|error| syntax_error(file, &error))?;
             check_variables(file, &engine, &name, &text, variables)?;
             literal.push_str(&outside_tags(&text));
@@ -275,6 +288,12 @@ impl Object for Given {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         self.0.iter().find(|(name, _)| **name == *key).map(|(_, value)| value.clone())
     }
+}
+
+/// Refuses what no one would call a prompt, before anything looks at it.
+pub(super) fn within_limit(file: &str, source: &str) -> Result<(), PromptError> {
+    let bytes = source.len();
+    if bytes > MAX_SOURCE_BYTES { Err(PromptError::TooLarge { file: file.to_owned(), bytes }) } else { Ok(()) }
 }
 
 fn engine() -> Result<Environment<'static>, minijinja::Error> {

@@ -1,6 +1,9 @@
 //! The lines of a file that is imported: whatever its compression, whatever the length of a line, in flat memory, and hashed on
 //! the way, so that what was read is what is named.
 
+pub(crate) mod several;
+
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileTypeExt;
@@ -8,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Progress;
@@ -64,6 +69,16 @@ pub enum SourceError {
         kind: &'static str,
         /// What to do.
         advice: &'static str,
+    },
+    /// A list of rows that is no JSON.
+    #[error("{path}, line {line}: {detail}: the file begins as a JSON list of rows; mend it, or put one row on each line", path = path.display())]
+    BrokenList {
+        /// The path.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        detail: String,
     },
     /// The compressed data stops before its end.
     #[error("{path} is cut short: its {compression} data has no end; fetch or compress it again", path = path.display())]
@@ -251,15 +266,87 @@ pub(crate) fn is_parquet(path: &Path) -> Result<bool, FsError> {
 fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
     let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);
     match format {
-        Format::Plain => each(reader, visit).map_err(|source| failed("read", path, source)),
+        Format::Plain => rows(reader, visit).map_err(|fault| fault.of(path, |e| failed("read", path, e))),
         Format::Gzip => {
             let reader = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader));
-            each(reader, visit).map_err(|error| undecodable(path, "gzip", error))
+            rows(reader, visit).map_err(|fault| fault.of(path, |error| undecodable(path, "gzip", error)))
         }
         Format::Zstd => zstd::stream::read::Decoder::with_buffer(reader)
-            .and_then(|decoder| each(BufReader::with_capacity(BUFFER, decoder), visit))
-            .map_err(|error| undecodable(path, "zstd", error)),
+            .map_err(RowsFault::Io)
+            .and_then(|decoder| rows(BufReader::with_capacity(BUFFER, decoder), visit))
+            .map_err(|fault| fault.of(path, |error| undecodable(path, "zstd", error))),
         Format::Other(kind, advice) => Err(SourceError::OtherFormat { path: path.to_owned(), kind, advice }),
+    }
+}
+
+/// Why the rows of a file cannot be read.
+enum RowsFault {
+    Io(io::Error),
+    List { line: usize, detail: String },
+}
+
+impl RowsFault {
+    fn of(self, path: &Path, io: impl Fn(io::Error) -> SourceError) -> SourceError {
+        match self {
+            Self::Io(error) => io(error),
+            Self::List { line, detail } => SourceError::BrokenList { path: path.to_owned(), line, detail },
+        }
+    }
+}
+
+impl From<serde_json::Error> for RowsFault {
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_io() {
+            return Self::Io(error.into());
+        }
+        let message = error.to_string();
+        let detail = message.split(" at line ").next().unwrap_or_default().to_owned();
+        Self::List { line: error.line(), detail }
+    }
+}
+
+/// Shows every row of `input` to `visit`, with its number: a line each, or the items of a JSON list.
+fn rows(mut input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), RowsFault> {
+    let head = input.fill_buf().map_err(RowsFault::Io)?;
+    let mark = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    if !is_list(head.get(mark..).unwrap_or_default()) {
+        return each(input, visit).map_err(RowsFault::Io);
+    }
+    input.consume(mark);
+    let mut parser = serde_json::Deserializer::from_reader(input);
+    parser.deserialize_seq(Items(visit))?;
+    Ok(parser.end()?)
+}
+
+/// Whether a file that begins so is one JSON list: no line of lines may stand for itself and have others behind it.
+fn is_list(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    let (line, rest) = head.split_at(head.iter().position(|byte| *byte == b'\n').unwrap_or(head.len()));
+    let is_row = serde_json::from_slice::<IgnoredAny>(line).is_ok() && !rest.trim_ascii().is_empty();
+    head.starts_with(b"[") && !is_row
+}
+
+/// The items of a list, one after another.
+struct Items<'a, 'v>(&'a mut Visit<'v>);
+
+impl<'de> Visitor<'de> for Items<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut number = 0;
+        while let Some(item) = items.next_element::<Box<RawValue>>()? {
+            number += 1;
+            let bytes = item.get().as_bytes();
+            match bytes.get(..=MAX_LINE) {
+                Some(head) => (self.0)(number, InputLine::TooLong(head)),
+                None => (self.0)(number, InputLine::Whole(bytes)),
+            }
+        }
+        Ok(())
     }
 }
 

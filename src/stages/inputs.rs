@@ -16,8 +16,9 @@ use crate::config::error::ConfigError;
 use crate::config::loaded::Loaded;
 use crate::config::prompts;
 use crate::config::safety::Service;
-use crate::config::{BUILT_IN_GRID, Config, PromptConfig, SituationMode};
+use crate::config::{BUILT_IN_GRID, Config, PromptConfig, PromptSyntax, SituationMode};
 use crate::exit::ExitCode;
+use crate::prompt::braces;
 use crate::prompt::leak::Leaks;
 use crate::prompt::shots::{Shot, ShotError};
 use crate::prompt::template::{PromptError, Template};
@@ -307,12 +308,16 @@ impl Inputs {
     /// The situations prompt, parsed.
     pub(crate) fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
         let text = self.text(SITUATIONS)?;
-        let template = crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?;
+        let kept = self.prompt_config(config)?;
+        let template = match kept.syntax {
+            PromptSyntax::Sections => crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?,
+            PromptSyntax::Braces | PromptSyntax::BracesText => braces::parse(&self.shown(SITUATIONS), text)?,
+        };
         let shots: Vec<String> = self.shots()?.iter().map(Shot::words).collect();
         Ok(Prompt {
             leaks: Leaks::new([template.literal()].into_iter().chain(shots.iter().map(String::as_str))),
             template,
-            config: self.prompt_config()?,
+            config: kept,
             mode: config.situations.mode,
             language: config.language.clone(),
             max_tokens: config.situations.max_tokens,
@@ -382,13 +387,16 @@ impl Inputs {
     ///
     /// # Errors
     /// If there is no prompt configuration, or it cannot be read.
-    pub(crate) fn situations_per_call(&self) -> Result<usize, InputsError> {
-        Ok(self.prompt_config()?.situations_per_call)
+    pub(crate) fn situations_per_call(&self, config: &Config) -> Result<usize, InputsError> {
+        Ok(self.prompt_config(config)?.situations_per_call)
     }
 
-    fn prompt_config(&self) -> Result<PromptConfig, InputsError> {
-        serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
-            .map_err(|error| InputsError::Kept { message: error.to_string() })
+    /// The prompt configuration, with what `config` says instead.
+    fn prompt_config(&self, config: &Config) -> Result<PromptConfig, InputsError> {
+        let kept: PromptConfig = serde_saphyr::from_str(self.text(PROMPT_CONFIG)?)
+            .map_err(|error| InputsError::Kept { message: error.to_string() })?;
+        let situations_per_call = config.situations.per_call.unwrap_or(kept.situations_per_call);
+        Ok(PromptConfig { situations_per_call, ..kept })
     }
 
     fn text(&self, name: &str) -> Result<&str, InputsError> {

@@ -42,3 +42,4 @@ mod spans;
 mod spend;
 mod streamed;
 mod trouble;
+mod upstream;

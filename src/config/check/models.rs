@@ -219,7 +219,7 @@ fn provider_fields(model: &Model) -> [(&'static str, Provider, bool); 7] {
         ("endpoint", Provider::AzureOpenai, model.endpoint.is_some()),
         ("deployment", Provider::AzureOpenai, model.deployment.is_some()),
         ("api_version", Provider::AzureOpenai, model.api_version.is_some()),
-        ("auth", Provider::AzureOpenai, model.auth != AzureAuth::Key),
+        ("auth", Provider::AzureOpenai, model.auth != AzureAuth::Auto),
         ("entra_scope", Provider::AzureOpenai, model.entra_scope != plain.entra_scope),
     ]
 }

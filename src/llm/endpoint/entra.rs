@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::Model;
 use crate::llm::{AttemptError, Transient};
-use crate::net::entra::{TOTAL, from_environment, may_pass};
+use crate::net::entra::{TOTAL, from_environment, may_pass, tried};
 use crate::net::http::{Credential, SetupError, quote};
 
 /// How long before its end a token is renewed.
@@ -27,6 +27,8 @@ const MARGIN: Duration = Duration::from_secs(300);
 pub(in crate::llm) struct Entra {
     source: Arc<dyn TokenCredential>,
     scope: String,
+    /// What was looked for, for whoever has nothing to sign in with.
+    tried: String,
     held: Mutex<Option<Held>>,
 }
 
@@ -50,7 +52,8 @@ impl Entra {
         var: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SetupError> {
         let source = from_environment(var)?;
-        Ok(Self { source, scope: config.entra_scope.clone(), held: Mutex::new(None) })
+        let tried = tried(var);
+        Ok(Self { source, scope: config.entra_scope.clone(), tried, held: Mutex::new(None) })
     }
 
     /// A token that is good for at least the next minutes.
@@ -61,7 +64,7 @@ impl Entra {
         }
         let renewed = match timeout(TOTAL, self.source.get_token(&[&self.scope], None)).await {
             Ok(Ok(token)) => Held::new(&token),
-            Ok(Err(error)) => Err(refused(&error)),
+            Ok(Err(error)) => Err(refused(&error, &self.tried)),
             Err(_) => Err(out_of_reach(format!("Entra ID gave no token for {TOTAL:?}"))),
         };
         match (renewed, held.as_ref().filter(|h| h.is_good_for(Duration::ZERO))) {
@@ -90,14 +93,16 @@ impl Held {
 }
 
 /// A sign-in service out of reach may come back; one that says no will say so again.
-fn refused(error: &azure_core::Error) -> AttemptError {
+fn refused(error: &azure_core::Error, tried: &str) -> AttemptError {
     let said = quote(&error.to_string(), None);
     let message = format!("could not sign in with Entra ID: {said}");
     if may_pass(error) {
         return out_of_reach(message);
     }
     AttemptError::Fatal {
-        message: format!("{message}; sign in (`az login`) or set the variables of a service principal"),
+        message: format!(
+            "{message}; tried: {tried}; sign in (`az login`), or set the variables of a service principal or AZURE_OPENAI_API_KEY"
+        ),
     }
 }
 
@@ -152,7 +157,7 @@ mod tests {
     fn entra(lifetime: Duration, fails_from: u32) -> (Arc<Issuer>, Arc<Entra>) {
         let issuer = Arc::new(Issuer { asked: AtomicU32::new(0), lifetime, fails_from });
         let source: Arc<dyn TokenCredential> = issuer.clone();
-        (issuer, Arc::new(Entra { source, scope: "scope".into(), held: Mutex::new(None) }))
+        (issuer, Arc::new(Entra { source, scope: "scope".into(), tried: String::new(), held: Mutex::new(None) }))
     }
 
     #[tokio::test(start_paused = true)]
@@ -191,8 +196,8 @@ mod tests {
     #[test]
     fn a_sign_in_that_says_no_is_final() {
         let no = azure_core::Error::with_message(ErrorKind::Credential, "invalid client secret");
-        assert!(matches!(refused(&no), AttemptError::Fatal { .. }));
+        assert!(matches!(refused(&no, ""), AttemptError::Fatal { .. }));
         let lost = azure_core::Error::with_error(ErrorKind::Credential, ErrorKind::Connection.into_error(), "lost");
-        assert!(matches!(refused(&lost), AttemptError::Transient { .. }));
+        assert!(matches!(refused(&lost, ""), AttemptError::Transient { .. }));
     }
 }

@@ -34,7 +34,7 @@ use self::ledger::Ledger;
 use self::selection::Floor;
 use self::turn::{Spoken, SpokenLine};
 use self::validate::{Examiner, Flaw};
-use crate::config::{Conversations, Ending};
+use crate::config::{Conversations, Ending, TurnRange};
 use crate::draw::Draw;
 use crate::llm::recorded::CallGateway;
 use crate::llm::{Halt, ReplyFormat, Role, context};
@@ -117,6 +117,8 @@ struct ConversationState<'a> {
     /// What judges replies, from the first one on.
     examiner: Option<Box<Examiner<'a>>>,
     seed: u64,
+    /// It is ended after so many.
+    most_turns: u32,
     turns: Vec<Turn>,
     floor: Floor,
     /// (turn index, person) of every vote to end.
@@ -130,6 +132,16 @@ struct ConversationState<'a> {
     ledger: Ledger,
 }
 
+/// After how many turns the conversation `id` ends at the latest.
+fn most_turns(settings: &Conversations, seed: u64, id: &str) -> u32 {
+    let TurnRange { min, max } = settings.turns;
+    if settings.ending != Ending::Drawn {
+        return max;
+    }
+    let drawn = Draw::new(seed, &[STAGE, id, "turns"]).between(min as usize, max as usize);
+    u32::try_from(drawn).unwrap_or(max)
+}
+
 /// How a conversation ended.
 #[derive(Debug)]
 enum End {
@@ -141,11 +153,12 @@ impl<'a> ConversationState<'a> {
     fn new(stage: ConversationStage<'a>, situation: &'a Situation, id: String, script: Script<'a>) -> Self {
         let ConversationStage { settings, calls, progress, seed, forecast, .. } = stage;
         let people = situation.personas.len();
+        let most_turns = most_turns(settings, seed, &id);
         let floor = Floor {
             taken: vec![0; people],
             last: None,
-            left: settings.turns.max,
-            max: settings.turns.max,
+            left: most_turns,
+            max: most_turns,
             allow_repeat: settings.allow_repeat_speaker,
         };
         Self {
@@ -158,6 +171,7 @@ impl<'a> ConversationState<'a> {
             script,
             examiner: None,
             seed,
+            most_turns,
             turns: Vec::new(),
             floor,
             votes: Vec::new(),
@@ -169,9 +183,9 @@ impl<'a> ConversationState<'a> {
     }
 
     async fn run(&mut self) -> Result<End, Halt> {
-        while self.index() < self.settings.turns.max {
+        while self.index() < self.most_turns {
             if let Some(forecast) = self.forecast {
-                self.calls.budget.expect(&self.id, forecast.need(self.settings.turns.max - self.index()));
+                self.calls.budget.expect(&self.id, forecast.need(self.most_turns - self.index()));
             }
             self.bound_context().await?;
             let Some((speaker, selected_by)) = self.next_speaker().await? else {
@@ -203,7 +217,7 @@ impl<'a> ConversationState<'a> {
     }
 
     fn is_last(&self) -> bool {
-        self.index() + 1 >= self.settings.turns.max
+        self.index() + 1 >= self.most_turns
     }
 
     fn draw(&self, turn: u32, what: &str) -> Draw {

@@ -2,7 +2,8 @@
 //!
 //! Reads PersonaHub's JSONL in all its shapes in one streaming pass, plain, gzip or zstd by their first bytes. A row has its
 //! text under `persona` or `input persona`; the elite files' domain keys are understood, every other key is ignored. Each row
-//! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows.
+//! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows. A row with
+//! a `partner_persona` is two people, who are in one split and end alike; both count. A file may also be one JSON list of rows.
 //! Memory does not grow with the file when a sample is asked for, nor with the length of a line.
 //!
 //! `imported` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
@@ -47,6 +48,8 @@ pub(crate) enum PersonaSource {
 pub(crate) struct PersonaOptions {
     /// How many to take: those with the smallest seeded hash, so that a larger sample contains the smaller. `None`: all.
     pub sample: Option<u64>,
+    /// Rows at the start that are left out.
+    pub skip: u64,
     /// Shorter descriptions are rejected; in characters.
     pub min_chars: usize,
     /// Longer descriptions are rejected; in characters.
@@ -106,6 +109,7 @@ pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Resu
     context.progress.start("personas", personas.sample.unwrap_or(0));
     let options = PersonaOptions {
         sample: personas.sample,
+        skip: personas.skip,
         min_chars: personas.length.min,
         max_chars: personas.length.max,
         seed: *seed,
@@ -157,6 +161,8 @@ struct Scan<'a> {
     sampler: Sampler<'a>,
     fates: &'a mut dyn Fates<Persona>,
     read: u64,
+    /// Those that were two people.
+    pairs: u64,
     not_sampled: u64,
     /// Line and reason of the first row that was rejected.
     first_rejected: Option<(u64, String)>,
@@ -172,7 +178,18 @@ impl<'a> Scan<'a> {
         fates: &'a mut dyn Fates<Persona>,
     ) -> Self {
         let sampler = Sampler::new(name, options);
-        Self { name, options, progress, sampler, fates, read: 0, not_sampled: 0, first_rejected: None, failed: Ok(()) }
+        Self {
+            name,
+            options,
+            progress,
+            sampler,
+            fates,
+            read: 0,
+            pairs: 0,
+            not_sampled: 0,
+            first_rejected: None,
+            failed: Ok(()),
+        }
     }
 
     fn row(&mut self, number: u64, line: InputLine<'_>) {
@@ -181,25 +198,38 @@ impl<'a> Scan<'a> {
         }
         self.read += 1;
         self.progress.end_one();
+        if self.read <= self.options.skip {
+            self.not_sampled += 1;
+            return;
+        }
         self.failed = match self.judge(number, line) {
             Ok(Offered::Kept) => Ok(()),
             Ok(Offered::NotSampled(rows)) => {
                 self.not_sampled += rows;
                 Ok(())
             }
-            Ok(Offered::Ended(fate)) => self.fates.put(fate),
+            Ok(Offered::Ended(one, other)) => {
+                [Some(one), other].into_iter().flatten().try_for_each(|f| self.fates.put(f))
+            }
             Err(reason) => self.reject(number, line.bytes(), &reason),
         };
     }
 
     fn judge(&mut self, number: u64, line: InputLine<'_>) -> Result<Offered, row::RowFault> {
         let row = row::parse(line)?;
-        let text = row::checked(&row.persona, self.options.min_chars, self.options.max_chars)?;
-        let folded = sample::fold(text);
-        if let Some(what) = person::objection(&folded) {
-            return Err(row::RowFault::NotAPerson(what));
+        let text = self.checked(&row.persona)?;
+        let partner = row.partner.as_deref().map(|partner| self.checked(partner)).transpose()?;
+        self.pairs += u64::from(partner.is_some());
+        Ok(self.sampler.offer(number, text, partner, row.domain))
+    }
+
+    /// A description that is one, of a person.
+    fn checked<'t>(&self, text: &'t str) -> Result<&'t str, row::RowFault> {
+        let text = row::checked(text, self.options.min_chars, self.options.max_chars)?;
+        match person::objection(&sample::fold(text)) {
+            Some(what) => Err(row::RowFault::NotAPerson(what)),
+            None => Ok(text),
         }
-        Ok(self.sampler.offer(number, text, &folded, row.domain))
     }
 
     fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::RowFault) -> Result<(), StageError> {
@@ -224,7 +254,12 @@ impl<'a> Scan<'a> {
         self.fates.count_duplicates(unlisted);
         self.progress.accept(self.fates.tally().accepted);
         let source = Some(input.sha256.clone());
-        Ok(StageResult { inputs: self.read, not_sampled: self.not_sampled, notes: json!({"input": input}), source })
+        Ok(StageResult {
+            inputs: self.read + self.pairs,
+            not_sampled: self.not_sampled,
+            notes: json!({"input": input}),
+            source,
+        })
     }
 }
 

@@ -11,6 +11,8 @@ use crate::stages::imported::{InputLine, MAX_LINE};
 
 /// Where a description is looked for: PersonaHub's `persona.jsonl` and elite files use the first, its samples the second.
 const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];
+/// The other one of a pair, in files whose every row is two people.
+const PARTNER_KEY: &str = "partner_persona";
 /// Where elite rows state a domain, most useful first: the general ones are fewer, so that people share them.
 const DOMAIN_KEYS: [&str; 4] = [
     "general domain (top 1 percent)",
@@ -30,6 +32,10 @@ pub(super) enum RowFault {
     Invalid(String),
     #[error("no `persona` and no `input persona`")]
     NoText,
+    #[error(
+        "`persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text"
+    )]
+    NoPartner,
     #[error("control character {0} in the description")]
     ControlCharacter(String),
     #[error("empty description")]
@@ -46,6 +52,8 @@ pub(super) enum RowFault {
 #[derive(Debug)]
 pub(super) struct PersonaRow<'a> {
     pub(super) persona: Cow<'a, str>,
+    /// The other one, where a row is a pair.
+    pub(super) partner: Option<Cow<'a, str>>,
     pub(super) domain: Option<String>,
 }
 
@@ -53,9 +61,12 @@ pub(super) fn parse(line: InputLine<'_>) -> Result<PersonaRow<'_>, RowFault> {
     let InputLine::Whole(bytes) = line else { return Err(RowFault::LineTooLong) };
     let text = str::from_utf8(bytes).map_err(|error| RowFault::NotUtf8(error.valid_up_to() + 1))?;
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| RowFault::Invalid(said(&error)))?;
+    if fields.is_pair && fields.partner.is_none() {
+        return Err(RowFault::NoPartner);
+    }
     let [first, second] = fields.texts;
     let domain = fields.domains.into_iter().flatten().find_map(|domain| stated(&domain));
-    Ok(PersonaRow { persona: first.or(second).ok_or(RowFault::NoText)?, domain })
+    Ok(PersonaRow { persona: first.or(second).ok_or(RowFault::NoText)?, partner: fields.partner, domain })
 }
 
 /// The description trimmed, if it is fit to be one.
@@ -89,6 +100,9 @@ fn said(error: &serde_json::Error) -> String {
 #[derive(Default)]
 struct Fields<'a> {
     texts: [Option<Cow<'a, str>>; 2],
+    partner: Option<Cow<'a, str>>,
+    /// Whether a description is a list of sentences.
+    is_pair: bool,
     domains: [Option<String>; 4],
 }
 
@@ -127,7 +141,11 @@ impl<'de> Fields<'de> {
         let text_at = TEXT_KEYS.iter().position(|name| *name == key);
         let domain_at = DOMAIN_KEYS.iter().position(|name| *name == key);
         if let Some(slot) = text_at.and_then(|at| self.texts.get_mut(at)) {
-            *slot = Some(map.next_value::<Text<'de>>()?.0);
+            let Sentences { text, is_list } = map.next_value()?;
+            self.is_pair |= is_list;
+            *slot = Some(text);
+        } else if key == PARTNER_KEY {
+            self.partner = Some(map.next_value::<Sentences<'de>>()?.text);
         } else if let Some(slot) = domain_at.and_then(|at| self.domains.get_mut(at)) {
             *slot = map.next_value::<Value>()?.as_str().map(str::to_owned);
         } else {
@@ -156,6 +174,41 @@ impl<'de> Deserialize<'de> for Text<'de> {
             }
         }
         deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A description: one text, or a list of its sentences.
+struct Sentences<'a> {
+    text: Cow<'a, str>,
+    is_list: bool,
+}
+
+impl<'de> Deserialize<'de> for Sentences<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SentencesVisitor;
+        impl<'de> Visitor<'de> for SentencesVisitor {
+            type Value = Sentences<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of sentences")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Sentences { text: Cow::Borrowed(text), is_list: false })
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Sentences { text: Cow::Owned(text.to_owned()), is_list: false })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut text = String::new();
+                while let Some(Text(sentence)) = items.next_element()? {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    text.push_str(sentence.trim());
+                }
+                Ok(Sentences { text: Cow::Owned(text), is_list: true })
+            }
+        }
+        deserializer.deserialize_any(SentencesVisitor)
     }
 }
 

@@ -47,8 +47,8 @@ pub(super) enum Offered {
     Kept,
     /// So many rows are now known to be outside the sample: this one, or the one it drove out with its copies.
     NotSampled(u64),
-    /// Everyone is taken, so its fate is known at once.
-    Ended(Fate<Persona>),
+    /// Everyone is taken, so its fate is known at once; the second is that of the other one of a pair.
+    Ended(Fate<Persona>, Option<Fate<Persona>>),
 }
 
 /// Draws the sample.
@@ -71,6 +71,8 @@ enum Taken {
 struct Entry {
     line: u64,
     persona: String,
+    /// The other one, where the row is a pair: two people who come and go together.
+    partner: Option<String>,
     domain: Option<String>,
     split: usize,
     copies: u64,
@@ -91,20 +93,27 @@ impl<'a> Sampler<'a> {
         Self { source, seed: options.seed, splits, shares, taken }
     }
 
-    pub(super) fn offer(&mut self, line: u64, text: &str, folded: &str, domain: Option<String>) -> Offered {
+    /// Takes or leaves a row that says `text`, and `partner` of the other one of a pair.
+    pub(super) fn offer(&mut self, line: u64, text: &str, partner: Option<&str>, domain: Option<String>) -> Offered {
+        let folded = partner.map_or_else(|| fold(text), |partner| fold(text) + "\n" + &fold(partner));
+        let folded = folded.as_str();
         let mut draw = Draw::new(self.seed, &["personas", folded]);
         let key = u128::from(draw.next_u64()) << 64 | u128::from(draw.next_u64());
         let split = draw.weighted(&self.shares).unwrap_or_default();
-        let entry = |persona: String| Entry { line, persona, domain, split, copies: 0, copy_lines: Vec::new() };
+        let partner = partner.map(str::to_owned);
+        let is_pair = partner.is_some();
+        let entry =
+            |persona: String| Entry { line, persona, partner, domain, split, copies: 0, copy_lines: Vec::new() };
         match &mut self.taken {
             Taken::All(lines) => match lines.entry(key) {
                 hash_map::Entry::Occupied(first) => {
-                    Offered::Ended(Fate::Duplicate(copy_of(*first.get(), self.source, line)))
+                    let copy = || Fate::Duplicate(copy_of(*first.get(), self.source, line));
+                    Offered::Ended(copy(), is_pair.then(copy))
                 }
                 hash_map::Entry::Vacant(free) => {
                     free.insert(line);
-                    let persona = entry(text.to_owned()).persona(self.source, &self.splits);
-                    Offered::Ended(Fate::Accepted(persona))
+                    let (one, other) = entry(text.to_owned()).people(self.source, &self.splits);
+                    Offered::Ended(Fate::Accepted(one), other.map(Fate::Accepted))
                 }
             },
             Taken::Smallest { limit, kept, listed } => {
@@ -118,13 +127,13 @@ impl<'a> Sampler<'a> {
                 }
                 let full = kept.len() >= *limit;
                 if full && kept.last_key_value().is_none_or(|(last, _)| *last < key) {
-                    return Offered::NotSampled(1);
+                    return Offered::NotSampled(people(is_pair));
                 }
                 kept.insert(key, entry(text.to_owned()));
                 let driven_out = if full { kept.pop_last() } else { None };
                 driven_out.map_or(Offered::Kept, |(_, entry)| {
                     *listed -= entry.copy_lines.len() as u64;
-                    Offered::NotSampled(1 + entry.copies)
+                    Offered::NotSampled((1 + entry.copies) * people(entry.partner.is_some()))
                 })
             }
         }
@@ -141,12 +150,19 @@ impl<'a> Sampler<'a> {
                 entries
             }
         };
-        let unlisted = entries.iter().map(|entry| entry.copies - entry.copy_lines.len() as u64).sum();
-        let mut copies: Vec<(u64, u64)> =
-            entries.iter().flat_map(|entry| entry.copy_lines.iter().map(|line| (*line, entry.line))).collect();
+        let of_pair = |entry: &Entry| people(entry.partner.is_some());
+        let unlisted = entries.iter().map(|e| (e.copies - e.copy_lines.len() as u64) * of_pair(e)).sum();
+        let listed = |entry: &Entry| {
+            let lines = entry.copy_lines.iter().map(|line| (*line, entry.line));
+            lines.flat_map(|line| (0..of_pair(entry)).map(move |_| line)).collect::<Vec<_>>()
+        };
+        let mut copies: Vec<(u64, u64)> = entries.iter().flat_map(listed).collect();
         copies.sort_unstable();
         let (source, splits) = (self.source, self.splits);
-        let taken = entries.into_iter().map(move |entry| Fate::Accepted(entry.persona(source, &splits)));
+        let taken = entries.into_iter().flat_map(move |entry| {
+            let (one, other) = entry.people(source, &splits);
+            [Some(one), other].into_iter().flatten().map(Fate::Accepted)
+        });
         let copies = copies.into_iter().map(move |(line, first)| Fate::Duplicate(copy_of(first, source, line)));
         (taken.chain(copies), unlisted)
     }
@@ -161,16 +177,24 @@ fn copy_of(first: u64, source: &str, line: u64) -> Duplicate {
     Duplicate { id: format!("{source}:{line}"), kept: id(first), jaccard: 1.0, kind: DuplicateKind::Exact }
 }
 
+/// People in a row.
+fn people(is_pair: bool) -> u64 {
+    if is_pair { 2 } else { 1 }
+}
+
 impl Entry {
-    fn persona(self, source: &str, splits: &[&str]) -> Persona {
-        Persona {
-            id: id(self.line),
-            hash: record::content_hash([fold(&self.persona).as_str()]),
+    /// The person, and the other one of a pair.
+    fn people(self, source: &str, splits: &[&str]) -> (Persona, Option<Persona>) {
+        let person = |id: String, persona: String| Persona {
+            id,
+            hash: record::content_hash([fold(&persona).as_str()]),
             name: None,
-            domain: self.domain,
+            domain: self.domain.clone(),
             split: splits.get(self.split).copied().unwrap_or(ONLY_SPLIT).to_owned(),
             source: format!("{source}:{}", self.line),
-            persona: self.persona,
-        }
+            persona,
+        };
+        let partner = self.partner.map(|partner| person(id(self.line) + "b", partner));
+        (person(id(self.line), self.persona), partner)
     }
 }

@@ -13,7 +13,7 @@ use crate::stages::writer::{CollectedFates, LISTED_ROWS, StageWriter};
 
 fn options() -> PersonaOptions {
     let splits = BTreeMap::from([("test".to_owned(), 0.1), ("train".to_owned(), 0.9)]);
-    PersonaOptions { sample: None, min_chars: 10, max_chars: 2000, seed: 17, splits }
+    PersonaOptions { sample: None, skip: 0, min_chars: 10, max_chars: 2000, seed: 17, splits }
 }
 
 fn with_sample(sample: u64) -> PersonaOptions {
@@ -397,4 +397,58 @@ fn real_rows_lose_only_what_is_no_person() {
         println!("{:>5} {} | {}", row.id, row.reason, row.detail);
     }
     assert!((30..=60).contains(&people.tally().rejected), "{:?}", people.tally());
+}
+
+/// `count` pairs, the last one a copy of the first, as one JSON list.
+fn pairs(count: usize) -> String {
+    let pair = |n: usize| {
+        format!(r#"{{"persona": ["I mend clock {n}.", " I sleep late."], "partner_persona": ["I drive bus {n}."]}}"#)
+    };
+    let rows: Vec<String> = (0..count - 1).chain([0]).map(pair).collect();
+    format!("\u{feff}[\n{}\n]\n", rows.join(",\n"))
+}
+
+#[test]
+fn a_pair_is_two_people_who_end_alike() {
+    for sample in [None, Some(100)] {
+        let people = read_bytes(pairs(30).as_bytes(), &PersonaOptions { sample, ..options() }).unwrap();
+        assert_sums(&people);
+        let tally = people.tally();
+        assert_eq!((tally.accepted, tally.duplicate, people.made.inputs), (58, 2, 60));
+        for (number, pair) in people.accepted().chunks(2).enumerate() {
+            assert_eq!(pair[0].persona, format!("I mend clock {number}. I sleep late."));
+            assert_eq!(pair[1].persona, format!("I drive bus {number}."));
+            assert_eq!((&pair[0].source, &pair[0].split), (&pair[1].source, &pair[1].split));
+            assert_eq!(pair[1].id, format!("{}b", pair[0].id));
+        }
+    }
+    let some = read_bytes(pairs(30).as_bytes(), &with_sample(5)).unwrap();
+    assert_sums(&some);
+    assert_eq!(some.tally().accepted, 10, "a sample counts rows");
+}
+
+#[test]
+fn a_pair_without_one_half_is_named() {
+    let text = r#"[{"persona": ["I mend clocks."]}, {"persona": ["I mend clocks."], "partner_persona": []}, {"persona": ["I mend clocks."], "partner_persona": [4]},
+        {"partner_persona": ["I mend clocks."]}, {"persona": "A baker of rye bread"}]"#;
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    let reasons: Vec<String> = people.fates.dropped.iter().map(|row| format!("{} {}", row.id, row.reason)).collect();
+    insta::assert_snapshot!(reasons.join("\n"), @"
+    people.jsonl:1 `persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text
+    people.jsonl:2 empty description
+    people.jsonl:3 not a valid row: invalid type: integer `4`, expected a string (column 55)
+    people.jsonl:4 no `persona` and no `input persona`
+    ");
+    assert_eq!(people.accepted().len(), 1);
+    let torn =
+        read_bytes(b"[{\"persona\": \"A baker of rye bread\"},\n {\"persona\": ", &options()).unwrap_err().to_string();
+    assert!(torn.contains("line 2: EOF while parsing") && torn.contains("begins as a JSON list of rows"), "{torn}");
+}
+
+#[test]
+fn rows_at_the_start_can_be_left_out() {
+    let all = read_bytes(rows(9).as_bytes(), &options()).unwrap();
+    let rest = read_bytes(rows(9).as_bytes(), &PersonaOptions { skip: 4, ..options() }).unwrap();
+    assert_sums(&rest);
+    assert_eq!(rest.accepted(), &all.accepted()[4..]);
 }

@@ -19,6 +19,7 @@ mod domains;
 mod era;
 mod roles;
 mod rotation;
+mod rows;
 
 #[cfg(test)]
 pub(super) use domains::of_text as domain_of_text;
@@ -53,6 +54,12 @@ pub enum CastingError {
         /// How many people each split has.
         splits: Vec<(String, usize)>,
     },
+    /// No row of the source has two people.
+    #[error(
+        "no row of the personas has two people: casting by `row` needs rows with `persona` and `partner_persona`; set \
+         `situations.casting.mode` to another value for people who come one a row"
+    )]
+    NoRows,
     /// The limits of a group contradict each other.
     #[error("groups of {min} to {max} people can't be formed: `situations.personas` needs 2 <= min <= max")]
     Size {
@@ -74,7 +81,7 @@ impl CastingError {
     /// The exit code that tells this apart from other failures: 3 for the people, 2 for the configuration.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::TooFewPeople { .. } => ExitCode::Input,
+            Self::TooFewPeople { .. } | Self::NoRows => ExitCode::Input,
             Self::Size { .. } => ExitCode::Usage,
         }
     }
@@ -96,6 +103,8 @@ pub(crate) struct Cast {
     seed: u64,
     troupes: Vec<CastPool>,
     turns: Rotation,
+    /// Groups that the source has made; empty where they are made here.
+    rows: Vec<Group>,
     left_out: Vec<(String, usize)>,
 }
 
@@ -104,12 +113,20 @@ pub(crate) struct Cast {
 pub(crate) struct CastList {
     splits: BTreeMap<String, Vec<usize>>,
     told: Vec<Told>,
+    /// Where each row of the source begins: with whom.
+    rows: Vec<usize>,
+    /// The row of the one who came last.
+    row: String,
 }
 
 impl CastList {
     /// Adds the next person.
     pub(crate) fn add(&mut self, person: &Persona) {
         let number = self.told.len();
+        if self.rows.is_empty() || self.row != person.source {
+            self.rows.push(number);
+            person.source.clone_into(&mut self.row);
+        }
         match self.splits.get_mut(&person.split) {
             Some(members) => members.push(number),
             None => drop(self.splits.insert(person.split.clone(), vec![number])),
@@ -125,7 +142,11 @@ impl Cast {
         if min < 2 || max < min {
             return Err(CastingError::Size { min, max });
         }
-        let CastList { splits, told } = people;
+        if mode == CastingMode::Row {
+            let (turns, rows) = (Rotation::new(&[]), rows::groups(&people, seed)?);
+            return Ok(Self { mode, seed, troupes: Vec::new(), turns, rows, left_out: Vec::new() });
+        }
+        let CastList { splits, told, .. } = people;
         let (fit, small): (Vec<_>, Vec<_>) = splits.into_iter().partition(|(_, members)| members.len() >= min);
         let left_out: Vec<_> = small.into_iter().map(|(name, members)| (name, members.len())).collect();
         if fit.is_empty() {
@@ -140,7 +161,7 @@ impl Cast {
             })
             .collect();
         let turns = Rotation::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
-        Ok(Self { mode, seed, troupes, turns, left_out })
+        Ok(Self { mode, seed, troupes, turns, rows: Vec::new(), left_out })
     }
 
     /// Splits with fewer people than the smallest group, and how many they have. They are in no group.
@@ -148,9 +169,28 @@ impl Cast {
         &self.left_out
     }
 
+    /// How many groups there are until everybody was cast; by `domain` and `anchor`, until everybody had a group around them.
+    pub(crate) fn before_rewind(&self) -> u64 {
+        if !self.rows.is_empty() {
+            return self.rows.len() as u64;
+        }
+        let fits = |ordinal: &u64| {
+            let (who, rank) = self.turns.of(*ordinal)?;
+            let troupe = self.troupes.get(who)?;
+            let (size, before) = troupe.sizes.of(self.seed, &troupe.name, rank);
+            let cast = if self.mode == CastingMode::Random { before + size as u64 } else { rank + 1 };
+            (cast <= troupe.order.len() as u64).then_some(())
+        };
+        (0..).find(|ordinal| fits(ordinal).is_none()).unwrap_or(u64::MAX)
+    }
+
     /// The group of the wanted situation with this running number, of `wanted` people if that is given and the split has
     /// them.
     pub(crate) fn group(&self, ordinal: u64, wanted: Option<usize>) -> Group {
+        let row = ordinal.checked_rem(self.rows.len() as u64).and_then(|at| self.rows.get(usize::try_from(at).ok()?));
+        if let Some(row) = row {
+            return row.clone();
+        }
         let turn = self.turns.of(ordinal).and_then(|(who, rank)| Some((self.troupes.get(who)?, rank)));
         let Some((troupe, rank)) = turn else {
             return Group { members: Vec::new(), split: String::new() };
@@ -160,7 +200,7 @@ impl Cast {
         let members = match self.mode {
             // Where sizes are given, nobody knows how many stood in line before: everyone in turn, and others at a drawn distance.
             CastingMode::Random if wanted.is_some() => troupe.around(self.seed, rank, size, &[]),
-            CastingMode::Random => troupe.in_line(self.seed, before, size),
+            CastingMode::Random | CastingMode::Row => troupe.in_line(self.seed, before, size),
             CastingMode::Domain => troupe.around(self.seed, rank, size, &[Kind::SameDomain]),
             CastingMode::Anchor => troupe.around(self.seed, rank, size, &Kind::COMPLEMENTS),
         };

@@ -16,7 +16,7 @@ use crate::draw::Draw;
 use crate::prompt::shots::Shot;
 use crate::stages::dedup::{Collection, Shingling};
 
-/// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered.
+/// What prompts draw from. Memory holds up to twice `cap` situations, however many are offered; all of them without a cap.
 #[derive(Debug)]
 pub(crate) struct Hub {
     settings: config::HubSettings,
@@ -99,7 +99,10 @@ impl Hub {
         let chosen: HubSnapshot = match selection {
             ShotSelection::Fixed => self.seeds.iter().take(count).cloned().collect(),
             ShotSelection::Random => {
-                let seeds = self.seed_share(count, snapshot.len(), draw);
+                let seeds = match self.settings.seed_ratio {
+                    Some(ratio) => seed_share(ratio, count, snapshot.len(), draw),
+                    None => even_share(self.seeds.len(), snapshot.len(), count, draw),
+                };
                 let mut chosen: HubSnapshot = draw.sample(&self.seeds, seeds).into_iter().cloned().collect();
                 chosen.extend(draw.sample(snapshot, count - seeds).into_iter().cloned());
                 draw.sample(&chosen, chosen.len()).into_iter().cloned().collect()
@@ -124,32 +127,27 @@ impl Hub {
         }
     }
 
-    /// How many of `count` examples are hand-written: the ratio, its fraction drawn; all of them while there is nothing else.
-    fn seed_share(&self, count: usize, grown: usize, draw: &mut Draw) -> usize {
-        let wanted = count as f64 * self.settings.seed_ratio;
-        let fraction = usize::from(draw.unit() < wanted.fract());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and count")]
-        let seeds = wanted.trunc() as usize + fraction;
-        seeds.max(count.saturating_sub(grown)).min(count)
-    }
-
     /// Offers an accepted situation, of which `text` is compared.
     pub(crate) fn offer(&mut self, example: Shot, text: &str) {
-        if self.gate.max_similarity(text) > 1.0 - self.settings.novelty {
+        let is_gated = self.settings.novelty > 0.0;
+        if is_gated && self.gate.max_similarity(text) > 1.0 - self.settings.novelty {
             self.figures.not_novel += 1;
             return;
         }
-        self.gate.add(&example.name, text);
+        if is_gated {
+            self.gate.add(&example.name, text);
+        }
         let number = self.admissions;
         self.admissions += 1;
         self.names.insert(example.name.clone(), number);
         self.uses.insert((0, Reverse(number)));
         self.grown.push(Member { number, shot: Arc::new(example), text: text.to_owned(), uses: 0 });
         self.figures.admitted += 1;
-        while self.grown.len() > self.settings.cap {
+        let Some(cap) = self.settings.cap else { return };
+        while self.grown.len() > cap {
             self.evict();
         }
-        if self.gate.len() >= 2 * self.settings.cap {
+        if self.gate.len() >= 2 * cap {
             self.forget_the_evicted();
         }
     }
@@ -172,6 +170,28 @@ impl Hub {
     }
 }
 
+/// How many of `count` examples are hand-written: the ratio, its fraction drawn; all of them while there is nothing else.
+fn seed_share(ratio: f64, count: usize, grown: usize, draw: &mut Draw) -> usize {
+    let wanted = count as f64 * ratio;
+    let fraction = usize::from(draw.unit() < wanted.fract());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and count")]
+    let seeds = wanted.trunc() as usize + fraction;
+    seeds.max(count.saturating_sub(grown)).min(count)
+}
+
+/// The same where every example, hand-written or not, is as likely as any other: drawn without putting back.
+fn even_share(mut seeds: usize, mut grown: usize, count: usize, draw: &mut Draw) -> usize {
+    let mut chosen = 0;
+    for _ in 0..count.min(seeds + grown) {
+        if draw.below(seeds + grown) < seeds {
+            (chosen, seeds) = (chosen + 1, seeds - 1);
+        } else {
+            grown -= 1;
+        }
+    }
+    chosen
+}
+
 /// Similarity up to 1 - novelty is admitted, so anything above it is what the gate must find.
 fn gate(settings: &config::HubSettings) -> Collection {
     Collection::new((1.0 - settings.novelty).clamp(0.01, 1.0), Shingling::Words(3))
@@ -191,11 +211,12 @@ mod tests {
             topic: text(),
             conversation_starter: text(),
         };
-        Shot { name: name.to_owned(), draft }
+        Shot { name: name.to_owned(), draft, written: None }
     }
 
     fn hub(seed_ratio: f64, cap: usize) -> Hub {
-        let settings = config::HubSettings { round_calls: Some(4), seed_ratio, novelty: 0.6, cap };
+        let settings =
+            config::HubSettings { round_calls: Some(4), seed_ratio: Some(seed_ratio), novelty: 0.6, cap: Some(cap) };
         Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect())
     }
 
@@ -222,6 +243,24 @@ mod tests {
         let figures = hub.figures();
         assert!((550..650).contains(&figures.seeds_shown), "{figures:?}");
         assert_eq!(figures.seeds_shown + figures.grown_shown, 1200);
+    }
+
+    #[test]
+    fn without_ratio_gate_and_cap_every_example_is_as_likely_as_any_other() {
+        let settings = config::HubSettings { round_calls: Some(4), seed_ratio: None, novelty: 0.0, cap: None };
+        let mut hub = Hub::new(settings, (0..5).map(|n| example(&format!("shot-{n}"))).collect());
+        (0..15).for_each(|n| hub.offer(example(&format!("s-{n}")), &text(1)));
+        let snapshot = hub.snapshot();
+        assert_eq!((snapshot.len(), hub.figures().not_novel, hub.gate.len()), (15, 0, 0));
+        let mut shown: BTreeMap<String, u32> = BTreeMap::new();
+        for n in 0..2000 {
+            let chosen = hub.examples(&snapshot, ShotSelection::Random, 4, &mut Draw::new(n, &["prompt"]));
+            assert_eq!(chosen.iter().map(|e| &e.name).collect::<BTreeSet<_>>().len(), 4, "no one twice");
+            chosen.iter().for_each(|example| *shown.entry(example.name.clone()).or_default() += 1);
+        }
+        assert!(shown.len() == 20 && shown.values().all(|times| (330..470).contains(times)), "{shown:?}");
+        let all = hub.examples(&snapshot, ShotSelection::Random, 50, &mut Draw::new(1, &["prompt"]));
+        assert_eq!(all.len(), 20, "no more than there are");
     }
 
     #[test]

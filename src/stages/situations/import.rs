@@ -1,8 +1,11 @@
-//! Mode `file`: situations that somebody else made, imported without a call.
+//! Mode `file`: situations that somebody else made, imported without a call: a file with one a line, or the documents of a
+//! folder or pattern, which are situations of upstream ConvoGen, lists of them, or its finished chats.
 //!
 //! A line needs `id`, `personas[{name, description, persona}]`, `relations`, `situation`, `topic` and
 //! `conversation_starter`; relations may be sentences or objects, other keys may be missing. A line that does not fit is
 //! set aside with its number; it never stops the import.
+
+mod documents;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,11 +18,12 @@ use super::connected::{HeldSituations, SplitPeople};
 use super::{STAGE, draft};
 use crate::exit::ExitCode;
 use crate::prompt::draft::{Draft, DraftRelation};
+use crate::prompt::individuals;
 use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
 use crate::stages::Progress;
 use crate::stages::dedup::{self, Deduplicator, Shingling};
 use crate::stages::error::StageError;
-use crate::stages::imported::{self, InputLine, SourceError};
+use crate::stages::imported::{self, InputLine, SourceError, several};
 use crate::stages::writer::{Fates, StageResult};
 
 /// What an import depends on.
@@ -67,6 +71,9 @@ impl ImportError {
     }
 }
 
+/// Keys that a record of a situation has whatever its shape; they are no labels.
+const OF_RECORDS: [&str; 6] = ["id", "language", "split", "attributes", "labels", "conversation_starter"];
+
 /// The keys of a line beyond those of a draft.
 #[derive(Deserialize)]
 struct Row {
@@ -74,7 +81,7 @@ struct Row {
     language: Option<String>,
     split: Option<String>,
     attributes: Option<Value>,
-    labels: Option<Value>,
+    #[serde(default)]
     personas: Vec<RowPerson>,
 }
 
@@ -99,9 +106,13 @@ pub(super) fn import(
     let fates = HeldSituations::new(fates, import.splits, import.seed)?;
     let (ids, stated, first) = (HashSet::new(), false, None);
     let mut scan = Scan { import, progress, fates, dedup, ids, stated, inputs: 0, first, failed: Ok(()) };
-    let digest =
-        imported::read(import.source, "situations.source", progress, &mut |number, line| scan.row(number, line))
-            .map_err(ImportError::from)?;
+    let key = "situations.source";
+    let digest = if several::is_several(import.source) {
+        several::read(import.source, key, progress, &mut |file, text| scan.document(file, text))
+    } else {
+        imported::read(import.source, key, progress, &mut |number, line| scan.row(number, line))
+    };
+    let digest = digest.map_err(ImportError::from)?;
     let Scan { inputs, first, failed, fates, stated, .. } = scan;
     failed?;
     if fates.tally().accepted == 0 {
@@ -142,10 +153,34 @@ impl Scan<'_> {
         self.progress.advance(1, self.fates.tally().accepted);
     }
 
+    /// Takes what one file of several holds.
+    fn document(&mut self, file: &Path, text: Option<&[u8]>) {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = text.ok_or_else(|| "larger than 16 MiB".to_owned());
+        let held = text.and_then(|text| documents::situations(file, text));
+        for (at, value) in
+            (1..).zip(held.map_or_else(|fault| vec![Err(fault)], |all| all.into_iter().map(Ok).collect()))
+        {
+            if self.failed.is_err() || self.fates.tally().accepted >= self.import.count {
+                return;
+            }
+            self.inputs += 1;
+            let parsed = value.and_then(|value| record(value, at, self.import));
+            self.failed = self.judge(parsed, &format!("{name}:{at}"));
+            self.progress.advance(1, self.fates.tally().accepted);
+        }
+    }
+
     fn take(&mut self, number: u64, line: InputLine<'_>) -> Result<(), StageError> {
         let parsed = text(line).and_then(|line| situation(line, number, self.import));
+        let file = self.import.source.file_name().unwrap_or_default().to_string_lossy();
+        self.judge(parsed, &format!("{file}:{number}"))
+    }
+
+    /// Puts what became of a situation, or of what is none; `place`: where it stands.
+    fn judge(&mut self, parsed: Result<(Situation, bool), String>, place: &str) -> Result<(), StageError> {
         let fate = match parsed.and_then(|parsed| self.unless_there(parsed)) {
-            Err(detail) => Fate::Dropped(self.reject(number, detail)),
+            Err(detail) => Fate::Dropped(self.reject(place, detail)),
             Ok(situation) => match &mut self.dedup {
                 Some(dedup) => dedup.judge(situation, &mut self.fates)?,
                 None => Fate::Accepted(situation),
@@ -159,9 +194,8 @@ impl Scan<'_> {
         if self.ids.insert(xxh3_128(situation.id.as_bytes())) { Ok(situation) } else { Err(twice(&situation.id)) }
     }
 
-    fn reject(&mut self, line: u64, detail: String) -> Dropped {
-        let file = self.import.source.file_name().unwrap_or_default().to_string_lossy();
-        let (id, reason) = (format!("{file}:{line}"), "not_a_situation".to_owned());
+    fn reject(&mut self, place: &str, detail: String) -> Dropped {
+        let (id, reason) = (place.to_owned(), "not_a_situation".to_owned());
         self.first.get_or_insert_with(|| format!("{id}: {detail}"));
         Dropped { id, outcome: Outcome::Rejected, reason, detail }
     }
@@ -179,10 +213,14 @@ fn twice(id: &str) -> String {
     format!("the id `{id}` stands on an earlier line")
 }
 
-/// The situation on a line, and whether it states its split.
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<(Situation, bool), String> {
-    let mut value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    record(serde_json::from_str(line).map_err(|error| error.to_string())?, number, import)
+}
+
+/// The record of a situation, which is the `number`-th of its file, and whether it states its split.
+fn record(mut value: Value, number: u64, import: &Import<'_>) -> Result<(Situation, bool), String> {
     name_ends(&mut value);
+    let labels = labels(&value)?;
     let draft = Draft::from_value(&value).map_err(|flaw| flaw.to_string())?;
     draft.check().map_err(|flaw| flaw.to_string())?;
     let row = Row::deserialize(&value).map_err(|error| error.to_string())?;
@@ -206,8 +244,8 @@ fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<(Situation,
         topic: draft.topic,
         conversation_starter: draft.conversation_starter,
         language: row.language.unwrap_or_else(|| import.language.to_owned()),
-        attributes: object("attributes", row.attributes.as_ref())?,
-        labels: object("labels", row.labels.as_ref())?,
+        attributes: object("attributes", row.attributes.as_ref())?.to_string(),
+        labels,
         provenance: json!({"mode": "file", "line": number}).to_string(),
         hash: String::new(),
         id,
@@ -233,23 +271,34 @@ fn name_ends(row: &mut Value) {
     }
 }
 
-/// A JSON object in a text, from an object or from such a text.
-fn object(key: &str, written: Option<&Value>) -> Result<String, String> {
+/// A JSON object, from an object or from one as text.
+fn object(key: &str, written: Option<&Value>) -> Result<Value, String> {
     let object = match written {
-        None | Some(Value::Null) => return Ok("{}".to_owned()),
+        None | Some(Value::Null) => return Ok(json!({})),
         Some(Value::String(text)) => serde_json::from_str(text).ok(),
         Some(value) => Some(value.clone()),
     };
-    let object =
-        object.filter(Value::is_object).ok_or_else(|| format!("{key}: expected a JSON object, or one as text"))?;
-    Ok(object.to_string())
+    object.filter(Value::is_object).ok_or_else(|| format!("{key}: expected a JSON object, or one as text"))
+}
+
+/// Labels as a JSON object in a text; in a situation of upstream's also what its author put beside the keys that everyone has.
+fn labels(row: &Value) -> Result<String, String> {
+    let mut labels = object("labels", row.get("labels"))?;
+    if let (Value::Object(labels), Value::Object(row), true) = (&mut labels, row, individuals::is_one(row)) {
+        let own = row
+            .iter()
+            .filter(|(key, _)| !individuals::KEYS.contains(&key.as_str()) && !OF_RECORDS.contains(&key.as_str()));
+        labels.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(labels.to_string())
 }
 
 fn people(id: &str, draft: &Draft, rows: Vec<RowPerson>) -> Vec<Participant> {
+    let rows = rows.into_iter().map(|row| row.id).chain(std::iter::repeat(None));
     let people = draft.personas.iter().zip(rows).enumerate();
     people
-        .map(|(at, (person, row))| Participant {
-            id: row.id.unwrap_or_else(|| format!("{id}-p{}", at + 1)),
+        .map(|(at, (person, own))| Participant {
+            id: own.unwrap_or_else(|| format!("{id}-p{}", at + 1)),
             name: person.name.clone(),
             description: person.description.clone(),
             persona: person.persona.clone().unwrap_or_default(),

@@ -20,6 +20,7 @@ mod people;
 pub(crate) mod room;
 mod round;
 mod run;
+mod seating;
 pub(crate) mod seeds;
 
 use std::borrow::Cow;
@@ -75,6 +76,8 @@ pub(crate) struct SituationStage<'a> {
     pub people: People<'a>,
     /// Groups of them; `None` where the model invents people.
     pub cast: Option<Cast>,
+    /// How many groups may be formed at most, where nobody is to be cast twice.
+    pub last_group: Option<u64>,
     /// The grid of attributes, if there is one.
     pub coverage: Option<Coverage>,
     /// What each call is conditioned on besides; none where nothing is augmented.
@@ -203,6 +206,7 @@ impl SituationStage<'_> {
         let accepted = state.fates.tally().accepted;
         let wanted = self.count().saturating_sub(accepted + pending);
         let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
+        let attempts = attempts.min(self.groups_left(state.planned.slots));
         let per_call = self.prompt.config.situations_per_call.max(1);
         let width = self.settings.hub.round_calls.unwrap_or_else(|| HubSettings::width(self.count(), per_call));
         let room = (width.max(1) * per_call) as u64;
@@ -219,6 +223,11 @@ impl SituationStage<'_> {
         }
         state.planned.rounds += 1;
         Ok(Some(calls))
+    }
+
+    /// How many groups may still be formed after so many.
+    fn groups_left(&self, formed: u64) -> u64 {
+        self.last_group.map_or(u64::MAX, |last| last.saturating_sub(formed))
     }
 
     /// A call for at most `room` situations: fewer where it makes up for some that were lost.
@@ -351,8 +360,11 @@ impl SituationStage<'_> {
             let before = state.fates.tally().accepted;
             match filled {
                 Fate::Accepted(draft) => {
-                    let names = (self.settings.mode == SituationMode::Auto)
-                        .then(|| state.namer.admit(slot.ordinal, &draft::proposed_names(&draft)));
+                    let names = match self.settings.mode {
+                        SituationMode::Auto => Some(state.namer.admit(slot.ordinal, &draft::proposed_names(&draft))),
+                        // A model may have named them anew.
+                        _ => Some(slot.people.iter().map(|person| person.name.clone()).collect()),
+                    };
                     state.accept(draft::record(slot, &draft, names, &context), call)?;
                 }
                 Fate::Dropped(dropped) => state.fates.put(Fate::Dropped(dropped))?,

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use super::hub::HubSnapshot;
 use super::room::room;
+use super::seating::seat;
 use super::seeds::Seed;
-use crate::config::{PromptConfig, SituationMode};
+use crate::config::{PromptConfig, PromptSyntax, SituationMode};
 use crate::llm::evidence::{CUT_OFF, UnusableReply};
 use crate::llm::recorded::{CallGateway, CallSite};
 use crate::llm::{Answer, Finish, Halt, Message, Reply, ReplyFormat, Role};
+use crate::prompt::braces::BraceValues;
 use crate::prompt::draft::Draft;
 use crate::prompt::leak::Leaks;
 use crate::prompt::reading;
@@ -24,6 +26,9 @@ use crate::record::{Dropped, Fate, Outcome};
 
 /// Tokens a call to a model of the demo tier may have at least, whatever a spoken turn may have.
 const LEAST_OF_DEMO: u32 = 1000;
+
+/// Fewest and most people in a situation whose prompt does not say how many.
+const FREE_SIZE: (usize, usize) = (2, 12);
 
 /// A situation that is wanted.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +153,14 @@ impl Prompt {
             Some(Second::MoreRoom) => (None, room.saturating_mul(2)),
             None => (None, room),
         };
-        let schema = schema::situations_schema(&self.wanted(call), standard(calls));
+        let standard = standard(calls);
+        // What upstream's prompts ask for in words is not what a schema of ours would.
+        if self.config.syntax != PromptSyntax::Sections && standard == Standard::Full {
+            let messages = self.messages(call, None, repair)?;
+            let format = ReplyFormat::Text { prefix: None };
+            return calls.ask_at_length(&site(call, u32::from(second.is_some())), messages, format, room).await;
+        }
+        let schema = schema::situations_schema(&self.wanted(call), standard);
         let format = ReplyFormat::json("situations", schema.clone());
         let shown = !calls.enforces_schemas(Role::Situations, &format, room).await?;
         let messages = self.messages(call, shown.then_some(&schema), repair)?;
@@ -178,6 +190,9 @@ impl Prompt {
         schema: Option<&Value>,
         repair: Option<(&Reply, &str)>,
     ) -> Result<Vec<Message>, PromptError> {
+        if self.config.syntax != PromptSyntax::Sections {
+            return self.messages_of_braces(call, repair);
+        }
         let (schema, language_name) = (schema.map(Value::to_string), language::name(&self.language));
         let mut values = self.values(call, schema.as_deref(), &language_name);
         let mut messages = vec![
@@ -187,6 +202,28 @@ impl Prompt {
         if let Some((reply, error)) = repair {
             values.error = Some(error);
             // Without what it thought: a chat shows that to nobody.
+            let said = reading::answer(&reply.text).unwrap_or(Cow::Borrowed(&reply.text));
+            messages.push(Message::assistant(said));
+            messages.push(Message::user(self.template.render("repair", &values)?));
+        }
+        Ok(messages)
+    }
+
+    /// The messages where the prompt is one of upstream's.
+    fn messages_of_braces(
+        &self,
+        call: &RoundCall,
+        repair: Option<(&Reply, &str)>,
+    ) -> Result<Vec<Message>, PromptError> {
+        let shots: Vec<Value> = call.examples.iter().map(|shot| shot.individuals()).collect();
+        let shots = match self.config.syntax {
+            PromptSyntax::BracesText => shots.iter().map(|shot| format!("{shot:#}")).collect::<Vec<_>>().join("\n\n"),
+            _ => format!("{:#}", Value::Array(shots)),
+        };
+        let error = repair.map(|(_, error)| error);
+        let values = BraceValues { shots, numGeneratedExamples: call.slots.len(), personas: people(call), error };
+        let mut messages = vec![Message::user(self.template.render("user", &values)?)];
+        if let Some((reply, _)) = repair {
             let said = reading::answer(&reply.text).unwrap_or(Cow::Borrowed(&reply.text));
             messages.push(Message::assistant(said));
             messages.push(Message::user(self.template.render("repair", &values)?));
@@ -222,7 +259,11 @@ impl Prompt {
     }
 
     pub(super) fn wanted(&self, call: &RoundCall) -> CallRequest {
-        let (min, max) = sizes(call);
+        let (min, max) = match self.config.syntax {
+            PromptSyntax::Sections => sizes(call),
+            // Such a prompt has no place for a number.
+            _ => FREE_SIZE,
+        };
         match self.mode {
             SituationMode::Auto => CallRequest::Invented { count: call.slots.len(), min, max },
             SituationMode::Predefined | SituationMode::File => {
@@ -240,13 +281,33 @@ impl Prompt {
             Finish::ContextFull => Unfit { reason: "context_full", detail: format!("{CONTEXT_FULL}: {flaw}") },
             Finish::Stop => Unfit::reply(flaw),
         };
-        drafts.into_iter().map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
+        let seated = |(draft, slot): (Draft, Option<&Slot>)| {
+            let mut draft = draft;
+            seat(&mut draft, slot.map_or(&[], |slot| &slot.people));
+            draft
+        };
+        let slots = call.slots.iter().map(Some).chain(std::iter::repeat(None));
+        let drafts = drafts.into_iter().zip(slots).map(|(draft, slot)| draft.map(|draft| seated((draft, slot))));
+        drafts.map(|draft| self.unless_copied(call, draft.map_err(unfit)?)).collect()
     }
 
     fn unless_copied(&self, call: &RoundCall, draft: Draft) -> Result<Draft, Unfit> {
         match call.seed.as_ref().and_then(|seed| seed.copied(&draft, &self.language)) {
             Some(detail) => Err(Unfit { reason: "copies_seed", detail }),
             None => Ok(draft),
+        }
+    }
+}
+
+/// The people given, a line each, groups apart.
+fn people(call: &RoundCall) -> String {
+    let line = |person: &GivenPerson| format!("- {}: {}", person.name, person.persona);
+    let group = |slot: &Slot| slot.people.iter().map(line).collect::<Vec<_>>().join("\n");
+    match call.slots.as_slice() {
+        [slot] => group(slot),
+        slots => {
+            let groups = (1..).zip(slots).map(|(at, slot)| format!("Group {at}:\n{}", group(slot)));
+            groups.collect::<Vec<_>>().join("\n\n")
         }
     }
 }

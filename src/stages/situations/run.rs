@@ -110,6 +110,7 @@ fn stage<'a>(context: &Context<'a>, people: People<'a>, list: CastList) -> Resul
         settings,
         prompt: Arc::new(inputs.situations_prompt(config)?),
         people,
+        last_group: cast.as_ref().filter(|_| !settings.casting.rewind).map(Cast::before_rewind),
         cast,
         coverage: inputs.coverage()?.map(|grid| grid.for_groups(settings.personas.min, settings.personas.max)),
         seeds: inputs.seeds()?.into_iter().map(Arc::new).collect(),

@@ -248,3 +248,34 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn before_the_line_starts_over_nobody_is_cast_twice(count in 5_usize..80, splits in 1_usize..3, min in 2_usize..4, more in 0_usize..3, seed: u64) {
+        let people = people(count, &["train", "test"][..splits]);
+        let Ok(cast) = Cast::new(listed(&people), CastingMode::Random, GroupSize { min, max: min + more }, seed) else { return Ok(()) };
+        let cast_once: Vec<usize> = (0..cast.before_rewind()).flat_map(|ordinal| cast.group(ordinal, None).members).collect();
+        prop_assert_eq!(cast_once.iter().collect::<BTreeSet<_>>().len(), cast_once.len());
+        let next = cast.group(cast.before_rewind(), None).members;
+        prop_assert!(next.iter().any(|member| cast_once.contains(member)), "one group more would have been possible");
+    }
+}
+
+#[test]
+fn rows_of_the_source_stay_together_and_come_once_a_pass() {
+    let mut people = people(9, &["train"]);
+    for (n, person) in people.iter_mut().enumerate() {
+        person.source = format!("pairs.json:{}", n / 2);
+    }
+    let cast = cast(&people, CastingMode::Row);
+    assert_eq!(cast.before_rewind(), 4, "who is alone in a row is in no group");
+    let pass = |from: u64| (from..from + 4).map(|ordinal| cast.group(ordinal, Some(5)).members).collect::<Vec<_>>();
+    let rows: BTreeSet<Vec<usize>> = pass(0).into_iter().collect();
+    assert_eq!(rows, BTreeSet::from([vec![0, 1], vec![2, 3], vec![4, 5], vec![6, 7]]));
+    assert_eq!(pass(4), pass(0));
+    people.iter_mut().enumerate().for_each(|(n, person)| person.source = n.to_string());
+    let error = Cast::new(listed(&people), CastingMode::Row, GroupSize { min: 2, max: 2 }, 17).unwrap_err();
+    assert_eq!((error.exit_code(), error.to_string().contains("partner_persona")), (ExitCode::Input, true));
+}

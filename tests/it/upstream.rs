@@ -1,0 +1,463 @@
+//! A folder of upstream ConvoGen's files and a `.env`: run, resumed and published as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use convogen::Draw;
+use serde_json::{Value, json};
+
+use crate::support::endpoint::{Endpoint, LoggedCall};
+use crate::support::project::{Project, differing};
+use crate::support::script::{Answer, Call, Script};
+
+const INVENTED: &str = "configs/gen-config-1.yaml";
+const GIVEN: &str = "configs/gen-config-persona-1.yaml";
+const UPLOAD: &str = "configs/upload-data-1.yaml";
+const RUN: &str = "output/harbour/invented";
+
+/// Words that tell scenes apart.
+const WORDS: [&str; 12] =
+    ["anchor", "buoy", "crane", "dredger", "eel", "fender", "gangway", "hawser", "inlet", "jetty", "keel", "lantern"];
+
+/// A scene in upstream's shape. The people of `group` are named anew, and come last first.
+fn scene(draw: &mut Draw, group: &[&str]) -> Value {
+    let mut word = || *draw.pick(&WORDS).unwrap();
+    let situation =
+        format!("Nobody knows why the {} lies beside the {} under a {} since noon.", word(), word(), word());
+    let individuals: Vec<Value> = if group.is_empty() {
+        let person = |name: &str| json!({"name": name, "age": 41, "qualities": ["dry", "loyal"], "speechStyle": "Two words at most", "lifestyle": format!("Rows to the {}.", WORDS[0]), "memory": "A cold winter."});
+        vec![person("Gerda Plank"), person("Hugo Stern")]
+    } else {
+        let named = ["Jana Rook", "Karl Quill", "Lene Prow", "Mats Oar"];
+        group.iter().rev().zip(named).map(|(persona, name)| json!({"name": name, "persona": persona})).collect()
+    };
+    let names: Vec<&str> = individuals.iter().filter_map(|one| one["name"].as_str()).collect();
+    let relations = format!("{} taught {} to swim. They never speak of it.", names[0], names[1]);
+    json!({"individuals": individuals, "relations": relations, "situation": situation, "topic": "a thing on the quay",
+           "conversationStarter": format!("{}, what is that?", names[0])})
+}
+
+/// What a model answers to the two prompts of the fixtures: a bare list, in a fence.
+fn scenes(call: &Call) -> Answer {
+    let prompt = call.prompt();
+    let count =
+        |before: &str| prompt.split(before).nth(1).unwrap().split(' ').next().unwrap().parse::<usize>().unwrap();
+    let mut draw = Draw::new(1, &[&prompt]);
+    let list: Vec<Value> = if prompt.contains("Make up ") {
+        (0..count("Make up ")).map(|_| scene(&mut draw, &[])).collect()
+    } else {
+        assert!(count("For each of the ") > 0, "{prompt}");
+        let given = prompt.split("\n\nSome that were good:").next().unwrap();
+        let groups = given.split("with name and persona.\n\n").nth(1).unwrap().split("\n\n");
+        let people = |group: &'_ str| -> Vec<String> {
+            group.lines().filter_map(|line| Some(line.strip_prefix("- ")?.split_once(": ")?.1.to_owned())).collect()
+        };
+        groups
+            .map(|group| {
+                let people = people(group);
+                scene(&mut draw, &people.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+            .collect()
+    };
+    Answer::Text(format!("Here they are:\n```json\n{}\n```", json!(list)))
+}
+
+fn is_of_situations(body: &str) -> bool {
+    body.contains("Scenes at the waterfront") || body.contains("Scenes for these people")
+}
+
+fn model() -> Script {
+    Script::but(|call| is_of_situations(&call.raw), scenes)
+}
+
+/// The fixtures and a `.env` for `endpoint`, and nothing else.
+fn checkout(endpoint: &Endpoint) -> Project {
+    let project = Project::new();
+    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/upstream")), "", &project);
+    let env = format!(
+        "AZURE_OPENAI_ENDPOINT={}\nAZURE_OPENAI_API_VERSION=2024-10-21\nAZURE_OPENAI_CHAT_DEPLOYMENT_NAME=talker\nAZURE_OPENAI_API_KEY=k\n",
+        endpoint.origin()
+    );
+    project.write("llm/models/settings/.env", env);
+    project
+}
+
+fn copy(folder: &Path, below: &str, project: &Project) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{below}{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            copy(&path, &format!("{name}/"), project);
+        } else {
+            project.write(&name, std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+fn situations(project: &Project, run: &str) -> Vec<Value> {
+    project.rows(&format!("{run}/stages/2-situations/part-00000.jsonl"))
+}
+
+fn conversations(project: &Project, run: &str) -> Vec<Value> {
+    project.rows(&format!("{run}/stages/3-conversations/part-00000.jsonl"))
+}
+
+fn body(call: &LoggedCall) -> Value {
+    serde_json::from_str(&call.body).unwrap()
+}
+
+#[test]
+fn a_configuration_of_upstreams_runs_as_it_is_and_goes_on_after_a_kill() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let ran = project.run(&["pipeline", "run", "-c", INVENTED, "--json"]).ended(0);
+    for told in [
+        "is in upstream ConvoGen's schema",
+        "num_conversations as situations.count",
+        "left out num_processes: read and never used there",
+        "other here ignore_agents_list: the opener is no agent here",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+    assert_eq!(ran.json()["stages"]["conversations"]["accepted"], 8);
+
+    let made = situations(&project, RUN);
+    let person = &made[0]["personas"][0];
+    assert_eq!(
+        person["persona"],
+        "Age: 41. Qualities: dry, loyal. Speech style: Two words at most. Lifestyle: Rows to the anchor. Memory: A cold winter."
+    );
+    assert!(person["description"].as_str().unwrap().contains(", 41, dry, loyal."), "{person}");
+    let tie = made[0]["relations"][0]["text"].as_str().unwrap();
+    assert!(tie.contains(" taught ") && tie.ends_with("They never speak of it."), "{tie}");
+
+    let turns: BTreeSet<usize> =
+        conversations(&project, RUN).iter().map(|row| row["turns"].as_array().unwrap().len()).collect();
+    assert!(turns.len() > 1 && turns.is_subset(&BTreeSet::from([3, 4, 5])), "one less than the rounds: {turns:?}");
+    assert!(
+        conversations(&project, RUN).iter().all(|row| row["model"] == "talker" && row["stop_reason"] == "max_turns")
+    );
+
+    let calls = endpoint.calls();
+    let (asking, talking): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_of_situations(&call.body));
+    assert!(calls.iter().all(|call| call.path == "/openai/deployments/talker/chat/completions?api-version=2024-10-21"));
+    assert!(
+        asking.len() == 4
+            && asking
+                .iter()
+                .all(|call| body(call)["temperature"] == 0.1 && body(call).get("response_format").is_none())
+    );
+    assert!(talking.iter().all(|call| body(call).get("temperature").is_none()));
+    let prompt = body(asking[0])["messages"][0]["content"].as_str().unwrap().to_owned();
+    assert!(prompt.contains("Make up 2 scenes") && prompt.contains(r#"`{"individuals": []"#), "{prompt}");
+    assert!(prompt.contains("Some that were good:\n\n[\n  {\n    \"individuals\""), "{prompt}");
+
+    let slow = Endpoint::start(Script { latency: Duration::from_millis(40), ..model() });
+    let other = checkout(&slow);
+    let started = other.start_command(&["pipeline", "run", "-c", INVENTED, "--json"]);
+    while slow.calls().iter().filter(|call| call.answered).count() < 12 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    started.signal("KILL");
+    drop(started.end());
+    other.run(&["pipeline", "run", "-c", INVENTED, "--json"]).ended(0);
+    assert_eq!(differing(&project.data(RUN), &other.data(RUN)), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_made_becomes_a_shot_of_the_shape_the_prompt_asks_for() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    project
+        .run(&[
+            "pipeline",
+            "run",
+            "-c",
+            INVENTED,
+            "--set",
+            "num_conversations=12",
+            "--set",
+            "situations.hub.round_calls=1",
+            "--json",
+        ])
+        .ended(0);
+    let prompts: Vec<String> = endpoint
+        .calls()
+        .iter()
+        .filter(|call| is_of_situations(&call.body))
+        .map(|call| body(call)["messages"][0]["content"].as_str().unwrap().to_owned())
+        .collect();
+    let grown = prompts.iter().filter(|prompt| prompt.contains("Nobody knows why")).count();
+    assert!(grown > 0, "the hub is used");
+    for prompt in prompts.iter().filter(|prompt| prompt.contains("Nobody knows why")) {
+        assert!(prompt.contains("\"speechStyle\": \"Two words at most.\""), "{prompt}");
+    }
+    let first = project.files("llm/prompts/situations/shots").len();
+    assert_eq!(first, 3, "no file is added to the shots");
+}
+
+#[test]
+fn groups_of_given_people_are_told_apart_whatever_the_model_calls_them() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let run = "output/harbour/given";
+    let ran = project.run(&["pipeline", "run", "-c", GIVEN, "--json"]).ended(0);
+    assert!(ran.stderr.contains("llm_params.max_retries: not sent"), "{}", ran.stderr);
+    let made = situations(&project, run);
+    assert_eq!(made.len(), 4);
+    let mut seen = BTreeSet::new();
+    for row in &made {
+        let people = row["personas"].as_array().unwrap();
+        assert_eq!(people.len(), 3);
+        for person in people {
+            assert!(seen.insert(person["id"].as_str().unwrap().to_owned()), "nobody is cast twice without rewind");
+            // Upstream's reply had the persona; the description comes from there, the name is the one that was given.
+            assert_eq!(person["description"], person["persona"], "{person}");
+            assert!(!person["name"].as_str().unwrap().contains("Quill"), "{person}");
+        }
+        let text = row.to_string();
+        assert!(!["Rook", "Quill", "Prow"].iter().any(|name| text.contains(name)), "{text}");
+    }
+    assert!(!seen.contains("p0000000001") && seen.len() == 12, "start_index leaves out the first: {seen:?}");
+    let calls = endpoint.calls();
+    let asking: Vec<&LoggedCall> = calls.iter().filter(|call| is_of_situations(&call.body)).collect();
+    assert_eq!(asking.len(), 2, "batch_size groups a call");
+    assert!(asking.iter().all(|call| call.path.contains("/deployments/writer/")));
+    let sent = body(asking[0]);
+    assert_eq!((&sent["temperature"], &sent["presence_penalty"]), (&json!(0.7), &json!(0.5)));
+    let prompt = sent["messages"][0]["content"].as_str().unwrap();
+    assert!(prompt.contains("For each of the 2 groups") && prompt.contains("Group 2:\n- "), "{prompt}");
+    let (third, first) = (prompt.find("a stuck lock").unwrap(), prompt.find("which wind to trust").unwrap());
+    assert!(third < first && !prompt.contains("a seal aboard"), "fixed shots in the order of their names");
+    assert!(conversations(&project, run).iter().all(|row| row["turns"].as_array().unwrap().len() == 3));
+
+    let short = ["pipeline", "run", "-c", GIVEN, "--set", "num_conversations=6", "--set", "run_name=more", "--json"];
+    assert_eq!(project.run(&short).ended(9).json()["stages"]["situations"]["accepted"], 4, "everybody was cast");
+}
+
+#[test]
+fn every_row_of_pairs_is_a_group_of_two() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let sets = [
+        "--set",
+        "Situation_generation.personas.path=llm/prompts/personas/pairs.json",
+        "--set",
+        "Situation_generation.personas.start_index=0",
+        "--set",
+        "num_conversations=3",
+    ];
+    project.run(&[&["pipeline", "run", "-c", GIVEN, "--json"], &sets[..]].concat()).ended(0);
+    let sets_of_two: BTreeSet<Vec<String>> = situations(&project, "output/harbour/given")
+        .iter()
+        .map(|row| {
+            row["personas"].as_array().unwrap().iter().map(|p| p["persona"].as_str().unwrap().to_owned()).collect()
+        })
+        .collect();
+    let pair = |one: &str, other: &str| vec![one.to_owned(), other.to_owned()];
+    assert_eq!(
+        sets_of_two,
+        BTreeSet::from([
+            pair("I mend clocks. I have three cats.", "I drive the night bus. I love maps."),
+            pair("I teach chemistry. I sing in a choir.", "I am a retired judge. I grow roses."),
+            pair("I sell pianos. I never learned to drive.", "I coach rowing. My brother is a pilot."),
+        ])
+    );
+}
+
+#[test]
+fn finished_chats_are_situations_with_their_labels() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    project.write("finished/package.json", "{\"name\": \"something else\"}");
+    project.write("chats.yaml", format!(
+        "version: 1\nrun_dir: runs/chats\nsituations: {{mode: file, source: finished}}\nconversations: {{turns: {{min: 2, max: 3}}}}\n\
+         models: {{default: {{provider: openai, base_url: '{}', model: m, api_key_env: null}}}}\n", endpoint.base_url()));
+    let run = |more: &[&str]| project.run(&[&["pipeline", "run", "-c", "chats.yaml", "--json"], more].concat());
+    let first = run(&[]).ended(0).json();
+    assert_eq!(
+        (&first["stages"]["situations"]["accepted"], &first["stages"]["situations"]["rejected"]),
+        (&json!(3), &json!(1))
+    );
+    let made = situations(&project, "runs/chats");
+    assert_eq!(made[0]["id"], "meeting-1");
+    assert_eq!(made[0]["labels"], r#"{"intent":"borrow a boat"}"#);
+    assert_eq!(made[0]["relations"][0]["text"], "Nia Cove is the landlord of Jon Pier. They rarely meet.");
+    let rejected = project.rows("runs/chats/stages/2-situations/rejected.jsonl");
+    assert!(
+        rejected[0]["id"] == "package.json:1" && rejected[0]["detail"].as_str().unwrap().contains("name a pattern"),
+        "{rejected:?}"
+    );
+    // A pattern takes the chats alone; another content is another run.
+    let pattern = ["--set", "situations.source=finished/chat-*.json", "--run-dir", "runs/pattern"];
+    assert_eq!(run(&pattern).ended(0).json()["stages"]["situations"]["rejected"], 0);
+    project.write("finished/chat-2.json", project.read("finished/chat-2.json").replace("river rises", "river falls"));
+    for again in [&[][..], &pattern] {
+        assert!(run(again).ended(5).stderr.contains("SHA-256"));
+    }
+}
+
+#[test]
+fn an_upload_configuration_publishes_the_runs_below_its_input_but_those_to_be_skipped() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let to = ["--set", "destination.azure=null", "--set", "destination.folder=blobs", "--json"];
+    let upload = |more: &[&str]| project.run(&[&["compile-upload", "-c", UPLOAD], &to[..], more].concat());
+    let nothing = upload(&[]).ended(2);
+    assert!(
+        nothing.stderr.contains("upload-data-1.yaml:3:3: formatting.base_input_path: no run of convogen below output"),
+        "{}",
+        nothing.stderr
+    );
+    for name in ["invented", "draft"] {
+        project.run(&["pipeline", "run", "-c", INVENTED, "--set", &format!("run_name={name}")]).ended(0);
+    }
+    project.run(&["pipeline", "run", "-c", GIVEN]).ended(0);
+    let before = project.files("output");
+    let published = upload(&[]).ended(0);
+    assert!(
+        published.stderr.contains("left out formatting.format: the whole dataset is published"),
+        "{}",
+        published.stderr
+    );
+    assert_eq!(published.json()["rows"]["conversations"], 12, "the draft is skipped");
+    let pointer = project.json("blobs/harbour/talk/latest.json");
+    assert!(pointer["version"].is_string());
+    let kept: BTreeMap<_, _> =
+        project.files("output").into_iter().filter(|(name, _)| !name.contains("/publish/")).collect();
+    assert_eq!(differing(&before, &kept), Vec::<String>::new(), "no local file is deleted or changed");
+}
+
+#[test]
+fn an_imported_configuration_says_the_same_wherever_it_is_written() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    for file in [INVENTED, GIVEN] {
+        let out = "ours/deep/run.yaml";
+        std::fs::create_dir_all(project.path().join("ours/deep")).unwrap();
+        project.run(&["config", "import", file, "-o", out]).ended(0);
+        let text = project.read(out);
+        assert!(
+            text.contains("# num_conversations there") && text.contains("# Other here: ignore_agents_list"),
+            "{text}"
+        );
+        let shown = |file: &str| project.run(&["config", "show", "-c", file]).ended(0).stdout;
+        assert_eq!(shown(out).replace("../../", ""), shown(file), "{text}");
+        project.run(&["config", "check", "-c", out]).ended(0);
+        project.run(&["config", "import", file, "-o", out]).ended(2);
+        std::fs::remove_file(project.path().join(out)).unwrap();
+    }
+    assert!(
+        project
+            .run(&["config", "import", "llm/promptConfigs/situations-random-shots-1.yaml"])
+            .ended(2)
+            .stderr
+            .contains("neither Situation_generation")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_with_file_line_and_key() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let refused = |name: &str, text: &str| {
+        project.write(name, text);
+        let ran = project.run(&["pipeline", "run", "-c", name]).ended(2);
+        ran.stderr
+    };
+    for (text, told) in [
+        (
+            "num_threds: 2\nSituation_generation: {}\n",
+            "x.yaml:1:1: num_threds: unknown key; did you mean `num_threads`?",
+        ),
+        (
+            "Situation_generation:\n  personas: {path: a.jsonl, sampel_group: true}\n",
+            "x.yaml:2:30: Situation_generation.personas.sampel_group: unknown key; did you mean `sample_group`?",
+        ),
+        (
+            "Situation_generation: {}\nGroup_chat_generation:\n  min_turns: 9\n  max_turns: 8\n",
+            "x.yaml:3:3: Group_chat_generation.min_turns: 9 is more than max_turns, which is 8",
+        ),
+        (
+            "Situation_generation:\n  personas: {path: a.csv}\n",
+            "x.yaml:2:14: Situation_generation.personas.path: a.csv ends neither in .jsonl",
+        ),
+        (
+            "Situation_generation:\n  prompt_config_path: gone.yaml\n",
+            "x.yaml:2:3: situations.prompt_config: there is no file llm/promptConfigs/gone.yaml",
+        ),
+        ("formatting: {}\nupload_to_azure: {}\n", "`convogen compile-upload -c` takes it"),
+    ] {
+        let stderr = refused("x.yaml", text);
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+    let broken = |name: &str, change: &dyn Fn(String) -> String, told: &str| {
+        let whole = project.read(name);
+        project.write(name, change(whole.clone()));
+        let ran = project.run(&["pipeline", "run", "-c", INVENTED]).ended(2);
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+        project.write(name, whole);
+    };
+    let prompts = "llm/promptConfigs/situations-random-shots-1.yaml";
+    broken(prompts, &|text| text.replace("num_shots", "num_shot"), "did you mean `num_shots`?");
+    broken(prompts, &|text| text.replace("num_shots: 2", "shot_names: [a]"), "names shots, but the method is random");
+    broken(
+        "llm/prompts/situations/prompt-v1.md",
+        &|text| text.replace("{shots}", "{shot}"),
+        "prompt-v1.md, line 8: unknown variable `shot` (did you mean `shots`?)",
+    );
+    broken(
+        "llm/prompts/situations/prompt-v1.md",
+        &|text| text.replace("{{", "{"),
+        "prompt-v1.md, line 4: a single brace",
+    );
+    let shot = "llm/prompts/situations/shots/shot-1.json";
+    broken(
+        shot,
+        &|_| "{\"people\": []}".to_owned(),
+        "shot-1.json, line 1: neither `personas`, as in our shots, nor `individuals`",
+    );
+    broken(
+        shot,
+        &|text| {
+            text.replace("\"age\": 52", "\"name\": \"x\"")
+                .replace("qualities", "q")
+                .replace("speechStyle", "s")
+                .replace("lifestyle", "l")
+                .replace("memory", "m")
+        },
+        "individuals[0]: `persona` is wanted",
+    );
+    assert!(endpoint.calls().is_empty(), "nothing was asked");
+
+    project.write("llm/prompts/personas/pairs.json", r#"[{"persona": ["I mend clocks.", "I have cats."]}]"#);
+    let sets = [
+        "--set",
+        "Situation_generation.personas.path=llm/prompts/personas/pairs.json",
+        "--set",
+        "Situation_generation.personas.start_index=0",
+    ];
+    let ran = project.run(&[&["pipeline", "run", "-c", GIVEN], &sets[..]].concat()).ended(3);
+    assert!(ran.stderr.contains("pairs.json is a persona; line 1: `persona` is a list of sentences"), "{}", ran.stderr);
+}
+
+#[test]
+fn without_a_key_the_run_says_by_whom_it_signs_in_and_what_it_tried() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
+    let env = project.read("llm/models/settings/.env").replace("AZURE_OPENAI_API_KEY=k\n", "");
+    project.write("llm/models/settings/.env", &env);
+    let none = project.convogen(&["pipeline", "run", "-c", INVENTED]).env("PATH", "").output().unwrap();
+    let stderr = String::from_utf8_lossy(&none.stderr);
+    assert_eq!(none.status.code(), Some(6), "{stderr}");
+    for told in [
+        "AZURE_OPENAI_API_KEY is not set: signing in with Entra ID, by whoever is signed in to az or azd",
+        "tried: the service principal of AZURE_CLIENT_ID (AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET not set), workload identity (AZURE_FEDERATED_TOKEN_FILE not set), managed identity",
+    ] {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+    project.write("llm/models/settings/.env", env + "AZURE_OPENAI_AD_TOKEN=t\n");
+    let token = project.run(&["pipeline", "run", "-c", INVENTED, "--set", "num_conversations=1"]).ended(0);
+    assert!(token.stderr.contains("by the token in AZURE_OPENAI_AD_TOKEN"), "{}", token.stderr);
+}
