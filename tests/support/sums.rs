@@ -35,11 +35,20 @@ pub(crate) fn assert_sums(project: &Project, run_dir: &str, summary: &Value) {
             assert_eq!(listed as u64, number(&tally[outcome]), "{stage}: {outcome} in rejected.jsonl");
         }
         let published: u64 = dataset["rows"][stage].as_object().into_iter().flatten().map(|(_, n)| number(n)).sum();
-        assert_eq!(published, rows.len() as u64, "{stage}: rows of the dataset");
+        let expected = if stage == "personas" { used(project, run_dir, &rows) } else { rows.len() };
+        assert_eq!(published, expected as u64, "{stage}: rows of the dataset");
         let outcomes = dataset["outcomes"].as_array().into_iter().flatten().find(|entry| entry["stage"] == stage);
         assert_eq!(outcomes.map(|entry| &entry["counts"]), Some(tally), "{stage}: outcomes of the dataset");
         assert_every_input_once(stage, &rows, &dropped, &duplicates);
     }
+}
+
+/// How many of `people` occur in a situation.
+fn used(project: &Project, run_dir: &str, people: &[Value]) -> usize {
+    let situations = project.rows(&format!("{run_dir}/stages/2-situations/part-00000.jsonl"));
+    let cast: Vec<&Value> =
+        situations.iter().flat_map(|row| row["personas"].as_array().into_iter().flatten()).map(|p| &p["id"]).collect();
+    people.iter().filter(|person| cast.contains(&&person["id"])).count()
 }
 
 fn assert_every_input_once(stage: &str, rows: &[Value], dropped: &[Value], duplicates: &[Value]) {

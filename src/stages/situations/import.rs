@@ -421,8 +421,8 @@ mod tests {
 
     #[test]
     fn splits_stay_as_drawn_where_groups_are_too_large_and_where_nobody_crosses() {
-        // Everyone knows person 0: one group, which no split can hold.
-        let hub: Vec<_> = (0..50).map(|at| (at, vec![0, at + 1])).collect();
+        // Everyone knows one person: a single group, which no split can hold.
+        let hub: Vec<_> = (0..50).map(|at| (at, vec![100 + at, 999])).collect();
         let (situations, people) = split(&hub);
         assert!(people.moved == 0 && people.crossing > 0 && people.people == 51, "{people:?}");
         assert!(people.notice().unwrap().contains(&format!("{} of 51 people", people.crossing)));

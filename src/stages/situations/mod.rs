@@ -37,7 +37,7 @@ use self::cells::CellNumbers;
 use self::coverage::{Coverage, GROUP_SIZE};
 use self::hub::{HubActivity, HubSnapshot};
 use self::names::Namer;
-use self::people::People;
+use self::people::CastablePeople;
 use self::round::{GivenPerson, RoundCall, Slot};
 use self::seeds::{Dealer, Seed};
 use super::Progress;
@@ -73,7 +73,7 @@ pub(crate) struct SituationStage<'a> {
     /// The prompt.
     pub prompt: Arc<Prompt>,
     /// The personas, in the order in which they were sealed.
-    pub people: People<'a>,
+    pub people: CastablePeople<'a>,
     /// Groups of them; `None` where the model invents people.
     pub cast: Option<Cast>,
     /// How many groups may be formed at most, where nobody is to be cast twice.

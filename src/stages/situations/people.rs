@@ -14,7 +14,7 @@ use crate::store::part::RowPlace;
 
 /// The people who can be cast.
 #[derive(Debug)]
-pub(crate) enum People<'a> {
+pub(crate) enum CastablePeople<'a> {
     /// At hand.
     Held(&'a [Persona]),
     /// In a sealed part.
@@ -29,7 +29,7 @@ pub(crate) struct SealedPeople {
     starts: Vec<u64>,
 }
 
-impl People<'_> {
+impl CastablePeople<'_> {
     /// Reads `people` once, to know where each stands, and shows everyone to `list`.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SituationStage;
 use super::casting::{Cast, CastList};
 use super::import::{self, Import};
-use super::people::People;
+use super::people::CastablePeople;
 use crate::config::SituationMode;
 use crate::llm::{Message, Role};
 use crate::record::{Persona, Situation};
@@ -28,7 +28,7 @@ pub(crate) async fn run(
         SituationMode::File => import(context, fates),
         SituationMode::Predefined => {
             let mut list = CastList::default();
-            let people = People::of(people, &mut list)?;
+            let people = CastablePeople::of(people, &mut list)?;
             make(&stage(context, people, list)?, context, fates).await
         }
         SituationMode::Auto => generate(context, &[], fates).await,
@@ -96,10 +96,14 @@ pub(crate) fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -
 fn held<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
     let mut list = CastList::default();
     people.iter().for_each(|person| list.add(person));
-    stage(context, People::Held(people), list)
+    stage(context, CastablePeople::Held(people), list)
 }
 
-fn stage<'a>(context: &Context<'a>, people: People<'a>, list: CastList) -> Result<SituationStage<'a>, StageError> {
+fn stage<'a>(
+    context: &Context<'a>,
+    people: CastablePeople<'a>,
+    list: CastList,
+) -> Result<SituationStage<'a>, StageError> {
     let Context { config, inputs, .. } = *context;
     let settings = &config.situations;
     let cast = match settings.mode {
