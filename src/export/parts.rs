@@ -9,7 +9,7 @@ use crate::store::part::{FileEntry, JsonlWriter, PartFile};
 
 /// Writes records in parts.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct RecordParts {
     root: PathBuf,
     /// The folder of the parts, with `/` at the end.
     folder: String,
@@ -25,7 +25,7 @@ struct Part {
     cells: PartFile,
 }
 
-impl Parts {
+impl RecordParts {
     pub(super) fn new(root: &Path, folder: String, size: u64) -> Self {
         Self { root: root.to_owned(), folder, size, open: None, done: Vec::new() }
     }
