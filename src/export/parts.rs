@@ -71,9 +71,8 @@ impl RecordParts {
 /// Cells with tabs between them, quoted where they hold what would end a cell, as RFC 4180 quotes: what pandas and the `csv` of
 /// Python read without being told.
 fn line(cells: impl Iterator<Item = String>) -> String {
-    let quoted = |cell: String| match cell.contains(['"', '\t', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell,
+    let quoted = |cell: String| {
+        if cell.contains(['"', '\t', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
     };
     let mut line = cells.map(quoted).collect::<Vec<_>>().join("\t");
     line.push('\n');

@@ -27,7 +27,7 @@ pub(super) struct SplitFiles {
 #[derive(Debug)]
 enum Lines {
     Json(JsonlWriter),
-    Parts(RecordParts),
+    Parts(Box<RecordParts>),
 }
 
 impl SplitFiles {
@@ -44,7 +44,7 @@ impl SplitFiles {
         let table = ParquetWriter::with_columns(file, table.columns).map_err(|source| failed(&path, source))?;
         let lines = match options.format {
             ExportFormat::Convogen => {
-                Lines::Parts(RecordParts::new(root, format!("{home}{split}/"), options.partition()))
+                Lines::Parts(Box::new(RecordParts::new(root, format!("{home}{split}/"), options.partition())))
             }
             _ => Lines::Json(JsonlWriter::create(root, &format!("{home}{split}.jsonl"))?),
         };

@@ -47,9 +47,12 @@ pub(super) fn views(talk: &Conversation) -> impl Iterator<Item = View<'_>> {
 /// Others by name, the own turns bare; neighbours of one side together; nothing behind the last own turn.
 fn spoken(talk: &Conversation, person: &Speaker) -> Vec<Passage> {
     let starter = (Voice::Others, talk.conversation_starter.clone());
-    let turns = talk.turns.iter().map(|turn| match turn.speaker_id == person.id {
-        true => (Voice::Own, turn.text.clone()),
-        false => (Voice::Others, format!("{}: {}", turn.speaker, turn.text)),
+    let turns = talk.turns.iter().map(|turn| {
+        if turn.speaker_id == person.id {
+            (Voice::Own, turn.text.clone())
+        } else {
+            (Voice::Others, format!("{}: {}", turn.speaker, turn.text))
+        }
     });
     let mut spoken: Vec<Passage> = Vec::new();
     for (side, text) in [starter].into_iter().chain(turns).filter(|(_, text)| !text.trim().is_empty()) {

@@ -99,7 +99,7 @@ fn nobody_is_told_what_another_keeps_to_themself() {
             let talk = talks.iter().find(|one| one["id"] == talk).unwrap();
             // What was said aloud is no secret any more.
             let mut unsaid = row.clone();
-            unsaid.as_object_mut().unwrap().values_mut().for_each(|value| only_instructions(value));
+            unsaid.as_object_mut().unwrap().values_mut().for_each(only_instructions);
             let text = unsaid.to_string();
             for person in talk["participants"].as_array().unwrap().iter().filter(|person| person["id"] != own) {
                 let persona = person["persona"].as_str().unwrap();
@@ -164,10 +164,14 @@ fn a_form_to_which_no_conversation_gives_a_row_is_refused() {
 #[test]
 fn a_run_without_conversations_says_so() {
     // Everybody's second line is refused, so no conversation reaches its fewest turns.
-    let silent = |call: &Call| match call.wants_a_line() {
-        true if call.prompt().contains("harbour bell") => Answer::error(400, "content_filter", "no"),
-        true => Answer::Text("That was the harbour bell, and nobody was there to hear it.".to_owned()),
-        false => Answer::Plausible,
+    let silent = |call: &Call| {
+        if !call.wants_a_line() {
+            Answer::Plausible
+        } else if call.prompt().contains("harbour bell") {
+            Answer::error(400, "content_filter", "no")
+        } else {
+            Answer::Text("That was the harbour bell, and nobody was there to hear it.".to_owned())
+        }
     };
     let (endpoint, project) = (Endpoint::start(Script::answering(silent)), Project::new());
     project.demo(&endpoint.base_url());
