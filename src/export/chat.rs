@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::view::{Side, Spoken, View, views};
+use super::view::{Passage, View, Voice, views};
 use crate::config::export::{ExportOptions, LossFlag, SystemPlace};
 use crate::record::Conversation;
 
@@ -36,10 +36,10 @@ impl Spelling {
         message.into()
     }
 
-    fn spoken(&self, spoken: &Spoken) -> Value {
+    fn spoken(&self, spoken: &Passage) -> Value {
         match spoken.side {
-            Side::Others => self.message(self.user, &spoken.text, false),
-            Side::Own => self.message(self.assistant, &spoken.text, true),
+            Voice::Others => self.message(self.user, &spoken.text, false),
+            Voice::Own => self.message(self.assistant, &spoken.text, true),
         }
     }
 

@@ -16,7 +16,7 @@ const OPENER: &str = "starter";
 
 /// A corpus being written.
 #[derive(Debug)]
-pub(super) struct Corpus {
+pub(super) struct CorpusFolder {
     root: std::path::PathBuf,
     home: String,
     utterances: JsonlWriter,
@@ -25,7 +25,7 @@ pub(super) struct Corpus {
     opened: bool,
 }
 
-impl Corpus {
+impl CorpusFolder {
     pub(super) fn create(root: &Path, home: &str) -> Result<Self, FsError> {
         Ok(Self {
             root: root.to_owned(),

@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use self::corpus::Corpus;
+use self::corpus::CorpusFolder;
 use self::formats::ExampleTable;
 use self::split::SplitFiles;
 use crate::config::export::ExportOptions;
@@ -128,7 +128,7 @@ pub(crate) struct Exporter<'a> {
 #[derive(Debug)]
 enum Shape {
     Table { table: ExampleTable, splits: BTreeMap<String, SplitFiles> },
-    Corpus(Box<Corpus>),
+    Corpus(Box<CorpusFolder>),
 }
 
 impl<'a> Exporter<'a> {
@@ -137,7 +137,7 @@ impl<'a> Exporter<'a> {
         let home = if home.is_empty() { String::new() } else { format!("{home}/") };
         let shape = match formats::table(options) {
             Some(table) => Shape::Table { table, splits: BTreeMap::new() },
-            None => Shape::Corpus(Box::new(Corpus::create(root, &home)?)),
+            None => Shape::Corpus(Box::new(CorpusFolder::create(root, &home)?)),
         };
         Ok(Self { options, root, home, shape, conversations: 0 })
     }

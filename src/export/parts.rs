@@ -9,7 +9,7 @@ use crate::store::part::{FileEntry, JsonlWriter, PartFile};
 
 /// Writes records in parts.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct RecordParts {
     root: PathBuf,
     /// The folder of the parts, with `/` at the end.
     folder: String,
@@ -25,7 +25,7 @@ struct Part {
     cells: PartFile,
 }
 
-impl Parts {
+impl RecordParts {
     pub(super) fn new(root: &Path, folder: String, size: u64) -> Self {
         Self { root: root.to_owned(), folder, size, open: None, done: Vec::new() }
     }
@@ -71,9 +71,8 @@ impl Parts {
 /// Cells with tabs between them, quoted where they hold what would end a cell, as RFC 4180 quotes: what pandas and the `csv` of
 /// Python read without being told.
 fn line(cells: impl Iterator<Item = String>) -> String {
-    let quoted = |cell: String| match cell.contains(['"', '\t', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell,
+    let quoted = |cell: String| {
+        if cell.contains(['"', '\t', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
     };
     let mut line = cells.map(quoted).collect::<Vec<_>>().join("\t");
     line.push('\n');

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::formats::ExampleTable;
-use super::parts::Parts;
+use super::parts::RecordParts;
 use super::{ExportError, ExportedSplit};
 use crate::config::export::{ExportFormat, ExportOptions};
 use crate::record::Conversation;
@@ -27,7 +27,7 @@ pub(super) struct SplitFiles {
 #[derive(Debug)]
 enum Lines {
     Json(JsonlWriter),
-    Parts(Parts),
+    Parts(Box<RecordParts>),
 }
 
 impl SplitFiles {
@@ -43,7 +43,9 @@ impl SplitFiles {
         let file = PartFile::create(root, &name)?;
         let table = ParquetWriter::with_columns(file, table.columns).map_err(|source| failed(&path, source))?;
         let lines = match options.format {
-            ExportFormat::Convogen => Lines::Parts(Parts::new(root, format!("{home}{split}/"), options.partition())),
+            ExportFormat::Convogen => {
+                Lines::Parts(Box::new(RecordParts::new(root, format!("{home}{split}/"), options.partition())))
+            }
             _ => Lines::Json(JsonlWriter::create(root, &format!("{home}{split}.jsonl"))?),
         };
         Ok(Self { name: split.to_owned(), path, table, lines })

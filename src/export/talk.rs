@@ -28,9 +28,9 @@ pub(super) fn next_speaker(talk: &Conversation, _: &ExportOptions) -> Vec<Value>
 /// but the speaker is a candidate.
 pub(super) fn addressee(talk: &Conversation, _: &ExportOptions) -> Vec<Value> {
     let row = |(at, turn): (usize, &Turn)| {
-        let addressed = turn.addressee_id.as_deref()?;
+        let wanted = turn.addressee_id.as_deref()?;
         let others: Vec<&Speaker> = talk.participants.iter().filter(|other| other.id != turn.speaker_id).collect();
-        let label = others.iter().position(|other| other.id == addressed)?;
+        let label = others.iter().position(|other| other.id == wanted)?;
         let addressee = others.get(label)?;
         Some(json!({
             "id": id(talk, turn), "situation": talk.situation, "context": before(talk, at), "speaker": turn.speaker,

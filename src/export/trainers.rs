@@ -42,7 +42,8 @@ fn llama_factory(options: &ExportOptions, splits: &[ExportedSplit]) -> Option<St
         "system_tag": "system",
     });
     let one = |split: &ExportedSplit| {
-        let mut entry = Map::from_iter([("file_name".to_owned(), Value::from(format!("{}.jsonl", split.name)))]);
+        let mut entry = Map::new();
+        entry.insert("file_name".to_owned(), format!("{}.jsonl", split.name).into());
         entry.insert("columns".to_owned(), columns.clone());
         if options.format != ExportFormat::Transcript {
             entry.insert("formatting".to_owned(), "sharegpt".into());
@@ -82,9 +83,10 @@ fn axolotl(options: &ExportOptions, splits: &[ExportedSplit]) -> Option<String> 
 pub(super) fn card(options: &ExportOptions, splits: &[ExportedSplit]) -> String {
     let format = options.format;
     let files = splits.iter().map(|split| format!("  - split: {0}\n    path: {0}-*.parquet\n", split.name));
-    let configs = match splits.is_empty() {
-        true => String::new(),
-        false => format!("configs:\n- config_name: {format}\n  data_files:\n{}", files.collect::<String>()),
+    let configs = if splits.is_empty() {
+        String::new()
+    } else {
+        format!("configs:\n- config_name: {format}\n  data_files:\n{}", files.collect::<String>())
     };
     let rows: String = splits.iter().map(|split| format!("| `{}` | {} |\n", split.name, split.rows)).collect();
     let table = if rows.is_empty() { String::new() } else { format!("\n| split | rows |\n| --- | --- |\n{rows}") };

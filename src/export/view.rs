@@ -4,7 +4,7 @@ use crate::record::{Conversation, Speaker};
 
 /// Which side of a chat a message is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Voice {
     /// The opening line and everyone else.
     Others,
     /// The speaker whose view it is.
@@ -13,8 +13,8 @@ pub(super) enum Side {
 
 /// What one side says until the other does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spoken {
-    pub side: Side,
+pub(super) struct Passage {
+    pub side: Voice,
     pub text: String,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct View<'a> {
     /// Who they are, where, and with whom. Of the others it says what everybody may know.
     pub system: String,
     /// The sides take turns, the others first and the person last.
-    pub spoken: Vec<Spoken>,
+    pub spoken: Vec<Passage>,
 }
 
 impl View<'_> {
@@ -45,22 +45,25 @@ pub(super) fn views(talk: &Conversation) -> impl Iterator<Item = View<'_>> {
 }
 
 /// Others by name, the own turns bare; neighbours of one side together; nothing behind the last own turn.
-fn spoken(talk: &Conversation, person: &Speaker) -> Vec<Spoken> {
-    let starter = (Side::Others, talk.conversation_starter.clone());
-    let turns = talk.turns.iter().map(|turn| match turn.speaker_id == person.id {
-        true => (Side::Own, turn.text.clone()),
-        false => (Side::Others, format!("{}: {}", turn.speaker, turn.text)),
+fn spoken(talk: &Conversation, person: &Speaker) -> Vec<Passage> {
+    let starter = (Voice::Others, talk.conversation_starter.clone());
+    let turns = talk.turns.iter().map(|turn| {
+        if turn.speaker_id == person.id {
+            (Voice::Own, turn.text.clone())
+        } else {
+            (Voice::Others, format!("{}: {}", turn.speaker, turn.text))
+        }
     });
-    let mut spoken: Vec<Spoken> = Vec::new();
+    let mut spoken: Vec<Passage> = Vec::new();
     for (side, text) in [starter].into_iter().chain(turns).filter(|(_, text)| !text.trim().is_empty()) {
         match spoken.last_mut() {
             Some(last) if last.side == side => last.text += &format!("\n{text}"),
             // There is nobody to answer yet.
-            None if side == Side::Own => {}
-            _ => spoken.push(Spoken { side, text }),
+            None if side == Voice::Own => {}
+            _ => spoken.push(Passage { side, text }),
         }
     }
-    if spoken.last().is_some_and(|last| last.side == Side::Others) {
+    if spoken.last().is_some_and(|last| last.side == Voice::Others) {
         spoken.pop();
     }
     spoken

@@ -8,19 +8,11 @@ use serde_json::{Value, json};
 
 use crate::support::endpoint::Endpoint;
 use crate::support::project::{Project, Ran};
-use crate::support::script::{Answer, Script};
+use crate::support::script::{Answer, Call, Script};
 
-const FORMATS: [&str; 9] = [
-    "messages",
-    "prompt_completion",
-    "sharegpt",
-    "openai",
-    "transcript",
-    "next_speaker",
-    "addressee",
-    "convokit",
-    "convogen",
-];
+/// The forms to which any conversation gives rows.
+const FORMATS: [&str; 8] =
+    ["messages", "prompt_completion", "sharegpt", "openai", "transcript", "next_speaker", "convokit", "convogen"];
 
 /// A project with a finished run `runs/demo`, in which people have stances, goals and things that only they know.
 fn finished(sets: &[&str]) -> Project {
@@ -107,7 +99,7 @@ fn nobody_is_told_what_another_keeps_to_themself() {
             let talk = talks.iter().find(|one| one["id"] == talk).unwrap();
             // What was said aloud is no secret any more.
             let mut unsaid = row.clone();
-            unsaid.as_object_mut().unwrap().values_mut().for_each(|value| only_instructions(value));
+            unsaid.as_object_mut().unwrap().values_mut().for_each(only_instructions);
             let text = unsaid.to_string();
             for person in talk["participants"].as_array().unwrap().iter().filter(|person| person["id"] != own) {
                 let persona = person["persona"].as_str().unwrap();
@@ -162,10 +154,24 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_form_to_which_no_conversation_gives_a_row_is_refused() {
+    let project = finished(&["conversations.speaker_selection=round_robin"]);
+    let refused = export(&project, "addressee", "out", &[]).ended(3);
+    assert!(refused.stderr.contains("runs/demo give no row of addressee"), "{}", refused.stderr);
+    assert!(!project.path().join("out").exists());
+}
+
+#[test]
 fn a_run_without_conversations_says_so() {
-    let silent = |call: &crate::support::script::Call| match call.wants_a_line() {
-        true => Answer::error(400, "content_filter", "no"),
-        false => Answer::Plausible,
+    // Everybody's second line is refused, so no conversation reaches its fewest turns.
+    let silent = |call: &Call| {
+        if !call.wants_a_line() {
+            Answer::Plausible
+        } else if call.prompt().contains("harbour bell") {
+            Answer::error(400, "content_filter", "no")
+        } else {
+            Answer::Text("That was the harbour bell, and nobody was there to hear it.".to_owned())
+        }
     };
     let (endpoint, project) = (Endpoint::start(Script::answering(silent)), Project::new());
     project.demo(&endpoint.base_url());

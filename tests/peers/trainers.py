@@ -16,7 +16,10 @@ from pathlib import Path
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
 os.environ |= {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
-from support import HERE, Run, check, process, run_checks
+from support import HERE, WORK, Run, check, process, run_checks
+
+# ConvoKit writes a configuration where it thinks its user lives.
+os.environ["HOME"] = str(WORK)
 
 SEVERAL = ["conversations.per_situation=4", "conversations.turns.max=6", "compile.splits={train: 0.5, test: 0.5}"]
 SEVERAL += ["conversations.speaker_selection=round_robin"]
@@ -107,7 +110,7 @@ def trained(name, exports, folder, template, **settings):
     """A tiny model of random weights, trained for a few steps on an export by trl; what it is trained on, as text."""
     import datasets
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import PrinterCallback, Qwen2Config, Qwen2ForCausalLM
     from trl import SFTConfig, SFTTrainer
 
     torch.manual_seed(17)
@@ -121,6 +124,7 @@ def trained(name, exports, folder, template, **settings):
         report_to=[], use_cpu=True, bf16=False, logging_steps=1, save_strategy="no", disable_tqdm=True, **settings,
     )
     trainer = SFTTrainer(model=Qwen2ForCausalLM(config), args=arguments, train_dataset=data, processing_class=words)
+    trainer.remove_callback(PrinterCallback)
     batches = list(trainer.get_train_dataloader())
     before = [weight.detach().clone() for weight in trainer.model.parameters()]
     trainer.train()
