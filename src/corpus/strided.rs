@@ -59,11 +59,12 @@ mod tests {
 
     #[test]
     fn rows_are_found_by_number_across_blocks() {
-        let (mut rows, count) = (Strided::new(3), BLOCK as u32 * 2 + 5);
+        let block = u32::try_from(BLOCK).unwrap();
+        let (mut rows, count) = (Strided::new(3), block * 2 + 5);
         for number in 0..count {
             rows.extend(&[number, number + 1, number + 2]);
         }
-        for number in [0, 1, BLOCK as u32 - 1, BLOCK as u32, count - 1] {
+        for number in [0, 1, block - 1, block, count - 1] {
             assert_eq!(rows.row(number), [number, number + 1, number + 2]);
             rows.set(number, 1, 7);
             assert_eq!((rows.get(number, 0), rows.get(number, 1)), (Some(number), Some(7)));

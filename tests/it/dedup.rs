@@ -49,7 +49,7 @@ fn dedup(project: &Project, arguments: &[&str]) -> Ran {
 #[test]
 fn copies_and_near_duplicates_go_and_the_smallest_id_stays() {
     let project = Project::new();
-    project.write("in.jsonl", &lines(&corpus()));
+    project.write("in.jsonl", lines(&corpus()));
     let ran = dedup(&project, &["in.jsonl", "-o", "out.jsonl", "--report", "gone.jsonl", "--json"]).ended(0);
     let summary = ran.json();
     assert_eq!([&summary["records"], &summary["kept"], &summary["exact"], &summary["near"]], [60, 58, 1, 1]);
@@ -84,7 +84,7 @@ fn shards_in_any_order_threads_and_compression_change_no_byte() {
         })
         .collect();
     let shards: Vec<String> = rows.chunks(50).map(lines).collect();
-    project.write("all.jsonl", &shards.concat());
+    project.write("all.jsonl", shards.concat());
     project.write("shards/1.jsonl", &shards[2]);
     project.write("shards/_SUCCESS", "");
     project.write("shards/2.jsonl.zst", zstd::encode_all(shards[0].as_bytes(), 1).unwrap());
@@ -92,7 +92,7 @@ fn shards_in_any_order_threads_and_compression_change_no_byte() {
     gzip.write_all(shards[3].trim_end().as_bytes()).unwrap();
     project.write("last.gz", gzip.finish().unwrap());
     // A byte order mark, lines without anything, and no end of the last line.
-    project.write("first.jsonl", &format!("\u{feff}\n{}\n  \n", shards[1].trim_end()));
+    project.write("first.jsonl", format!("\u{feff}\n{}\n  \n", shards[1].trim_end()));
 
     let mut results = Vec::new();
     for (inputs, threads) in
@@ -117,7 +117,7 @@ fn a_chain_of_small_changes_removes_nothing_far_from_what_stays() {
     let mut rows: Vec<Value> =
         [("a", a), ("b", b), ("c", c)].map(|(id, text)| json!({"id": id, "text": text})).to_vec();
     rows.extend((0..60).map(unlike));
-    project.write("in.jsonl", &lines(&rows));
+    project.write("in.jsonl", lines(&rows));
     dedup(&project, &["in.jsonl", "-o", "out.jsonl", "--report", "gone.jsonl"]).ended(0);
     // b is near a and c near b, but c is not near a, which stays: c stays too.
     let gone = project.rows("gone.jsonl");
@@ -129,7 +129,7 @@ fn a_giant_cluster_is_refused_and_its_rows_are_reported() {
     let project = Project::new();
     let rows: Vec<Value> =
         (0..100).map(|at| json!({"id": at, "text": text(if at < 12 { 0 } else { at }, 20)})).collect();
-    project.write("in.jsonl", &lines(&rows));
+    project.write("in.jsonl", lines(&rows));
     let arguments = ["in.jsonl", "-o", "out.jsonl", "--report", "gone.jsonl"];
     let refused = dedup(&project, &arguments).ended(3);
     assert!(
@@ -148,14 +148,14 @@ fn a_giant_cluster_is_refused_and_its_rows_are_reported() {
 fn corpora_of_odd_sizes_are_taken() {
     let project = Project::new();
     project.write("none.jsonl", "");
-    project.write("one.jsonl", &lines(&[json!({"id": "a", "text": "only one"})]));
+    project.write("one.jsonl", lines(&[json!({"id": "a", "text": "only one"})]));
     let equal: Vec<Value> =
         (0..5_000).map(|at| json!({"id": format!("{at:05}"), "text": "again and again, the same"})).collect();
-    project.write("equal.jsonl", &lines(&equal));
+    project.write("equal.jsonl", lines(&equal));
     let short = ["yes", "Yes!", "no", "yes no", "", "...", "?!", "今天天气很好", "今天天气", "да", "ДА"];
     let short: Vec<Value> =
         short.iter().enumerate().map(|(at, text)| json!({"id": format!("{at:02}"), "text": text})).collect();
-    project.write("short.jsonl", &lines(&short));
+    project.write("short.jsonl", lines(&short));
     for (name, kept, exact) in [("none", 0, 0), ("one", 1, 0), ("equal", 1, 4_999), ("short", 9, 2)] {
         let input = format!("{name}.jsonl");
         let summary = dedup(&project, &[&input, "-o", "out.jsonl", "--allow-giant-cluster", "--json"]).ended(0).json();
@@ -171,7 +171,7 @@ fn scripts_without_spaces_are_compared_by_characters() {
     let mut rows: Vec<Value> = (1..40).map(|at| json!({"id": format!("x{at}"), "text": sentence(at)})).collect();
     rows.push(json!({"id": "a", "text": sentence(0)}));
     rows.push(json!({"id": "b", "text": sentence(0).replace('\u{4e28}', "，字")}));
-    project.write("in.jsonl", &lines(&rows));
+    project.write("in.jsonl", lines(&rows));
     let summary = dedup(&project, &["in.jsonl", "-o", "out.jsonl", "--json"]).ended(0).json();
     assert_eq!((&summary["shingles"], &summary["near"]), (&json!("5-characters"), &json!(1)), "{summary}");
 }
@@ -181,10 +181,10 @@ fn what_cannot_be_used_is_refused_by_name() {
     let project = Project::new();
     let good = lines(&[json!({"id": "a", "text": "one"}), json!({"id": "b", "text": "two"})]);
     project.write("good.jsonl", &good);
-    project.write("same.jsonl", &format!("{}\n{}", json!({"id": "c", "text": "x"}), json!({"id": "a", "text": "y"})));
+    project.write("same.jsonl", format!("{}\n{}", json!({"id": "c", "text": "x"}), json!({"id": "a", "text": "y"})));
     project.write("torn.jsonl", &good[..good.len() - 5]);
-    project.write("drift.jsonl", &lines(&[json!({"id": "d", "body": "one"})]));
-    project.write("typed.jsonl", &lines(&[json!({"id": "e", "text": 7})]));
+    project.write("drift.jsonl", lines(&[json!({"id": "d", "body": "one"})]));
+    project.write("typed.jsonl", lines(&[json!({"id": "e", "text": 7})]));
     project.write("cut.gz", [0x1f, 0x8b, 8, 0, 0]);
     std::fs::create_dir(project.path().join("empty")).unwrap();
     for (arguments, code, told) in [
@@ -220,7 +220,9 @@ fn what_cannot_be_used_is_refused_by_name() {
 fn write_table(path: &Path, rows: &[Value], text: &str) {
     let string = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
     let mut numbers = ListBuilder::new(Int32Builder::new());
-    rows.iter().for_each(|row| numbers.append_value([Some(i32::try_from(string(row, "id").len()).unwrap()), None]));
+    for row in rows {
+        numbers.append_value([Some(i32::try_from(string(row, "id").len()).unwrap()), None]);
+    }
     let columns: [(&str, ArrayRef); 3] = [
         ("numbers", Arc::new(numbers.finish())),
         ("id", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| string(row, "id"))))),
@@ -280,7 +282,7 @@ fn tables_that_do_not_fit_together_are_refused_by_the_column() {
     let (rows, at) = (corpus(), |name: &str| project.path().join(name));
     write_table(&at("text.parquet"), &rows[..25], "text");
     write_table(&at("body.parquet"), &rows[25..], "body");
-    project.write("lines.jsonl", &lines(&rows));
+    project.write("lines.jsonl", lines(&rows));
     let sound = std::fs::read(at("text.parquet")).unwrap();
     project.write("cut.parquet", &sound[..sound.len() - 9]);
     for (inputs, out, code, told) in [
@@ -316,7 +318,7 @@ fn pairs_of_another_engine_keep_the_identical_set() {
     let rows = corpus();
     let settings = ["--threshold", "0.7", "--shingles", "3-words"];
     for (shard, rows) in ["one.jsonl", "two.jsonl"].into_iter().zip(rows.chunks(30)) {
-        project.write(shard, &lines(rows));
+        project.write(shard, lines(rows));
         dedup(&project, &[&[shard, "--signatures", "signatures"], &settings[..]].concat()).ended(0);
     }
     let join = "import duckdb, sys
