@@ -19,6 +19,7 @@ REQUIREMENTS = ["rensa==0.5.0", "datasketch==2.0.0", "text-dedup==0.4.0"]
 
 
 def grams(words):
+    words = [word.strip(".").lower() for word in words]
     return {tuple(words[at:at + 5]) for at in range(len(words) - 4)}
 
 
@@ -35,7 +36,7 @@ def written(words, draw):
             left, word = draw.randint(6, 15), word.capitalize()
         left -= 1
         text.append(word + "." if left == 0 else word)
-    return " ".join(text)
+    return text
 
 
 class Words:
@@ -67,7 +68,7 @@ def corpus(path, records):
     def write(at, base, own):
         name = f"r{ids[at]:08}"
         names[name] = base
-        out.write(json.dumps({"id": name, "text": written(own, draw)}) + "\n")
+        out.write(json.dumps({"id": name, "text": " ".join(own)}) + "\n")
         return name
 
     with open(path, "w") as out:
@@ -78,6 +79,7 @@ def corpus(path, records):
                 own = template[:30] + words.take(draw.randint(20, 35)) + template[30:] + words.take(draw.randint(20, 35))
             else:
                 own = words.take(draw.randint(80, 120))
+            own = written(own, draw)
             name = write(at, at, own)
             if at in wanted:
                 kept[at] = (name, own)

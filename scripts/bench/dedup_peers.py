@@ -66,7 +66,7 @@ def text_dedup(threshold):
     command = [
         sys.executable, "-m", "text_dedup.minhash", "--path", "json", "--data_files", "corpus.jsonl", "--split", "train",
         "--column", "text", "--ngram", "5", "--num_perm", "128", "--b", "16", "--r", "8", "--hash_func", "xxh3",
-        "--hash_bits", "32", "--threshold", str(threshold), "--output", "text-dedup", "--cache_dir", "cache", "--debug",
+        "--threshold", str(threshold), "--output", "text-dedup", "--cache_dir", "cache", "--debug",
         "--num_proc", "2",
     ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
