@@ -336,7 +336,7 @@ duckdb.sql(f\"COPY ({open(sys.argv[1]).read()}) TO 'pairs.parquet' (FORMAT parqu
     assert_eq!(project.read("a.jsonl"), project.read("p.jsonl"));
     assert_eq!(project.read("a-report.jsonl"), project.read("p-report.jsonl"));
 
-    let foreign = ["one.jsonl", "-o", "out.jsonl", "--pairs", "pairs.parquet"];
+    let foreign = ["two.jsonl", "-o", "out.jsonl", "--pairs", "pairs.parquet"];
     let refused = dedup(&project, &[&foreign[..], &settings].concat()).ended(3);
     assert!(refused.stderr.contains("pairs.parquet names the id `"), "{}", refused.stderr);
 }
