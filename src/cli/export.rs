@@ -117,14 +117,14 @@ fn draft(folder: &Path) -> PathBuf {
 }
 
 fn write(source: &ConversationSource, options: &ExportOptions, folder: &Path) -> Result<Exported, Failure> {
-    let mut exporter = Exporter::new(options, folder, "")?;
+    let mut writer = Exporter::new(options, folder, "")?;
     let mut pushed = Ok(());
     source.records(&mut |talk| {
-        pushed = exporter.push(&talk);
+        pushed = writer.push(&talk);
         pushed.is_ok()
     })?;
     pushed?;
-    let exported = exporter.finish()?;
+    let exported = writer.finish()?;
     let path = source.path.display();
     if exported.conversations == 0 {
         return Err(Failure::new(

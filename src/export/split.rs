@@ -26,7 +26,7 @@ pub(super) struct SplitFiles {
 /// The rows once more, for tools that read text.
 #[derive(Debug)]
 enum Lines {
-    Json(JsonlWriter),
+    Json(Box<JsonlWriter>),
     Parts(Box<RecordParts>),
 }
 
@@ -46,7 +46,7 @@ impl SplitFiles {
             ExportFormat::Convogen => {
                 Lines::Parts(Box::new(RecordParts::new(root, format!("{home}{split}/"), options.partition())))
             }
-            _ => Lines::Json(JsonlWriter::create(root, &format!("{home}{split}.jsonl"))?),
+            _ => Lines::Json(Box::new(JsonlWriter::create(root, &format!("{home}{split}.jsonl"))?)),
         };
         Ok(Self { name: split.to_owned(), path, table, lines })
     }

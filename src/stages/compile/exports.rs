@@ -19,11 +19,11 @@ pub(super) fn write(
     let source = RecordSource::spooled(talks.splits.iter().filter_map(|split| split.jsonl.clone()).collect());
     let mut tables = Vec::new();
     for options in exports {
-        let mut exporter = Exporter::new(options, folder, options.format.folder())?;
+        let mut writer = Exporter::new(options, folder, options.format.folder())?;
         for talk in source.records::<Conversation>() {
-            exporter.push(&talk?)?;
+            writer.push(&talk?)?;
         }
-        let exported = exporter.finish()?;
+        let exported = writer.finish()?;
         if exported.rows() > 0 {
             tables.push(table(options, exported));
         }
