@@ -111,8 +111,8 @@ fn people(made: &mut Translation, personas: Option<&PersonaKeys>) {
 
 fn situations(made: &mut Translation, keys: &GenerationKeys) {
     let SituationKeys { prompt_config_path, re_use_situations_as_shots, personas, .. } = &keys.situations;
-    let mode = if personas.is_some() { "predefined" } else { "auto" };
-    made.fix("situations.mode", mode, "predefined: there are personas; auto: people are invented");
+    let people = if personas.is_some() { "predefined" } else { "auto" };
+    made.fix("situations.mode", people, "predefined: there are personas; auto: people are invented");
     made.set("situations.prompt_config", prompt_config(prompt_config_path), "Situation_generation.prompt_config_path");
     made.set("situations.count", keys.num_conversations, "num_conversations");
     match personas {
