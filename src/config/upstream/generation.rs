@@ -118,7 +118,7 @@ fn situations(made: &mut Translation, keys: &GenerationKeys) {
     match personas {
         Some(personas) => groups(made, personas),
         None => {
-            made.fix("situations.personas", json!({"min": 2, "max": MOST_PEOPLE}), "the prompt leaves it to the model")
+            made.fix("situations.personas", json!({"min": 2, "max": MOST_PEOPLE}), "the prompt leaves it to the model");
         }
     }
     made.fix("situations.coverage", Value::Null, "upstream's prompts have no place for a grid of attributes");
