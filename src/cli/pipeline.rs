@@ -89,7 +89,9 @@ pub(super) fn tell_translation(file: &str, lines: &[String], printer: &Printer) 
     printer.note(&format!(
         "{file} is in upstream ConvoGen's schema and is taken as it is; `convogen config import` shows it in ours"
     ));
-    lines.iter().for_each(|line| printer.note(line));
+    for line in lines {
+        printer.note(line);
+    }
 }
 
 /// Runs with progress shown and signals heeded.

@@ -171,7 +171,7 @@ pub(crate) fn shipped(path: &str) -> &'static str {
 
 /// `folder/relative` without `.` and `..`: a file that ships has one name.
 pub(crate) fn below(folder: &str, relative: &Path) -> String {
-    let mut parts: Vec<String> = folder.split('/').map(str::to_owned).collect();
+    let mut parts: Vec<String> = folder.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     for component in relative.components() {
         match component {
             Component::ParentDir => {

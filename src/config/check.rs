@@ -58,8 +58,8 @@ pub(super) fn files(loaded: &Loaded) -> Vec<ConfigProblem> {
     for (key, written) in named {
         let path = loaded.path(written);
         findings.require(loaded.shipped(written).is_some() || path.is_file(), key, || {
-            let beside = "paths are relative to the configuration file";
-            format!("there is no file {} ({beside})", path.display())
+            let to = if loaded.is_translated() { "working directory" } else { "configuration file" };
+            format!("there is no file {} (paths are relative to the {to})", path.display())
         });
     }
     findings.problems

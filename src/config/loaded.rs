@@ -49,6 +49,10 @@ impl Loaded {
         self.document.value.pointer(&format!("/{}", key.replace('.', "/")))?.as_str()
     }
 
+    pub(super) fn is_translated(&self) -> bool {
+        self.translation.is_some()
+    }
+
     /// What became of the keys of a configuration of upstream's, a line each; nothing for one of ours.
     pub(crate) fn translation(&self) -> Vec<String> {
         self.translation.as_ref().map(Translation::notes).unwrap_or_default()

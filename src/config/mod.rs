@@ -661,6 +661,7 @@ pub(crate) enum PromptSyntax {
 }
 
 impl PromptSyntax {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     fn is_default(&self) -> bool {
         *self == Self::Sections
     }

@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_is_made() {
-        let told = |pairs: &[(&str, &str)], words: fn(&dyn Fn(&str) -> Option<String>) -> String| {
+        type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+        let told = |pairs: &[(&str, &str)], words: fn(Variables<'_>) -> String| {
             words(&|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
         };
         let principal = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "canary")];

@@ -173,7 +173,9 @@ pub async fn run(
     } else {
         models::require_named_keys(loaded, &config, environment)?;
         if options.model.is_none() {
-            models::sign_ins(&config, environment).into_iter().for_each(|line| watch.control.tell(line));
+            for line in models::sign_ins(&config, environment) {
+                watch.control.tell(line);
+            }
         }
         models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
     };

@@ -268,9 +268,10 @@ mod tests {
             people in proptest::collection::vec(("[A-Z][a-z]{2,6}", "[a-z.,: ]{1,30}|Age: [0-9]{1,2}. Memory: [a-z. ]{1,9}", any::<bool>()), 2..5),
             prose in "([A-Z][a-z ]{0,12}[.!?]? ){0,4}[a-z]{0,5}",
         ) {
-            let individual = |(name, text, has_persona): &(String, String, bool)| match has_persona {
-                true => json!({"name": name, "persona": format!("x{text}")}),
-                false => json!({"name": name, "age": 7, "qualities": [text, "b"], "lifestyle": text, "memory": format!("m{text}")}),
+            let individual = |(name, text, has_persona): &(String, String, bool)| if *has_persona {
+                json!({"name": name, "persona": format!("x{text}")})
+            } else {
+                json!({"name": name, "age": 7, "qualities": [text, "b"], "lifestyle": text, "memory": format!("m{text}")})
             };
             let value = json!({
                 "individuals": people.iter().map(individual).collect::<Vec<_>>(), "relations": prose,

@@ -272,7 +272,7 @@ fn finished_chats_are_situations_with_their_labels() {
     let project = checkout(&endpoint);
     project.write("finished/package.json", "{\"name\": \"something else\"}");
     project.write("chats.yaml", format!(
-        "version: 1\nrun_dir: runs/chats\nsituations: {{mode: file, source: finished}}\nconversations: {{turns: {{min: 2, max: 3}}}}\n\
+        "version: 1\nrun_dir: runs/chats\nsituations: {{mode: file, source: finished}}\nconversations: {{turns: {{min: 2, max: 3}}}}\ndedup: {{enabled: false}}\n\
          models: {{default: {{provider: openai, base_url: '{}', model: m, api_key_env: null}}}}\n", endpoint.base_url()));
     let run = |more: &[&str]| project.run(&[&["pipeline", "run", "-c", "chats.yaml", "--json"], more].concat());
     let first = run(&[]).ended(0).json();
@@ -373,7 +373,7 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         ),
         (
             "Situation_generation:\n  personas: {path: a.jsonl, sampel_group: true}\n",
-            "x.yaml:2:30: Situation_generation.personas.sampel_group: unknown key; did you mean `sample_group`?",
+            "x.yaml:2:29: Situation_generation.personas.sampel_group: unknown key; did you mean `sample_group`?",
         ),
         (
             "Situation_generation: {}\nGroup_chat_generation:\n  min_turns: 9\n  max_turns: 8\n",

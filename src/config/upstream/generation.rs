@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::schema::{ChatKeys, GenerationKeys, PersonaKeys, SituationKeys};
-use super::{Translation, keys, require};
+use super::{Translation, keys, parts, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigProblem;
 use crate::config::prompts::MOST_PER_CALL;
@@ -40,6 +40,7 @@ pub(super) fn translate(document: &Document, path: &Path) -> Result<Translation,
     chats(&mut made, &keys.chats);
     made.fix("dedup.enabled", false, "upstream keeps duplicates; true removes them before conversations are paid for");
     made.fix("compile.splits", json!({"train": 1.0}), "upstream has no splits");
+    parts(&mut made, keys.write_partition_size, "write_partition_size");
     models(&mut made, &keys);
     what_is_left(&mut made, document);
     Ok(made)
@@ -111,14 +112,14 @@ fn people(made: &mut Translation, personas: Option<&PersonaKeys>) {
 
 fn situations(made: &mut Translation, keys: &GenerationKeys) {
     let SituationKeys { prompt_config_path, re_use_situations_as_shots, personas, .. } = &keys.situations;
-    let mode = if personas.is_some() { "predefined" } else { "auto" };
-    made.fix("situations.mode", mode, "predefined: there are personas; auto: people are invented");
+    let people = if personas.is_some() { "predefined" } else { "auto" };
+    made.fix("situations.mode", people, "predefined: there are personas; auto: people are invented");
     made.set("situations.prompt_config", prompt_config(prompt_config_path), "Situation_generation.prompt_config_path");
     made.set("situations.count", keys.num_conversations, "num_conversations");
     match personas {
         Some(personas) => groups(made, personas),
         None => {
-            made.fix("situations.personas", json!({"min": 2, "max": MOST_PEOPLE}), "the prompt leaves it to the model")
+            made.fix("situations.personas", json!({"min": 2, "max": MOST_PEOPLE}), "the prompt leaves it to the model");
         }
     }
     made.fix("situations.coverage", Value::Null, "upstream's prompts have no place for a grid of attributes");
@@ -230,10 +231,8 @@ fn parameters(made: &mut Translation, mut params: Map<String, Value>) {
 fn what_is_left(made: &mut Translation, document: &Document) {
     let publish =
         "a run compiles its dataset itself; `convogen compile-upload` publishes it, and deletes no local file";
-    let format = "belongs to the format that upstream writes";
     for (key, why) in [
         ("num_processes", "read and never used there"),
-        ("write_partition_size", format),
         ("Situation_generation.situations_output_path", "situations stand in stages/2-situations of the run"),
         ("formatting", publish),
         ("upload_to_azure", publish),

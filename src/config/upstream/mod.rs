@@ -19,7 +19,7 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::document::{Document, entry};
 use super::error::{ConfigError, ConfigProblem};
@@ -154,6 +154,14 @@ fn keys<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<
         map.values_mut().filter(|value| value.is_null()).for_each(|value| *value = Value::Object(Map::new()));
     }
     typed(&filled)
+}
+
+/// The parts that upstream's tools read, of as many rows as is said.
+fn parts(made: &mut Translation, rows: Option<u64>, key: &'static str) {
+    match rows {
+        Some(rows) => made.set("export", json!([{"format": "convogen", "write_partition_size": rows}]), key),
+        None => made.fix("export", json!(["convogen"]), "the parts that upstream's tools read"),
+    }
 }
 
 /// Collects what is wrong.

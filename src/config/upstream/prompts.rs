@@ -86,7 +86,8 @@ fn chosen(
         }
         (ShotMethod::Fixed, Some(names)) => {
             let file = |name: &String| {
-                folder.join(if name.ends_with(".json") { name.clone() } else { format!("{name}.json") })
+                // With its ending or without.
+                folder.join(format!("{}.json", name.strip_suffix(".json").unwrap_or(name)))
             };
             let files: Vec<PathBuf> = names.iter().map(file).collect();
             for missing in files.iter().filter(|file| !file.is_file()) {

@@ -108,6 +108,9 @@ fn every_key_means_here_what_it_means_there() {
     compile:
       splits:
         train: 1.0
+    export:
+      - format: convogen
+        write_partition_size: 5
     models:
       default:
         provider: azure_openai

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::schema::UploadKeys;
-use super::{Translation, keys, require};
+use super::{Translation, keys, parts, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigProblem;
 
@@ -52,6 +52,11 @@ pub(super) fn translate(document: &Document) -> Result<Translation, Vec<ConfigPr
     let work = Path::new(keys.formatting.base_output_path.as_deref().unwrap_or(INPUT));
     let work_dir = work.join(format!("publish-{}", dataset.replace('/', "-")));
     made.set("work_dir", work_dir.to_string_lossy().as_ref(), "formatting.base_output_path");
+    let (rows, key) = match (keys.write_partition_size, keys.formatting.write_partition_size) {
+        (Some(rows), _) => (Some(rows), "write_partition_size"),
+        (None, rows) => (rows, "formatting.write_partition_size"),
+    };
+    parts(&mut made, rows, key);
     made.fix("dedup.enabled", false, "upstream keeps duplicates");
     if let Some(account) = &blob.azure_account_name {
         made.set("destination.azure.account", account.as_str(), "upload_to_azure.azure_account_name");
@@ -108,8 +113,6 @@ fn what_is_left(made: &mut Translation, document: &Document) {
     for (key, why) in [
         ("experiment_name", version),
         ("run_name", version),
-        ("write_partition_size", "belongs to the format that upstream writes"),
-        ("formatting.write_partition_size", "belongs to the format that upstream writes"),
         ("formatting.format", all),
         ("formatting.format_params", tabs),
         ("upload_to_azure.local_data_path", all),

@@ -165,7 +165,7 @@ mod tests {
         let look = |path: &Path| {
             let mut seen = Vec::new();
             let visit = &mut |file: &Path, text: Option<&[u8]>| {
-                seen.push((file.file_name().unwrap().to_owned(), text.unwrap().to_vec()))
+                seen.push((file.file_name().unwrap().to_owned(), text.unwrap().to_vec()));
             };
             let digest = read(path, "situations.source", &Progress::default(), visit);
             digest.map(|digest| (digest.sha256, seen.into_iter().map(|(name, _)| name).collect::<Vec<_>>()))

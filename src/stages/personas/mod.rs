@@ -209,7 +209,7 @@ impl<'a> Scan<'a> {
                 Ok(())
             }
             Ok(Offered::Ended(one, other)) => {
-                [Some(one), other].into_iter().flatten().try_for_each(|f| self.fates.put(f))
+                [Some(one), other.map(|other| *other)].into_iter().flatten().try_for_each(|f| self.fates.put(f))
             }
             Err(reason) => self.reject(number, line.bytes(), &reason),
         };

@@ -48,7 +48,7 @@ pub(super) enum Offered {
     /// So many rows are now known to be outside the sample: this one, or the one it drove out with its copies.
     NotSampled(u64),
     /// Everyone is taken, so its fate is known at once; the second is that of the other one of a pair.
-    Ended(Fate<Persona>, Option<Fate<Persona>>),
+    Ended(Fate<Persona>, Option<Box<Fate<Persona>>>),
 }
 
 /// Draws the sample.
@@ -108,12 +108,12 @@ impl<'a> Sampler<'a> {
             Taken::All(lines) => match lines.entry(key) {
                 hash_map::Entry::Occupied(first) => {
                     let copy = || Fate::Duplicate(copy_of(*first.get(), self.source, line));
-                    Offered::Ended(copy(), is_pair.then(copy))
+                    Offered::Ended(copy(), is_pair.then(|| Box::new(copy())))
                 }
                 hash_map::Entry::Vacant(free) => {
                     free.insert(line);
                     let (one, other) = entry(text.to_owned()).people(self.source, &self.splits);
-                    Offered::Ended(Fate::Accepted(one), other.map(Fate::Accepted))
+                    Offered::Ended(Fate::Accepted(one), other.map(|other| Box::new(Fate::Accepted(other))))
                 }
             },
             Taken::Smallest { limit, kept, listed } => {

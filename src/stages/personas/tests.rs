@@ -436,7 +436,7 @@ fn a_pair_without_one_half_is_named() {
     insta::assert_snapshot!(reasons.join("\n"), @"
     people.jsonl:1 `persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text
     people.jsonl:2 empty description
-    people.jsonl:3 not a valid row: invalid type: integer `4`, expected a string (column 55)
+    people.jsonl:3 not a valid row: invalid type: integer `4`, expected a string (column 53)
     people.jsonl:4 no `persona` and no `input persona`
     ");
     assert_eq!(people.accepted().len(), 1);

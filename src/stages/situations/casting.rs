@@ -181,7 +181,7 @@ impl Cast {
             let cast = if self.mode == CastingMode::Random { before + size as u64 } else { rank + 1 };
             (cast <= troupe.order.len() as u64).then_some(())
         };
-        (0..).find(|ordinal| fits(ordinal).is_none()).unwrap_or(u64::MAX)
+        (0..u64::MAX).find(|ordinal| fits(ordinal).is_none()).unwrap_or(u64::MAX)
     }
 
     /// The group of the wanted situation with this running number, of `wanted` people if that is given and the split has

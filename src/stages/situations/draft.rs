@@ -33,8 +33,8 @@ pub(super) fn record(slot: &Slot, draft: &Draft, names: Option<Vec<String>>, con
         .iter()
         .enumerate()
         .map(|(at, person)| {
-            let named = slot.people.iter().find(|given| given.name == person.name);
-            let given = named.or_else(|| slot.people.get(at));
+            let of_that_name = slot.people.iter().find(|given| given.name == person.name);
+            let given = of_that_name.or_else(|| slot.people.get(at));
             let invented = || person.persona.as_deref().map(mend).unwrap_or_default();
             Participant {
                 id: given.map_or_else(|| format!("{}-p{}", slot.id, at + 1), |given| given.id.clone()),

@@ -256,7 +256,9 @@ mod tests {
         for n in 0..2000 {
             let chosen = hub.examples(&snapshot, ShotSelection::Random, 4, &mut Draw::new(n, &["prompt"]));
             assert_eq!(chosen.iter().map(|e| &e.name).collect::<BTreeSet<_>>().len(), 4, "no one twice");
-            chosen.iter().for_each(|example| *shown.entry(example.name.clone()).or_default() += 1);
+            for example in &chosen {
+                *shown.entry(example.name.clone()).or_default() += 1;
+            }
         }
         assert!(shown.len() == 20 && shown.values().all(|times| (330..470).contains(times)), "{shown:?}");
         let all = hub.examples(&snapshot, ShotSelection::Random, 50, &mut Draw::new(1, &["prompt"]));
