@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::{Printer, rows_style, table};
 use super::pipeline::{block_on, environment, exit_now};
 use super::progress::{bytes, duration, thousands};
-use crate::config::upload::{self, Upload};
+use crate::config::upload::{self, Upload, UploadTo};
 use crate::exit::ExitCode;
 use crate::publish::error::PublishError;
 use crate::publish::flow::{self, PublishOptions};
@@ -192,10 +192,13 @@ fn reading(published: &Published, upload: &Upload) -> String {
         "personas"
     };
     let path = format!("{}{folder}/*.parquet", version::prefix(&published.dataset, &published.version));
-    let place = match (&upload.destination.folder, &upload.destination.azure) {
-        (Some(root), _) => root.join(path).display().to_string(),
-        (None, Some(azure)) => format!("az://{}/{path}", azure.container),
-        (None, None) => path,
+    let place = match &upload.destination {
+        UploadTo { hub: Some(hub), .. } => {
+            return format!("python -c \"from datasets import load_dataset; print(load_dataset('{}'))\"", hub.repo);
+        }
+        UploadTo { folder: Some(root), .. } => root.join(path).display().to_string(),
+        UploadTo { azure: Some(azure), .. } => format!("az://{}/{path}", azure.container),
+        UploadTo { .. } => path,
     };
     format!("duckdb -c \"from '{place}'\"")
 }

@@ -88,6 +88,8 @@ pub struct UploadTo {
     pub azure: Option<AzureDestination>,
     /// A local folder, relative to the working directory; the same layout.
     pub folder: Option<PathBuf>,
+    /// A dataset repository of the Hugging Face hub; a version is a commit.
+    pub hub: Option<HubDestination>,
 }
 
 /// A container of Azure Blob Storage and how to reach it.
@@ -146,6 +148,34 @@ fn block_mib() -> u32 {
 
 fn blocks_in_flight() -> usize {
     4
+}
+
+/// A dataset repository of the Hugging Face hub, or of a server that speaks its language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HubDestination {
+    /// The repository, `owner/name`. It is created when missing, if the token may.
+    pub repo: String,
+    /// The hub's address. Left out: `HF_ENDPOINT` where that is set, else `https://huggingface.co`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Whether the repository is private. One that is public is refused unless this is `false`.
+    #[serde(default = "private")]
+    pub private: bool,
+    /// The *name* of the variable with the access token, never the token.
+    #[serde(default = "token_env")]
+    pub token_env: String,
+    /// Hosts besides this machine to which the token may go over plain `http://`.
+    #[serde(default)]
+    pub allow_http_hosts: Vec<String>,
+}
+
+fn private() -> bool {
+    true
+}
+
+fn token_env() -> String {
+    "HF_TOKEN".to_owned()
 }
 
 /// How to sign in to Azure Blob Storage.
@@ -253,8 +283,9 @@ impl Findings<'_> {
     }
 
     fn destination(&mut self, to: &UploadTo) {
-        self.require(to.azure.is_some() != to.folder.is_some(), "destination", || {
-            "name exactly one place: azure or folder".to_owned()
+        let named = [to.azure.is_some(), to.folder.is_some(), to.hub.is_some()];
+        self.require(named.into_iter().filter(|named| *named).count() == 1, "destination", || {
+            "name exactly one place: azure, folder or hub".to_owned()
         });
         self.require(
             to.folder.as_ref().is_none_or(|folder| !folder.as_os_str().is_empty()),
@@ -264,6 +295,25 @@ impl Findings<'_> {
         if let Some(azure) = &to.azure {
             self.azure(azure);
         }
+        if let Some(hub) = &to.hub {
+            self.hub(hub);
+        }
+    }
+
+    fn hub(&mut self, hub: &HubDestination) {
+        let at = |field: &str| format!("destination.hub.{field}");
+        self.require(is_repository(&hub.repo), &at("repo"), || {
+            "not a repository's name: owner/name, each of letters, digits, `.`, `_` and `-`, without `--` and `..`, no `.` or \
+             `-` first or last, the name without `.git` at its end, 96 characters in all"
+                .to_owned()
+        });
+        self.require(is_variable_name(&hub.token_env), &at("token_env"), || {
+            "expected the name of an environment variable; a token must not stand in a file".to_owned()
+        });
+        let endpoint = hub.endpoint.as_deref();
+        self.require(endpoint.is_none_or(is_plain_url), &at("endpoint"), || {
+            "not an http:// or https:// URL with a host and without user, password, query or fragment".to_owned()
+        });
     }
 
     fn azure(&mut self, azure: &AzureDestination) {
@@ -322,6 +372,18 @@ fn is_segment(segment: &str) -> bool {
         && !segment.ends_with('.')
 }
 
+/// The hub's rules for the names of repositories, the owner included.
+fn is_repository(name: &str) -> bool {
+    let is_part = |part: &str| {
+        let inside = part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+        let at_ends = part.starts_with(['.', '-']) || part.ends_with(['.', '-']);
+        !part.is_empty() && inside && !at_ends && !part.contains("--") && !part.contains("..")
+    };
+    let parts = name.split_once('/');
+    let sound = parts.is_some_and(|(owner, name)| is_part(owner) && is_part(name) && !name.ends_with(".git"));
+    sound && name.len() <= 96
+}
+
 /// Azure's rules for the names of containers.
 fn is_container(name: &str) -> bool {
     (3..=63).contains(&name.len())
@@ -377,7 +439,12 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_the_same() {
         let text = assets::builtin("configs/upload.yaml").unwrap();
-        for set in ["card.name=x", "destination={folder: out}", "include=[personas, conversations]"] {
+        for set in [
+            "card.name=x",
+            "destination={folder: out}",
+            "destination={hub: {repo: a/b}}",
+            "include=[personas, conversations]",
+        ] {
             let upload = parse("upload.yaml", text, &[set.to_owned()]).unwrap();
             let shown = serde_saphyr::to_string(&upload).unwrap();
             assert_eq!(parse("shown.yaml", &shown, &[]).unwrap(), upload, "{shown}");
@@ -406,14 +473,14 @@ mod tests {
           u.yaml:3:1: include: empty; name at least one of personas, situations, conversations
           u.yaml:4:1: dataset: "" cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
           u.yaml:5:1: work_dir: empty; name a folder
-          u.yaml:6:1: destination: name exactly one place: azure or folder
+          u.yaml:6:1: destination: name exactly one place: azure, folder or hub
         u.yaml cannot be used as it is
           u.yaml:2:11: runs[1]: a is named twice
           u.yaml:3:1: include: names a table twice
           u.yaml:4:1: dataset: ".." cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
           u.yaml:4:1: dataset: "versions" is a name that every published dataset uses itself; choose another
           u.yaml:5:1: work_dir: is a run; name a folder of its own
-          u.yaml:6:1: destination: name exactly one place: azure or folder
+          u.yaml:6:1: destination: name exactly one place: azure, folder or hub
         u.yaml cannot be used as it is
           u.yaml:6:11: include[0]: unknown value `people` (one of personas, situations, conversations)
         u.yaml cannot be used as it is
@@ -433,6 +500,31 @@ mod tests {
         u.yaml cannot be used as it is
           u.yaml:5:39: destination.azure.endpoint: Entra ID tokens go over https:// only
         "#);
+    }
+
+    #[test]
+    fn a_hub_is_private_and_takes_its_token_from_a_variable_unless_told_otherwise() {
+        let load = |hub: &str| parse("u.yaml", &format!("{HEAD}destination: {{hub: {{{hub}}}}}\n"), &[]);
+        let hub = load("repo: team/talks").unwrap().destination.hub.unwrap();
+        assert_eq!((hub.private, hub.token_env.as_str(), hub.endpoint), (true, "HF_TOKEN", None));
+        for bad in [
+            "",
+            "talks",
+            "a/b/c",
+            "a/b..c",
+            "a/b--c",
+            "-a/b",
+            "a/b.git",
+            "a/b.",
+            "ä/b",
+            &format!("a/{}", "b".repeat(95)),
+        ] {
+            let told = load(&format!("repo: '{bad}'")).unwrap_err().to_string();
+            assert!(told.contains("destination.hub.repo: not a repository's name"), "{bad}: {told}");
+        }
+        let told = load("repo: a/b, token_env: hf-canary, endpoint: 'https://x?token=canary'").unwrap_err().to_string();
+        assert!(told.contains("token_env: expected") && told.contains("endpoint: not an http"), "{told}");
+        assert!(!told.contains("canary"), "{told}");
     }
 
     #[test]
