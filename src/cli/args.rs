@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::shard::ShardArgs;
 use crate::exit::ExitCode;
 
 /// Synthetic multi-party conversation datasets, made by LLM agents.
@@ -44,7 +45,7 @@ pub(crate) enum Command {
     /// Make a dataset: run the stages, look at a run, check it
     #[command(subcommand)]
     Pipeline(Pipeline),
-    /// Publish what finished runs made: Azure Blob Storage or a folder
+    /// Publish what finished runs made: Azure, a folder, a hub
     #[command(after_help = UPLOAD_EXAMPLES)]
     CompileUpload(CompileUploadArgs),
     /// Look after what is published
@@ -153,6 +154,9 @@ pub(crate) struct RunArgs {
     /// Where the run lives, in place of the one in the configuration
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+    /// Which part of it, where several processes make it.
+    #[command(flatten)]
+    pub part: ShardArgs,
     /// Start from another run: use its recorded replies wherever the same is asked
     #[arg(long, value_name = "OLD_RUN")]
     pub fork: Option<PathBuf>,

@@ -18,6 +18,7 @@ mod preview;
 mod progress;
 mod publish;
 mod report;
+mod shard;
 mod spend;
 pub(crate) mod telemetry;
 mod wrap;

@@ -41,9 +41,10 @@ impl From<RunError> for Failure {
 
 /// Starts a run or goes on with one. Returns the exit code.
 pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
-    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
     let environment = environment(printer)?;
-    let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let sets: Vec<String> = args.config.sets.iter().cloned().chain(args.part.setting(&environment)?).collect();
+    let loaded = load::load(args.config.config.as_deref(), &sets)?;
+    let run_dir = loaded.config.directory(args.run_dir.as_deref());
     // A finished run needs no model; one that is offline says itself what is missing.
     if uses_embedded(&loaded) && !args.offline && args.replay.is_none() && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;

@@ -94,6 +94,7 @@ fn fields(config: &Config) -> Fields {
         seed,
         language,
         run_dir: _,
+        shard,
         personas: Personas { source: _, sample, length: PersonaLength { min: shortest, max: longest } },
         situations,
         conversations,
@@ -116,6 +117,9 @@ fn fields(config: &Config) -> Fields {
             ("compile.splits", json!(splits)),
         ],
     );
+    // A run in one part has none.
+    let part = shard.map(|shard| collect(Stage::Personas, [("shard", json!(shard))]));
+    fields.extend(part.into_iter().flatten());
     fields.extend(collect(
         Stage::Situations,
         [
@@ -443,6 +447,7 @@ mod tests {
         ("language", "de", Some(Stage::Situations)),
         ("run_dir", "other", None),
         ("proxy", "none", None),
+        ("shard", "{index: 1, count: 3}", Some(Stage::Personas)),
         ("personas.source", "other.jsonl", None),
         ("personas.sample", "7", Some(Stage::Personas)),
         ("personas.length.min", "11", Some(Stage::Personas)),

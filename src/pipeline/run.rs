@@ -134,7 +134,7 @@ pub async fn run(
     watch: &RunWatch,
 ) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
-    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.directory(None));
     let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
     let replay = options.replay.as_deref().map(Recording::open).transpose()?;
     let mut loaded = loaded.clone();
@@ -148,6 +148,7 @@ pub async fn run(
     let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
+    let config = config.own_share();
     let _ = watch.run_dir.set(dir.paths().clone());
     if let Some(opened) = &watch.opened {
         opened(&path);
@@ -188,7 +189,7 @@ pub async fn run(
         retry_failed: options.retry_failed,
         anew,
         evidence: Evidence::default(),
-        seed: config.seed,
+        seed: config.own_seed(),
         tap: None,
         left,
     };

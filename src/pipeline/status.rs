@@ -104,7 +104,7 @@ impl AtWork {
 /// If there is no run, or it is damaged.
 pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
     let dir = RunPaths::of_run(path)?;
-    let config = load::kept(&dir.config())?;
+    let config = load::kept(&dir.config())?.own_share();
     let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
     let budget = Budget::new(&config.budget, &config.models);
     let running = AtWork::read(&dir);

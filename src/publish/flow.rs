@@ -72,7 +72,7 @@ pub async fn compile_upload(
         ..sent
     };
     if published.pointer == PointerState::Moved {
-        note_in_runs(upload, &published.destination, &place.pointer(upload), &compiled, watch);
+        note_in_runs(&runs, &published.destination, &place.pointer(upload), &compiled, watch);
     }
     let (wall_s, cpu_s) = (stopwatch.wall().as_secs_f64(), clock::cpu_time().as_secs_f64());
     Ok(Published { wall_s, cpu_s, ..published })
@@ -169,9 +169,9 @@ async fn read_back(
 }
 
 /// Leaves a receipt with each run. Runs may lie where nothing can be written; that is no reason to fail.
-fn note_in_runs(upload: &Upload, destination: &str, path: &str, compiled: &Compiled, watch: &PublishWatch) {
+fn note_in_runs(runs: &Runs<'_>, destination: &str, path: &str, compiled: &Compiled, watch: &PublishWatch) {
     let bytes = Sums::of(&compiled.manifest.files).bytes;
-    for run in &upload.runs {
+    for run in runs.paths() {
         let receipt = Receipt { action: "moved", destination, path, bytes, sha256: &compiled.manifest_sha256 };
         let folder = RunPaths::of_run(run).map_or_else(|_| run.join("publish"), |paths| paths.publish());
         if let Err(error) = Receipts::in_folder(&folder).and_then(|receipts| receipts.add(&receipt)) {

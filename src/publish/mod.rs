@@ -6,7 +6,7 @@
 //! ```
 //!
 //! * [`flow`]: all of it in order. [`collect`] and [`merge`]: the records of several runs as those of one dataset. [`work`]:
-//!   where it is compiled.
+//!   where it is compiled. `parts`: runs that several processes made.
 //! * [`version`] and [`pointer`](mod@pointer): where things lie, and `latest.json`. `standing`, `send`, [`verify`], [`gc`]: what is there,
 //!   getting the rest there, reading it back, removing what is old. [`receipts`]: what was written, [`summary`] what it came
 //!   to, [`watch`](mod@watch) what is shown on the way.
@@ -26,6 +26,7 @@ pub(crate) mod folder;
 pub(crate) mod gc;
 mod hub;
 pub(crate) mod merge;
+mod parts;
 pub(crate) mod pointer;
 pub(crate) mod receipts;
 mod send;

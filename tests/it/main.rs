@@ -33,6 +33,7 @@ mod reference;
 mod report;
 mod safety;
 mod same_bytes;
+mod shards;
 mod signals;
 #[cfg(feature = "otlp")]
 mod spans;

@@ -22,7 +22,7 @@ use super::context::Context;
 use super::error::StageError;
 use super::imported::{self, InputDigest, InputLine, SourceError};
 use super::writer::{Fates, StageResult};
-use crate::config::{Config, SituationMode};
+use crate::config::{Config, Shard, SituationMode};
 use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
 use crate::store::fs::FsError;
@@ -53,8 +53,17 @@ pub(crate) struct PersonaOptions {
     pub max_chars: usize,
     /// The run's seed: decides the sample and the splits.
     pub seed: u64,
+    /// Whose rows are taken, of a run in parts.
+    pub shard: Option<Shard>,
     /// Split names and their shares. Shares are taken in proportion; with none, everyone is in `train`.
     pub splits: BTreeMap<String, f64>,
+}
+
+impl PersonaOptions {
+    /// Whether a text is this part's, where the run has parts.
+    fn holds(&self, text: &str) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(self.seed, text))
+    }
 }
 
 /// Why a source gives no personas at all.
@@ -98,7 +107,7 @@ impl PersonasError {
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
 pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<StageResult, StageError> {
-    let Config { personas, seed, compile, .. } = context.config;
+    let Config { personas, seed, shard, compile, .. } = context.config;
     let Some(source) = context.source.as_ref().filter(|_| context.config.situations.mode == SituationMode::Predefined)
     else {
         return Ok(StageResult { notes: json!({}), ..StageResult::default() });
@@ -109,6 +118,7 @@ pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Resu
         min_chars: personas.length.min,
         max_chars: personas.length.max,
         seed: *seed,
+        shard: *shard,
         splits: compile.splits.clone(),
     };
     read(source, &options, &context.progress, fates)
@@ -158,6 +168,8 @@ struct Scan<'a> {
     fates: &'a mut dyn Fates<Persona>,
     read: u64,
     not_sampled: u64,
+    /// Rows that are no sound personas, those of other parts included.
+    unsound: u64,
     /// Line and reason of the first row that was rejected.
     first_rejected: Option<(u64, String)>,
     /// The first error of those who take the fates; nothing is done after it.
@@ -172,7 +184,18 @@ impl<'a> Scan<'a> {
         fates: &'a mut dyn Fates<Persona>,
     ) -> Self {
         let sampler = Sampler::new(name, options);
-        Self { name, options, progress, sampler, fates, read: 0, not_sampled: 0, first_rejected: None, failed: Ok(()) }
+        Self {
+            name,
+            options,
+            progress,
+            sampler,
+            fates,
+            read: 0,
+            not_sampled: 0,
+            unsound: 0,
+            first_rejected: None,
+            failed: Ok(()),
+        }
     }
 
     fn row(&mut self, number: u64, line: InputLine<'_>) {
@@ -199,12 +222,20 @@ impl<'a> Scan<'a> {
         if let Some(what) = person::objection(&folded) {
             return Err(row::RowFault::NotAPerson(what));
         }
+        if !self.options.holds(&folded) {
+            return Ok(Offered::NotSampled(1));
+        }
         Ok(self.sampler.offer(number, text, &folded, row.domain))
     }
 
     fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::RowFault) -> Result<(), StageError> {
         let reason = reason.to_string();
         self.first_rejected.get_or_insert_with(|| (line, reason.clone()));
+        self.unsound += 1;
+        if !self.options.holds(&line.to_string()) {
+            self.not_sampled += 1;
+            return Ok(());
+        }
         let id = format!("{}:{line}", self.name);
         self.fates.put(Fate::Dropped(Dropped { id, outcome: Outcome::Rejected, reason, detail: excerpt(bytes) }))
     }
@@ -214,7 +245,7 @@ impl<'a> Scan<'a> {
         if self.read == 0 {
             return Err(PersonasError::Empty { source_name }.into());
         }
-        if let Some((line, reason)) = self.first_rejected.filter(|_| self.fates.tally().rejected == self.read) {
+        if let Some((line, reason)) = self.first_rejected.filter(|_| self.unsound == self.read) {
             return Err(PersonasError::NoPersonas { source_name, rows: self.read, line, reason }.into());
         }
         let (fates, unlisted) = self.sampler.finish();

@@ -44,6 +44,7 @@ pub(crate) fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) ->
         splits: &config.compile.splits,
         dedup: context.threshold(config.dedup.situations),
         seed: config.seed,
+        shard: config.shard,
         count: config.situations.count.unwrap_or(u64::MAX),
     };
     import::import(&import, &context.progress, fates)
@@ -84,7 +85,9 @@ fn stage<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationSt
     let Context { config, inputs, .. } = *context;
     let settings = &config.situations;
     let cast = match settings.mode {
-        SituationMode::Predefined => Some(Cast::new(people, settings.casting.mode, settings.personas, config.seed)?),
+        SituationMode::Predefined => {
+            Some(Cast::new(people, settings.casting.mode, settings.personas, config.own_seed())?)
+        }
         SituationMode::Auto | SituationMode::File => None,
     };
     Ok(SituationStage {
@@ -98,6 +101,6 @@ fn stage<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationSt
         splits: &config.compile.splits,
         shots: inputs.shots()?,
         calls: Arc::clone(&context.calls),
-        seed: config.seed,
+        seed: config.own_seed(),
     })
 }
