@@ -93,8 +93,8 @@ impl RunWatch {
     /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take; `waiting`:
     /// what it waits for. Once a run has a directory, and never in its way: a disk that fails tells of itself where it matters.
     pub fn note_progress(&self, left_s: Option<f64>, waiting: Option<String>) {
-        let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
-        let at_work = AtWork::of(self.progress.look(), left_s, waiting, self.spend());
+        let (Some(paths), Some(budget)) = (self.run_dir.get(), self.budget.get()) else { return };
+        let at_work = AtWork::of(self.progress.look(), left_s, waiting, budget);
         let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
     }
 

@@ -34,6 +34,7 @@ mod report;
 mod safety;
 mod same_bytes;
 mod shards;
+mod show;
 mod signals;
 #[cfg(feature = "otlp")]
 mod spans;
