@@ -85,7 +85,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),
-        Command::Completions(args) => shell::completions(args, printer),
+        Command::Completions(args) => shell::completions(*args, printer),
         Command::Man => shell::man(printer),
     }
 }

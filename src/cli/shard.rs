@@ -16,8 +16,12 @@ pub(crate) struct ShardArgs {
     /// Make part I of N, counted from 0, in a run directory of its own: RUN_DIR-I-of-N
     #[arg(long, value_name = "I/N", conflicts_with = "shards")]
     pub shard: Option<String>,
-    /// The same, with the part's number from JOB_COMPLETION_INDEX (Kubernetes) or SLURM_ARRAY_TASK_ID
-    #[arg(long, value_name = "N")]
+    /// Of how many parts this is one, its number being that of the job.
+    #[arg(
+        long,
+        value_name = "N",
+        help = "The same, with the part's number from JOB_COMPLETION_INDEX (Kubernetes) or SLURM_ARRAY_TASK_ID"
+    )]
     pub shards: Option<u64>,
 }
 

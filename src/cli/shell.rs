@@ -26,7 +26,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Prints a completion script.
-pub(super) fn completions(args: &CompletionsArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+pub(super) fn completions(args: CompletionsArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
     print(&script, printer)

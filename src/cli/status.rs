@@ -99,9 +99,9 @@ fn page(run_dir: &Path, found: &FoundRun) -> Result<String, RunError> {
 ///
 /// # Errors
 /// If there are several.
-pub(super) fn meant(named: Option<&Path>, config: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
+pub(super) fn meant(given: Option<&Path>, config: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
     }
     if let Some(config) = config {
         return Ok(load::load(Some(config), &[])?.config.directory(None));

@@ -105,8 +105,8 @@ impl<'a> Findings<'a> {
 
     /// Every part must have something of all that is divided.
     fn shard(&mut self, config: &Config) {
-        let Some(shard) = config.shard else { return };
-        let (fault, count) = (shard.fault(), shard.count);
+        let Some(part) = config.shard else { return };
+        let (fault, count) = (part.fault(), part.count);
         self.require(fault.is_none(), "shard.index", || fault.unwrap_or_default());
         for (key, whole) in config.divided() {
             self.require(whole >= count, &key, || {

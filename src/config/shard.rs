@@ -77,12 +77,12 @@ impl Config {
     #[must_use]
     pub(crate) fn own_share(&self) -> Self {
         let mut own = self.clone();
-        let Some(shard) = self.shard else { return own };
-        let share = |whole: Option<u64>| whole.map(|whole| shard.share(whole));
+        let Some(part) = self.shard else { return own };
+        let share = |whole: Option<u64>| whole.map(|whole| part.share(whole));
         own.personas.sample = share(self.personas.sample);
         own.situations.count = share(self.situations.wanted());
         let BudgetLimits { max_calls, max_tokens, max_cost } = self.budget;
-        let max_cost = max_cost.map(|cost| cost / shard.count.max(1) as f64);
+        let max_cost = max_cost.map(|cost| cost / part.count.max(1) as f64);
         own.budget = BudgetLimits { max_calls: share(max_calls), max_tokens: share(max_tokens), max_cost };
         let divided = |limits: QuotaLimits| QuotaLimits { rpm: share(limits.rpm), tpm: share(limits.tpm) };
         for (_, model) in own.models.named_mut() {

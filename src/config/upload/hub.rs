@@ -59,7 +59,8 @@ fn is_repository(name: &str) -> bool {
         !part.is_empty() && inside && !at_ends && !part.contains("--") && !part.contains("..")
     };
     let parts = name.split_once('/');
-    let sound = parts.is_some_and(|(owner, name)| is_part(owner) && is_part(name) && !name.ends_with(".git"));
+    let sound = parts
+        .is_some_and(|(owner, name)| is_part(owner) && is_part(name) && !name.to_ascii_lowercase().ends_with(".git"));
     sound && name.len() <= 96
 }
 

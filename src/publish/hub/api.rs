@@ -69,7 +69,7 @@ impl HubApi {
         let given = settings.endpoint.clone().map(|text| (ENDPOINT, text));
         let given = given.or_else(|| Some(("HF_ENDPOINT", filled(&var, "HF_ENDPOINT")?)));
         let (setting, text) = given.unwrap_or((ENDPOINT, PUBLIC_HUB.to_owned()));
-        let endpoint = endpoint_url(setting, &text).map_err(setup)?;
+        let endpoint = endpoint_url(setting, &text).map_err(|error| setup(&error))?;
         let pinned = may_take_token(setting, &endpoint, &settings.allow_http_hosts)?;
         let name = &settings.token_env;
         let token = environment.secret(name).ok_or_else(|| {
@@ -82,7 +82,7 @@ impl HubApi {
             .ok_or_else(|| PublishError::SignIn(format!("{name} holds characters that no token has; copy it anew")))?;
         Ok(Self {
             repo: settings.repo.clone(),
-            http: Http::new(&endpoint, &Timeouts::default(), &pinned, &var).map_err(setup)?,
+            http: Http::new(&endpoint, &Timeouts::default(), &pinned, &var).map_err(|error| setup(&error))?,
             endpoint,
             credential,
             token_env: name.clone(),
@@ -271,11 +271,11 @@ fn may_take_token(setting: &str, endpoint: &Url, allowed: &[String]) -> Result<V
         SetupError::KeyOverHttp { host, .. } => PublishError::Setup(format!(
             "{setting}: the token would go to {host} over plain http; use https, or add the host to destination.hub.allow_http_hosts"
         )),
-        other => setup(other),
+        other => setup(&other),
     })
 }
 
-fn setup(error: SetupError) -> PublishError {
+fn setup(error: &SetupError) -> PublishError {
     PublishError::Setup(error.to_string())
 }
 

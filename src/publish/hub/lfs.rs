@@ -161,8 +161,8 @@ impl HubDataset {
 
     /// Where a part goes. Numbers count from 1, and may have zeros in front.
     fn part(&self, action: &str, to: &LfsAction, number: usize) -> Result<Url, PublishError> {
-        let places = to.header.iter().filter(|(name, _)| name.parse() == Ok(number));
-        self.place(action, places.filter_map(|(_, place)| place.as_str()).next().unwrap_or_default())
+        let mut places = to.header.iter().filter(|(name, _)| name.parse() == Ok(number));
+        self.place(action, places.find_map(|(_, place)| place.as_str()).unwrap_or_default())
     }
 
     fn place(&self, action: &str, href: &str) -> Result<Url, PublishError> {
