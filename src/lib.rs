@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! personas ──► situations ──► dedup ──► conversations ──► dedup ──► compile ──► publish
-//! JSONL /      LLM + few-shot  exact +   LLM group chat,   exact +   JSONL +     Azure Blob or a
-//! invented     hub, rounds     MinHash   turn by turn      MinHash   Parquet     local folder
+//! JSONL /      LLM + few-shot  exact +   LLM group chat,   exact +   JSONL +     Azure Blob, a
+//! invented     hub, rounds     MinHash   turn by turn      MinHash   Parquet     folder or a hub
 //! ```
 //!
 //! A **run** lives in a directory and belongs to one configuration. Each **stage** is a pure function of its sealed input,
@@ -42,7 +42,7 @@
 //! * `corpus`: removing duplicates from any file of records, with all cores, also by steps on many machines. Over `stages`, whose
 //!   measure of likeness it shares; called by `cli`.
 //! * `report`: what sealed runs, datasets and reference files are like, measured. Over `pipeline`, called by `cli`.
-//! * `publish`: finished runs compiled together and sent to a container or folder, whole or not at all.
+//! * `publish`: finished runs compiled together and sent to a container, a folder or a hub, whole or not at all.
 //! * `stages`: one contract for personas, situations with their few-shot hub, conversations with their screens and judge, and
 //!   compile; dedup is what they call.
 //! * `llm`: models behind one seam, and what makes calling them safe: recording, budget, limits, retries. Knows no stage.

@@ -6,6 +6,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::compile::CompileArgs;
 use super::config::ImportArgs;
+use super::explain::ExplainArgs;
+use super::shard::ShardArgs;
+use super::shell::{self, CompletionsArgs};
+use super::show::{self, ShowArgs};
+use super::status::StatusArgs;
 use crate::exit::ExitCode;
 
 /// Synthetic multi-party conversation datasets, made by LLM agents.
@@ -48,7 +53,7 @@ pub(crate) enum Command {
     Pipeline(Pipeline),
     /// Make a dataset folder of a file of conversations or situations
     Compile(CompileArgs),
-    /// Publish what finished runs made: Azure Blob Storage or a folder
+    /// Publish what finished runs made: Azure, a folder, a hub
     #[command(after_help = UPLOAD_EXAMPLES)]
     CompileUpload(CompileUploadArgs),
     /// Look after what is published
@@ -60,7 +65,10 @@ pub(crate) enum Command {
     /// Show a handful of conversations before a run is paid for
     #[command(after_help = PREVIEW_EXAMPLES)]
     Preview(PreviewArgs),
-    /// Show the messages behind a conversation, and their origin
+    /// Read conversations of a finished run, or what was lost of it
+    #[command(after_help = show::EXAMPLES)]
+    Show(ShowArgs),
+    /// Show a conversation, its origin, and the messages behind it
     Explain(ExplainArgs),
     /// Write conversations as trainers and corpus tools read them
     #[command(after_help = super::export::EXAMPLES)]
@@ -79,6 +87,11 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Write files to start from; those that exist are left alone
     Init(InitArgs),
+    /// Print what a shell completes commands by
+    #[command(after_help = shell::EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// The commands about runs.
@@ -163,6 +176,9 @@ pub(crate) struct RunArgs {
     /// Where the run lives, in place of the one in the configuration
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+    /// Which part of it, where several processes make it.
+    #[command(flatten)]
+    pub part: ShardArgs,
     /// Start from another run: use its recorded replies wherever the same is asked
     #[arg(long, value_name = "OLD_RUN")]
     pub fork: Option<PathBuf>,
@@ -189,23 +205,12 @@ pub(crate) struct RunArgs {
     pub json: bool,
 }
 
-/// `pipeline status`.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct StatusArgs {
-    /// The run; left out: that of the quick start
-    #[arg(value_name = "RUN_DIR", default_value = "runs/quickstart")]
-    pub run_dir: PathBuf,
-    /// Print it as one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `pipeline verify`.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct VerifyArgs {
-    /// The run
+    /// The run; left out: that of the quick start, or the only one in runs/
     #[arg(value_name = "RUN_DIR")]
-    pub run_dir: PathBuf,
+    pub run_dir: Option<PathBuf>,
     /// Copy what is sound into a new run directory
     #[arg(long, value_name = "NEW_DIR")]
     pub salvage: Option<PathBuf>,
@@ -267,6 +272,9 @@ pub(crate) struct RunGcArgs {
     /// The run; it must be finished, its stages sealed and its dataset compiled
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
+    /// Say what would be removed; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print what was freed as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -301,17 +309,6 @@ pub(crate) struct PreviewArgs {
     /// Print situations and conversations as one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// `explain`.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ExplainArgs {
-    /// A conversation's id, such as it stands in the dataset
-    #[arg(value_name = "ID")]
-    pub id: String,
-    /// The run it belongs to
-    #[arg(long, value_name = "DIR")]
-    pub run_dir: PathBuf,
 }
 
 /// `report`.
@@ -403,16 +400,19 @@ mod tests {
         Commands:
           pipeline        Make a dataset: run the stages, look at a run, check it
           compile         Make a dataset folder of a file of conversations or situations
-          compile-upload  Publish what finished runs made: Azure Blob Storage or a folder
+          compile-upload  Publish what finished runs made: Azure, a folder, a hub
           publish         Look after what is published
           plan            Show what a run would ask for and cost, without a call
           preview         Show a handful of conversations before a run is paid for
-          explain         Show the messages behind a conversation, and their origin
+          show            Read conversations of a finished run, or what was lost of it
+          explain         Show a conversation, its origin, and the messages behind it
           report          Measure conversations: lengths, openings, shares, variety
           dedup           Remove exact and near duplicates from JSONL or Parquet
           config          Check, print or document configurations
           model           Fetch or find the weights of the built-in model
           init            Write files to start from; those that exist are left alone
+          completions     Print what a shell completes commands by
+          man             Print the manual page
           help            Print this message or the help of the given subcommand(s)
 
         Options:
@@ -455,6 +455,10 @@ mod tests {
               --set <KEY=VALUE>   Set one key for this run: a dotted key and a YAML value, such as
                                   conversations.turns.max=12
               --run-dir <DIR>     Where the run lives, in place of the one in the configuration
+              --shard <I/N>       Make part I of N, counted from 0, in a run directory of its own:
+                                  RUN_DIR-I-of-N
+              --shards <N>        The same, with the part's number from JOB_COMPLETION_INDEX (Kubernetes) or
+                                  SLURM_ARRAY_TASK_ID
               --fork <OLD_RUN>    Start from another run: use its recorded replies wherever the same is
                                   asked
               --retry-failed      Try again what failed in earlier attempts at this run
@@ -487,11 +491,22 @@ mod tests {
             "pipeline status",
             "pipeline status d --json",
             "pipeline verify d --salvage n --json",
-            "pipeline gc d",
+            "pipeline status -c f",
+            "pipeline status d --watch",
+            "pipeline verify",
+            "pipeline gc d --dry-run",
+            "pipeline run --shard 0/4",
+            "pipeline run --shards 4",
             "plan -c f --json",
             "preview -c f -n 3 --set a=1 --prompts --offline --json",
             "preview",
-            "explain c-0001 --run-dir d",
+            "show d",
+            "show d c-0001",
+            "show d --random 3 --json",
+            "show d --outcome rejected --reason echo -n 5",
+            "explain c-0001 --run-dir d --calls",
+            "completions bash",
+            "man",
             "report d",
             "report d --reference f --json",
             "compile in.jsonl -o d --content-chunks --json",
@@ -516,7 +531,11 @@ mod tests {
         for line in [
             "",
             "pipeline",
-            "pipeline verify",
+            "pipeline run --shard 0/4 --shards 4",
+            "pipeline status d -c f",
+            "show",
+            "show d c-0001 --random 3",
+            "show d --reason echo",
             "explain c-0001",
             "pipeline run --set",
             "preview -n 0",

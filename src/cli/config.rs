@@ -14,7 +14,7 @@ use crate::config::loaded::Loaded;
 use crate::config::price::PRICES;
 use crate::config::prompts::prompt_config;
 use crate::config::safety::Service;
-use crate::config::upload::{self, Upload};
+use crate::config::upload::{self, Upload, UploadTo};
 use crate::config::upstream::written::imported;
 use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
 use crate::exit::ExitCode;
@@ -101,9 +101,10 @@ fn upload_file(args: &ConfigArgs) -> Option<&Path> {
 fn check_upload(file: &Path, sets: &[String], printer: &Printer) -> Result<ExitCode, Failure> {
     let upload = upload::load(file, sets)?;
     let tables: Vec<&str> = upload.include.iter().map(|table| table.as_str()).collect();
-    let to = match (&upload.destination.folder, &upload.destination.azure) {
-        (Some(folder), _) => format!("folder {}", folder.display()),
-        (None, azure) => format!("container {}", azure.as_ref().map_or("", |azure| azure.container.as_str())),
+    let to = match &upload.destination {
+        UploadTo { folder: Some(folder), .. } => format!("folder {}", folder.display()),
+        UploadTo { hub: Some(hub), .. } => format!("the hub's dataset {}", hub.repo),
+        UploadTo { azure, .. } => format!("container {}", azure.as_ref().map_or("", |azure| azure.container.as_str())),
     };
     let (runs, tables) = (counted(upload.runs.len() as u64, "run"), tables.join(", "));
     printer.data(&format!("{}: ok\n  {tables} of {runs} as {} to {to}", file.display(), upload.dataset))?;

@@ -1,22 +1,51 @@
-//! `explain`: the exact messages of an item.
+//! `explain`: an item, where its parts came from, and on request the exact messages behind it.
 
-use super::args::ExplainArgs;
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::block_on;
+use super::preview::page;
 use crate::exit::ExitCode;
 use crate::llm::{Answer, Message, MessageRole};
 use crate::pipeline::explain::{self, Explained, ExplainedCall};
+use crate::pipeline::show::{ShownRun, Wanted, show};
 
-/// Prints every call of an item, and where its parts came from.
+/// `explain`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ExplainArgs {
+    /// A conversation's id, such as it stands in the dataset
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The run it belongs to
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: PathBuf,
+    /// Every call made for it: the messages sent, to the byte, and the replies
+    #[arg(long)]
+    pub calls: bool,
+}
+
+/// Prints an item as it is read, and where its parts came from; with `--calls` every call of it, too.
 pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let explained = block_on(explain::explain(&args.run_dir, &args.id))??;
-    printer.data(&page(&explained))?;
+    // Of a run that is not finished there is nothing to be read yet.
+    if let Ok(ShownRun { sample, .. }) = show(&args.run_dir, &Wanted::Item(args.id.clone())) {
+        printer.page(&page::page(&sample, printer.width()))?;
+    }
+    printer.data(&origin(&explained))?;
+    if args.calls {
+        printer.data(&calls(&explained))?;
+    } else {
+        let (count, id, run_dir) = (explained.calls.len(), &explained.id, args.run_dir.display());
+        printer.note(&format!("{count} calls were made for it: convogen explain {id} --run-dir {run_dir} --calls"));
+    }
     Ok(ExitCode::Success)
 }
 
-/// Everything there is to say of an item.
-pub(super) fn page(explained: &Explained) -> String {
+/// Where the parts of an item came from.
+pub(super) fn origin(explained: &Explained) -> String {
     let mut page = format!("{}\n", explained.id);
     if !explained.people.is_empty() {
         page += "\npeople\n";
@@ -40,13 +69,15 @@ pub(super) fn page(explained: &Explained) -> String {
     for (name, hash) in &explained.inputs {
         page += &format!("  {name} {hash}\n");
     }
-    for (at, call) in explained.calls.iter().enumerate() {
-        page += &section(at + 1, call);
-    }
-    if explained.calls.is_empty() {
-        page += "\nno call was made for it\n";
-    }
     page
+}
+
+/// Every call that was made for an item.
+pub(super) fn calls(explained: &Explained) -> String {
+    if explained.calls.is_empty() {
+        return "\nno call was made for it\n".to_owned();
+    }
+    explained.calls.iter().enumerate().map(|(at, call)| section(at + 1, call)).collect()
 }
 
 fn section(number: usize, call: &ExplainedCall) -> String {

@@ -23,6 +23,9 @@ OPENAI_API_KEY=
 # AZURE_OPENAI_API_VERSION=
 # AZURE_OPENAI_API_KEY=
 
+# Publishing to the Hugging Face hub
+# HF_TOKEN=
+
 # Azure with Entra ID (auth: entra), where there is no managed identity and no `az login`
 # AZURE_TENANT_ID=
 # AZURE_CLIENT_ID=

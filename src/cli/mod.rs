@@ -22,7 +22,11 @@ mod progress;
 mod publish;
 mod reading;
 mod report;
+mod shard;
+mod shell;
+mod show;
 mod spend;
+mod status;
 pub(crate) mod telemetry;
 mod wrap;
 
@@ -72,7 +76,7 @@ fn run_command() -> ExitCode {
 fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
     match command {
         Command::Pipeline(Pipeline::Run(args)) => pipeline::run(args, printer, telemetry),
-        Command::Pipeline(Pipeline::Status(args)) => pipeline::status(args, printer),
+        Command::Pipeline(Pipeline::Status(args)) => status::run(args, printer),
         Command::Pipeline(Pipeline::Verify(args)) => pipeline::verify(args, printer),
         Command::Pipeline(Pipeline::Gc(args)) => pipeline::gc(args, printer),
         Command::Compile(args) => compile::run(args, printer),
@@ -80,6 +84,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Publish(PublishCommand::Gc(args)) => publish::gc(args, printer),
         Command::Plan(args) => plan::run(args, printer),
         Command::Preview(args) => preview::run(args, printer, telemetry),
+        Command::Show(args) => show::run(args, printer),
         Command::Explain(args) => explain::run(args, printer),
         Command::Export(args) => export::run(args, printer),
         Command::Report(args) => report::run(args, printer),
@@ -87,6 +92,8 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),
+        Command::Completions(args) => shell::completions(*args, printer),
+        Command::Man => shell::man(printer),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `pipeline run`, `status`, `verify` and `gc`.
+//! `pipeline run`, `verify` and `gc`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{RunArgs, RunGcArgs, StatusArgs, VerifyArgs};
+use super::args::{RunArgs, RunGcArgs, VerifyArgs};
 use super::failure::Failure;
 use super::output::{Printer, table};
 use super::progress::{Display, duration, thousands};
-use super::spend::{by_role, spend};
+use super::spend::spend;
+use super::status::meant;
 use super::telemetry::Telemetry;
 use crate::config::Provider;
 use crate::config::environment::Environment;
@@ -25,7 +26,6 @@ use crate::pipeline::ledger::{RunSummary, Status};
 use crate::pipeline::run::{self, RunEnd, RunOptions, RunWatch};
 use crate::pipeline::stopped::stopped_at;
 use crate::pipeline::{gc, reasons, status, verify};
-use crate::stages::situations::fill::Fill;
 
 /// How long calls in flight may take to finish after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -41,10 +41,11 @@ impl From<RunError> for Failure {
 
 /// Starts a run or goes on with one. Returns the exit code.
 pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
-    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
-    tell_translation(loaded.name(), &loaded.translation(), printer);
     let environment = environment(printer)?;
-    let run_dir = args.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let sets: Vec<String> = args.config.sets.iter().cloned().chain(args.part.setting(&environment)?).collect();
+    let loaded = load::load(args.config.config.as_deref(), &sets)?;
+    tell_translation(loaded.name(), &loaded.translation(), printer);
+    let run_dir = loaded.config.directory(args.run_dir.as_deref());
     // A finished run needs no model; one that is offline says itself what is missing.
     if uses_embedded(&loaded) && !args.offline && args.replay.is_none() && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;
@@ -195,7 +196,7 @@ pub(super) fn advised(error: RunError, run_dir: &Path) -> Failure {
 fn conclude(ended: &RunEnd, printer: &Printer) {
     let summary = &ended.summary;
     printer.note("");
-    printer.note(&report(summary));
+    printer.note(&report(summary, None));
     if let Ok(Some(gates)) = status::gates(&summary.run_dir) {
         printer.note(&gates.line());
         gates.fallbacks_line().iter().for_each(|line| printer.note(line));
@@ -207,22 +208,23 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
     let dataset = summary.run_dir.join("dataset");
     let dataset = dataset.display();
     printer.note(&format!("dataset: {dataset}"));
-    if let Some((id, split)) = &ended.example {
+    if let Some((id, _)) = &ended.example {
         let run_dir = summary.run_dir.display();
-        printer.note(&format!("  read it      less {dataset}/jsonl/conversations-{split}.jsonl"));
+        printer.note(&format!("  read it      convogen show {run_dir}"));
         printer.note(&format!("  about it     less {dataset}/README.md"));
         printer.note(&format!("  how it came  convogen explain {id} --run-dir {run_dir}"));
     }
 }
 
 /// Status, outcomes and spend as a few lines.
-fn report(summary: &RunSummary) -> String {
+pub(super) fn report(summary: &RunSummary, process: Option<&str>) -> String {
     let run_dir = summary.run_dir.display();
-    let standing = match summary.status {
-        Status::Finished => format!("{run_dir} is finished"),
-        Status::Short => format!("{run_dir} is finished, with fewer accepted than asked for"),
-        Status::Partial => format!("{run_dir} was sealed as it was when the budget was reached"),
-        Status::Resumable => format!("{run_dir} is not finished; the same command goes on with it"),
+    let standing = match (summary.status, process) {
+        (_, Some(process)) => format!("{run_dir} is running: {process}"),
+        (Status::Finished, None) => format!("{run_dir} is finished"),
+        (Status::Short, None) => format!("{run_dir} is finished, with fewer accepted than asked for"),
+        (Status::Partial, None) => format!("{run_dir} was sealed as it was when the budget was reached"),
+        (Status::Resumable, None) => format!("{run_dir} is not finished; the same command goes on with it"),
     };
     let header = ["", "accepted", "duplicate", "rejected", "refused", "failed", "over budget"].map(str::to_owned);
     let mut rows = vec![header.to_vec()];
@@ -236,66 +238,10 @@ fn report(summary: &RunSummary) -> String {
     format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
 }
 
-/// Shows the progress of a run.
-pub(super) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let found = status::status(&args.run_dir)?;
-    if args.json {
-        let mut object = json!(found.summary);
-        if let Some(object) = object.as_object_mut() {
-            object.insert("coverage".to_owned(), json!(found.coverage));
-            object.extend(found.running.as_ref().map(|running| ("running".to_owned(), json!(running))));
-        }
-        printer.json(&object)?;
-    } else {
-        printer.data(&report(&found.summary))?;
-        if !found.summary.usage.by_role.is_empty() {
-            printer.data(&by_role(&found.summary.usage))?;
-        }
-        for line in filled(&found.coverage) {
-            printer.data(&line)?;
-        }
-        if let Some(at_work) = &found.at_work {
-            printer.data(at_work)?;
-        }
-        if let Some(gates) = &found.gates {
-            printer.data(&gates.line())?;
-            gates.fallbacks_line().iter().try_for_each(|line| printer.data(line))?;
-        }
-        for line in reasons::told(&args.run_dir)? {
-            printer.data(&line)?;
-        }
-        for reason in &found.reasons {
-            printer.data(&format!("  {}: {} × {}", reason.stage, thousands(reason.count), reason.reason))?;
-        }
-        for notice in &found.notices {
-            printer.data(notice)?;
-        }
-    }
-    Ok(ExitCode::Success)
-}
-
-/// A line for each attribute of the coverage grid: how many situations each value has, of how many it was to have; where there
-/// are fewer situations than values, how many values were met.
-fn filled(coverage: &[Fill]) -> Vec<String> {
-    let attributes = coverage.chunk_by(|one, other| one.attribute == other.attribute);
-    attributes
-        .map(|values| {
-            let all: u64 = values.iter().map(|fill| fill.situations).sum();
-            let value = |fill: &Fill| format!("{} {} of {:.1}", fill.value, fill.situations, fill.wanted * all as f64);
-            let name = values.first().map_or("", |fill| fill.attribute.as_str());
-            if all < values.len() as u64 {
-                let met = values.iter().filter(|fill| fill.situations > 0).count();
-                return format!("  {name}: {met} of {} values met by {all} situations", values.len());
-            }
-            let shown: Vec<String> = values.iter().map(value).collect();
-            format!("  {name}: {}", shown.join(", "))
-        })
-        .collect()
-}
-
 /// Checks the files of a run.
 pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let found = verify::verify(&args.run_dir, args.salvage.as_deref())?;
+    let run_dir = meant(args.run_dir.as_deref(), None)?;
+    let found = verify::verify(&run_dir, args.salvage.as_deref())?;
     if args.json {
         printer.json(&json!(found))?;
     } else {
@@ -311,16 +257,14 @@ pub(super) fn verify(args: &VerifyArgs, printer: &Printer) -> Result<ExitCode, F
     if found.damage.is_empty() {
         return Ok(ExitCode::Success);
     }
-    let failure = Failure::new(
-        ExitCode::Damage,
-        format!("{} is damaged in {} places", args.run_dir.display(), found.damage.len()),
-    );
+    let failure =
+        Failure::new(ExitCode::Damage, format!("{} is damaged in {} places", run_dir.display(), found.damage.len()));
     Err(failure.with_hint("`convogen pipeline verify RUN_DIR --salvage NEW_DIR` saves the replies that are sound"))
 }
 
 /// Removes the journal of a finished run.
 pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let freed = gc::gc(&args.run_dir)?;
+    let freed = gc::gc(&args.run_dir, args.dry_run)?;
     if args.json {
         printer.json(&json!(freed))?;
         return Ok(ExitCode::Success);
@@ -331,6 +275,10 @@ pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<ExitCode, Failur
         return Ok(ExitCode::Success);
     }
     let (bytes, replies) = (thousands(freed.bytes), thousands(freed.replies));
+    if args.dry_run {
+        printer.data(&format!("would remove the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
+        return Ok(ExitCode::Success);
+    }
     printer.data(&format!("removed the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
     printer.note("explain, --fork and --retry-failed work no more; verify, status and the same run do");
     Ok(ExitCode::Success)

@@ -1,6 +1,6 @@
 //! `preview`: a few situations and their conversations, as a person would want to read them.
 
-mod page;
+pub(super) mod page;
 
 use std::path::Path;
 
@@ -70,7 +70,8 @@ fn prompts(run_dir: &Path, shown: &PreviewSample) -> Result<Vec<Vec<Span>>, Fail
         let mut found = block_on(explained::explain(run_dir, id))??;
         found.calls.truncate(1);
         if !found.calls.is_empty() {
-            page += &explain::page(&found);
+            page += &explain::origin(&found);
+            page += &explain::calls(&found);
             page.push('\n');
         }
     }

@@ -6,6 +6,9 @@ use crate::publish::version;
 
 /// How to read the first table that was published.
 pub(super) fn command(published: &Published, upload: &Upload) -> String {
+    if let Some(hub) = &upload.destination.hub {
+        return format!("python -c \"from datasets import load_dataset; print(load_dataset('{}'))\"", hub.repo);
+    }
     let tables = [("conversations", "data"), ("situations", "situations")];
     let folder = tables.iter().find(|(table, _)| published.rows.contains_key(*table)).map_or("personas", |(_, at)| *at);
     let path = format!("{}{folder}", version::prefix(&published.dataset, &published.version));

@@ -26,6 +26,7 @@ const SPLIT_TOLERANCE: f64 = 1e-6;
 pub(super) fn meaning(loaded: &Loaded) -> Vec<ConfigProblem> {
     let mut findings = Findings::new(loaded.document());
     findings.top_level(&loaded.config);
+    findings.shard(&loaded.config);
     findings.personas(&loaded.config);
     findings.situations(&loaded.config);
     findings.conversations(&loaded.config);
@@ -104,6 +105,26 @@ impl<'a> Findings<'a> {
         self.require(!config.run_dir.starts_with("~"), "run_dir", || {
             "`~` stands for no folder here: there is no HOME; write the whole path".to_owned()
         });
+    }
+
+    /// Every part must have something of all that is divided.
+    fn shard(&mut self, config: &Config) {
+        let Some(part) = config.shard else { return };
+        let (fault, count) = (part.fault(), part.count);
+        self.require(fault.is_none(), "shard.index", || fault.unwrap_or_default());
+        for (key, whole) in config.divided() {
+            self.require(whole >= count, &key, || {
+                format!("{whole} cannot be divided among {count} parts: raise it, or make fewer parts")
+            });
+        }
+        for (name, model) in config.models.named() {
+            for limits in model.places().iter().map(|place| place.limits) {
+                let (reply, share) = (u64::from(model.max_tokens), limits.tpm.map(|tpm| tpm / count.max(1)));
+                self.require(share.is_none_or(|share| share > reply), &format!("models.{name}.limits.tpm"), || {
+                    format!("no call fits into a part's share: a reply may have {reply} tokens (max_tokens); make fewer parts")
+                });
+            }
+        }
     }
 
     fn personas(&mut self, config: &Config) {

@@ -94,6 +94,7 @@ fn fields(config: &Config) -> Fields {
         seed,
         language,
         run_dir: _,
+        shard,
         personas: Personas { source: _, skip, sample, length: PersonaLength { min: shortest, max: longest } },
         situations,
         conversations,
@@ -118,6 +119,9 @@ fn fields(config: &Config) -> Fields {
         ],
     );
     fields.extend(unless(*skip == 0, Stage::Personas, "personas.skip", json!(skip)));
+    // A run in one part has none.
+    let part = shard.map(|shard| collect(Stage::Personas, [("shard", json!(shard))]));
+    fields.extend(part.into_iter().flatten());
     fields.extend(collect(
         Stage::Situations,
         [
@@ -462,6 +466,7 @@ mod tests {
         ("language", "de", Some(Stage::Situations)),
         ("run_dir", "other", None),
         ("proxy", "none", None),
+        ("shard", "{index: 1, count: 3}", Some(Stage::Personas)),
         ("personas.source", "other.jsonl", None),
         ("personas.skip", "3", Some(Stage::Personas)),
         ("personas.sample", "7", Some(Stage::Personas)),

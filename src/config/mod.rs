@@ -26,6 +26,7 @@ pub(crate) mod prompts;
 mod roles;
 pub(crate) mod safety;
 mod shape;
+mod shard;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upload;
@@ -49,6 +50,7 @@ pub(crate) use prompt_cache::{CacheMode, CacheRetention};
 pub use roles::Role;
 pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};
+pub use shard::Shard;
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +66,9 @@ pub struct Config {
     pub language: String,
     /// Where the run lives, relative to the working directory.
     pub run_dir: PathBuf,
+    /// Which part of the run this is, where several processes make it; see `pipeline run --shard`. Left out: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Who can be cast.
     #[serde(default)]
     pub personas: Personas,

@@ -3,6 +3,8 @@
 //! The same machinery reads it as a pipeline's configuration. Its paths (`runs`, `work_dir`, `folder`) are all relative to the
 //! working directory.
 
+mod hub;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,8 @@ use super::load;
 use super::upstream::{self, Translation, UpstreamKind};
 use super::{Card, Dedup};
 use crate::loopback::is_this_machine;
+
+pub use self::hub::HubDestination;
 
 /// Longest name of a dataset: with what is added to it, a blob's name stays far below the 1,024 characters that Azure takes.
 const MAX_DATASET: usize = 200;
@@ -94,6 +98,8 @@ pub struct UploadTo {
     pub azure: Option<AzureDestination>,
     /// A local folder, relative to the working directory; the same layout.
     pub folder: Option<PathBuf>,
+    /// A dataset repository of the Hugging Face hub; a version is a commit.
+    pub hub: Option<HubDestination>,
 }
 
 /// A container of Azure Blob Storage and how to reach it.
@@ -289,8 +295,9 @@ impl Findings<'_> {
     }
 
     fn destination(&mut self, to: &UploadTo) {
-        self.require(to.azure.is_some() != to.folder.is_some(), "destination", || {
-            "name exactly one place: azure or folder".to_owned()
+        let named = [to.azure.is_some(), to.folder.is_some(), to.hub.is_some()];
+        self.require(named.into_iter().filter(|named| *named).count() == 1, "destination", || {
+            "name exactly one place: azure, folder or hub".to_owned()
         });
         self.require(
             to.folder.as_ref().is_none_or(|folder| !folder.as_os_str().is_empty()),
@@ -299,6 +306,9 @@ impl Findings<'_> {
         );
         if let Some(azure) = &to.azure {
             self.azure(azure);
+        }
+        if let Some(hub) = &to.hub {
+            self.hub(hub);
         }
     }
 
@@ -413,7 +423,12 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back_the_same() {
         let text = assets::builtin("configs/upload.yaml").unwrap();
-        for set in ["card.name=x", "destination={folder: out}", "include=[personas, conversations]"] {
+        for set in [
+            "card.name=x",
+            "destination={folder: out}",
+            "destination={hub: {repo: a/b}}",
+            "include=[personas, conversations]",
+        ] {
             let upload = parse("upload.yaml", text, &[set.to_owned()]).unwrap();
             let shown = serde_saphyr::to_string(&upload).unwrap();
             assert_eq!(parse("shown.yaml", &shown, &[]).unwrap(), upload, "{shown}");
@@ -442,14 +457,14 @@ mod tests {
           u.yaml:3:1: include: empty; name at least one of personas, situations, conversations
           u.yaml:4:1: dataset: "" cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
           u.yaml:5:1: work_dir: empty; name a folder
-          u.yaml:6:1: destination: name exactly one place: azure or folder
+          u.yaml:6:1: destination: name exactly one place: azure, folder or hub
         u.yaml cannot be used as it is
           u.yaml:2:11: runs[1]: a is named twice
           u.yaml:3:1: include: names a table twice
           u.yaml:4:1: dataset: ".." cannot be a part of the name: each part between slashes is letters, digits, `.`, `_` and `-`, a letter or digit first, without `..` and without a `.` at its end
           u.yaml:4:1: dataset: "versions" is a name that every published dataset uses itself; choose another
           u.yaml:5:1: work_dir: is a run; name a folder of its own
-          u.yaml:6:1: destination: name exactly one place: azure or folder
+          u.yaml:6:1: destination: name exactly one place: azure, folder or hub
         u.yaml cannot be used as it is
           u.yaml:6:11: include[0]: unknown value `people` (one of personas, situations, conversations)
         u.yaml cannot be used as it is

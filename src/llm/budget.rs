@@ -135,6 +135,7 @@ struct RoleSpend {
     unknown_calls: u64,
     unknown: Estimate,
     in_flight: Estimate,
+    calls_in_flight: u64,
 }
 
 /// One model's price, the roles that use it, and the time in which it was at work.
@@ -201,6 +202,7 @@ impl Budget {
         let spend = state.roles.entry(role).or_default();
         spend.calls = spend.calls.saturating_add(1);
         spend.in_flight.add(estimate);
+        spend.calls_in_flight += 1;
         state.items.reserved(item);
         state.started(role);
         Ok(true)
@@ -210,6 +212,7 @@ impl Budget {
         let mut state = self.state();
         let spend = state.roles.entry(role).or_default();
         spend.in_flight.subtract(estimate);
+        spend.calls_in_flight = spend.calls_in_flight.saturating_sub(1);
         match outcome {
             Outcome::Used(usage) => spend.usage += *usage,
             Outcome::Unbilled => {}
@@ -244,6 +247,7 @@ impl Budget {
         spend.unknown_calls = spend.unknown_calls.saturating_sub(1);
         spend.unknown.subtract(estimate);
         spend.in_flight.add(estimate);
+        spend.calls_in_flight += 1;
         state.started(role);
         drop(state);
         Reservation { budget: Arc::clone(self), role, estimate, open: true }
@@ -258,6 +262,7 @@ impl Budget {
             let cost = meter.filter(|meter| meter.price.is_by_token()).map(|m| m.price_of(spend.usage, spend.unknown));
             snapshot.roles.insert(*role, RoleSnapshot { calls: spend.calls, usage: spend.usage, cost });
             snapshot.usage += spend.usage;
+            snapshot.in_flight += spend.calls_in_flight;
             snapshot.unknown = snapshot.unknown.saturating_add(spend.unknown_calls);
             snapshot.unknown_tokens = snapshot.unknown_tokens.saturating_add(spend.unknown.tokens());
         }

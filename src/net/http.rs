@@ -244,6 +244,16 @@ impl Http {
         self.open(url, request, UPLOAD_TIME).await?.whole().await
     }
 
+    /// Puts `body`, which may be long, to `url` once and reads the answer whole.
+    pub(crate) async fn put(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: reqwest::Body,
+    ) -> Result<HttpReply, AttemptError> {
+        self.open(url, self.client.put(url.clone()).headers(headers).body(body), UPLOAD_TIME).await?.whole().await
+    }
+
     /// Asks for what is at `url` once, to be read piece by piece however long it is.
     pub(crate) async fn download(&self, url: &Url, headers: HeaderMap) -> Result<StreamedReply, AttemptError> {
         self.open(url, self.client.get(url.clone()).headers(headers), self.first_byte).await
@@ -291,7 +301,7 @@ impl Http {
 #[derive(Debug)]
 pub(crate) struct StreamedReply {
     pub(crate) status: u16,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     response: reqwest::Response,
     url: Url,
     http: Http,

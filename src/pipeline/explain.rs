@@ -178,7 +178,7 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn open(dir: &RunPaths, tap: Option<CallObserver>) -> Result<Self, RunError> {
-        let config = load::kept(&dir.config())?;
+        let config = load::kept(&dir.config())?.own_share();
         let calls = CallGateway {
             journal: None,
             inherited: fork::replies(dir)?.into_iter().map(Inherited::Journal).collect(),
@@ -188,7 +188,7 @@ impl Replay {
             retry_failed: false,
             anew: dir.info()?.map(|info| identity::Details::of(&info).anew).unwrap_or_default(),
             evidence: Evidence::default(),
-            seed: config.seed,
+            seed: config.own_seed(),
             tap,
             left: CallsLeft::default(),
         };

@@ -2,7 +2,10 @@
 //!
 //! Takes no lock: what is sealed is not written to again, and a run that is opened anew is no finished one any more.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::identity::{Details, folder};
@@ -26,6 +29,8 @@ pub(crate) struct FinishedRun {
     pub config: Config,
     /// How it ended.
     pub status: Status,
+    /// The settings, texts and imported file that shaped its data, by name.
+    pub made_with: BTreeMap<String, Value>,
     /// The models it used, by role.
     pub models: Vec<ModelUse>,
     /// The prompts it used, by role.
@@ -45,7 +50,10 @@ impl FinishedRun {
         let dir = RunPaths::of_run(path)?;
         let unfinished = || RunError::Unfinished { path: path.to_owned() };
         let info = dir.info()?.ok_or_else(unfinished)?;
-        let status = Details::of(&info).ended.ok_or_else(unfinished)?;
+        let Details { ended, source, .. } = Details::of(&info);
+        let status = ended.ok_or_else(unfinished)?;
+        let mut made_with = info.fingerprints;
+        made_with.extend(source.map(|file| ("imported file (SHA-256)".to_owned(), json!(file.sha256()))));
         let stage = |stage: Stage| SealedStage::open(&folder(&dir, stage))?.ok_or_else(unfinished);
         let run = Self {
             path: path.to_owned(),
@@ -55,6 +63,7 @@ impl FinishedRun {
             prompts: Inputs::read(&dir.inputs())?.uses(),
             config: load::kept(&dir.config())?,
             status,
+            made_with,
             models: Vec::new(),
             created_by: info.created_by,
         };

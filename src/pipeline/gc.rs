@@ -28,18 +28,21 @@ pub(crate) struct Freed {
     pub replies: u64,
 }
 
-/// Removes the journal of the run in `path`. A run whose journal is gone already has nothing to free.
+/// Removes the journal of the run in `path`, or with `dry_run` only says what that would free. A run whose journal is gone already has nothing to free.
 ///
 /// # Errors
 /// [`RunError::NotCollectable`] where something is not sealed or not compiled, and whatever keeps the run from being
 /// locked, read or written.
-pub(crate) fn gc(path: &Path) -> Result<Freed, RunError> {
+pub(crate) fn gc(path: &Path, dry_run: bool) -> Result<Freed, RunError> {
     RunPaths::of_run(path)?;
     // Whatever file system it is on, it was accepted when the run was made.
     let dir = RunDir::open_or_create(path, true)?;
     let paths = dir.paths();
     require_finished(&dir)?;
     let freed = measure(paths)?;
+    if dry_run {
+        return Ok(freed);
+    }
     if identity::details(&dir)?.collected.is_none() {
         identity::record_collected(&dir, spent(paths)?)?;
     }

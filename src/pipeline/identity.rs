@@ -134,7 +134,9 @@ pub(crate) fn settle(config: &mut Config, inputs: &Inputs, before: &[&Path]) -> 
         let kept = info.and_then(|info| info.fingerprints.get("situations.hub.round_calls")?.as_u64());
         hub.round_calls = hub.round_calls.or(kept.and_then(|kept| usize::try_from(kept).ok()));
     }
-    let wanted = config.situations.wanted().unwrap_or_default();
+    // The same in every part of a run: the share of a part that has no more than others.
+    let parts = config.shard.map_or(1, |shard| shard.count.max(1));
+    let wanted = config.situations.wanted().unwrap_or_default() / parts;
     let per_call = inputs.situations_per_call(config)?;
     config.situations.hub.round_calls.get_or_insert_with(|| HubSettings::width(wanted, per_call));
     Ok(())

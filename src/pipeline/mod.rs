@@ -23,6 +23,7 @@ pub(crate) mod preview;
 pub(crate) mod reasons;
 mod recording;
 pub(crate) mod run;
+pub(crate) mod show;
 mod stages;
 pub(crate) mod status;
 pub(crate) mod stopped;

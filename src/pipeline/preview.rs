@@ -54,6 +54,8 @@ pub(crate) fn prepare(
     // Rounds are as wide as those of the whole run, so that the prompts are its first ones.
     identity::settle(&mut small.config, &Inputs::gather(loaded)?, &[&loaded.config.run_dir])?;
     small.config.situations.count = Some(count);
+    // Of the whole run, whatever part of it is made here.
+    small.config.shard = None;
     // The first conversation on a situation is the same whatever their number.
     small.config.conversations.per_situation = 1;
     let name = name(&small, environment)?;

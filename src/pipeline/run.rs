@@ -93,8 +93,8 @@ impl RunWatch {
     /// Writes down where the run stands, for `pipeline status`; `left_s`: seconds that the stage at work will take; `waiting`:
     /// what it waits for. Once a run has a directory, and never in its way: a disk that fails tells of itself where it matters.
     pub fn note_progress(&self, left_s: Option<f64>, waiting: Option<String>) {
-        let (Some(paths), Some(_)) = (self.run_dir.get(), self.budget.get()) else { return };
-        let at_work = AtWork::of(self.progress.look(), left_s, waiting, self.spend());
+        let (Some(paths), Some(budget)) = (self.run_dir.get(), self.budget.get()) else { return };
+        let at_work = AtWork::of(self.progress.look(), left_s, waiting, budget);
         let _ = serde_json::to_vec(&at_work).map(|text| fs::replace_lightly(&paths.progress(), &text));
     }
 
@@ -134,7 +134,7 @@ pub async fn run(
     watch: &RunWatch,
 ) -> Result<RunEnd, RunError> {
     let stopwatch = Stopwatch::start();
-    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.run_dir.clone());
+    let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.directory(None));
     let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
     let replay = options.replay.as_deref().map(Recording::open).transpose()?;
     let mut loaded = loaded.clone();
@@ -148,6 +148,7 @@ pub async fn run(
     let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
+    let config = config.own_share();
     let _ = watch.run_dir.set(dir.paths().clone());
     if let Some(opened) = &watch.opened {
         opened(&path);
@@ -193,7 +194,7 @@ pub async fn run(
         retry_failed: options.retry_failed,
         anew,
         evidence: Evidence::default(),
-        seed: config.seed,
+        seed: config.own_seed(),
         tap: None,
         left,
     };

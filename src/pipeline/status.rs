@@ -37,6 +37,8 @@ pub(crate) struct FoundRun {
     pub at_work: Option<String>,
     /// The process at work, as of about a second ago; `null` where none is.
     pub running: Option<AtWork>,
+    /// Which process is at work, where, and since when; nothing where none is.
+    pub process: Option<String>,
     /// What had to be handled in conversations, once they are sealed.
     pub gates: Option<ConversationFigures>,
     /// What the screens and the judge came to, and what to do about refusals of a prompt shield.
@@ -72,15 +74,19 @@ pub(crate) struct AtWork {
     /// What calls wait for and how long; `null` while hardly any do.
     #[serde(default)]
     pub waiting: Option<String>,
+    /// Calls that are on their way.
+    #[serde(default)]
+    pub in_flight: u64,
     /// What was spent.
     pub usage: Spend,
 }
 
 impl AtWork {
     /// This process, at `look`.
-    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, waiting: Option<String>, usage: Spend) -> Self {
+    pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, waiting: Option<String>, budget: &Budget) -> Self {
         let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
-        Self { pid: std::process::id(), stage: stage.to_owned(), wanted, done, accepted, left_s, waiting, usage }
+        let (pid, stage, in_flight) = (std::process::id(), stage.to_owned(), budget.snapshot().in_flight);
+        Self { pid, stage, wanted, done, accepted, left_s, waiting, in_flight, usage: Spend::of(budget) }
     }
 
     /// What the process that is at work on a run wrote down last, if one is.
@@ -91,10 +97,10 @@ impl AtWork {
     }
 
     fn told(&self) -> String {
-        let Self { pid, stage, wanted, done, accepted, waiting, .. } = self;
+        let Self { stage, wanted, done, accepted, waiting, in_flight, .. } = self;
         let of = if *wanted > 0 { format!(" of {wanted}") } else { String::new() };
         let waiting = waiting.as_ref().map(|waiting| format!("; {waiting}")).unwrap_or_default();
-        format!("{stage} at work in process {pid}: {accepted}{of} accepted, {done} ended{waiting}")
+        format!("{stage} at work: {accepted}{of} accepted, {done} ended, {in_flight} calls in flight{waiting}")
     }
 }
 
@@ -104,7 +110,7 @@ impl AtWork {
 /// If there is no run, or it is damaged.
 pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
     let dir = RunPaths::of_run(path)?;
-    let config = load::kept(&dir.config())?;
+    let config = load::kept(&dir.config())?.own_share();
     let details = dir.info()?.map(|info| Details::of(&info)).unwrap_or_default();
     let budget = Budget::new(&config.budget, &config.models);
     let running = AtWork::read(&dir);
@@ -148,7 +154,8 @@ pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
     };
     notices.extend(shield(journaled.spent.shielded));
     notices.extend(journaled.verdicts);
-    Ok(FoundRun { summary, reasons, coverage, at_work, running, gates: gates(path)?, notices })
+    let process = Holder::told_at_work(dir.root());
+    Ok(FoundRun { summary, reasons, coverage, at_work, running, process, gates: gates(path)?, notices })
 }
 
 /// What had to be handled in the conversations of the run in `path`; nothing before they are sealed.

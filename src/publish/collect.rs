@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::error::PublishError;
 use super::merge::{self, Batch, Merged, OnRemoved};
+use super::parts;
 use crate::config::export::{self, ExportEntry, ExportOptions};
 use crate::config::fingerprint::{self, Stage};
 use crate::config::upload::{Included, Upload};
@@ -80,7 +81,9 @@ impl<'a> Runs<'a> {
     /// # Errors
     /// If one is not finished or damaged, and if two hold the same data.
     pub(crate) fn open(upload: &'a Upload) -> Result<Self, PublishError> {
-        let runs = upload.runs.iter().map(|path| FinishedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let directories = parts::directories(&upload.runs)?;
+        let mut runs = directories.iter().map(|path| FinishedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
+        parts::complete(&mut runs)?;
         let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
         for run in &runs {
             if let Some(first) = seen.insert(run.content(), &run.path) {
@@ -88,6 +91,11 @@ impl<'a> Runs<'a> {
             }
         }
         Ok(Self { upload, runs })
+    }
+
+    /// Where they are.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.runs.iter().map(|run| run.path.as_path())
     }
 
     /// What people should know of the runs before they are published.

@@ -35,7 +35,7 @@ impl Destination {
             }
             (None, Some(folder)) => Ok(Self::Folder(Folder::new(folder))),
             // Refused when the configuration is checked.
-            (None, None) => Err(PublishError::Setup("destination: name azure or folder".to_owned())),
+            (None, None) => Err(PublishError::Setup("destination: name azure, folder or hub".to_owned())),
         }
     }
 

@@ -70,6 +70,9 @@ pub enum PublishError {
         /// The second.
         second: PathBuf,
     },
+    /// Parts of a run are missing, doubled, or do not belong together.
+    #[error("{0}")]
+    Parts(String),
     /// The records cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -108,7 +111,7 @@ impl PublishError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Setup(_) | Self::WorkDir { .. } => ExitCode::Usage,
-            Self::SameRun { .. } => ExitCode::Input,
+            Self::SameRun { .. } | Self::Parts(_) => ExitCode::Input,
             Self::InUse { .. } => ExitCode::InUse,
             Self::SignIn(_) | Self::Denied { .. } | Self::Unreachable { .. } => ExitCode::Unavailable,
             Self::Fs(_) => ExitCode::Io,

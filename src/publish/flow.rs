@@ -6,6 +6,8 @@ use super::collect::Runs;
 use super::destination::Destination;
 use super::error::PublishError;
 use super::gc;
+use super::hub::send::HubSending;
+use super::hub::{self, HubDataset};
 use super::receipts::{Receipt, Receipts};
 use super::send::{SendPlan, Sending};
 use super::summary::{PointerState, Published, Sums};
@@ -39,36 +41,80 @@ pub async fn compile_upload(
     watch: &PublishWatch,
 ) -> Result<Published, PublishError> {
     let stopwatch = Stopwatch::start();
-    let destination = Destination::open(upload, environment)?;
+    let place = Place::open(upload, environment)?;
     work::keep_apart(upload)?;
     let work = WorkDir::open(&upload.work_dir)?;
     let runs = Runs::open(upload)?;
     runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));
     // Before the work of compiling: a credential that is refused should be known by then.
     if !options.dry_run {
-        destination.prepare().await?;
+        place.prepare().await?;
     }
     let (compiled, removed) = compiled(&runs, &work, watch)?;
     let (receipts, folder) = (work.receipts()?, work.dataset());
-    let sending = Sending::new(&destination, &upload.dataset, &folder, &compiled, &receipts, watch)?;
-    let plan = sending.plan().await?;
-    let to_verify = to_verify(&plan, &compiled, options);
+    let sent = match &place {
+        Place::Blobs(destination) => {
+            let sending = Sending::new(destination, &upload.dataset, &folder, &compiled, &receipts, watch)?;
+            send(&sending, &compiled, options).await?
+        }
+        Place::Hub(hub) => {
+            let sending = HubSending::new(hub, &upload.dataset, &folder, &compiled, &receipts, watch)?;
+            sending.publish(options.dry_run, options.verify).await?
+        }
+    };
     let published = Published {
         dataset: upload.dataset.clone(),
         version: version::of_manifest(&compiled.manifest_sha256),
-        destination: destination.describe(),
+        destination: place.describe(),
         dry_run: options.dry_run,
         rows: rows(&compiled),
         removed,
-        previous: plan.latest().map(|pointer| pointer.version.clone()),
-        ..published(&sending, plan, options).await?
+        ..sent
     };
     if published.pointer == PointerState::Moved {
-        note_in_runs(upload, &published.destination, &compiled, watch);
+        note_in_runs(&runs, &published.destination, &place.pointer(upload), &compiled, watch);
     }
-    let verified = read_back(&destination, &upload.dataset, &to_verify, watch).await?;
     let (wall_s, cpu_s) = (stopwatch.wall().as_secs_f64(), clock::cpu_time().as_secs_f64());
-    Ok(Published { verified: options.verify.then_some(verified), wall_s, cpu_s, ..published })
+    Ok(Published { wall_s, cpu_s, ..published })
+}
+
+/// Where a dataset goes: files beside each other under a pointer, or commits of a repository.
+#[derive(Debug)]
+enum Place {
+    Blobs(Destination),
+    Hub(Box<HubDataset>),
+}
+
+impl Place {
+    fn open(upload: &Upload, environment: &Environment) -> Result<Self, PublishError> {
+        let Some(settings) = &upload.destination.hub else {
+            return Destination::open(upload, environment).map(Self::Blobs);
+        };
+        let environment = environment.with_proxy(upload.proxy.as_deref());
+        Ok(Self::Hub(Box::new(HubDataset::open(settings, &environment)?)))
+    }
+
+    async fn prepare(&self) -> Result<(), PublishError> {
+        match self {
+            Self::Blobs(destination) => destination.prepare().await,
+            Self::Hub(hub) => hub.prepare().await,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Blobs(destination) => destination.describe(),
+            Self::Hub(hub) => hub.describe(),
+        }
+    }
+
+    /// What says which version readers get.
+    fn pointer(&self, upload: &Upload) -> String {
+        match self {
+            Self::Blobs(_) => version::pointer(&upload.dataset),
+            Self::Hub(_) => hub::MARK.to_owned(),
+        }
+    }
 }
 
 /// The dataset of the runs, compiled now or taken as it was compiled before; and what was left out of it.
@@ -81,8 +127,11 @@ fn compiled(runs: &Runs<'_>, work: &WorkDir, watch: &PublishWatch) -> Result<(Co
     work.compile(&fingerprint, runs, watch).map_err(|error| runs.explained(error))
 }
 
-/// Sends what there is to send, and sums up.
-async fn published(sending: &Sending<'_>, plan: SendPlan, options: PublishOptions) -> Result<Published, PublishError> {
+/// Sends what there is to send, reads it back if that is asked for, and sums up.
+async fn send(sending: &Sending<'_>, compiled: &Compiled, options: PublishOptions) -> Result<Published, PublishError> {
+    let plan = sending.plan().await?;
+    let to_verify = to_verify(&plan, compiled, options);
+    let previous = plan.latest().map(|pointer| pointer.version.clone());
     let all = Sums::of(&sending.files);
     let is_latest = plan.latest().is_some_and(|latest| latest.manifest_sha256 == sending.manifest_sha256);
     let sent_bytes = if options.dry_run { plan.missing().bytes } else { sending.send(plan).await? };
@@ -92,7 +141,10 @@ async fn published(sending: &Sending<'_>, plan: SendPlan, options: PublishOption
         (false, false) => PointerState::Moved,
     };
     let reused_bytes = all.bytes.saturating_sub(sent_bytes);
-    Ok(Published { files: all.files, bytes: all.bytes, sent_bytes, reused_bytes, pointer, ..Published::default() })
+    let verified = read_back(sending.destination, sending.dataset, &to_verify, sending.watch).await?;
+    let verified = options.verify.then_some(verified);
+    let Sums { files, bytes } = all;
+    Ok(Published { files, bytes, sent_bytes, reused_bytes, pointer, previous, verified, ..Published::default() })
 }
 
 /// The manifests of the versions to be read back: what readers get, and in a dry run this version too if it is there.
@@ -117,11 +169,10 @@ async fn read_back(
 }
 
 /// Leaves a receipt with each run. Runs may lie where nothing can be written; that is no reason to fail.
-fn note_in_runs(upload: &Upload, destination: &str, compiled: &Compiled, watch: &PublishWatch) {
-    let path = version::pointer(&upload.dataset);
+fn note_in_runs(runs: &Runs<'_>, destination: &str, path: &str, compiled: &Compiled, watch: &PublishWatch) {
     let bytes = Sums::of(&compiled.manifest.files).bytes;
-    for run in &upload.runs {
-        let receipt = Receipt { action: "moved", destination, path: &path, bytes, sha256: &compiled.manifest_sha256 };
+    for run in runs.paths() {
+        let receipt = Receipt { action: "moved", destination, path, bytes, sha256: &compiled.manifest_sha256 };
         let folder = RunPaths::of_run(run).map_or_else(|_| run.join("publish"), |paths| paths.publish());
         if let Err(error) = Receipts::in_folder(&folder).and_then(|receipts| receipts.add(&receipt)) {
             (watch.notice)(format!("{} has no receipt of this: {error}", run.display()));
@@ -140,6 +191,13 @@ pub(crate) async fn collect_garbage(
     keep: usize,
     dry_run: bool,
 ) -> Result<gc::CollectedGarbage, PublishError> {
+    if let Some(hub) = &upload.destination.hub {
+        return Err(PublishError::Setup(format!(
+            "destination.hub: every version of {} is a commit, and what was committed stays in its history; publish gc removes \
+             versions from a container or a folder alone",
+            hub.repo
+        )));
+    }
     let destination = Destination::open(upload, environment)?;
     if dry_run {
         return gc::collect(&destination, &upload.dataset, keep, None).await;

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! * [`flow`]: all of it in order. [`collect`] and [`merge`]: the records of several runs as those of one dataset. [`work`]:
-//!   where it is compiled.
+//!   where it is compiled. `parts`: runs that several processes made.
 //! * [`version`] and [`pointer`](mod@pointer): where things lie, and `latest.json`. `standing`, `send`, [`verify`], [`gc`]: what is there,
 //!   getting the rest there, reading it back, removing what is old. [`receipts`]: what was written, [`summary`] what it came
 //!   to, [`watch`](mod@watch) what is shown on the way.
-//! * [`destination`]: the few operations that all of this needs, offered by [`azure`] and [`folder`].
+//! * [`destination`]: the few operations that all of this needs, offered by [`azure`] and [`folder`]. `hub`: a repository of the
+//!   Hugging Face hub, where a commit is what versions and pointer are elsewhere.
 //!
 //! Interrupted anywhere, the same call goes on: what is at the destination is compared by name, size and hash and not sent
 //! again. No step depends on anything that an earlier process remembered.
@@ -23,7 +24,9 @@ pub(crate) mod error;
 pub(crate) mod flow;
 pub(crate) mod folder;
 pub(crate) mod gc;
+mod hub;
 pub(crate) mod merge;
+mod parts;
 pub(crate) mod pointer;
 pub(crate) mod receipts;
 mod send;

@@ -79,6 +79,12 @@ impl Holder {
         let there = !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH));
         (holder.host == Self::this().host && there).then_some(holder)
     }
+
+    /// Who is at work on `folder` and since when, if anybody is.
+    pub(crate) fn told_at_work(folder: &Path) -> Option<String> {
+        Self::at_work(folder)?;
+        fs::open(&folder.join(LOCK_FILE)).ok().map(|file| describe(&file))
+    }
 }
 
 impl RunLock {

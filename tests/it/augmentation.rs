@@ -77,7 +77,7 @@ fn seeds_are_part_of_what_makes_a_run_and_of_what_explain_tells() {
     assert_eq!(project.read("runs/demo/inputs/seeds.jsonl"), SEEDS);
     let refund = situations(&project).into_iter().find(|row| labels(row)["seed"] == "refund").unwrap();
     let talk = format!("c-{}-000", refund["id"].as_str().unwrap());
-    let page = project.run(&["explain", &talk, "--run-dir", "runs/demo"]).ended(0).stdout;
+    let page = project.run(&["explain", &talk, "--run-dir", "runs/demo", "--calls"]).ended(0).stdout;
     for part in ["made after the seed refund", "summary: A guest was charged twice", r#"labels: {"seed":"refund""#] {
         assert!(page.contains(part), "{page}");
     }
@@ -107,7 +107,10 @@ fn what_copies_its_seed_is_asked_for_again_and_then_rejected() {
     for row in &rejected {
         assert_eq!(row["reason"], "copies_seed", "{row}");
     }
-    let page = project.run(&["explain", rejected[0]["id"].as_str().unwrap(), "--run-dir", "runs/demo"]).ended(0).stdout;
+    let page = project
+        .run(&["explain", rejected[0]["id"].as_str().unwrap(), "--run-dir", "runs/demo", "--calls"])
+        .ended(0)
+        .stdout;
     assert!(page.contains("phrases stand in the source; use other words"), "{page}");
     assert!(situations(&project).iter().all(|row| labels(row)["seed"] != "lesson"));
 }

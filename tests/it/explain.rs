@@ -55,7 +55,7 @@ fn the_messages_shown_are_the_messages_sent_repairs_included() {
     };
     let mut repairs = 0;
     for id in ids("2-situations").into_iter().chain(ids("3-conversations")) {
-        let page = project.run(&["explain", &id, "--run-dir", "runs/demo"]).ended(0).stdout;
+        let page = project.run(&["explain", &id, "--run-dir", "runs/demo", "--calls"]).ended(0).stdout;
         repairs += page.matches(", time 2, asked of").count();
         let calls = explained(&page);
         assert!(!calls.is_empty(), "{id}: {page}");

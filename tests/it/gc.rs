@@ -16,7 +16,10 @@ fn a_finished_run_loses_its_replies_and_nothing_else() {
     let mut before = project.pipeline(&[]).ended(0).json();
     let (data, calls) = (project.data("runs/demo"), endpoint.calls().len());
     let journal = project.files("runs/demo/journal");
+    let told = project.run(&["pipeline", "gc", "runs/demo", "--dry-run", "--json"]).ended(0).json();
+    assert_eq!(project.files("runs/demo/journal"), journal, "a dry run removes nothing");
     let freed = project.run(&["pipeline", "gc", "runs/demo", "--json"]).ended(0).json();
+    assert_eq!(freed, told);
     assert_eq!(freed["bytes"], journal.values().map(Vec::len).sum::<usize>());
     assert!(!project.path().join("runs/demo/journal").exists());
 

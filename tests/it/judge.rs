@@ -111,6 +111,6 @@ fn a_share_is_judged_when_a_share_is_asked_for() {
     assert!((1..11).contains(&judged), "{judged}");
     assert_eq!(endpoint.calls().iter().filter(|call| call.body.contains("\"judgement\"")).count(), judged);
     let ids: Vec<String> = rows(&project).iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
-    let page = project.run(&["explain", &ids[0], "--run-dir", "runs/demo"]).ended(0).stdout;
+    let page = project.run(&["explain", &ids[0], "--run-dir", "runs/demo", "--calls"]).ended(0).stdout;
     assert!(page.contains("It begins: "), "{page}");
 }

@@ -36,6 +36,8 @@ mod reference;
 mod report;
 mod safety;
 mod same_bytes;
+mod shards;
+mod show;
 mod signals;
 #[cfg(feature = "otlp")]
 mod spans;

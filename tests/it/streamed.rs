@@ -233,7 +233,7 @@ fn a_fork_takes_over_the_stages_it_would_make_the_same() {
     project.run(&["pipeline", "verify", "runs/fork"]).ended(0);
     // Its calls stand in the journal of the run that made them.
     let id = project.rows("runs/fork/stages/2-situations/part-00000.jsonl")[0]["id"].as_str().unwrap().to_owned();
-    let explained = project.run(&["explain", &id, "--run-dir", "runs/fork"]).ended(0);
+    let explained = project.run(&["explain", &id, "--run-dir", "runs/fork", "--calls"]).ended(0);
     assert!(explained.stdout.contains("situation"), "{}", explained.stdout);
 }
 
@@ -254,8 +254,18 @@ fn a_run_at_work_says_where_it_stands_and_one_that_was_killed_does_not() {
     };
     assert_eq!(seen["status"], "resumable");
     assert!(seen["usage"]["calls"].as_u64().unwrap() > 0, "{seen}");
+    let page = project.run(&["pipeline", "status", "-c", "demo.yaml"]).ended(0).stdout;
+    assert!(page.contains("runs/demo is running: process ") && page.contains(", started "), "{page}");
+    assert!(page.contains(" calls in flight") && !page.contains("may have been billed"), "{page}");
+    let watched = project.start_command(&["pipeline", "status", "--watch"]);
     drop(started);
+    assert!(watched.end().ended(0).stdout.contains("runs/demo is not finished"), "the end was not seen");
     assert!(status()["running"].is_null(), "the process is gone");
+    project.run(&["pipeline", "verify"]).ended(0);
+    assert!(std::fs::create_dir_all(project.path().join("runs/other")).is_ok());
+    std::fs::copy(project.path().join("runs/demo/run.json"), project.path().join("runs/other/run.json")).unwrap();
+    let told = project.run(&["pipeline", "verify"]).ended(2).stderr;
+    assert!(told.contains("there are 2 runs; name one of runs/demo, runs/other"), "{told}");
 }
 
 #[test]

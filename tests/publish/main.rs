@@ -17,6 +17,7 @@ mod blocks;
 mod damage;
 mod executioner;
 mod gc;
+mod hub;
 mod kills;
 mod layout;
 mod reading;

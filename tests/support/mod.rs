@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod endpoint;
 #[allow(clippy::unnecessary_wraps, reason = "one arm of a match on outcomes")]
 pub(crate) mod fault_proxy;
+pub(crate) mod hub;
 pub(crate) mod project;
 pub(crate) mod prose;
 pub(crate) mod sas;

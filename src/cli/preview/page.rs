@@ -20,7 +20,7 @@ const READABLE: std::ops::RangeInclusive<usize> = 40..=110;
 type Line = Vec<Span>;
 
 /// Everything there is to show, in lines of at most `width` columns.
-pub(super) fn page(shown: &PreviewSample, width: usize) -> Vec<Line> {
+pub(in crate::cli) fn page(shown: &PreviewSample, width: usize) -> Vec<Line> {
     let mut page = Page { lines: Vec::new(), width: width.clamp(*READABLE.start(), *READABLE.end()) };
     for (at, situation) in shown.situations.iter().enumerate() {
         page.situation(situation, at + 1, shown.situations.len());

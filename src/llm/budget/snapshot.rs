@@ -19,6 +19,8 @@ pub(crate) struct SpendSnapshot {
     pub unknown: u64,
     /// What those calls had set aside: part of `max_tokens` and of `cost`, not of `usage`.
     pub unknown_tokens: u64,
+    /// Calls that are on their way.
+    pub in_flight: u64,
 }
 
 /// What one role has spent, for display.

@@ -55,7 +55,7 @@ impl ConversationFlow {
             judge: inputs.judge_prompt()?,
             calls,
             progress,
-            seed: config.seed,
+            seed: config.own_seed(),
         })
     }
 

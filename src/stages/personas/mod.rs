@@ -23,7 +23,7 @@ use super::context::Context;
 use super::error::StageError;
 use super::imported::{self, InputDigest, InputLine, SourceError};
 use super::writer::{Fates, StageResult};
-use crate::config::{Config, SituationMode};
+use crate::config::{Config, Shard, SituationMode};
 use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
 use crate::store::fs::FsError;
@@ -56,8 +56,17 @@ pub(crate) struct PersonaOptions {
     pub max_chars: usize,
     /// The run's seed: decides the sample and the splits.
     pub seed: u64,
+    /// Whose rows are taken, of a run in parts.
+    pub shard: Option<Shard>,
     /// Split names and their shares. Shares are taken in proportion; with none, everyone is in `train`.
     pub splits: BTreeMap<String, f64>,
+}
+
+impl PersonaOptions {
+    /// Whether a text is this part's, where the run has parts.
+    fn holds(&self, text: &str) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(self.seed, text))
+    }
 }
 
 /// Why a source gives no personas at all.
@@ -101,7 +110,7 @@ impl PersonasError {
 /// # Errors
 /// If there is nobody, or something cannot be read or written.
 pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Result<StageResult, StageError> {
-    let Config { personas, seed, compile, .. } = context.config;
+    let Config { personas, seed, shard, compile, .. } = context.config;
     let Some(source) = context.source.as_ref().filter(|_| context.config.situations.mode == SituationMode::Predefined)
     else {
         return Ok(StageResult { notes: json!({}), ..StageResult::default() });
@@ -113,6 +122,7 @@ pub(crate) fn run(context: &Context<'_>, fates: &mut dyn Fates<Persona>) -> Resu
         min_chars: personas.length.min,
         max_chars: personas.length.max,
         seed: *seed,
+        shard: *shard,
         splits: compile.splits.clone(),
     };
     read(source, &options, &context.progress, fates)
@@ -164,6 +174,8 @@ struct Scan<'a> {
     /// Those that were two people.
     pairs: u64,
     not_sampled: u64,
+    /// Rows that are no sound personas, those of other parts included.
+    unsound: u64,
     /// Line and reason of the first row that was rejected.
     first_rejected: Option<(u64, String)>,
     /// The first error of those who take the fates; nothing is done after it.
@@ -187,6 +199,7 @@ impl<'a> Scan<'a> {
             read: 0,
             pairs: 0,
             not_sampled: 0,
+            unsound: 0,
             first_rejected: None,
             failed: Ok(()),
         }
@@ -219,6 +232,9 @@ impl<'a> Scan<'a> {
         let row = row::parse(line)?;
         let text = self.checked(&row.persona)?;
         let partner = row.partner.as_deref().map(|partner| self.checked(partner)).transpose()?;
+        if !self.options.holds(&sample::fold(text)) {
+            return Ok(Offered::NotSampled(1));
+        }
         self.pairs += u64::from(partner.is_some());
         Ok(self.sampler.offer(number, text, partner, row.domain))
     }
@@ -235,6 +251,11 @@ impl<'a> Scan<'a> {
     fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::RowFault) -> Result<(), StageError> {
         let reason = reason.to_string();
         self.first_rejected.get_or_insert_with(|| (line, reason.clone()));
+        self.unsound += 1;
+        if !self.options.holds(&line.to_string()) {
+            self.not_sampled += 1;
+            return Ok(());
+        }
         let id = format!("{}:{line}", self.name);
         self.fates.put(Fate::Dropped(Dropped { id, outcome: Outcome::Rejected, reason, detail: excerpt(bytes) }))
     }
@@ -244,7 +265,7 @@ impl<'a> Scan<'a> {
         if self.read == 0 {
             return Err(PersonasError::Empty { source_name }.into());
         }
-        if let Some((line, reason)) = self.first_rejected.filter(|_| self.fates.tally().rejected == self.read) {
+        if let Some((line, reason)) = self.first_rejected.filter(|_| self.unsound == self.read) {
             return Err(PersonasError::NoPersonas { source_name, rows: self.read, line, reason }.into());
         }
         let (fates, unlisted) = self.sampler.finish();

@@ -13,7 +13,7 @@ use crate::stages::writer::{CollectedFates, LISTED_ROWS, StageWriter};
 
 fn options() -> PersonaOptions {
     let splits = BTreeMap::from([("test".to_owned(), 0.1), ("train".to_owned(), 0.9)]);
-    PersonaOptions { sample: None, skip: 0, min_chars: 10, max_chars: 2000, seed: 17, splits }
+    PersonaOptions { sample: None, skip: 0, min_chars: 10, max_chars: 2000, seed: 17, shard: None, splits }
 }
 
 fn with_sample(sample: u64) -> PersonaOptions {

@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::connected::{HeldSituations, SplitPeople};
 use super::{STAGE, draft};
+use crate::config::Shard;
 use crate::exit::ExitCode;
 use crate::prompt::draft::{Draft, DraftRelation};
 use crate::prompt::individuals;
@@ -39,8 +40,17 @@ pub(super) struct Import<'a> {
     pub dedup: Option<f64>,
     /// The run's seed.
     pub seed: u64,
+    /// Whose lines are taken, of a run in parts.
+    pub shard: Option<Shard>,
     /// How many are wanted at most.
     pub count: u64,
+}
+
+impl Import<'_> {
+    /// Whether a line is this part's, where the run has parts.
+    fn holds(&self, line: InputLine<'_>) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(self.seed, &String::from_utf8_lossy(line.bytes())))
+    }
 }
 
 /// Why nothing could be imported.
@@ -116,7 +126,10 @@ pub(super) fn import(
     let Scan { inputs, first, failed, fates, stated, .. } = scan;
     failed?;
     if fates.tally().accepted == 0 {
-        let first = first.unwrap_or_else(|| "the file is empty".to_owned());
+        let first = first.unwrap_or_else(|| match import.shard {
+            Some(Shard { index, count }) => format!("no line of it is part {index} of {count}'s; make fewer parts"),
+            None => "the file is empty".to_owned(),
+        });
         let (path, rejected) = (import.source.to_owned(), fates.tally().rejected);
         return Err(ImportError::Nothing { path, rejected, first }.into());
     }
@@ -146,6 +159,9 @@ impl Scan<'_> {
     /// Takes a line, unless there are enough; what is behind them is only hashed.
     fn row(&mut self, number: u64, line: InputLine<'_>) {
         if line.is_blank() || self.failed.is_err() || self.fates.tally().accepted >= self.import.count {
+            return;
+        }
+        if !self.import.holds(line) {
             return;
         }
         self.inputs += 1;
@@ -328,8 +344,15 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         let splits = BTreeMap::from([("train".to_owned(), 1.0)]);
-        let settings =
-            Import { source: file.path(), language: "en", splits: &splits, dedup: Some(0.7), seed: 1, count: 100 };
+        let settings = Import {
+            source: file.path(),
+            language: "en",
+            splits: &splits,
+            dedup: Some(0.7),
+            seed: 1,
+            shard: None,
+            count: 100,
+        };
         let mut fates = CollectedFates::default();
         import(&settings, &Progress::default(), &mut fates)?;
         Ok(fates)
@@ -381,8 +404,15 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(groups.iter().map(line).collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
         let splits = BTreeMap::from([("test".to_owned(), 0.2), ("train".to_owned(), 0.8)]);
-        let settings =
-            Import { source: file.path(), language: "en", splits: &splits, dedup: None, seed: 1, count: u64::MAX };
+        let settings = Import {
+            shard: None,
+            source: file.path(),
+            language: "en",
+            splits: &splits,
+            dedup: None,
+            seed: 1,
+            count: u64::MAX,
+        };
         let mut fates = CollectedFates::default();
         let (_, people) = import(&settings, &Progress::default(), &mut fates).unwrap();
         assert_eq!(fates.accepted.len(), groups.len());

@@ -81,7 +81,15 @@ pub(super) fn descriptions() -> Vec<String> {
 
 fn passes(row: &Label) -> bool {
     let line = serde_json::json!({ "persona": row.persona }).to_string();
-    let options = PersonaOptions { sample: None, skip: 0, min_chars: 1, max_chars: 2000, seed: 1, splits: [].into() };
+    let options = PersonaOptions {
+        sample: None,
+        skip: 0,
+        min_chars: 1,
+        max_chars: 2000,
+        seed: 1,
+        shard: None,
+        splits: [].into(),
+    };
     let source = PersonaSource::BuiltIn(Box::leak(line.into_boxed_str()));
     personas::read(&source, &options, &Progress::default(), &mut CollectedFates::default()).is_ok()
 }

@@ -48,6 +48,7 @@ pub(crate) fn import(context: &Context<'_>, fates: &mut dyn Fates<Situation>) ->
         splits: &config.compile.splits,
         dedup: context.threshold(config.dedup.situations),
         seed: config.seed,
+        shard: config.shard,
         count: config.situations.count.unwrap_or(u64::MAX),
     };
     let (made, people) = import::import(&import, &context.progress, fates)?;
@@ -107,7 +108,9 @@ fn stage<'a>(
     let Context { config, inputs, .. } = *context;
     let settings = &config.situations;
     let cast = match settings.mode {
-        SituationMode::Predefined => Some(Cast::new(list, settings.casting.mode, settings.personas, config.seed)?),
+        SituationMode::Predefined => {
+            Some(Cast::new(list, settings.casting.mode, settings.personas, config.own_seed())?)
+        }
         SituationMode::Auto | SituationMode::File => None,
     };
     Ok(SituationStage {
@@ -122,6 +125,6 @@ fn stage<'a>(
         splits: &config.compile.splits,
         shots: inputs.shots()?,
         calls: Arc::clone(&context.calls),
-        seed: config.seed,
+        seed: config.own_seed(),
     })
 }
