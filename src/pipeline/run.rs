@@ -155,12 +155,8 @@ pub async fn run(
     }
     let fork = fork(&dir, options, watch)?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
-    let details = identity::details(&dir)?;
-    require_whole_review(&dir, &details, options)?;
+    let details = goes_on(&dir, options)?;
     let collected = details.collected;
-    if collected.is_some() {
-        require_sealed(&dir, options)?;
-    }
     let opened = if collected.is_none() { Some(open_journal(&dir, &budget, &watch.control)?) } else { None };
     let (journal, shielded, left) = match opened {
         Some((journal, shielded, left)) => (Some(Arc::new(journal)), shielded, left),
@@ -249,13 +245,16 @@ fn fork(dir: &RunDir, options: &RunOptions, watch: &RunWatch) -> Result<Option<F
     fork.map(|path| Fork::open(&path, options.retry_failed)).transpose()
 }
 
-/// What a review made anew is made by applying it, not by a run.
-fn require_whole_review(dir: &RunDir, details: &identity::Details, options: &RunOptions) -> Result<(), RunError> {
-    let paths = dir.paths();
+/// What is kept of the run, after making sure that a run can go on with it: what a review asks for anew is made by applying it.
+fn goes_on(dir: &RunDir, options: &RunOptions) -> Result<identity::Details, RunError> {
+    let (details, paths) = (identity::details(dir)?, dir.paths());
     if details.review.is_some() && (options.retry_failed || SealedStage::open(&paths.conversations())?.is_none()) {
         return Err(ReviewError::OnlyByReview { path: paths.root().to_owned() }.into());
     }
-    Ok(())
+    if details.collected.is_some() {
+        require_sealed(dir, options)?;
+    }
+    Ok(details)
 }
 
 /// A run without a journal can be confirmed, and nothing else.
