@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measures what the README and docs say of speed and memory, each figure beside a baseline from the same run.
 #
-#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, endpoint, engine, limits, scale, embedded,
-#                                        dedup, upload, compile, tokens
+#     scripts/bench.sh [SECTION]...      all sections, or some of: basics, report, page, endpoint, engine, limits, scale,
+#                                        embedded, dedup, upload, compile, tokens
 #
 # RUNS=5 by default; prints medians and ranges. The sections engine and limits measure SECONDS=60 at a time. LARGE=1 adds 100,000
 # conversations to the section scale. RECORDS=1000000 is the size of the corpus of the section dedup, which needs 16 GB and half an
-# hour then; MB=1024 the input of the section compile. AUTOGEN=PYTHON adds AutoGen's rows to the section tokens. Needs Python;
-# makes a release build.
+# hour then; MB=1024 the input of the section compile. AUTOGEN=PYTHON adds AutoGen's rows to the section tokens. The section page
+# needs Chromium and tests/page/requirements.txt; it measures PAGE_TURNS=1000000. Needs Python; makes a release build.
 # `scripts/bench.sh build` measures a release build from nothing instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,4 +16,6 @@ cargo build --features bench --locked --release --quiet --bin convogen --example
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 export CONVOGEN="$target/release/convogen" EXAMPLES="$target/release/examples" READER="$target/readers/bin/python"
 export PYTHONDONTWRITEBYTECODE=1
-exec python3 scripts/bench "$@"
+python="$target/page/bin/python"
+[ -x "$python" ] || python=python3
+exec "$python" scripts/bench "$@"

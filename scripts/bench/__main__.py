@@ -10,6 +10,7 @@ import compile as compiling
 import dedup
 import engine
 import limits
+import page
 import tokens
 import upload
 from measure import RUNS
@@ -17,6 +18,7 @@ from measure import RUNS
 SECTIONS = {
     "basics": basics.basics,
     "report": basics.report,
+    "page": page.page,
     "endpoint": basics.endpoint,
     "engine": engine.engine,
     "limits": limits.limits,

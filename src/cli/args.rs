@@ -75,10 +75,13 @@ pub(crate) enum Command {
     Export(super::export::ExportArgs),
     /// Measure conversations: lengths, openings, shares, variety
     #[command(after_help = REPORT_EXAMPLES)]
-    Report(ReportArgs),
+    Report(super::report::ReportArgs),
     /// Remove exact and near duplicates from JSONL or Parquet
     #[command(after_help = super::dedup::EXAMPLES)]
     Dedup(super::dedup::DedupArgs),
+    /// Put what people said of a run into a fork of it
+    #[command(subcommand)]
+    Review(super::review::ReviewCommand),
     /// Check, print or document configurations
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -150,6 +153,7 @@ Examples:
   convogen report runs/demo --reference samsum.jsonl    beside human talk, with the distance
   convogen report runs/new --reference runs/old         beside another run
   convogen report talks.parquet --json                  any file of conversations, as one JSON object
+  convogen report runs/demo --html demo.html            everything as one page, to be read and sent on
 
 A reference is a run directory, a dataset folder, a Parquet file of conversations, or JSONL of them or of
 {\"turns\" | \"messages\" | \"conversations\" | \"dialogue\": [{\"speaker\" | \"role\" | \"from\" | \"name\",
@@ -311,20 +315,6 @@ pub(crate) struct PreviewArgs {
     pub json: bool,
 }
 
-/// `report`.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ReportArgs {
-    /// The run; a dataset folder or a JSONL or Parquet file of conversations does as well
-    #[arg(value_name = "RUN_DIR")]
-    pub run_dir: PathBuf,
-    /// What to compare with; exact copies in it are left out
-    #[arg(long, value_name = "FILE")]
-    pub reference: Option<PathBuf>,
-    /// Print it as one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// The commands about configurations.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -408,6 +398,7 @@ mod tests {
           explain         Show a conversation, its origin, and the messages behind it
           report          Measure conversations: lengths, openings, shares, variety
           dedup           Remove exact and near duplicates from JSONL or Parquet
+          review          Put what people said of a run into a fork of it
           config          Check, print or document configurations
           model           Fetch or find the weights of the built-in model
           init            Write files to start from; those that exist are left alone

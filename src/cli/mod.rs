@@ -22,6 +22,7 @@ mod progress;
 mod publish;
 mod reading;
 mod report;
+mod review;
 mod shard;
 mod shell;
 mod show;
@@ -89,6 +90,7 @@ fn dispatch(command: &Command, printer: &Printer, telemetry: &Telemetry) -> Resu
         Command::Export(args) => export::run(args, printer),
         Command::Report(args) => report::run(args, printer),
         Command::Dedup(args) => dedup::run(args, printer),
+        Command::Review(command) => review::run(command, printer),
         Command::Config(command) => config::run(command, printer),
         Command::Model(command) => model::run(*command, printer),
         Command::Init(args) => init::run(args, printer),

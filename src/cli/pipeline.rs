@@ -149,7 +149,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 /// The first signal lets calls in flight finish, the second does not wait; nor does the first for more than [`DRAIN`].
 ///
 /// A task of its own, so that a stage that computes does not keep it from being heard.
-async fn heed_signals(control: Arc<Control>, printer: Printer) {
+pub(super) async fn heed_signals(control: Arc<Control>, printer: Printer) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
@@ -210,6 +210,7 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
     printer.note(&format!("dataset: {dataset}"));
     if let Some((id, _)) = &ended.example {
         let run_dir = summary.run_dir.display();
+        printer.note(&format!("  look at it   convogen report {run_dir} --html {run_dir}.html"));
         printer.note(&format!("  read it      convogen show {run_dir}"));
         printer.note(&format!("  about it     less {dataset}/README.md"));
         printer.note(&format!("  how it came  convogen explain {id} --run-dir {run_dir}"));

@@ -1,19 +1,49 @@
 //! `report`: what conversations are like, as tables for people or as one object.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 use serde_json::json;
 
-use super::args::ReportArgs;
 use super::failure::Failure;
 use super::output::{Printer, table};
+use super::pipeline::block_on;
 use super::progress::thousands;
 use crate::exit::ExitCode;
+use crate::pipeline::{preview, status, tries};
 use crate::report::{
-    AnnotationFigures, CATALOGUE, CoverageFigures, FigureEntry, Form, GateFigures, HubFigures, Report, ReportError,
-    RunFigures, report,
+    AnnotationFigures, CATALOGUE, CoverageFigures, FigureEntry, Form, GateFigures, HubFigures, MOST_TURNS, PageOptions,
+    Replayed, Report, ReportError, RunFigures, report, write_page,
 };
+
+/// `report`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ReportArgs {
+    /// The run; a dataset folder or a JSONL or Parquet file of conversations does as well
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// What to compare with; exact copies in it are left out
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Write it, with all conversations, as one page that a browser opens without a server or a network
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+    /// Replace a page that is there
+    #[arg(long, requires = "html")]
+    pub force: bool,
+    /// Turns that the page may hold; of more it holds a sample
+    #[arg(long, value_name = "TURNS", requires = "html", default_value_t = MOST_TURNS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub most_turns: u64,
+}
 
 /// Most rows of a list that can grow without end.
 const LISTED: usize = 12;
+/// Most conversations whose rejected replies a page shows: each is held once more over its recorded replies for that.
+const MOST_RETRIED: usize = 2_000;
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
@@ -26,12 +56,37 @@ impl From<ReportError> for Failure {
 
 /// Measures, and prints what came of it.
 pub(super) fn run(args: &ReportArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    if let Some(file) = &args.html {
+        return write(args, file, printer);
+    }
     let report = report(&args.run_dir, args.reference.as_deref())?;
     if args.json {
         printer.json(&json!(report))?;
     } else {
         printer.data(&page(&report))?;
     }
+    Ok(ExitCode::Success)
+}
+
+/// Writes the page and says how to open it.
+fn write(args: &ReportArgs, file: &Path, printer: &Printer) -> Result<ExitCode, Failure> {
+    let path = args.run_dir.as_path();
+    // What a run has not sealed is what its recorded replies make.
+    let is_under_way = status::is_under_way(path)?;
+    let begun = if is_under_way { Some(block_on(preview::shown(path))??) } else { None };
+    let tries =
+        if status::is_finished(path) { block_on(tries::rejected(path, MOST_RETRIED))?? } else { BTreeMap::new() };
+    let options = PageOptions {
+        path,
+        reference: args.reference.as_deref(),
+        most_turns: args.most_turns,
+        replayed: Replayed { begun, tries },
+        file,
+        force: args.force,
+    };
+    let written = write_page(options)?;
+    let (conversations, size) = (thousands(written.conversations), written.bytes as f64 / 1e6);
+    printer.note(&format!("{}: {conversations} conversations, {size:.1} MB; open it in a browser", file.display()));
     Ok(ExitCode::Success)
 }
 

@@ -107,6 +107,7 @@ fn fields(config: &Config) -> Fields {
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
         proxy: _,
+        review: _, // what is said of the data once it is there
     } = config;
     let mut fields = collect(
         Stage::Personas,
@@ -467,6 +468,7 @@ mod tests {
         ("run_dir", "other", None),
         ("proxy", "none", None),
         ("shard", "{index: 1, count: 3}", Some(Stage::Personas)),
+        ("review.labels", "{tone: [dry, warm]}", None),
         ("personas.source", "other.jsonl", None),
         ("personas.skip", "3", Some(Stage::Personas)),
         ("personas.sample", "7", Some(Stage::Personas)),

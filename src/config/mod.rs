@@ -107,6 +107,23 @@ pub struct Config {
     /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say. Never for this machine.
     #[serde(default)]
     pub proxy: Option<String>,
+    /// What people who read a run may say of it.
+    #[serde(default, skip_serializing_if = "ReviewScheme::is_empty")]
+    pub review: ReviewScheme,
+}
+
+/// What people who read a run on its page may say of a conversation, besides that they accept or reject it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReviewScheme {
+    /// Labels by name, each with the values one of which is chosen.
+    pub labels: BTreeMap<String, Vec<String>>,
+}
+
+impl ReviewScheme {
+    fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
 }
 
 impl Config {

@@ -10,6 +10,7 @@ seed: 17
 language: en
 run_dir: runs/demo
 proxy: null
+review: {labels: {tone: [dry, warm, odd]}}
 personas: {source: p.jsonl, skip: 0, sample: 50, length: {min: 10, max: 2000}}
 situations:
   mode: predefined

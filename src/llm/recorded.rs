@@ -10,6 +10,7 @@ mod jobs;
 mod key;
 mod life;
 mod probe;
+mod review;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub(crate) use jobs::{CallLeft, CallsLeft};
 pub(crate) use key::{CallSite, key};
 pub(crate) use life::SignsOfLife;
 pub(crate) use probe::ProbeVerdict;
+pub(crate) use review::ReviewMark;
 
 /// Replies of a process after which the share of refusals is judged.
 const REFUSAL_WINDOW: u64 = 20;
@@ -123,6 +125,8 @@ pub(crate) struct CallGateway {
     pub retry_failed: bool,
     /// Keys of calls whose record counts for nothing, since all ended alike for a reason that may be mended.
     pub anew: BTreeSet<String>,
+    /// Turns that people rejected: from these on other replies are asked for than before.
+    pub reviewed: BTreeMap<String, Vec<ReviewMark>>,
     /// What the calls of this process have shown.
     pub evidence: Evidence,
     /// The run's seed.
@@ -174,6 +178,7 @@ impl CallGateway {
             control: Arc::default(),
             retry_failed: false,
             anew: BTreeSet::new(),
+            reviewed: BTreeMap::new(),
             evidence: Evidence::default(),
             seed,
             tap: None,
@@ -287,7 +292,10 @@ impl CallGateway {
         format: ReplyFormat,
         max_tokens: u32,
     ) -> ChatRequest {
-        let path = [site.stage, site.item, &site.turn.to_string(), &site.role.to_string(), &site.attempt.to_string()];
+        let (turn, role, attempt) = (site.turn.to_string(), site.role.to_string(), site.attempt.to_string());
+        let mut path = vec![site.stage, site.item, &turn, &role, &attempt];
+        // The seed is part of the key, so that what was rejected is not replayed.
+        path.extend(self.reviewed.get(site.item).into_iter().flat_map(|marks| ReviewMark::tags(marks, site)));
         ChatRequest {
             model: endpoint.profile.model.clone(),
             messages: messages.into(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::review::ReviewError;
 use crate::config::error::ConfigError;
 use crate::config::fingerprint::Drift;
 use crate::exit::ExitCode;
@@ -134,6 +135,9 @@ pub enum RunError {
         /// The call.
         call: String,
     },
+    /// What people made of a run.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
     /// There is no run at this place, or no such item in it.
     #[error("{message}")]
     NotFound {
@@ -155,6 +159,7 @@ impl RunError {
             }
             Self::Unfinished { .. } | Self::OtherRecords { .. } | Self::NotInRecording { .. } => ExitCode::Input,
             Self::Recording(error) => error.exit_code(),
+            Self::Review(error) => error.exit_code(),
             Self::RunDir(error) => error.exit_code(),
             Self::Drift(_) => ExitCode::Drift,
             Self::Journal(error) => error.exit_code(),

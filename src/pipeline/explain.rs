@@ -141,8 +141,12 @@ fn item_of(id: &str, situation: &Situation) -> Option<Item> {
     if id == situation.id {
         return Some(Item::Situation);
     }
-    let rest = id.strip_prefix("c-")?.strip_prefix(situation.id.as_str())?.strip_prefix('-')?;
-    rest.parse().ok().map(|replicate| Item::Conversation { replicate })
+    conversation_number(id, situation).map(|replicate| Item::Conversation { replicate })
+}
+
+/// Which conversation on `situation` has this id; nothing where it is of another.
+pub(super) fn conversation_number(id: &str, situation: &Situation) -> Option<u64> {
+    id.strip_prefix("c-")?.strip_prefix(situation.id.as_str())?.strip_prefix('-')?.parse().ok()
 }
 
 /// Remembers the calls that belong to `id`.
@@ -179,6 +183,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn open(dir: &RunPaths, tap: Option<CallObserver>) -> Result<Self, RunError> {
         let config = load::kept(&dir.config())?.own_share();
+        let details = dir.info()?.map(|info| identity::Details::of(&info)).unwrap_or_default();
         let calls = CallGateway {
             journal: None,
             inherited: fork::replies(dir)?.into_iter().map(Inherited::Journal).collect(),
@@ -186,7 +191,8 @@ impl Replay {
             endpoints: models::endpoints(&config, models::ModelSource::Recorded)?,
             control: Arc::default(),
             retry_failed: false,
-            anew: dir.info()?.map(|info| identity::Details::of(&info).anew).unwrap_or_default(),
+            reviewed: details.review.map(|review| review.marks).unwrap_or_default(),
+            anew: details.anew,
             evidence: Evidence::default(),
             seed: config.own_seed(),
             tap,

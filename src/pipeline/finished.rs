@@ -92,6 +92,16 @@ impl FinishedRun {
         }
     }
 
+    /// Its situations.
+    pub(crate) fn sealed_situations(&self) -> &SealedStage {
+        &self.situations
+    }
+
+    /// Its conversations.
+    pub(crate) fn sealed_conversations(&self) -> &SealedStage {
+        &self.conversations
+    }
+
     /// Why a record in the file `path` of this run does not read, given what its line `line` says.
     pub(crate) fn misread(&self, path: &Path, line: u64, source: &serde_json::Error) -> RunError {
         let of = |stage: &Stage| self.sealed(*stage).is_some_and(|sealed| path.starts_with(sealed.folder()));

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::ledger::{Spend, Status};
+use super::review::apply::AppliedReview;
 use super::stopped::StoppedAt;
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
@@ -61,6 +62,9 @@ pub(crate) struct Details {
     /// Keys of recorded calls that count for nothing, since all of them ended alike.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub anew: BTreeSet<String>,
+    /// The review that the run was made by, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<AppliedReview>,
 }
 
 impl Details {

@@ -3,8 +3,9 @@
 //! * [`run`](mod@run): makes, resumes or confirms a run; `stages` has its stages in order, `fork` what it takes over from another.
 //! * [`identity`]: the settings and texts that make a run this run. [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it.
-//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify): looking
+//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify), [`tries`]: looking
 //!   without touching. [`gc`](mod@gc): removes what a finished run needs no more.
+//! * [`review`]: what people made of a run, put into a fork of it.
 
 pub(crate) mod error;
 pub(crate) mod explain;
@@ -22,9 +23,11 @@ pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reasons;
 mod recording;
+pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod show;
 mod stages;
 pub(crate) mod status;
 pub(crate) mod stopped;
+pub(crate) mod tries;
 pub(crate) mod verify;

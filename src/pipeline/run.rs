@@ -13,6 +13,7 @@ use super::job::Job;
 use super::ledger::{RunSummary, Spend};
 use super::models;
 use super::recording;
+use super::review::ReviewError;
 use super::stages::Stages;
 use super::status::{self, AtWork};
 use super::stopped;
@@ -155,11 +156,9 @@ pub async fn run(
     }
     let fork = fork(&dir, options, watch)?;
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
-    let collected = identity::details(&dir)?.collected;
-    if collected.is_some() {
-        require_sealed(&dir, options)?;
-    }
-    let opened = if collected.is_none() { Some(open_journal(&dir, &budget, watch)?) } else { None };
+    let details = goes_on(&dir, options)?;
+    let collected = details.collected;
+    let opened = if collected.is_none() { Some(open_journal(&dir, &budget, &watch.control)?) } else { None };
     let (journal, shielded, left) = match opened {
         Some((journal, shielded, left)) => (Some(Arc::new(journal)), shielded, left),
         None => (None, 0, CallsLeft::default()),
@@ -193,6 +192,7 @@ pub async fn run(
         control: Arc::clone(&watch.control),
         retry_failed: options.retry_failed,
         anew,
+        reviewed: details.review.map(|review| review.marks).unwrap_or_default(),
         evidence: Evidence::default(),
         seed: config.own_seed(),
         tap: None,
@@ -248,6 +248,18 @@ fn fork(dir: &RunDir, options: &RunOptions, watch: &RunWatch) -> Result<Option<F
     fork.map(|path| Fork::open(&path, options.retry_failed)).transpose()
 }
 
+/// What is kept of the run, after making sure that a run can go on with it: what a review asks for anew is made by applying it.
+fn goes_on(dir: &RunDir, options: &RunOptions) -> Result<identity::Details, RunError> {
+    let (details, paths) = (identity::details(dir)?, dir.paths());
+    if details.review.is_some() && (options.retry_failed || SealedStage::open(&paths.conversations())?.is_none()) {
+        return Err(ReviewError::OnlyByReview { path: paths.root().to_owned() }.into());
+    }
+    if details.collected.is_some() {
+        require_sealed(dir, options)?;
+    }
+    Ok(details)
+}
+
 /// A run without a journal can be confirmed, and nothing else.
 fn require_sealed(dir: &RunDir, options: &RunOptions) -> Result<(), RunError> {
     if options.retry_failed {
@@ -261,28 +273,30 @@ fn require_sealed(dir: &RunDir, options: &RunOptions) -> Result<(), RunError> {
 
 /// Opens the journal and rebuilds from it what was spent, how many calls a prompt shield refused, and which calls are in
 /// batch jobs.
-fn open_journal(dir: &RunDir, budget: &Budget, watch: &RunWatch) -> Result<(Journal, u64, CallsLeft), RunError> {
+pub(super) fn open_journal(
+    dir: &RunDir,
+    budget: &Budget,
+    control: &Control,
+) -> Result<(Journal, u64, CallsLeft), RunError> {
     let mut spent = Spent::default();
     let id = dir.info()?.map(|info| info.run_id).unwrap_or_default();
     let opened = Journal::open(&dir.paths().journal(), &id, journal::Options::default(), |entry| spent.add(entry))?;
     let (journal, recovered) = opened;
     for conflict in &recovered.conflicts {
-        watch
-            .control
-            .tell(format!("the journal holds two different replies to one call; the first counts: {conflict}"));
+        control.tell(format!("the journal holds two different replies to one call; the first counts: {conflict}"));
     }
     spent.restore(budget);
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
     if !open.is_empty() {
         let items = open.join(", ");
-        watch.control.tell(format!(
+        control.tell(format!(
             "{} calls were in flight when the run last ended; they are made again and may have been billed: {items}",
             open.len()
         ));
     }
     let left = spent.left_in_jobs();
     if !left.is_empty() {
-        watch.control.tell(format!("{} calls were left in batch jobs, which are looked up", left.len()));
+        control.tell(format!("{} calls were left in batch jobs, which are looked up", left.len()));
     }
     Ok((journal, spent.shielded, CallsLeft::new(left)))
 }

@@ -197,6 +197,20 @@ pub(crate) fn is_finished(path: &Path) -> bool {
     info.is_ok_and(|info| info.is_some_and(|info| Details::of(&info).ended.is_some()))
 }
 
+/// Whether the run in `path` has recorded replies and no sealed conversations yet.
+///
+/// # Errors
+/// If it is damaged.
+pub(crate) fn is_under_way(path: &Path) -> Result<bool, RunError> {
+    let Ok(dir) = RunPaths::of_run(path) else { return Ok(false) };
+    Ok(has_journal(&dir)? && SealedStage::open(&dir.conversations())?.is_none())
+}
+
+/// Whether the run in `dir` still has its recorded replies.
+pub(super) fn has_journal(dir: &RunPaths) -> Result<bool, RunError> {
+    Ok(dir.journal().is_dir() && !fs::list_files(&dir.journal())?.is_empty())
+}
+
 /// What the journal of a run says.
 #[derive(Default)]
 struct Journaled {

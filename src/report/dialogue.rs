@@ -17,7 +17,7 @@ pub(super) struct Dialogue {
     pub(super) asked_again: u64,
     /// BCP 47 tag; `None` where the file does not say.
     pub(super) language: Option<String>,
-    pub(super) notes: Option<JsonColumns>,
+    pub(super) notes: Option<RecordNotes>,
 }
 
 /// One line of one person.
@@ -28,13 +28,26 @@ pub(super) struct DialogueLine {
     pub(super) text: String,
 }
 
-/// The columns of a record that hold JSON as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JsonColumns {
+/// A conversation of another tool's, with what only a reader wants to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ForeignTalk {
+    /// What the file calls it, if anything.
+    pub(super) id: Option<String>,
+    /// What the people are called, by their position.
+    pub(super) names: Vec<String>,
+    pub(super) dialogue: Dialogue,
+}
+
+/// What only records of convogen tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RecordNotes {
     pub(super) attributes: String,
     pub(super) provenance: String,
     pub(super) safety: String,
     pub(super) judgement: String,
+    pub(super) stop_reason: String,
+    /// Replies that each turn took.
+    pub(super) attempts: Vec<u32>,
 }
 
 impl From<Conversation> for Dialogue {
@@ -44,6 +57,7 @@ impl From<Conversation> for Dialogue {
             cast.position(&person.id);
         }
         let asked_again = record.turns.iter().map(|turn| u64::from(turn.attempts.saturating_sub(1))).sum();
+        let attempts = record.turns.iter().map(|turn| turn.attempts).collect();
         let turns = record.turns.into_iter();
         let lines =
             turns.map(|turn| DialogueLine { speaker: cast.position(&turn.speaker_id), text: turn.text }).collect();
@@ -52,11 +66,13 @@ impl From<Conversation> for Dialogue {
             lines,
             asked_again,
             language: Some(record.language),
-            notes: Some(JsonColumns {
+            notes: Some(RecordNotes {
                 attributes: record.attributes,
                 provenance: record.provenance,
                 safety: record.safety,
                 judgement: record.judgement,
+                stop_reason: record.stop_reason,
+                attempts,
             }),
         }
     }
@@ -97,6 +113,13 @@ impl Speakers {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// What identifies them, in order.
+    pub(super) fn names(self) -> Vec<String> {
+        let mut people: Vec<(String, usize)> = self.0.into_iter().collect();
+        people.sort_by_key(|(_, position)| *position);
+        people.into_iter().map(|(name, _)| name).collect()
     }
 }
 

@@ -34,6 +34,15 @@ impl Histogram {
         self.0.values().sum()
     }
 
+    /// Each number and how often it occurred, in order; numbers from `last` on are counted as that.
+    pub(super) fn counts(&self, last: u64) -> BTreeMap<u64, u64> {
+        let mut counts = BTreeMap::new();
+        for (number, times) in &self.0 {
+            *counts.entry(*number.min(&last)).or_default() += times;
+        }
+        counts
+    }
+
     pub(super) fn distribution(&self) -> Distribution {
         let count = self.total();
         let sum: f64 = self.0.iter().map(|(number, times)| *number as f64 * *times as f64).sum();

@@ -71,6 +71,20 @@ pub enum ReportError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// The page to be written is there already.
+    #[error("{path} is there already; name another file, or replace it with --force", path = path.display())]
+    OutputExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A record that has no JSON form.
+    #[error("{id} cannot be written into the page: {source}; please report this")]
+    Unwritable {
+        /// The record.
+        id: String,
+        /// Why.
+        source: serde_json::Error,
+    },
     /// A thread that measured ended by a panic.
     #[error("measuring ended before its end; please report this")]
     Unfinished,
@@ -90,12 +104,12 @@ impl ReportError {
             Self::RunDir(error) => error.exit_code(),
             Self::Checkpoint(error) => error.exit_code(),
             Self::File(_) => ExitCode::Io,
-            Self::Missing { .. } | Self::NotMeasurable { .. } => ExitCode::Usage,
+            Self::Missing { .. } | Self::NotMeasurable { .. } | Self::OutputExists { .. } => ExitCode::Usage,
             Self::Table { source: TableError::Damaged | TableError::Parquet(_), .. } | Self::Damaged { .. } => {
                 ExitCode::Damage
             }
             Self::Line { .. } | Self::Empty { .. } | Self::Table { .. } => ExitCode::Input,
-            Self::Unfinished => ExitCode::Bug,
+            Self::Unfinished | Self::Unwritable { .. } => ExitCode::Bug,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::distribution::{Histogram, Mean};
 use super::diversity::{Rule, mtld};
 use super::error::ReportError;
 use super::floor::floor;
+use super::pictures::PictureTallies;
 use super::sample::Sample;
 use super::source::{ConversationSource, SourceKind};
 use crate::stages::conversations::validate::is_closing;
@@ -60,6 +61,7 @@ pub(super) struct Tallies {
     pub(super) coverage: GridCounts,
     pub(super) safety: Annotations,
     pub(super) judgement: Annotations,
+    pub(super) pictures: PictureTallies,
     pub(super) sample: Sample,
 }
 
@@ -100,7 +102,7 @@ pub(super) fn measure(source: &ConversationSource, copies: bool) -> Result<Optio
         let whole = scope.spawn(move || compare(&comparing));
         let mut feed =
             Feed { to_tallies, to_whole, batch: Vec::new(), seen: (!copies).then(HashSet::new), left_out: 0 };
-        let read = source.read(&mut |dialogue| feed.take(dialogue));
+        let read = source.read(&mut |talk| feed.take(talk.into()));
         feed.flush();
         let left_out = feed.left_out;
         drop(feed);
@@ -204,6 +206,7 @@ impl Tallies {
             self.safety.add(&notes.safety);
             self.judgement.add(&notes.judgement);
         }
+        self.pictures.add(dialogue);
         self.sample.offer(dialogue, words);
     }
 

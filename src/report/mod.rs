@@ -33,6 +33,8 @@ mod hub;
 mod measure;
 #[cfg(test)]
 mod oracles;
+mod page;
+mod pictures;
 mod run;
 mod sample;
 mod shapes;
@@ -50,11 +52,13 @@ pub use error::ReportError;
 pub(crate) use figures::CorpusFigures;
 pub(crate) use hints::Hint;
 pub(crate) use hub::HubFigures;
+pub(crate) use page::{MOST_TURNS, PageOptions, Replayed, write as write_page};
 pub(crate) use run::RunFigures;
 pub(crate) use sample::Size;
 pub(crate) use source::{ConversationSource, SourceKind};
 
 use measure::Measured;
+use pictures::Pictures;
 
 /// The version of the JSON form.
 const VERSION: u32 = 1;
@@ -114,14 +118,26 @@ pub struct Distance {
 pub fn report(path: &Path, reference: Option<&Path>) -> Result<Report, ReportError> {
     let source = ConversationSource::find(path)?;
     let against = reference.map(ConversationSource::find).transpose()?;
-    let run = (source.kind == SourceKind::Run).then(|| run::figures(path)).transpose()?;
-    let measured = measure::measure(&source, true)?;
-    let theirs = match &against {
+    Ok(examine(&source, against.as_ref())?.report)
+}
+
+/// A report with what its pictures are drawn from.
+struct Examined {
+    report: Report,
+    subject: Option<Pictures>,
+    reference: Option<Pictures>,
+}
+
+fn examine(source: &ConversationSource, against: Option<&ConversationSource>) -> Result<Examined, ReportError> {
+    let run = (source.kind == SourceKind::Run).then(|| run::figures(&source.path)).transpose()?;
+    let measured = measure::measure(source, true)?;
+    let theirs = match against {
         Some(source) => Some(measure::measure(source, false)?.ok_or_else(|| empty(source))?),
         None => None,
     };
     let sizes = [&measured, &theirs].into_iter().flatten().map(|measured| measured.tallies.sample.size());
     let size = sizes.reduce(Size::least);
+    let drawn = |measured: &Option<Measured>| measured.as_ref().map(|measured| pictures::pictures(&measured.tallies));
     let subject = side(source, measured.as_ref(), size);
     let reference = against.map(|source| side(source, theirs.as_ref(), size));
     let distance = measured.as_ref().zip(theirs.as_ref()).map(|(measured, theirs)| Distance {
@@ -130,18 +146,19 @@ pub fn report(path: &Path, reference: Option<&Path>) -> Result<Report, ReportErr
         figures: differences(&subject, reference.as_ref()),
     });
     let hints = hints::hints(&subject, distance.as_ref(), run.as_ref());
-    Ok(Report { version: VERSION, subject, reference, distance, run, hints })
+    let report = Report { version: VERSION, subject, reference, distance, run, hints };
+    Ok(Examined { report, subject: drawn(&measured), reference: drawn(&theirs) })
 }
 
 fn empty(source: &ConversationSource) -> ReportError {
     ReportError::Empty { path: source.path.clone() }
 }
 
-fn side(source: ConversationSource, measured: Option<&Measured>, size: Option<Size>) -> Side {
+fn side(source: &ConversationSource, measured: Option<&Measured>, size: Option<Size>) -> Side {
     let tallies = measured.map(|measured| &measured.tallies);
     let english = tallies.is_some_and(|tallies| tallies.english * 2 > tallies.turns_per_conversation.total());
     Side {
-        path: source.path,
+        path: source.path.clone(),
         kind: source.kind,
         copies_removed: measured.map_or(0, |measured| measured.copies),
         english,

@@ -9,17 +9,18 @@
 
 use serde_json::{Map, Value};
 
-use super::dialogue::{Dialogue, DialogueLine, Speakers};
+use super::dialogue::{Dialogue, DialogueLine, ForeignTalk, Speakers};
 
 const LISTS: [&str; 8] =
     ["turns", "messages", "conversations", "conversation", "dialogue", "dialog", "utterances", "text"];
 const SPEAKERS: [&str; 6] = ["speaker", "role", "from", "name", "speaker_id", "author"];
 const TEXTS: [&str; 4] = ["text", "content", "value", "utterance"];
+const IDS: [&str; 4] = ["id", "conversation_id", "dialogue_id", "dialog_id"];
 /// Longest speaker label in front of a line, in characters.
 const LABEL: usize = 40;
 
 /// Reads a conversation; says what is missing where there is none.
-pub(super) fn dialogue(value: &Value) -> Result<Dialogue, String> {
+pub(super) fn dialogue(value: &Value) -> Result<ForeignTalk, String> {
     let Value::Object(object) = value else {
         return Err("it is not a JSON object; each line holds one conversation as an object".to_owned());
     };
@@ -36,7 +37,16 @@ pub(super) fn dialogue(value: &Value) -> Result<Dialogue, String> {
         return Err(format!("`{key}` has no line with a speaker; lines look like `Ann: Hello`"));
     }
     let language = object.get("language").and_then(Value::as_str).map(str::to_owned);
-    Ok(Dialogue { people: people(object, &mut cast), lines, language, ..Dialogue::default() })
+    let dialogue = Dialogue { people: people(object, &mut cast), lines, language, ..Dialogue::default() };
+    Ok(ForeignTalk { id: id(object), names: cast.names(), dialogue })
+}
+
+fn id(object: &Map<String, Value>) -> Option<String> {
+    IDS.iter().find_map(|key| match object.get(*key)? {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    })
 }
 
 /// Everybody in the room where `participants` says so; else everybody who spoke.
@@ -94,7 +104,7 @@ mod tests {
     use super::*;
 
     fn said(value: &Value) -> Vec<(usize, String)> {
-        dialogue(value).unwrap().lines.into_iter().map(|line| (line.speaker, line.text)).collect()
+        dialogue(value).unwrap().dialogue.lines.into_iter().map(|line| (line.speaker, line.text)).collect()
     }
 
     #[test]
@@ -136,6 +146,6 @@ mod tests {
     #[test]
     fn the_silent_count_where_they_are_listed() {
         let value = json!({"participants": [1, 2, 3], "turns": [{"speaker": "a", "text": "b"}]});
-        assert_eq!(dialogue(&value).unwrap().people, 3);
+        assert_eq!(dialogue(&value).unwrap().dialogue.people, 3);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, ForeignTalk};
 use super::error::ReportError;
 use super::shapes;
 use crate::record::Conversation;
@@ -34,6 +34,30 @@ pub enum SourceKind {
     Parquet,
 }
 
+/// A conversation as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Talk {
+    /// A record of convogen.
+    Record(Box<Conversation>),
+    /// One of another tool's.
+    Foreign(Box<ForeignTalk>),
+}
+
+impl From<Talk> for Dialogue {
+    fn from(talk: Talk) -> Self {
+        match talk {
+            Talk::Record(record) => (*record).into(),
+            Talk::Foreign(talk) => talk.dialogue,
+        }
+    }
+}
+
+impl From<Conversation> for Talk {
+    fn from(record: Conversation) -> Self {
+        Self::Record(Box::new(record))
+    }
+}
+
 /// Conversations that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConversationSource {
@@ -54,7 +78,7 @@ impl ConversationSource {
 
     /// Reads every conversation, in order, until `take` wants no more. `false` when there are none yet: a run whose
     /// conversations are not sealed.
-    pub(super) fn read(&self, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<bool, ReportError> {
+    pub(super) fn read(&self, take: &mut dyn FnMut(Talk) -> bool) -> Result<bool, ReportError> {
         match self.kind {
             SourceKind::Jsonl => read_jsonl(&self.path, take).map(|()| true),
             _ => self.records(&mut |record| take(record.into())),
@@ -167,7 +191,7 @@ fn read_parquet(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Resu
 const LONGEST_LINE: usize = 16 << 20;
 
 /// One conversation a line. The first line decides whether they are records of convogen or of another shape.
-fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(), ReportError> {
+fn read_jsonl(path: &Path, take: &mut dyn FnMut(Talk) -> bool) -> Result<(), ReportError> {
     let mut lines = InputLines::new(BufReader::with_capacity(BUFFER, fs::open(path)?), LONGEST_LINE);
     let mut own = None;
     loop {
@@ -182,22 +206,22 @@ fn read_jsonl(path: &Path, take: &mut dyn FnMut(Dialogue) -> bool) -> Result<(),
             continue;
         }
         let own = *own.get_or_insert_with(|| serde_json::from_slice::<Conversation>(text).is_ok());
-        let dialogue = if own { record(text) } else { other(text) };
-        let dialogue = dialogue.map_err(|problem| ReportError::Line { path: path.to_owned(), line, problem })?;
-        if !take(dialogue) {
+        let talk = if own { record(text) } else { other(text) };
+        let talk = talk.map_err(|problem| ReportError::Line { path: path.to_owned(), line, problem })?;
+        if !take(talk) {
             return Ok(());
         }
     }
 }
 
-fn record(text: &[u8]) -> Result<Dialogue, String> {
-    serde_json::from_slice::<Conversation>(text).map(Dialogue::from).map_err(|error| error.to_string())
+fn record(text: &[u8]) -> Result<Talk, String> {
+    serde_json::from_slice::<Conversation>(text).map(Talk::from).map_err(|error| error.to_string())
 }
 
-fn other(text: &[u8]) -> Result<Dialogue, String> {
+fn other(text: &[u8]) -> Result<Talk, String> {
     if text.starts_with(b"[") {
         return Err("it begins a JSON array; write one object a line, as `jq -c '.[]'` does".to_owned());
     }
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
-    shapes::dialogue(&value)
+    shapes::dialogue(&value).map(|talk| Talk::Foreign(Box::new(talk)))
 }

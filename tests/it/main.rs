@@ -28,6 +28,7 @@ mod languages;
 mod library;
 mod limits;
 mod misbehaviour;
+mod page;
 mod preview;
 mod private;
 mod publish_folder;

@@ -139,6 +139,7 @@ pub(crate) fn calls(answers: Answers, tap: Option<CallObserver>) -> CallGateway 
         control: Arc::default(),
         retry_failed: false,
         anew: BTreeSet::new(),
+        reviewed: std::collections::BTreeMap::new(),
         evidence: Evidence::default(),
         seed: SEED,
         tap,
