@@ -64,13 +64,13 @@ fn record_set(table: &WrittenTable) -> Value {
 /// A column of the table, or a field of the list that `list` names.
 fn field(table: &WrittenTable, parent: &str, column: &Column, list: Option<&str>) -> Value {
     let id = format!("{parent}/{}", column.name);
-    let mut source = json!({
-        "fileSet": {"@id": files_of(table)},
-        "extract": {"column": list.unwrap_or(column.name)},
-    });
-    if list.is_some() {
-        source["transform"] = json!({"jsonPath": format!("$[*].{}", column.name)});
-    }
+    let (files, whole) = (json!({"@id": files_of(table)}), json!({"column": list.unwrap_or(column.name)}));
+    let source = if list.is_none() {
+        json!({"fileSet": files, "extract": whole})
+    } else {
+        let item = json!({"jsonPath": format!("$[*].{}", column.name)});
+        json!({"fileSet": files, "extract": whole, "transform": item})
+    };
     let data_type = match column.kind {
         ColumnKind::List(items) => {
             let items = items.iter().map(|item| field(table, &id, item, Some(column.name)));

@@ -208,16 +208,15 @@ impl JsonLines<'_> {
             self.own_form.get_or_insert(self.line == line);
         }
         let line = if self.own_form == Some(true) { line } else { &self.line };
-        let parted = match self.splits.get_mut(record.split()) {
-            Some(parted) => parted,
-            None => {
-                let split = record.split();
-                if !is_split_name(split) {
-                    let (id, split) = (record.id().to_owned(), split.to_owned());
-                    return Err(CompileError::SplitName { table: R::NAME, id, split });
-                }
-                self.splits.entry(split.to_owned()).or_insert(SplitLines::create(self.folder, R::NAME, split)?)
+        let parted = if let Some(parted) = self.splits.get_mut(record.split()) {
+            parted
+        } else {
+            let split = record.split();
+            if !is_split_name(split) {
+                let (id, split) = (record.id().to_owned(), split.to_owned());
+                return Err(CompileError::SplitName { table: R::NAME, id, split });
             }
+            self.splits.entry(split.to_owned()).or_insert(SplitLines::create(self.folder, R::NAME, split)?)
         };
         parted.rows += 1;
         Ok(parted.file.append(line)?)

@@ -96,7 +96,9 @@ pub(crate) fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -
 
 fn held<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
     let mut list = CastList::default();
-    people.iter().for_each(|person| list.add(person));
+    for person in people {
+        list.add(person);
+    }
     stage(context, CastablePeople::Held(people), list)
 }
 
