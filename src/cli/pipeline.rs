@@ -109,7 +109,7 @@ pub(super) fn watched(
     let display = Display::start(&watch, printer);
     let result = block_on(async {
         tokio::spawn(heed_signals(Arc::clone(&watch.control), printer.clone()));
-        run::run(loaded, environment, options, &watch).await
+        Box::pin(run::run(loaded, environment, options, &watch)).await
     })?;
     display.finish();
     Ok(result)

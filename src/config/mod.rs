@@ -50,7 +50,7 @@ pub(crate) use prompt_cache::{CacheMode, CacheRetention};
 pub use roles::Role;
 pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};
-pub use shard::Shard;
+pub(crate) use shard::Shard;
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -22,7 +22,7 @@ use super::upstream::{self, Translation, UpstreamKind};
 use super::{Card, Dedup};
 use crate::loopback::is_this_machine;
 
-pub use self::hub::HubDestination;
+pub(crate) use self::hub::HubDestination;
 
 /// Longest name of a dataset: with what is added to it, a blob's name stays far below the 1,024 characters that Azure takes.
 const MAX_DATASET: usize = 200;

@@ -240,7 +240,9 @@ fn upstream_numbers_guests_by_their_first_word() {
 
 fn written(folder: &Path, options: &ExportOptions, talks: &[Conversation]) -> Exported {
     let mut exporter = Exporter::new(options, folder, "").unwrap();
-    talks.iter().for_each(|talk| exporter.push(talk).unwrap());
+    for talk in talks {
+        exporter.push(talk).unwrap();
+    }
     exporter.finish().unwrap()
 }
 
@@ -344,7 +346,7 @@ proptest! {
         let chosen = ExportOptions { system: Some(SystemPlace::FirstUser), ..options(ExportFormat::Messages) };
         for row in rows(&talk, &chosen) {
             let roles: Vec<&str> = row["messages"].as_array().unwrap().iter().filter_map(|m| m["role"].as_str()).collect();
-            prop_assert!(roles.len() % 2 == 0 && roles.chunks(2).all(|pair| pair == ["user", "assistant"]), "{roles:?}");
+            prop_assert!(roles.len().is_multiple_of(2) && roles.chunks(2).all(|pair| pair == ["user", "assistant"]), "{roles:?}");
         }
     }
 }

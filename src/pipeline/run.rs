@@ -18,6 +18,7 @@ use super::stages::Stages;
 use super::status::{self, AtWork};
 use super::stopped;
 use crate::clock::{self, Stopwatch};
+use crate::config::Config;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::llm::ChatModel;
@@ -171,13 +172,7 @@ pub async fn run(
     let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
     } else {
-        models::require_named_keys(loaded, &config, environment)?;
-        if options.model.is_none() {
-            for line in models::sign_ins(&config, environment) {
-                watch.control.tell(line);
-            }
-        }
-        models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() }
+        live(loaded, &config, environment, options, watch)?
     };
     tracing::info!(run_dir = %path.display(), calls = budget.snapshot().calls(), "run opened");
     let mut inherited = fork.as_ref().map(Fork::replies).transpose()?.unwrap_or_default();
@@ -236,6 +231,23 @@ pub async fn run(
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
     Ok(RunEnd { summary, example: made.example })
+}
+
+/// Models that are called, once every key that is named is there; how they are signed in to is told.
+fn live<'a>(
+    loaded: &Loaded,
+    config: &Config,
+    environment: &'a Environment,
+    options: &'a RunOptions,
+    watch: &RunWatch,
+) -> Result<models::ModelSource<'a>, RunError> {
+    models::require_named_keys(loaded, config, environment)?;
+    if options.model.is_none() {
+        for line in models::sign_ins(config, environment) {
+            watch.control.tell(line);
+        }
+    }
+    Ok(models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() })
 }
 
 /// The run this one is forked from, if it is.

@@ -496,7 +496,9 @@ mod tests {
         let rows = many(5_000, |at, draw| Persona { persona: prose(draw), ..persona(at, draw) });
         let written = |content_chunks: bool, rows: &[Persona]| {
             let mut writer = ParquetWriter::with_chunks(Vec::new(), content_chunks).unwrap();
-            rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
+            for row in rows {
+                writer.push(row.clone()).unwrap();
+            }
             let bytes = writer.finish().unwrap().0;
             assert_eq!(read::<Persona>(&bytes).unwrap(), rows);
             bytes

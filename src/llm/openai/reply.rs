@@ -87,7 +87,7 @@ struct Choice<'a> {
     finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     content_filter_results: Option<&'a RawValue>,
-    /// Where a LiteLLM proxy puts the verdict of a filter.
+    /// Where a `LiteLLM` proxy puts the verdict of a filter.
     #[serde(borrow)]
     provider_specific_fields: Option<&'a RawValue>,
 }

@@ -10,7 +10,7 @@ pub(super) struct Said<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     refusal: Option<String>,
-    /// Where a LiteLLM proxy puts what the protocol has a field for.
+    /// Where a `LiteLLM` proxy puts what the protocol has a field for.
     #[serde(borrow)]
     provider_specific_fields: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -429,7 +429,7 @@ mod tests {
         // Chains of one to six situations, each sharing a person with the next.
         let mut groups = Vec::new();
         for chain in 0..60_usize {
-            groups.extend((0..chain % 6 + 1).map(|at| (10 * chain + at, vec![10 * chain + at, 10 * chain + at + 1])));
+            groups.extend((0..=chain % 6).map(|at| (10 * chain + at, vec![10 * chain + at, 10 * chain + at + 1])));
         }
         let (situations, people) = split(&groups);
         assert!(people.moved > 0 && people.crossing == 0 && people.people == 270, "{people:?}");

@@ -51,7 +51,9 @@ const MODES: [CastingMode; 3] = [CastingMode::Random, CastingMode::Domain, Casti
 
 fn listed(people: &[Persona]) -> CastList {
     let mut list = CastList::default();
-    people.iter().for_each(|person| list.add(person));
+    for person in people {
+        list.add(person);
+    }
     list
 }
 
