@@ -396,6 +396,7 @@ mod tests {
           preview         Show a handful of conversations before a run is paid for
           show            Read conversations of a finished run, or what was lost of it
           explain         Show a conversation, its origin, and the messages behind it
+          export          Write conversations as trainers and corpus tools read them
           report          Measure conversations: lengths, openings, shares, variety
           dedup           Remove exact and near duplicates from JSONL or Parquet
           review          Put what people said of a run into a fork of it

@@ -202,7 +202,7 @@ mod tests {
         invalid type: null, expected the field of the text to be a string
         the field `id` stands twice
         trailing characters (column 23)
-        EOF while parsing an object (column 20)
+        EOF while parsing a string (column 19)
         ");
     }
 }

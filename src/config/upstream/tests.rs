@@ -109,8 +109,8 @@ fn every_key_means_here_what_it_means_there() {
       splits:
         train: 1.0
     export:
-      - format: convogen
-        write_partition_size: 5
+    - format: convogen
+      write_partition_size: 5
     models:
       default:
         provider: azure_openai
