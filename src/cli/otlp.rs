@@ -221,7 +221,9 @@ impl HttpClient for CollectorClient {
                 Ok(answer) => Some(format!("the collector answered {}", answer.status())),
                 Err(error) => Some(error.to_string()),
             };
-            trouble.into_iter().for_each(|trouble| drop(self.trouble.set(trouble)));
+            if let Some(trouble) = trouble {
+                let _ = self.trouble.set(trouble);
+            }
             answer
         })
     }

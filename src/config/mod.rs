@@ -10,6 +10,7 @@ pub(crate) mod address;
 pub(crate) mod assets;
 mod check;
 mod context;
+mod conversations;
 pub(crate) mod document;
 mod dotenv;
 pub(crate) mod environment;
@@ -27,6 +28,7 @@ mod roles;
 pub(crate) mod safety;
 mod shape;
 mod shard;
+mod situations;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upload;
@@ -41,6 +43,9 @@ use serde::{Deserialize, Serialize};
 use export::ExportEntry;
 
 pub(crate) use context::ShownTranscript;
+pub(crate) use conversations::{
+    ConversationPrompts, Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange, WordsPerTurn,
+};
 pub use models::Timeouts;
 pub(crate) use models::{AzureAuth, Model, Models, Provider, QuotaLimits, RequestHeader, StructuredMode};
 pub(crate) use price::Price;
@@ -51,6 +56,8 @@ pub use roles::Role;
 pub use roles::Structured;
 pub(crate) use safety::{Judge, Safety};
 pub(crate) use shard::Shard;
+pub(crate) use situations::BUILT_IN_GRID;
+pub(crate) use situations::{Casting, CastingMode, GroupSize, HubSettings, SituationMode, Situations};
 
 /// A pipeline configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -194,381 +201,6 @@ impl Default for PersonaLength {
     fn default() -> Self {
         Self { min: 10, max: 2000 }
     }
-}
-
-/// The situations stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Situations {
-    /// Where the people come from.
-    pub mode: SituationMode,
-    /// For mode `file`: Situation records as JSONL, imported and deduplicated without a call.
-    pub source: Option<PathBuf>,
-    /// A prompt configuration. Left out: the one that ships for the mode.
-    pub prompt_config: Option<PathBuf>,
-    /// How many situations to end up with, counted after dedup. Left out: 20, or in mode `file` all there are.
-    pub count: Option<u64>,
-    /// How many people are in one.
-    pub personas: GroupSize,
-    /// Who is put together with whom.
-    pub casting: Casting,
-    /// Situations asked for in one call. Left out: as the prompt configuration says.
-    pub per_call: Option<usize>,
-    /// A file with a grid of attributes and quotas. Left out or `built-in`: the one that ships; `null`: none.
-    pub coverage: Option<PathBuf>,
-    /// A JSONL file of intents, dialogues or summaries to make situations after: `{id, intent, dialogue, summary, labels}`.
-    pub seeds: Option<PathBuf>,
-    /// The pool of accepted situations that later prompts draw examples from.
-    pub hub: HubSettings,
-    /// The most tokens of a situation. Left out: as the number of people and the language ask for.
-    pub max_tokens: Option<u32>,
-}
-
-/// What `situations.coverage` is called where it is the grid that ships.
-pub(crate) const BUILT_IN_GRID: &str = "built-in";
-
-impl Default for Situations {
-    fn default() -> Self {
-        Self {
-            mode: SituationMode::default(),
-            source: None,
-            prompt_config: None,
-            count: None,
-            personas: GroupSize::default(),
-            casting: Casting::default(),
-            per_call: None,
-            coverage: Some(PathBuf::from(BUILT_IN_GRID)),
-            seeds: None,
-            hub: HubSettings::default(),
-            max_tokens: None,
-        }
-    }
-}
-
-impl HubSettings {
-    /// The number of calls in a round of a run of `situations`, `per_call` of which are asked for at once: wide enough for many
-    /// calls in flight, and still about 32 rounds, so that most prompts draw from what the run itself made.
-    pub fn width(situations: u64, per_call: usize) -> usize {
-        let calls = situations.div_ceil(per_call.max(1) as u64);
-        usize::try_from(calls / ROUNDS).unwrap_or(usize::MAX).clamp(NARROWEST_ROUND, WIDEST_ROUND)
-    }
-}
-
-impl Situations {
-    /// How many situations to end up with; `None`: all there are.
-    pub fn wanted(&self) -> Option<u64> {
-        match self.mode {
-            SituationMode::File => self.count,
-            SituationMode::Predefined | SituationMode::Auto => Some(self.count.unwrap_or(20)),
-        }
-    }
-}
-
-/// Where the people of a situation come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SituationMode {
-    /// From the personas stage.
-    #[default]
-    Predefined,
-    /// The model invents them together with the situation.
-    Auto,
-    /// Situations are imported from `situations.source`.
-    File,
-}
-
-/// Fewest and most people in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct GroupSize {
-    /// Fewest; at least 2.
-    pub min: usize,
-    /// Most.
-    pub max: usize,
-}
-
-impl Default for GroupSize {
-    fn default() -> Self {
-        Self { min: 3, max: 5 }
-    }
-}
-
-/// How groups are formed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Casting {
-    /// The rule.
-    pub mode: CastingMode,
-    /// Whether people are cast again once everybody was (by `domain` and `anchor`: once everybody had a group around them).
-    /// `false`: the run ends there, with fewer situations if need be.
-    pub rewind: bool,
-}
-
-impl Default for Casting {
-    fn default() -> Self {
-        Self { mode: CastingMode::default(), rewind: true }
-    }
-}
-
-/// Rules for forming groups.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CastingMode {
-    /// Anyone with anyone.
-    Random,
-    /// People who share a domain.
-    Domain,
-    /// One person, then complements who could meet them.
-    #[default]
-    Anchor,
-    /// Those who stand in one row of the source, such as a pair.
-    Row,
-}
-
-/// Rounds a run is to have at least, once it is large enough for rounds of [`NARROWEST_ROUND`] calls.
-const ROUNDS: u64 = 32;
-/// Calls in a round at least: as many as earlier versions made.
-const NARROWEST_ROUND: usize = 16;
-/// Calls in a round at most.
-const WIDEST_ROUND: usize = 1_024;
-
-/// The few-shot hub.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct HubSettings {
-    /// Calls in a round; two rounds are under way at a time. Round r draws its examples from the hub as it stood after round
-    /// r-2. `null`: a 32nd of the calls that are expected, from 16 to 1,024; a run directory keeps the number it was made with.
-    pub round_calls: Option<usize>,
-    /// Share of hand-written examples in every prompt; the rest comes from the hub once it has any. `null`: drawn evenly from both.
-    pub seed_ratio: Option<f64>,
-    /// A situation joins the hub if its similarity (Jaccard of word 3-grams) to everything in it is at most 1 - this; 0: always.
-    pub novelty: f64,
-    /// Most situations in the hub; the most used leave first, the older of two equals before the younger. `null`: no limit.
-    pub cap: Option<usize>,
-}
-
-impl Default for HubSettings {
-    fn default() -> Self {
-        Self { round_calls: None, seed_ratio: Some(0.5), novelty: 0.6, cap: Some(2000) }
-    }
-}
-
-/// The conversations stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Conversations {
-    /// Conversations grown from each situation.
-    pub per_situation: u64,
-    /// Agent replies in a conversation; the conversation starter is not one of them.
-    pub turns: TurnRange,
-    /// When a conversation may end before the maximum.
-    pub ending: Ending,
-    /// Who decides who speaks next.
-    pub speaker_selection: SpeakerSelection,
-    /// Whether one may speak twice running.
-    pub allow_repeat_speaker: bool,
-    /// How prompts are laid out.
-    pub layout: Layout,
-    /// How much of the transcript prompts show.
-    pub context: ShownTranscript,
-    /// A word target drawn for each turn. Left out: near human talk. `null`: the model decides.
-    pub words_per_turn: Option<WordsPerTurn>,
-    /// Prompt files in place of the ones that ship.
-    pub prompts: ConversationPrompts,
-    /// How often an unsound turn is asked for again, with the reason, before the conversation is trimmed or rejected.
-    pub max_repairs: u32,
-    /// What a turn is held against before it stands.
-    pub gates: GateSettings,
-}
-
-impl Default for Conversations {
-    fn default() -> Self {
-        Self {
-            per_situation: 1,
-            turns: TurnRange::default(),
-            ending: Ending::default(),
-            speaker_selection: SpeakerSelection::default(),
-            allow_repeat_speaker: false,
-            layout: Layout::default(),
-            context: ShownTranscript::default(),
-            words_per_turn: Some(WordsPerTurn::default()),
-            prompts: ConversationPrompts::default(),
-            max_repairs: 2,
-            gates: GateSettings::default(),
-        }
-    }
-}
-
-/// Fewest and most turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TurnRange {
-    /// A conversation that ends with fewer is rejected.
-    pub min: u32,
-    /// It is ended after this many.
-    pub max: u32,
-}
-
-impl Default for TurnRange {
-    fn default() -> Self {
-        Self { min: 6, max: 10 }
-    }
-}
-
-/// When a conversation may end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// After the minimum, two votes by different speakers within one round of the group end it.
-    #[default]
-    Agreed,
-    /// Always at the maximum.
-    MaxOnly,
-    /// After a number of turns drawn for each conversation, evenly from the minimum to the maximum.
-    Drawn,
-}
-
-/// Who decides who speaks next.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SpeakerSelection {
-    /// A model chooses from the candidates' descriptions: two calls a turn.
-    #[default]
-    Auto,
-    /// The speaker's reply also hands on the floor: one call a turn.
-    Fused,
-    /// In order: one call a turn.
-    RoundRobin,
-    /// A weighted draw: one call a turn.
-    Random,
-    /// Who is addressed, else who has said least, else a draw: one call a turn.
-    Rules,
-}
-
-impl SpeakerSelection {
-    /// The value as it stands in configuration and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Fused => "fused",
-            Self::RoundRobin => "round_robin",
-            Self::Random => "random",
-            Self::Rules => "rules",
-        }
-    }
-}
-
-/// How the messages of a turn are arranged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// Each agent's own system message, then the transcript: what upstream sends.
-    #[default]
-    AgentFirst,
-    /// Rules, situation and cast, then the append-only transcript, the same for every speaker; the private persona last.
-    SharedPrefix,
-}
-
-impl Layout {
-    /// The value as it stands in configuration and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AgentFirst => "agent_first",
-            Self::SharedPrefix => "shared_prefix",
-        }
-    }
-}
-
-/// Distribution of the word target of a turn: log-normal with these quantiles, some of the shorter half as back-channels.
-///
-/// The default is near human talk: in transcribed talk of several people a turn has a median of 6 to 10 words and a long
-/// tail, where a model that is asked for nothing in particular writes about 50.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WordsPerTurn {
-    /// Half of the targets are below.
-    pub median: f64,
-    /// Nine tenths of the targets are below.
-    pub p90: f64,
-    /// Share of turns that are a word or three, as listeners put in; 0 to 0.5. They take the place of other turns below
-    /// the median, so both quantiles stay.
-    #[serde(default = "default_back_channels")]
-    pub back_channels: f64,
-}
-
-impl Default for WordsPerTurn {
-    fn default() -> Self {
-        Self { median: 9.0, p90: 28.0, back_channels: default_back_channels() }
-    }
-}
-
-fn default_back_channels() -> f64 {
-    0.08
-}
-
-/// What a turn is held against before it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct GateSettings {
-    /// So many turns in a row that only agree, thank or flatter are too many; at least 2.
-    pub agreement_run: u32,
-    /// Gates that are switched off.
-    pub without: Vec<Gate>,
-}
-
-impl Default for GateSettings {
-    fn default() -> Self {
-        Self { agreement_run: 3, without: Vec::new() }
-    }
-}
-
-impl GateSettings {
-    /// Whether `gate` judges turns.
-    pub fn has(&self, gate: Gate) -> bool {
-        !self.without.contains(&gate)
-    }
-}
-
-/// A gate that can be switched off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Gate {
-    /// Lines for somebody else.
-    SpeaksForOthers,
-    /// An earlier line once more.
-    Echo,
-    /// The same words over and over.
-    Loop,
-    /// Words of the instructions, role markers.
-    Leak,
-    /// Talk as a model: what it is, what it may not do.
-    AiTalk,
-    /// The persona's description word for word.
-    Recital,
-    /// Far over the word target.
-    TooLong,
-    /// Goodbye after goodbye while the conversation goes on.
-    ClosingLoop,
-    /// Several turns in a row that only agree.
-    AgreementRun,
-    /// Another language than the conversation's.
-    Language,
-    /// What only somebody else knows.
-    LeakedKnowledge,
-}
-
-/// Prompt files of the conversations stage. `null`: the one that ships.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ConversationPrompts {
-    /// What a speaker is told.
-    pub speaker: Option<PathBuf>,
-    /// What the selector is told.
-    pub selector: Option<PathBuf>,
-    /// What a speaker who hands on the floor is told.
-    pub fused: Option<PathBuf>,
-    /// What stands for turns that are no longer shown.
-    pub context: Option<PathBuf>,
 }
 
 /// Removal of duplicates.

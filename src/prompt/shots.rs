@@ -10,7 +10,7 @@
 //! }
 //! ```
 //!
-//! or one in the shape of upstream ConvoGen, see [`individuals`](super::individuals).
+//! or one in the shape of upstream ConvoGen, see [`super::individuals`].
 //!
 //! It is read strictly, since what is wrong in an example is wrong in every reply, and it passes the rules that replies must
 //! pass. Accepted situations become shots by [`Shot::from_situation`].

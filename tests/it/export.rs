@@ -65,7 +65,9 @@ fn a_dataset_exports_as_its_run_does() {
             // A dataset is read split by split, a run in the order of its ids.
             let lines = |bytes: Vec<u8>| -> Vec<Vec<u8>> {
                 let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-                lines.iter_mut().for_each(|line| line.truncate(line.len() - usize::from(line.ends_with(b","))));
+                for line in &mut lines {
+                    line.truncate(line.len() - usize::from(line.ends_with(b",")));
+                }
                 lines.sort();
                 lines
             };

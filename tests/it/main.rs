@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     clippy::similar_names,
     reason = "tests say what they expect of their own fixtures"
 )]

@@ -25,7 +25,8 @@ fn project(endpoint: &Endpoint) -> Project {
 
 fn part(project: &Project, index: u64, more: &[&str]) -> Ran {
     let shard = format!("{index}/{PARTS}");
-    project.pipeline(&[&["--shard", &shard, "--set", "personas.sample=200"], more].concat())
+    let fixed = ["--shard", &shard, "--set", "personas.sample=200", "--set", "compile.personas=all"];
+    project.pipeline(&[&fixed, more].concat())
 }
 
 fn publish(project: &Project, more: &[&str]) -> Ran {
@@ -62,8 +63,9 @@ fn parts_make_the_same_dataset_in_any_order_and_after_kills() {
 /// Starts a part and kills it once it has asked for something.
 fn killed(endpoint: &Endpoint, project: &Project, index: u64) {
     let (before, shard) = (endpoint.calls().len(), format!("{index}/{PARTS}"));
-    let started =
-        project.start(&["--shard", &shard, "--set", "personas.sample=200", "--set", "models.default.concurrency=1"]);
+    let sets = ["personas.sample=200", "compile.personas=all", "models.default.concurrency=1"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let started = project.start(&["--shard", &shard].into_iter().chain(sets).collect::<Vec<_>>());
     while endpoint.calls().len() < before + 8 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }

@@ -20,7 +20,7 @@ fn many_people(setup: &Setup<'_>) -> Option<Scene> {
     scene.project.write("people.jsonl", people);
     let endpoint = Endpoint::start(Script::default());
     scene.project.demo(&endpoint.base_url());
-    let more = ["personas.source=people.jsonl", "personas.sample=null", "situations.count=2"];
+    let more = ["personas.source=people.jsonl", "personas.sample=null", "compile.personas=all", "situations.count=2"];
     let sets: Vec<&str> = more.iter().flat_map(|set| ["--set", *set]).collect();
     scene.project.pipeline(&[&["--run-dir", "runs/many"], sets.as_slice()].concat()).ended(0);
     let yaml =

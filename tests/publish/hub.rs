@@ -63,7 +63,7 @@ impl HubScene {
 
     /// How many requests an undisturbed publish makes.
     fn requests(&mut self) -> usize {
-        self.repository = "team/undisturbed".to_owned();
+        "team/undisturbed".clone_into(&mut self.repository);
         self.proxy.set(|_| Fault::None);
         self.publish(&[]).ended(0);
         self.proxy.log().len()

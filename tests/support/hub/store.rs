@@ -117,9 +117,10 @@ impl Store {
             ("POST", ["verify", owner, name]) => {
                 let oid = json["oid"].as_str().unwrap_or_default();
                 let known = self.objects.get(&format!("{owner}/{name}/{oid}"));
-                match known.is_some_and(|content| json["size"] == content.len()) {
-                    true => answered(&json!({})),
-                    false => refused(404, "", "no such object"),
+                if known.is_some_and(|content| json["size"] == content.len()) {
+                    answered(&json!({}))
+                } else {
+                    refused(404, "", "no such object")
                 }
             }
             ("GET" | "HEAD", ["datasets", owner, name, "resolve", revision, rest @ ..]) => {
@@ -143,6 +144,7 @@ impl Store {
         answered(&json!({"url": format!("http://{host}/datasets/{name}"), "name": name}))
     }
 
+    #[allow(clippy::result_large_err, reason = "an answer either way")]
     fn at(&self, name: &str, revision: &str) -> Result<(&Repository, &Snapshot), Response<Full<Bytes>>> {
         let repository = self.repositories.get(name).ok_or_else(|| refused(404, "RepoNotFound", "no such dataset"))?;
         let snapshot = repository.at(revision).ok_or_else(|| refused(404, "RevisionNotFound", "no such revision"))?;
