@@ -8,17 +8,20 @@ use crate::support::endpoint::Endpoint;
 use crate::support::project::{Project, Ran};
 use crate::support::script::Script;
 
-/// Takes what is sent to it, by path.
+/// Bodies, each with the path it was sent to.
+type Taken = Mutex<Vec<(String, Vec<u8>)>>;
+
+/// Takes what is sent to it.
 struct Collector {
     address: String,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Taken>,
 }
 
 impl Collector {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let taken = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::new(Taken::default());
         let kept = Arc::clone(&taken);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -38,7 +41,7 @@ impl Collector {
 }
 
 /// One request; `None` once the connection is at its end.
-fn take(stream: &TcpStream, kept: &Mutex<Vec<(String, Vec<u8>)>>) -> Option<()> {
+fn take(stream: &TcpStream, kept: &Taken) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
