@@ -15,14 +15,16 @@ step "format"
 cargo fmt --check
 
 step "lints"
-cargo clippy "${locked[@]}" --all-targets --features bench -- -D warnings
+# Every feature, what a newcomer builds, and none.
+cargo clippy "${locked[@]}" --all-targets --features bench,otlp -- -D warnings
+cargo clippy "${locked[@]}" --bin convogen -- -D warnings
 cargo clippy "${locked[@]}" --no-default-features --lib -- -D warnings
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --document-private-items --quiet
 
 step "weights of the embedded model"
-cargo run "${locked[@]}" --quiet -- model pull
+cargo run "${locked[@]}" --features otlp --quiet -- model pull
 
 step "dataset readers"
 # In the target folder, so that `cargo clean` takes them too.
@@ -56,10 +58,6 @@ step "Azurite"
 CONVOGEN_AZURITE=$(scripts/azurite.sh --path)
 export CONVOGEN_AZURITE
 
-step "spans, which a build has only if asked for"
-cargo clippy "${locked[@]}" --features otlp --bin convogen -- -D warnings
-cargo test "${locked[@]}" --features otlp --test it -- spans::
-
 step "tests"
-# All of it, so that one run tells of every failure.
-cargo test "${locked[@]}" --no-fail-fast "$@"
+# All of it, so that one run tells of every failure; with spans, so that one build serves their tests as well.
+cargo test "${locked[@]}" --features otlp --no-fail-fast "$@"
