@@ -12,8 +12,10 @@ use super::output::{Printer, rows_style, table};
 use super::pipeline::{block_on, environment, exit_now, tell_translation};
 use super::progress::{bytes, duration, thousands};
 use super::reading;
-use crate::config::upload::{self, Upload};
+use crate::config::environment::Environment;
+use crate::config::upload::{self, BlobAuth, Upload};
 use crate::exit::ExitCode;
+use crate::net::entra;
 use crate::publish::error::PublishError;
 use crate::publish::flow::{self, PublishOptions};
 use crate::publish::gc::CollectedGarbage;
@@ -28,10 +30,11 @@ impl From<PublishError> for Failure {
 
 /// Compiles and publishes. Returns the exit code.
 pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let upload = upload::load(&args.config, &args.sets)?;
+    let mut upload = upload::load(&args.config, &args.sets)?;
     let told = upload::translation(&args.config, &args.sets)?;
     tell_translation(&args.config.display().to_string(), &told, printer);
     let environment = environment(printer)?;
+    settle_sign_in(&mut upload, &environment, printer);
     let options = PublishOptions { dry_run: args.dry_run, verify: args.verify };
     let bar = Arc::new(Mutex::new(None));
     let watch = watch(&bar, printer);
@@ -46,6 +49,20 @@ pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Res
         printer.json(&json!(published))?;
     }
     sound(&published, printer)
+}
+
+/// Says what `auth: auto` comes to, and settles it.
+fn settle_sign_in(upload: &mut Upload, environment: &Environment, printer: &Printer) {
+    let Some(azure) = upload.destination.azure.as_mut().filter(|azure| azure.auth == BlobAuth::Auto) else { return };
+    azure.auth = azure.sign_in(environment);
+    let name = &azure.connection_string_env;
+    printer.note(&match azure.auth {
+        BlobAuth::Entra => {
+            let who = entra::chosen(&|name| environment.var(name));
+            format!("{name} is not set: signing in to Blob Storage with Entra ID, by {who}")
+        }
+        _ => format!("signing in to Blob Storage with the connection string in {name}"),
+    });
 }
 
 /// Removes old versions.

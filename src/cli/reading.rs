@@ -44,7 +44,7 @@ fn options(azure: &AzureDestination) -> String {
     let endpoint = azure.endpoint.clone().unwrap_or_else(|| format!("https://{account}.blob.core.windows.net"));
     let connection = |secret: String| format!("{{'connection_string': {secret}}}");
     match azure.auth {
-        BlobAuth::ConnectionString => connection(variable(&azure.connection_string_env)),
+        BlobAuth::ConnectionString | BlobAuth::Auto => connection(variable(&azure.connection_string_env)),
         BlobAuth::AccountKey => connection(format!(
             "'BlobEndpoint={endpoint};AccountName={account};AccountKey=' + {}",
             variable(&azure.account_key_env)

@@ -40,7 +40,8 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());
     let document = Document::parse(&file, text)?;
     let (document, translation) = in_our_keys(document, path, sets)?;
-    let mut config: Config = typed_config(&document).map_err(|problems| invalid(file.clone(), problems))?;
+    let mut config: Config = typed_config(&document)
+        .map_err(|problems| invalid(file.clone(), upstream::in_their_keys(translation.as_ref(), problems)))?;
     if let Some(tag) = language::tag(&config.language) {
         tag.clone_into(&mut config.language);
     }
@@ -81,7 +82,10 @@ fn in_our_keys(
 }
 
 fn accept(loaded: &Loaded, problems: Vec<ConfigProblem>) -> Result<(), ConfigError> {
-    if problems.is_empty() { Ok(()) } else { Err(invalid(loaded.name().to_owned(), problems)) }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(loaded.name().to_owned(), upstream::in_their_keys(loaded.translation.as_ref(), problems)))
 }
 
 /// The problems in the order of the file, those of flags last.
@@ -251,7 +255,6 @@ mod tests {
           c.yaml:3:82: models.default.base_url: not an http:// or https:// URL with a host and without user, password, query or fragment
         c.yaml cannot be used as it is
           c.yaml:3:44: models.default.base_url: belongs to provider openai, but the provider is azure_openai
-          c.yaml:3:67: models.default.api_key_env: belongs to provider openai, but the provider is azure_openai
           c.yaml:3:88: models.default.max_attempts: 0 is too small; at least 1
         c.yaml cannot be used as it is
           c.yaml:3:48: models.default.api_key_env: expected the name of an environment variable, such as OPENAI_API_KEY; a key must not stand in a file

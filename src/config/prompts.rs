@@ -14,7 +14,7 @@ use crate::store::fs;
 pub(crate) const BUILT_IN: &str = "configs/prompt-configs/situations-random-shots-1.yaml";
 
 /// Most situations that one call may ask for; longer answers are cut off more often than they are whole.
-pub(super) const MOST_PER_CALL: usize = 50;
+pub(in crate::config) const MOST_PER_CALL: usize = 50;
 
 /// Most shots in one prompt.
 const MOST_SHOTS: usize = 50;

@@ -15,6 +15,7 @@ use url::Url;
 use super::check::{Findings, is_plain_url, is_variable_name};
 use super::document::Document;
 use super::document::read_text;
+use super::environment::Environment;
 use super::error::{ConfigError, ConfigProblem};
 use super::export::ExportEntry;
 use super::load;
@@ -173,6 +174,19 @@ pub enum BlobAuth {
     Sas,
     /// Entra ID: service principal, workload identity, managed identity or developer tools.
     Entra,
+    /// The connection string where its variable is set, else Entra ID.
+    Auto,
+}
+
+impl AzureDestination {
+    /// How to sign in with these variables: what `auto` comes to.
+    pub(crate) fn sign_in(&self, environment: &Environment) -> BlobAuth {
+        match self.auth {
+            BlobAuth::Auto if environment.var(&self.connection_string_env).is_some() => BlobAuth::ConnectionString,
+            BlobAuth::Auto => BlobAuth::Entra,
+            named => named,
+        }
+    }
 }
 
 /// How what arrived is compared with what was sent.
@@ -228,8 +242,8 @@ fn in_our_keys(mut document: Document, sets: &[String]) -> Result<(Document, Opt
 
 /// All of [`load`](fn@load) but reading the file.
 pub(super) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Upload, ConfigError> {
-    let (document, _) = in_our_keys(Document::parse(file, text)?, sets)?;
-    let invalid = |problems| load::invalid(file.to_owned(), problems);
+    let (document, translation) = in_our_keys(Document::parse(file, text)?, sets)?;
+    let invalid = |problems| load::invalid(file.to_owned(), upstream::in_their_keys(translation.as_ref(), problems));
     let upload = load::typed_config(&document).map_err(invalid)?;
     let problems = meaning(&document, &upload);
     if problems.is_empty() { Ok(upload) } else { Err(invalid(problems)) }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::export::ExportOptions;
+use crate::prompt::individuals;
 use crate::record::{Conversation, Relation};
 
 /// The columns of a record, in order.
@@ -22,13 +23,23 @@ pub(super) fn record(talk: &Conversation) -> Map<String, Value> {
     COLUMNS.into_iter().map(str::to_owned).zip(values).collect()
 }
 
+/// People with the attributes they were invented by, if they were; labels beside what everyone has, as their author had them.
 fn situation(talk: &Conversation) -> Value {
-    let individuals = talk.participants.iter().map(|person| json!({"name": person.name, "persona": person.persona}));
+    let people = talk.participants.iter().map(|person| individuals::individual(&person.name, &person.persona));
     let relations: Vec<&str> = talk.relations.iter().map(told).filter(|text| !text.is_empty()).collect();
-    json!({
-        "individuals": individuals.collect::<Vec<_>>(), "relations": relations.join(" "), "situation": talk.situation,
+    let mut situation = json!({
+        "individuals": people.collect::<Vec<_>>(), "relations": relations.join(" "), "situation": talk.situation,
         "topic": talk.topic, "conversationStarter": talk.conversation_starter,
-    })
+    });
+    let labels: Map<String, Value> = serde_json::from_str(&talk.labels).unwrap_or_default();
+    let (beside, taken): (Map<_, _>, Map<_, _>) = labels.into_iter().partition(|(key, _)| individuals::is_label(key));
+    if let Value::Object(map) = &mut situation {
+        map.extend(beside);
+        if !taken.is_empty() {
+            map.insert("labels".to_owned(), taken.into());
+        }
+    }
+    situation
 }
 
 fn told(relation: &Relation) -> &str {

@@ -20,8 +20,16 @@ const ATTRIBUTES: [(&str, &str); 5] = [
     ("memory", "Memory:"),
 ];
 
-/// The keys of a situation there. Whatever else stands beside them is somebody's own.
-pub(crate) const KEYS: [&str; 5] = ["individuals", "relations", "situation", "topic", "conversationStarter"];
+/// The keys of a situation there.
+const KEYS: [&str; 5] = ["individuals", "relations", "situation", "topic", "conversationStarter"];
+
+/// Keys that a record of a situation has here whatever its shape.
+const OF_RECORDS: [&str; 7] = ["id", "language", "split", "attributes", "labels", "personas", "conversation_starter"];
+
+/// Whether `key`, in a situation of this shape, is its author's own: a label.
+pub(crate) fn is_label(key: &str) -> bool {
+    !KEYS.contains(&key) && !OF_RECORDS.contains(&key)
+}
 
 /// Whether `value` is a situation of this shape.
 pub(crate) fn is_one(value: &Value) -> bool {
@@ -47,9 +55,15 @@ pub(super) fn read(map: &Map<String, Value>) -> Result<Draft, DraftFlaw> {
         relations,
         situation: draft::text(map, "", "situation")?,
         topic: draft::text(map, "", "topic")?,
-        conversation_starter: draft::text(map, "", starter)?,
+        conversation_starter: without_speaker(draft::text(map, "", starter)?, &names),
         personas,
     })
+}
+
+/// A starter belongs to nobody here; there some have a name in front.
+fn without_speaker(starter: String, names: &[&str]) -> String {
+    let said = names.iter().find_map(|name| starter.strip_prefix(name)?.trim_start().strip_prefix(':'));
+    said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty()).unwrap_or(starter)
 }
 
 fn read_individual(at: usize, value: &Value) -> Result<DraftPerson, DraftFlaw> {
@@ -184,20 +198,23 @@ fn ties(prose: &str, names: &[&str]) -> Vec<DraftRelation> {
     ties
 }
 
+/// A person in this shape: with the attributes that the persona was made of, or with the persona.
+pub(crate) fn individual(name: &str, persona: &str) -> Value {
+    let mut map = Map::from_iter([("name".to_owned(), json!(name))]);
+    match attributes_of(persona) {
+        Some(attributes) => map.extend(attributes),
+        None => drop(map.insert("persona".to_owned(), json!(persona))),
+    }
+    Value::Object(map)
+}
+
 /// `draft` in this shape.
 pub(super) fn written(draft: &Draft) -> Value {
-    let individual = |person: &DraftPerson| {
-        let persona = person.persona.as_deref().unwrap_or_default();
-        let mut map = Map::from_iter([("name".to_owned(), json!(person.name))]);
-        match attributes_of(persona) {
-            Some(attributes) => map.extend(attributes),
-            None => drop(map.insert("persona".to_owned(), json!(persona))),
-        }
-        Value::Object(map)
-    };
+    let people =
+        draft.personas.iter().map(|person| individual(&person.name, person.persona.as_deref().unwrap_or_default()));
     let relations: Vec<&str> = draft.relations.iter().map(|tie| tie.text.as_str()).collect();
     json!({
-        "individuals": draft.personas.iter().map(individual).collect::<Vec<_>>(),
+        "individuals": people.collect::<Vec<_>>(),
         "relations": relations.join(" "),
         "situation": draft.situation,
         "topic": draft.topic,
@@ -252,6 +269,20 @@ mod tests {
             draft.personas.iter().map(|p| (p.persona.clone().unwrap(), p.description.as_str())).collect();
         assert_eq!(shown[0], ("A nurse. She sings.".to_owned(), "A nurse."));
         assert_eq!(shown[1], ("I sail. I am loud.".to_owned(), "In their own words: I sail. I am loud."));
+    }
+
+    #[test]
+    fn a_starter_loses_the_name_in_front_but_no_time_of_day() {
+        let mut value = invented();
+        for (written, read) in [
+            ("Ann Lee: At 10:30, then?", "At 10:30, then?"),
+            ("Ann Lee : no", "no"),
+            ("At 10:30, Bob?", "At 10:30, Bob?"),
+            ("Bob:", "Bob:"),
+        ] {
+            value["conversationStarter"] = json!(written);
+            assert_eq!(read_value(&value).unwrap().conversation_starter, read);
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl InputDigest {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Nothing is there.
-    #[error("no file at {path}: check `{key}`, which is relative to the configuration file", path = path.display())]
+    #[error("no file at {path}: check `{key}`, which is relative to the configuration file, or in upstream's schema to the working directory", path = path.display())]
     Missing {
         /// The path.
         path: PathBuf,

@@ -1,7 +1,6 @@
 //! A folder of upstream ConvoGen's files and a `.env`: run, resumed and published as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 use convogen::Draw;
@@ -9,91 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::endpoint::{Endpoint, LoggedCall};
 use crate::support::project::{Project, differing};
-use crate::support::script::{Answer, Call, Script};
-
-const INVENTED: &str = "configs/gen-config-1.yaml";
-const GIVEN: &str = "configs/gen-config-persona-1.yaml";
-const UPLOAD: &str = "configs/upload-data-1.yaml";
-const RUN: &str = "output/harbour/invented";
-
-/// Words that tell scenes apart.
-const WORDS: [&str; 12] =
-    ["anchor", "buoy", "crane", "dredger", "eel", "fender", "gangway", "hawser", "inlet", "jetty", "keel", "lantern"];
-
-/// A scene in upstream's shape. The people of `group` are named anew, and come last first.
-fn scene(draw: &mut Draw, group: &[&str]) -> Value {
-    let mut word = || *draw.pick(&WORDS).unwrap();
-    let situation =
-        format!("Nobody knows why the {} lies beside the {} under a {} since noon.", word(), word(), word());
-    let individuals: Vec<Value> = if group.is_empty() {
-        let person = |name: &str| json!({"name": name, "age": 41, "qualities": ["dry", "loyal"], "speechStyle": "Two words at most", "lifestyle": format!("Rows to the {}.", WORDS[0]), "memory": "A cold winter."});
-        vec![person("Gerda Plank"), person("Hugo Stern")]
-    } else {
-        let named = ["Jana Rook", "Karl Quill", "Lene Prow", "Mats Oar"];
-        group.iter().rev().zip(named).map(|(persona, name)| json!({"name": name, "persona": persona})).collect()
-    };
-    let names: Vec<&str> = individuals.iter().filter_map(|one| one["name"].as_str()).collect();
-    let relations = format!("{} taught {} to swim. They never speak of it.", names[0], names[1]);
-    json!({"individuals": individuals, "relations": relations, "situation": situation, "topic": "a thing on the quay",
-           "conversationStarter": format!("{}, what is that?", names[0])})
-}
-
-/// What a model answers to the two prompts of the fixtures: a bare list, in a fence.
-fn scenes(call: &Call) -> Answer {
-    let prompt = call.prompt();
-    let count =
-        |before: &str| prompt.split(before).nth(1).unwrap().split(' ').next().unwrap().parse::<usize>().unwrap();
-    let mut draw = Draw::new(1, &[&prompt]);
-    let list: Vec<Value> = if prompt.contains("Make up ") {
-        (0..count("Make up ")).map(|_| scene(&mut draw, &[])).collect()
-    } else {
-        assert!(count("For each of the ") > 0, "{prompt}");
-        let given = prompt.split("\n\nSome that were good:").next().unwrap();
-        let groups = given.split("with name and persona.\n\n").nth(1).unwrap().split("\n\n");
-        let people = |group: &'_ str| -> Vec<String> {
-            group.lines().filter_map(|line| Some(line.strip_prefix("- ")?.split_once(": ")?.1.to_owned())).collect()
-        };
-        groups
-            .map(|group| {
-                let people = people(group);
-                scene(&mut draw, &people.iter().map(String::as_str).collect::<Vec<_>>())
-            })
-            .collect()
-    };
-    Answer::Text(format!("Here they are:\n```json\n{}\n```", json!(list)))
-}
-
-fn is_of_situations(body: &str) -> bool {
-    body.contains("Scenes at the waterfront") || body.contains("Scenes for these people")
-}
-
-fn model() -> Script {
-    Script::but(|call| is_of_situations(&call.raw), scenes)
-}
-
-/// The fixtures and a `.env` for `endpoint`, and nothing else.
-fn checkout(endpoint: &Endpoint) -> Project {
-    let project = Project::new();
-    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/upstream")), "", &project);
-    let env = format!(
-        "AZURE_OPENAI_ENDPOINT={}\nAZURE_OPENAI_API_VERSION=2024-10-21\nAZURE_OPENAI_CHAT_DEPLOYMENT_NAME=talker\nAZURE_OPENAI_API_KEY=k\n",
-        endpoint.origin()
-    );
-    project.write("llm/models/settings/.env", env);
-    project
-}
-
-fn copy(folder: &Path, below: &str, project: &Project) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = format!("{below}{}", path.file_name().unwrap().to_string_lossy());
-        if path.is_dir() {
-            copy(&path, &format!("{name}/"), project);
-        } else {
-            project.write(&name, std::fs::read(&path).unwrap());
-        }
-    }
-}
+use crate::support::script::Script;
+use crate::support::upstream::{GIVEN, INVENTED, RUN, UPLOAD, checkout, is_of_situations, model, walked};
 
 fn situations(project: &Project, run: &str) -> Vec<Value> {
     project.rows(&format!("{run}/stages/2-situations/part-00000.jsonl"))
@@ -289,12 +205,154 @@ fn finished_chats_are_situations_with_their_labels() {
         rejected[0]["id"] == "package.json:1" && rejected[0]["detail"].as_str().unwrap().contains("name a pattern"),
         "{rejected:?}"
     );
+    // A file alone, and records as lines, are taken too.
+    let lines: Vec<String> =
+        (1..3).map(|at| project.json(&format!("finished/chat-{at}.json")).to_string() + "\n").collect();
+    project.write("parts/part-0.jsonl", lines.concat());
+    for (source, accepted) in [("finished/chat-1.json", 1), ("parts/part-0.jsonl", 2)] {
+        let source = format!("situations.source={source}");
+        let told = run(&["--set", &source, "--run-dir", &format!("runs/{accepted}")]).ended(0).json();
+        assert_eq!(told["stages"]["situations"]["accepted"], accepted);
+        assert_eq!(situations(&project, &format!("runs/{accepted}"))[0]["id"], "meeting-1");
+    }
     // A pattern takes the chats alone; another content is another run.
     let pattern = ["--set", "situations.source=finished/chat-*.json", "--run-dir", "runs/pattern"];
     assert_eq!(run(&pattern).ended(0).json()["stages"]["situations"]["rejected"], 0);
     project.write("finished/chat-2.json", project.read("finished/chat-2.json").replace("river rises", "river falls"));
     for again in [&[][..], &pattern] {
         assert!(run(again).ended(5).stderr.contains("SHA-256"));
+    }
+}
+
+/// What files, tables and quotes could trip over.
+const AWKWARD: [&str; 14] = [
+    "rope",
+    "10:30",
+    "\"no\"",
+    "tab\there",
+    "line\nbreak",
+    "{brace}",
+    "naïve",
+    "\u{2028}",
+    "back\\slash",
+    "it's",
+    "a;b,c",
+    "船",
+    "Age: 7.",
+    "half.",
+];
+
+fn awkward(draw: &mut Draw) -> String {
+    let more: Vec<&str> = (0..draw.below(6)).map(|_| *draw.pick(&AWKWARD).unwrap()).collect();
+    format!("The {} {}", draw.pick(&["boat", "quay", "crew"]).unwrap(), more.join(" "))
+}
+
+/// A finished chat in upstream's shape, of people who are given or invented, with keys of its author's beside the others.
+fn chat(at: usize) -> Value {
+    let mut draw = Draw::new(at as u64, &["chat"]);
+    let names = ["Nia Cove", "Jon Pier", "Mae Ford", "Åke Ö"];
+    let count = 2 + draw.below(3);
+    let mut person = |name: &str| match draw.below(4) {
+        0 => json!({"name": name, "persona": awkward(&mut draw)}),
+        1 => json!({"name": name, "persona": [awkward(&mut draw), "I row."]}),
+        2 => {
+            json!({"name": name, "age": draw.below(90), "qualities": [awkward(&mut draw), "dry"], "memory": awkward(&mut draw)})
+        }
+        _ => json!({"name": name, "age": "old", "speechStyle": awkward(&mut draw), "lifestyle": "Rows."}),
+    };
+    let individuals: Vec<Value> = names.iter().take(count).map(|name| person(name)).collect();
+    let sentences =
+        ["Nia taught Jon Pier.", "They never met!", "Jon owes Nia Cove a boat, since 10:30.", "Nobody knows"];
+    let prose: Vec<&str> = (0..draw.below(5)).map(|_| *draw.pick(&sentences).unwrap()).collect();
+    let mut situation = json!({
+        "individuals": individuals, "relations": prose.join(" "), "situation": format!("{at}: {}", awkward(&mut draw)),
+        "topic": awkward(&mut draw), "conversationStarter": awkward(&mut draw),
+    });
+    let mut chat = json!({"meetingID": format!("meeting-{at}"), "speakerMap": {}, "Conversation": []});
+    match draw.below(3) {
+        0 => situation["intent"] = json!({"deep": [awkward(&mut draw), null, 1.5]}),
+        1 => chat["batch"] = json!(awkward(&mut draw)),
+        _ => situation["labels"] = json!({"id": "own", "topic": awkward(&mut draw)}),
+    }
+    chat["situation_config"] = situation;
+    chat
+}
+
+/// Situations by id, in which the id is nowhere else.
+fn by_id(project: &Project, run: &str) -> BTreeMap<String, Value> {
+    let bare = |mut row: Value| {
+        let id = row["id"].as_str().unwrap().to_owned();
+        for key in ["id", "hash", "provenance", "split"] {
+            row.as_object_mut().unwrap().remove(key);
+        }
+        // The second time the id is that of a conversation.
+        let first = id.strip_prefix("c-").and_then(|id| id.strip_suffix("-000")).unwrap_or(&id).to_owned();
+        (first, serde_json::from_str(&row.to_string().replace(&id, "ID")).unwrap())
+    };
+    situations(project, run).into_iter().map(bare).collect()
+}
+
+#[test]
+fn importing_exporting_and_importing_again_keeps_every_record() {
+    const CHATS: usize = 60;
+    let endpoint = Endpoint::start(Script::default());
+    let project = Project::new();
+    (0..CHATS).for_each(|at| drop(project.write(&format!("chats/chat-{at}.json"), chat(at).to_string())));
+    project.write(
+        "run.yaml",
+        format!(
+            "version: 1\nsituations: {{mode: file, source: chats}}\nconversations: {{turns: {{min: 2, max: 2}}, speaker_selection: random}}\n\
+             dedup: {{enabled: false}}\nexport: [{{format: convogen, write_partition_size: 7}}]\n\
+             models: {{default: {{provider: openai, base_url: '{}', model: m, api_key_env: null}}}}\n",
+            endpoint.base_url()
+        ),
+    );
+    let run = |folder: &str, run_dir: &str| {
+        let (source, run_dir) = (format!("situations.source={folder}"), format!("run_dir={run_dir}"));
+        let told = project.run(&["pipeline", "run", "-c", "run.yaml", "--set", &source, "--set", &run_dir, "--json"]);
+        let stages = told.ended(0).json()["stages"].clone();
+        assert_eq!(stages["situations"]["accepted"], CHATS, "{stages}");
+        assert_eq!(stages["conversations"]["accepted"], CHATS, "{stages}");
+    };
+    run("chats", "runs/first");
+    let first = by_id(&project, "runs/first");
+    for at in 0..CHATS {
+        let (chat, read) = (chat(at), &first[&format!("meeting-{at}")]);
+        let written = &chat["situation_config"];
+        let even = |value: &Value| value.as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(even(&written["situation"]), read["situation"], "{written}");
+        assert_eq!(even(&written["topic"]), read["topic"]);
+        let ties: Vec<&str> =
+            read["relations"].as_array().unwrap().iter().map(|tie| tie["text"].as_str().unwrap()).collect();
+        assert_eq!(even(&written["relations"]), ties.join(" "));
+        let labels: Value = serde_json::from_str(read["labels"].as_str().unwrap()).unwrap();
+        for (from, key) in [(written, "intent"), (&chat, "batch")] {
+            assert_eq!(labels.get(key), from.get(key), "{labels}");
+        }
+    }
+    project.run(&["export", "runs/first", "--format", "convogen", "-o", "out"]).ended(0);
+    let records: Vec<Value> = ["train", "test"]
+        .iter()
+        .flat_map(|split| {
+            project.files(&format!("out/{split}")).into_iter().filter(|(name, _)| name.ends_with(".jsonl"))
+        })
+        .flat_map(|(_, bytes)| {
+            String::from_utf8(bytes).unwrap().split_terminator('\n').map(str::to_owned).collect::<Vec<_>>()
+        })
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect();
+    assert_eq!(records.len(), CHATS);
+    records
+        .iter()
+        .zip(0..)
+        .for_each(|(one, at)| drop(project.write(&format!("again/chat-{at}.json"), one.to_string())));
+    run("again", "runs/second");
+    let second = by_id(&project, "runs/second");
+    for (id, record) in &first {
+        assert_eq!(second.get(id), Some(record), "{id}");
+    }
+    if let Some(told) = walked(&project, "runs/first/dataset") {
+        assert_eq!(told["records"], CHATS);
     }
 }
 
@@ -385,7 +443,11 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         ),
         (
             "Situation_generation:\n  prompt_config_path: gone.yaml\n",
-            "x.yaml:2:3: situations.prompt_config: there is no file llm/promptConfigs/gone.yaml",
+            "x.yaml:2:3: Situation_generation.prompt_config_path (here situations.prompt_config): there is no file llm/promptConfigs/gone.yaml",
+        ),
+        (
+            "Situation_generation:\n  llm_params: {temperature: 5}\n",
+            "x.yaml:2:3: Situation_generation.llm_params (here models.situations.temperature): 5 is not within 0 to 2",
         ),
         ("formatting: {}\nupload_to_azure: {}\n", "`convogen compile-upload -c` takes it"),
     ] {

@@ -26,3 +26,4 @@ mod rivals;
 mod scene;
 mod secrets;
 mod sign_in;
+mod upstream;

@@ -13,5 +13,6 @@ pub(crate) mod prose;
 pub(crate) mod sas;
 pub(crate) mod script;
 pub(crate) mod sums;
+pub(crate) mod upstream;
 pub(crate) mod values;
 pub(crate) mod wire;

@@ -210,12 +210,10 @@ impl Findings<'_> {
 }
 
 /// Fields that only one kind of endpoint reads, and whether they are set.
-fn provider_fields(model: &Model) -> [(&'static str, Provider, bool); 7] {
+fn provider_fields(model: &Model) -> [(&'static str, Provider, bool); 6] {
     let plain = Model::default();
-    let own_key = model.api_key_env.is_some() && model.api_key_env != plain.api_key_env;
     [
         ("base_url", Provider::Openai, model.base_url.is_some()),
-        ("api_key_env", Provider::Openai, own_key),
         ("endpoint", Provider::AzureOpenai, model.endpoint.is_some()),
         ("deployment", Provider::AzureOpenai, model.deployment.is_some()),
         ("api_version", Provider::AzureOpenai, model.api_version.is_some()),

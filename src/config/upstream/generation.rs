@@ -22,6 +22,9 @@ const SPEAKER: &str = "built-in/prompts/conversations/everyday.md";
 /// What situations are sampled at where nothing is said.
 const TEMPERATURE: f64 = 0.1;
 
+const MIN_PEOPLE: &str = "Situation_generation.personas.min_num_personas_per_group";
+const MAX_PEOPLE: &str = "Situation_generation.personas.max_num_personas_per_group";
+
 /// Parameters of a client, not of a request.
 const OF_CLIENT: [&str; 6] = ["timeout", "request_timeout", "max_retries", "cache_seed", "streaming", "n"];
 
@@ -40,7 +43,7 @@ pub(super) fn translate(document: &Document, path: &Path) -> Result<Translation,
     chats(&mut made, &keys.chats);
     made.fix("dedup.enabled", false, "upstream keeps duplicates; true removes them before conversations are paid for");
     made.fix("compile.splits", json!({"train": 1.0}), "upstream has no splits");
-    parts(&mut made, keys.write_partition_size, "write_partition_size");
+    parts(&mut made, keys.write_partition_size, &["write_partition_size"]);
     models(&mut made, &keys);
     what_is_left(&mut made, document);
     Ok(made)
@@ -94,7 +97,7 @@ fn run_dir(made: &mut Translation, keys: &GenerationKeys, path: &Path) {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let run = keys.run_name.clone().unwrap_or_else(|| format!("run-{stem}"));
     let run_dir = format!("{}/{}/{run}", keys.chats.base_output_path, keys.experiment_name);
-    made.set("run_dir", run_dir, "Group_chat_generation.base_output_path");
+    made.set("run_dir", run_dir, &["experiment_name", "run_name", "Group_chat_generation.base_output_path"]);
     if keys.run_name.is_none() {
         made.less("run_name", "left out, it is named after this file, so that the same command goes on with it; upstream begins a new one");
     }
@@ -102,8 +105,8 @@ fn run_dir(made: &mut Translation, keys: &GenerationKeys, path: &Path) {
 
 fn people(made: &mut Translation, personas: Option<&PersonaKeys>) {
     let Some(personas) = personas else { return };
-    made.set("personas.source", personas.path.as_str(), "Situation_generation.personas.path");
-    made.set("personas.skip", personas.start_index, "Situation_generation.personas.start_index");
+    made.set("personas.source", personas.path.as_str(), &["Situation_generation.personas.path"]);
+    made.set("personas.skip", personas.start_index, &["Situation_generation.personas.start_index"]);
     made.less(
         "personas.path",
         "nobody is dropped for signs that are not ASCII, and no persona loses its punctuation; start_index counts rows of the file",
@@ -114,8 +117,12 @@ fn situations(made: &mut Translation, keys: &GenerationKeys) {
     let SituationKeys { prompt_config_path, re_use_situations_as_shots, personas, .. } = &keys.situations;
     let people = if personas.is_some() { "predefined" } else { "auto" };
     made.fix("situations.mode", people, "predefined: there are personas; auto: people are invented");
-    made.set("situations.prompt_config", prompt_config(prompt_config_path), "Situation_generation.prompt_config_path");
-    made.set("situations.count", keys.num_conversations, "num_conversations");
+    made.set(
+        "situations.prompt_config",
+        prompt_config(prompt_config_path),
+        &["Situation_generation.prompt_config_path"],
+    );
+    made.set("situations.count", keys.num_conversations, &["num_conversations"]);
     match personas {
         Some(personas) => groups(made, personas),
         None => {
@@ -137,16 +144,19 @@ fn groups(made: &mut Translation, personas: &PersonaKeys) {
     let PersonaKeys { path, sample_group, batch_size, rewind, .. } = personas;
     let size = json!({"min": personas.min_num_personas_per_group, "max": personas.max_num_personas_per_group});
     if is_pairs(path) {
-        made.fix("situations.personas", json!({"min": 2, "max": 2}), "pairs");
+        made.fix("situations.personas", json!({"min": 2, "max": 2}), "pairs, whatever the keys of groups say");
         made.fix("situations.casting.mode", "row", "every row of the file is a group of two");
     } else {
-        made.set("situations.personas", size, "Situation_generation.personas.min_num_personas_per_group");
-        made.set("situations.casting.mode", "random", "Situation_generation.personas.sample_group");
+        made.set("situations.personas", size, &[MIN_PEOPLE, MAX_PEOPLE]);
+        made.set("situations.casting.mode", "random", &["Situation_generation.personas.sample_group"]);
     }
     if is_pairs(path) || *sample_group {
-        made.set("situations.casting.rewind", *rewind, "Situation_generation.personas.rewind");
+        made.set("situations.casting.rewind", *rewind, &["Situation_generation.personas.rewind"]);
         let most = (*batch_size).min(MOST_PER_CALL as u64);
-        made.set("situations.per_call", most, "Situation_generation.personas.batch_size");
+        made.set("situations.per_call", most, &["Situation_generation.personas.batch_size"]);
+        if most < *batch_size {
+            made.less("personas.batch_size", &format!("{batch_size} groups there; at most {most} in a call here"));
+        }
     } else {
         made.less(
             "personas.sample_group",
@@ -157,7 +167,7 @@ fn groups(made: &mut Translation, personas: &PersonaKeys) {
 }
 
 fn hub(made: &mut Translation, reused: bool) {
-    let key = "Situation_generation.re_use_situations_as_shots";
+    let key = &["Situation_generation.re_use_situations_as_shots"];
     if !reused {
         made.set("situations.hub.seed_ratio", 1.0, key);
         return;
@@ -173,7 +183,7 @@ fn hub(made: &mut Translation, reused: bool) {
 
 fn chats(made: &mut Translation, chats: &ChatKeys) {
     let range = json!({"min": chats.min_turns - 1, "max": chats.max_turns - 1});
-    made.set("conversations.turns", range, "Group_chat_generation.min_turns");
+    made.set("conversations.turns", range, &["Group_chat_generation.min_turns", "Group_chat_generation.max_turns"]);
     made.fix(
         "conversations.ending",
         "drawn",
@@ -197,21 +207,21 @@ fn models(made: &mut Translation, keys: &GenerationKeys) {
     let GenerationKeys { num_threads, situations, chats, .. } = keys;
     made.fix("models.default.provider", "azure_openai", "the endpoint is in .env");
     if let Some(name) = &chats.deployment_name {
-        made.set("models.default.deployment", name.as_str(), "Group_chat_generation.deployment_name");
+        made.set("models.default.deployment", name.as_str(), &["Group_chat_generation.deployment_name"]);
     }
-    made.set("models.default.concurrency", *num_threads, "num_threads");
+    made.set("models.default.concurrency", *num_threads, &["num_threads"]);
     made.fix("models.default.temperature", Value::Null, "the endpoint's own");
     made.fix("models.situations.provider", "azure_openai", "a model of its own, for its temperature");
     if let Some(name) = &situations.deployment_name {
-        made.set("models.situations.deployment", name.as_str(), "Situation_generation.deployment_name");
+        made.set("models.situations.deployment", name.as_str(), &["Situation_generation.deployment_name"]);
     }
-    made.set("models.situations.concurrency", *num_threads, "num_threads");
+    made.set("models.situations.concurrency", *num_threads, &["num_threads"]);
     parameters(made, situations.llm_params.clone().unwrap_or_default());
 }
 
 /// What is known under a key of ours goes there, the rest into the request as it is.
 fn parameters(made: &mut Translation, mut params: Map<String, Value>) {
-    const KEY: &str = "Situation_generation.llm_params";
+    const KEY: &[&str] = &["Situation_generation.llm_params"];
     made.set("models.situations.temperature", params.remove("temperature").unwrap_or(json!(TEMPERATURE)), KEY);
     for (name, key) in [("top_p", "models.situations.top_p"), ("max_tokens", "models.situations.max_tokens")] {
         if let Some(value) = params.remove(name) {

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, entry};
-use super::error::{ConfigError, ConfigProblem};
+use super::error::{ConfigError, ConfigPlace, ConfigProblem};
 use super::load::invalid;
 use super::shape::typed;
 
@@ -71,21 +71,21 @@ struct TranslatedKey {
     /// Dotted.
     key: &'static str,
     value: Value,
-    /// The key it came from; nothing where upstream has none.
-    from: Option<&'static str>,
+    /// The keys it came from, none where upstream has none. The first is where a complaint about it points.
+    from: &'static [&'static str],
     /// Why it is so.
     why: Option<&'static str>,
 }
 
 impl Translation {
-    /// `key` says here what `from` says there.
-    fn set(&mut self, key: &'static str, value: impl Into<Value>, from: &'static str) {
-        self.entries.push(TranslatedKey { key, value: value.into(), from: Some(from), why: None });
+    /// `key` says here what the keys `from` say there.
+    fn set(&mut self, key: &'static str, value: impl Into<Value>, from: &'static [&'static str]) {
+        self.entries.push(TranslatedKey { key, value: value.into(), from, why: None });
     }
 
     /// `key` has to be so for this program to do what upstream does unasked.
     fn fix(&mut self, key: &'static str, value: impl Into<Value>, why: &'static str) {
-        self.entries.push(TranslatedKey { key, value: value.into(), from: None, why: Some(why) });
+        self.entries.push(TranslatedKey { key, value: value.into(), from: &[], why: Some(why) });
     }
 
     /// `key`, if it is written in `document`, is of no use here.
@@ -102,7 +102,14 @@ impl Translation {
 
     /// What there is to tell, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let pairs = self.entries.iter().filter_map(|entry| Some(format!("{} as {}", entry.from?, entry.key)));
+        let mut pairs: Vec<(&[&str], Vec<&str>)> = Vec::new();
+        for TranslatedKey { key, from, .. } in self.entries.iter().filter(|entry| !entry.from.is_empty()) {
+            match pairs.iter_mut().find(|(known, _)| known == from) {
+                Some((_, keys)) => keys.push(key),
+                None => pairs.push((from, vec![key])),
+            }
+        }
+        let pairs = pairs.iter().map(|(from, keys)| format!("{} as {}", from.join(" and "), keys.join(" and ")));
         let pairs: Vec<String> = pairs.collect();
         let told = |what: &'static str| move |(key, why): &(String, String)| format!("  {what} {key}: {why}");
         let less = self.less.iter().map(told("other here"));
@@ -118,7 +125,7 @@ impl Translation {
             let slot =
                 entry(&mut value, &parts).map_err(|message| ConfigError::Flag { flag: (*key).to_owned(), message })?;
             *slot = one.clone();
-            if let Some(place) = origin.and_then(|origin| from.place(origin)) {
+            if let Some(place) = origin.iter().find_map(|origin| from.place(origin)) {
                 places.insert((*key).to_owned(), place.clone());
             }
         }
@@ -146,6 +153,22 @@ pub(super) fn translated(
     Ok((translated, translation))
 }
 
+/// The same problems, each under the keys that its author wrote where `translation` made ours of them.
+pub(super) fn in_their_keys(translation: Option<&Translation>, problems: Vec<ConfigProblem>) -> Vec<ConfigProblem> {
+    let entries = translation.map(|made| made.entries.as_slice()).unwrap_or_default();
+    let named = |mut problem: ConfigProblem| {
+        let is_within = |key: &str| {
+            problem.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let written = entries.iter().find(|entry| is_within(entry.key) && !entry.from.is_empty());
+        if let (Some(entry), false) = (written, matches!(problem.place, Some(ConfigPlace::Flag(_)))) {
+            problem.key = format!("{} (here {})", entry.from.join(" and "), problem.key);
+        }
+        problem
+    };
+    problems.into_iter().map(named).collect()
+}
+
 /// The keys of `document` as a `T`, where what is missing has its default.
 fn keys<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<ConfigProblem>> {
     // An empty block, which YAML reads as null, is one without keys.
@@ -157,11 +180,8 @@ fn keys<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<
 }
 
 /// The parts that upstream's tools read, of as many rows as is said.
-fn parts(made: &mut Translation, rows: Option<u64>, key: &'static str) {
-    match rows {
-        Some(rows) => made.set("export", json!([{"format": "convogen", "write_partition_size": rows}]), key),
-        None => made.fix("export", json!(["convogen"]), "the parts that upstream's tools read"),
-    }
+fn parts(made: &mut Translation, rows: u64, key: &'static [&'static str]) {
+    made.set("export", json!([{"format": "convogen", "write_partition_size": rows}]), key);
 }
 
 /// Collects what is wrong.

@@ -6,6 +6,7 @@ use super::schema::{PromptKeys, ShotKeys, ShotMethod, ShotType};
 use super::{keys, require};
 use crate::config::document::Document;
 use crate::config::error::ConfigProblem;
+use crate::config::prompts::MOST_PER_CALL;
 use crate::config::{PromptConfig, PromptSyntax, ShotSelection};
 
 /// Whether `document` is one of upstream's.
@@ -26,6 +27,14 @@ pub(in crate::config) fn translate(document: &Document) -> Result<PromptConfig, 
         "main_prompt.path",
         format!("there is no file {} (paths are relative to the working directory)", prompt.display()),
     );
+    let examples = sections.examples.unwrap_or(1);
+    require(
+        &mut problems,
+        document,
+        (1..=MOST_PER_CALL as u64).contains(&examples),
+        "additional_sections.numGeneratedExamples",
+        format!("{examples} is not within 1 to {MOST_PER_CALL}"),
+    );
     let (shots, selection, shots_per_prompt, syntax) = match &sections.shots {
         Some(shots) => chosen(document, shots, &mut problems),
         None => (Vec::new(), ShotSelection::Fixed, 0, PromptSyntax::Braces),
@@ -40,7 +49,7 @@ pub(in crate::config) fn translate(document: &Document) -> Result<PromptConfig, 
         persona_shots: None,
         selection,
         shots_per_prompt,
-        situations_per_call: size(sections.examples.unwrap_or(1)),
+        situations_per_call: size(examples),
         syntax,
     })
 }

@@ -37,8 +37,8 @@ pub(super) struct GenerationKeys {
     #[serde(default = "one")]
     #[expect(dead_code, reason = "read by nobody there either; listed so that it is known")]
     num_processes: u64,
-    #[serde(default)]
-    pub(super) write_partition_size: Option<u64>,
+    #[serde(default = "one")]
+    pub(super) write_partition_size: u64,
     #[serde(rename = "Situation_generation")]
     pub(super) situations: SituationKeys,
     #[serde(rename = "Group_chat_generation", default)]

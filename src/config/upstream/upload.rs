@@ -45,27 +45,27 @@ pub(super) fn translate(document: &Document) -> Result<Translation, Vec<ConfigPr
     }
     let mut made = Translation::default();
     made.fix("version", 1, "the format of this file");
-    made.set("runs", json!(runs), "formatting.base_input_path");
+    made.set("runs", json!(runs), &["formatting.base_input_path", "skip_runs"]);
     made.fix("include", json!(["situations", "conversations"]), "what upstream's parts are made of");
     let dataset = blob.azure_blob_path.as_deref().unwrap_or(&keys.experiment_name).trim_matches('/');
-    made.set("dataset", dataset, "upload_to_azure.azure_blob_path");
+    made.set("dataset", dataset, &["upload_to_azure.azure_blob_path"]);
     let work = Path::new(keys.formatting.base_output_path.as_deref().unwrap_or(INPUT));
     let work_dir = work.join(format!("publish-{}", dataset.replace('/', "-")));
-    made.set("work_dir", work_dir.to_string_lossy().as_ref(), "formatting.base_output_path");
+    made.set("work_dir", work_dir.to_string_lossy().as_ref(), &["formatting.base_output_path"]);
     let (rows, key) = match (keys.write_partition_size, keys.formatting.write_partition_size) {
-        (Some(rows), _) => (Some(rows), "write_partition_size"),
-        (None, rows) => (rows, "formatting.write_partition_size"),
+        (None, Some(rows)) => (rows, &["formatting.write_partition_size"][..]),
+        (rows, _) => (rows.unwrap_or(1), &["write_partition_size"][..]),
     };
     parts(&mut made, rows, key);
     made.fix("dedup.enabled", false, "upstream keeps duplicates");
     if let Some(account) = &blob.azure_account_name {
-        made.set("destination.azure.account", account.as_str(), "upload_to_azure.azure_account_name");
+        made.set("destination.azure.account", account.as_str(), &["upload_to_azure.azure_account_name"]);
     }
-    made.set("destination.azure.container", json!(blob.azure_container), "upload_to_azure.azure_container");
+    made.set("destination.azure.container", json!(blob.azure_container), &["upload_to_azure.azure_container"]);
     made.fix(
         "destination.azure.auth",
-        "entra",
-        "upstream signs in with Entra ID; connection_string, account_key and sas are there too",
+        "auto",
+        "Entra ID as there, but for a connection string where AZURE_STORAGE_CONNECTION_STRING is set",
     );
     what_is_left(&mut made, document);
     Ok(made)

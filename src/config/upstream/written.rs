@@ -66,7 +66,7 @@ fn write_entry<'a>(text: &mut String, above: &mut Vec<&'a str>, entry: &'a Trans
         let _ = writeln!(text, "{}{group}:", "  ".repeat(depth));
     }
     let indent = "  ".repeat(parts.len());
-    let from = entry.from.map(|from| format!("{from} there"));
+    let from = (!entry.from.is_empty()).then(|| format!("{} there", entry.from.join(" and ")));
     let comment = from.as_deref().or(entry.why).unwrap_or_default();
     // JSON is YAML, and its quotes keep texts what they are.
     let _ = writeln!(text, "{indent}{name}: {}   # {comment}", flow(&entry.value));

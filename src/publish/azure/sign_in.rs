@@ -81,13 +81,14 @@ impl Sas {
 impl SignIn {
     /// What `settings` and the variables say. Nothing is sent yet.
     pub(super) fn new(settings: &AzureDestination, environment: &Environment) -> Result<Self, PublishError> {
-        let (endpoint, credential) = match settings.auth {
-            BlobAuth::ConnectionString => by_connection_string(settings, environment)?,
+        let method = settings.sign_in(environment);
+        let (endpoint, credential) = match method {
+            BlobAuth::ConnectionString | BlobAuth::Auto => by_connection_string(settings, environment)?,
             BlobAuth::AccountKey => by_key(settings, environment)?,
             BlobAuth::Sas => by_sas(settings, environment)?,
             BlobAuth::Entra => by_entra(settings, environment)?,
         };
-        if settings.auth == BlobAuth::Entra && endpoint.scheme() != "https" {
+        if method == BlobAuth::Entra && endpoint.scheme() != "https" {
             return Err(setup(format!("{ENDPOINT}: Entra ID tokens go over https:// only")));
         }
         let pinned = check_key_transport(ENDPOINT, &endpoint, &settings.allow_http_hosts).map_err(|error| match error {
@@ -111,12 +112,22 @@ fn by_connection_string(
     let name = &settings.connection_string_env;
     let text = required(environment, name, "the storage account's connection string")?;
     let read = ConnectionString::parse(&text).map_err(|why| setup(format!("{name}: {why}")))?;
-    let endpoint = given_endpoint(settings)?.unwrap_or(read.endpoint);
+    let account = read.account.unwrap_or_else(|| account_of(&read.endpoint));
+    let endpoint = match (&settings.endpoint, &settings.account) {
+        (None, None) => read.endpoint,
+        // The string knows better where the account is: another cloud, an emulator.
+        (None, Some(named)) if *named == account => read.endpoint,
+        (None, Some(named)) => {
+            return Err(setup(format!(
+                "{name}: not of the account {named}, which destination.azure.account names; put that account's string there, or \
+                 sign in with Entra ID: destination.azure.auth: entra"
+            )));
+        }
+        (Some(_), _) => given_endpoint(settings)?.unwrap_or(read.endpoint),
+    };
     let credential = match read.secret {
         Secret::Sas(sas) => BlobCredential::Sas(signature(name, sas.expose_secret())?),
-        Secret::Key(key) => {
-            BlobCredential::Key(shared_key(name, &read.account.unwrap_or_else(|| account_of(&endpoint)), &key)?)
-        }
+        Secret::Key(key) => BlobCredential::Key(shared_key(name, &account, &key)?),
     };
     Ok((checked(name, &endpoint)?, credential))
 }

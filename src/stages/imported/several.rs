@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::{InputDigest, SourceError, hex};
@@ -27,7 +28,12 @@ pub(crate) fn read(
 ) -> Result<InputDigest, SourceError> {
     let files = files(path).map_err(SourceError::Unreadable)?;
     if files.is_empty() {
-        return Err(SourceError::Missing { path: path.to_owned(), key });
+        let path = path.to_owned();
+        if path.is_dir() {
+            let (kind, advice) = ("a folder without .json files", "name a folder of situation files or finished chats");
+            return Err(SourceError::OtherFormat { path, kind, advice });
+        }
+        return Err(SourceError::Missing { path, key });
     }
     let (mut hasher, mut bytes) = (Sha256::new(), 0);
     let lengths = files.iter().map(|file| fs::metadata(file).map(|metadata| metadata.len()));
@@ -50,9 +56,18 @@ pub(crate) fn read(
     Ok(InputDigest { bytes, sha256: hex(hasher) })
 }
 
-/// Whether `path` stands for several files.
+/// Whether `path` stands for documents: several files, or one that is a document and no list of rows.
 pub(crate) fn is_several(path: &Path) -> bool {
-    path.is_dir() || has_pattern(path)
+    path.is_dir() || has_pattern(path) || is_document(path)
+}
+
+/// Whether a file is one JSON object from its first line to its last.
+fn is_document(path: &Path) -> bool {
+    let may_be = path.extension().is_some_and(|extension| extension == "json")
+        && fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_FILE);
+    let text = may_be.then(|| fs::read(path).ok()).flatten().unwrap_or_default();
+    let text = text.trim_ascii_start();
+    text.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 fn has_pattern(path: &Path) -> bool {
@@ -149,6 +164,29 @@ mod tests {
         ] {
             assert_eq!(fits(name, pattern), expected, "{name} {pattern}");
         }
+    }
+
+    #[test]
+    fn a_file_is_a_document_unless_it_has_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text, expected) in [
+            ("a.json", "{\n \"id\": 1\n}\n", true),
+            ("b.json", "{\"id\": 1}\n{\"id\": 2}\n", false),
+            ("c.json", "[{\"id\": 1}]", false),
+            ("d.jsonl", "{\"id\": 1}\n", false),
+            ("e.json", "{\n", false),
+        ] {
+            let path = folder.path().join(name);
+            fs::write_atomic(&path, text.as_bytes()).unwrap();
+            assert_eq!(is_several(&path), expected, "{name}");
+        }
+        fs::create_dir_all(&folder.path().join("empty")).unwrap();
+        let empty = read(&folder.path().join("empty"), "k", &Progress::default(), &mut |_, _| {}).unwrap_err();
+        assert!(
+            empty
+                .to_string()
+                .ends_with("empty is a folder without .json files: name a folder of situation files or finished chats")
+        );
     }
 
     #[test]

@@ -81,9 +81,6 @@ impl ImportError {
     }
 }
 
-/// Keys that a record of a situation has whatever its shape; they are no labels.
-const OF_RECORDS: [&str; 6] = ["id", "language", "split", "attributes", "labels", "conversation_starter"];
-
 /// The keys of a line beyond those of a draft.
 #[derive(Deserialize)]
 struct Row {
@@ -230,7 +227,8 @@ fn twice(id: &str) -> String {
 }
 
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<(Situation, bool), String> {
-    record(serde_json::from_str(line).map_err(|error| error.to_string())?, number, import)
+    let value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    record(documents::of_chat(value), number, import)
 }
 
 /// The record of a situation, which is the `number`-th of its file, and whether it states its split.
@@ -301,9 +299,7 @@ fn object(key: &str, written: Option<&Value>) -> Result<Value, String> {
 fn labels(row: &Value) -> Result<String, String> {
     let mut labels = object("labels", row.get("labels"))?;
     if let (Value::Object(labels), Value::Object(row), true) = (&mut labels, row, individuals::is_one(row)) {
-        let own = row
-            .iter()
-            .filter(|(key, _)| !individuals::KEYS.contains(&key.as_str()) && !OF_RECORDS.contains(&key.as_str()));
+        let own = row.iter().filter(|(key, _)| individuals::is_label(key));
         labels.extend(own.map(|(key, value)| (key.clone(), value.clone())));
     }
     Ok(labels.to_string())

@@ -38,7 +38,7 @@ pub(super) fn situations(file: &Path, text: &[u8]) -> Result<Vec<Value>, String>
 const OTHER: &str = "neither a situation (`individuals` or `personas`) nor a finished chat (`situation_config`); leave it out of the folder, or name a pattern such as chat-*.json";
 
 /// The situation of a chat, with what stands beside it as labels; anything else as it is.
-fn of_chat(mut value: Value) -> Value {
+pub(super) fn of_chat(mut value: Value) -> Value {
     let Some(Value::Object(mut situation)) = value.get_mut(SITUATION).map(Value::take) else { return value };
     let beside = value.as_object().into_iter().flatten().filter(|(key, _)| !OF_CHATS.contains(&key.as_str()));
     for (key, label) in beside {
