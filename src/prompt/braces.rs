@@ -41,6 +41,25 @@ pub(crate) fn parse(file: &str, source: &str) -> Result<Template, PromptError> {
     Template::of_sections(file, source, sections, VARIABLES)
 }
 
+/// That the prompt `template`, read from `source`, has a place for the people who are `given`, and none where nobody is.
+pub(crate) fn check_people(file: &str, source: &str, template: &Template, given: bool) -> Result<(), PromptError> {
+    let fault = |line: usize, message: &str| {
+        Err(PromptError::Syntax { file: file.to_owned(), line, message: message.to_owned() })
+    };
+    let line = source.lines().position(|line| line.contains("{personas}")).map_or(1, |at| at + 1);
+    match (given, template.uses("user", "personas")) {
+        (true, false) => fault(
+            1,
+            "people are given, and there is no place {personas} to name them in; add it, or take personas out of the configuration",
+        ),
+        (false, true) => fault(
+            line,
+            "a place {personas}, but nobody is given; name a file of personas in the configuration, or take the place out",
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// `text` in the template language: its places as variables, every other brace as itself.
 fn translated(file: &str, text: &str) -> Result<String, PromptError> {
     let mut made = String::with_capacity(text.len());
@@ -108,6 +127,16 @@ mod tests {
             rendered(&source.replace("{%", "{{%").replace("%}", "%}}").replace("{#", "{{#").replace("#}", "#}}")),
             expected
         );
+    }
+
+    #[test]
+    fn people_and_a_place_for_them_go_together() {
+        let check = |source: &str, given: bool| {
+            check_people("p.md", source, &parse("p.md", source).unwrap(), given).map_err(|error| error.to_string())
+        };
+        assert_eq!((check("for {personas}", true), check("of anyone", false)), (Ok(()), Ok(())));
+        assert!(check("of anyone", true).unwrap_err().starts_with("p.md, line 1: people are given"));
+        assert!(check("\nfor {personas}", false).unwrap_err().starts_with("p.md, line 2: a place {personas}"));
     }
 
     #[test]

@@ -311,7 +311,12 @@ impl Inputs {
         let kept = self.prompt_config(config)?;
         let template = match kept.syntax {
             PromptSyntax::Sections => crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?,
-            PromptSyntax::Braces | PromptSyntax::BracesText => braces::parse(&self.shown(SITUATIONS), text)?,
+            PromptSyntax::Braces | PromptSyntax::BracesText => {
+                let (file, given) = (self.shown(SITUATIONS), config.situations.mode == SituationMode::Predefined);
+                let template = braces::parse(&file, text)?;
+                braces::check_people(&file, text, &template, given)?;
+                template
+            }
         };
         let shots: Vec<String> = self.shots()?.iter().map(Shot::words).collect();
         Ok(Prompt {

@@ -449,6 +449,10 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
             "Situation_generation:\n  llm_params: {temperature: 5}\n",
             "x.yaml:2:3: Situation_generation.llm_params (here models.situations.temperature): 5 is not within 0 to 2",
         ),
+        (
+            "Situation_generatoin: {}\nGroup_chat_generation: {}\n",
+            "x.yaml:1:1: Situation_generatoin: unknown key; did you mean `Situation_generation`?",
+        ),
         ("formatting: {}\nupload_to_azure: {}\n", "`convogen compile-upload -c` takes it"),
     ] {
         let stderr = refused("x.yaml", text);
@@ -474,6 +478,20 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         &|text| text.replace("{{", "{"),
         "prompt-v1.md, line 4: a single brace",
     );
+    broken(prompts, &|text| text.replace("main_prompt", "main_promt"), "did you mean `main_prompt`?");
+    broken(
+        prompts,
+        &|text| text.replace("numGeneratedExamples: 2", "numGeneratedExamples: 0"),
+        "additional_sections.numGeneratedExamples: 0 is not within 1 to 50",
+    );
+    broken(
+        "llm/prompts/situations/prompt-v1.md",
+        &|text| text.replace("{shots}", "{shots}\n{personas}"),
+        "prompt-v1.md, line 9: a place {personas}, but nobody is given",
+    );
+    let unnamed = ["--set", "Situation_generation.prompt_config_path=situations-random-shots-1.yaml"];
+    let ran = project.run(&[&["pipeline", "run", "-c", GIVEN], &unnamed[..]].concat()).ended(2);
+    assert!(ran.stderr.contains("prompt-v1.md, line 1: people are given"), "{}", ran.stderr);
     let shot = "llm/prompts/situations/shots/shot-1.json";
     broken(
         shot,

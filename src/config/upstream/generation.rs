@@ -106,6 +106,7 @@ fn run_dir(made: &mut Translation, keys: &GenerationKeys, path: &Path) {
 fn people(made: &mut Translation, personas: Option<&PersonaKeys>) {
     let Some(personas) = personas else { return };
     made.set("personas.source", personas.path.as_str(), &["Situation_generation.personas.path"]);
+    made.fix("personas.length.min", 1, "a persona may be as short as it is");
     made.set("personas.skip", personas.start_index, &["Situation_generation.personas.start_index"]);
     made.less(
         "personas.path",

@@ -41,8 +41,9 @@ impl UpstreamKind {
         let has = |key: &str| document.value.get(key).is_some();
         match () {
             () if has("version") => None,
-            () if has("Situation_generation") => Some(Self::Generation),
-            () if has("formatting") && has("upload_to_azure") => Some(Self::Upload),
+            // One of them is enough: what is missing or misspelt is said of what was meant.
+            () if has("Situation_generation") || has("Group_chat_generation") => Some(Self::Generation),
+            () if has("formatting") || has("upload_to_azure") => Some(Self::Upload),
             () => None,
         }
     }
@@ -102,15 +103,19 @@ impl Translation {
 
     /// What there is to tell, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let mut pairs: Vec<(&[&str], Vec<&str>)> = Vec::new();
+        let mut pairs: Vec<(&'static [&'static str], Vec<&str>)> = Vec::new();
         for TranslatedKey { key, from, .. } in self.entries.iter().filter(|entry| !entry.from.is_empty()) {
             match pairs.iter_mut().find(|(known, _)| known == from) {
                 Some((_, keys)) => keys.push(key),
                 None => pairs.push((from, vec![key])),
             }
         }
-        let pairs = pairs.iter().map(|(from, keys)| format!("{} as {}", from.join(" and "), keys.join(" and ")));
-        let pairs: Vec<String> = pairs.collect();
+        // In full they stand in what `config import` writes.
+        let last = |key: &&'static str| key.rsplit('.').next().unwrap_or_default();
+        let told = |(from, keys): &(&'static [&'static str], Vec<&str>)| {
+            format!("{} as {}", from.iter().map(last).collect::<Vec<_>>().join(" and "), keys.join(" and "))
+        };
+        let pairs: Vec<String> = pairs.iter().map(told).collect();
         let told = |what: &'static str| move |(key, why): &(String, String)| format!("  {what} {key}: {why}");
         let less = self.less.iter().map(told("other here"));
         let left_out = self.left_out.iter().map(told("left out"));

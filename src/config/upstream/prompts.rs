@@ -11,7 +11,7 @@ use crate::config::{PromptConfig, PromptSyntax, ShotSelection};
 
 /// Whether `document` is one of upstream's.
 pub(in crate::config) fn is_upstream(document: &Document) -> bool {
-    document.value.get("main_prompt").is_some()
+    ["main_prompt", "additional_sections"].iter().any(|key| document.value.get(key).is_some())
 }
 
 /// What `document` says in our keys, or everything that is wrong with it.

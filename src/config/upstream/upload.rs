@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::schema::UploadKeys;
 use super::{Translation, keys, parts, require};
@@ -14,6 +14,8 @@ const RUN_FILE: &str = "run.json";
 
 /// Where runs are looked for, unless it is said.
 const INPUT: &str = "output";
+
+const BLOB_PATH: &[&str] = &["upload_to_azure.azure_blob_path"];
 
 /// Folders are not looked into deeper than this.
 const DEEPEST: usize = 8;
@@ -48,7 +50,8 @@ pub(super) fn translate(document: &Document) -> Result<Translation, Vec<ConfigPr
     made.set("runs", json!(runs), &["formatting.base_input_path", "skip_runs"]);
     made.fix("include", json!(["situations", "conversations"]), "what upstream's parts are made of");
     let dataset = blob.azure_blob_path.as_deref().unwrap_or(&keys.experiment_name).trim_matches('/');
-    made.set("dataset", dataset, &["upload_to_azure.azure_blob_path"]);
+    let named_by = if blob.azure_blob_path.is_some() { BLOB_PATH } else { &["experiment_name"] };
+    made.set("dataset", dataset, named_by);
     let work = Path::new(keys.formatting.base_output_path.as_deref().unwrap_or(INPUT));
     let work_dir = work.join(format!("publish-{}", dataset.replace('/', "-")));
     made.set("work_dir", work_dir.to_string_lossy().as_ref(), &["formatting.base_output_path"]);
@@ -110,8 +113,11 @@ fn what_is_left(made: &mut Translation, document: &Document) {
     let version = "a published version has its name from its content";
     let tabs = "upstream writes tabs whatever it says";
     let all = "the whole dataset is published, as one version";
+    let blob_path = document.value.pointer("/upload_to_azure/azure_blob_path").is_some();
+    if blob_path {
+        made.leave_out(document, "experiment_name", version);
+    }
     for (key, why) in [
-        ("experiment_name", version),
         ("run_name", version),
         ("formatting.format", all),
         ("formatting.format_params", tabs),
@@ -120,8 +126,7 @@ fn what_is_left(made: &mut Translation, document: &Document) {
     ] {
         made.leave_out(document, key, why);
     }
-    let value = document.value.get("upload_to_azure").unwrap_or(&Value::Null);
-    if value.get("azure_blob_path").is_some() {
+    if blob_path {
         made.less("upload_to_azure.azure_blob_path", "versions lie below it, latest.json says which is the newest; no local file is deleted and none is overwritten");
     }
 }
