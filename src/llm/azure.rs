@@ -131,7 +131,9 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Endp
     match method(config, var) {
         AzureAuth::Key | AzureAuth::Auto => {
             let name = key_variable(config);
-            let secret = filled(var, name).ok_or_else(|| missing(name))?;
+            let secret = filled(var, name).ok_or_else(|| SetupError::MissingCredential {
+                advice: format!("set {name} in the environment or in .env, or `auth: entra` to sign in with Entra ID"),
+            })?;
             let credential = Credential::api_key(SecretString::from(secret)).ok_or_else(|| unfit_for_a_header(name))?;
             Ok((EndpointSignIn::Fixed(Arc::new(credential)), format!("check the key in {name} (environment or .env)")))
         }
@@ -140,15 +142,6 @@ fn sign_in(config: &Model, var: &dyn Fn(&str) -> Option<String>) -> Result<(Endp
             sign_in_with_entra(config, var, advice)
         }
     }
-}
-
-/// A key that is not there. A variable that the configuration names is a setting that is wrong.
-fn missing(name: &str) -> SetupError {
-    let advice = format!("set {name} in the environment or in .env, or `auth: entra` to sign in with Entra ID");
-    if name == AZURE_API_KEY {
-        return SetupError::MissingCredential { advice };
-    }
-    SetupError::setting("api_key_env", format!("the variable {name} is not set; {advice}"))
 }
 
 /// How `config` signs in: where it names neither method nor key variable and the usual key is not set, by Entra ID.
