@@ -537,6 +537,18 @@ fn without_a_key_the_run_says_by_whom_it_signs_in_and_what_it_tried() {
     ] {
         assert!(stderr.contains(told), "{told}: {stderr}");
     }
+    // A variable that is named has to be there: nobody else signs in for it.
+    let named = ["--set", "models.default.api_key_env=TALK_KEY", "--set", "models.situations.api_key_env=TALK_KEY"];
+    let keyed = [&["pipeline", "run", "-c", INVENTED, "--set", "num_conversations=1"], &named[..]].concat();
+    let unset = project.run(&keyed).ended(2);
+    assert!(
+        unset.stderr.contains("models.default.api_key_env: it names TALK_KEY, which is not set"),
+        "{}",
+        unset.stderr
+    );
+    let set =
+        project.convogen(&[&keyed[..], &["--set", "run_name=keyed"]].concat()).env("TALK_KEY", "k").output().unwrap();
+    assert_eq!(set.status.code(), Some(0), "{set:?}");
     project.write("llm/models/settings/.env", env + "AZURE_OPENAI_AD_TOKEN=t\n");
     let token = project.run(&["pipeline", "run", "-c", INVENTED, "--set", "num_conversations=1"]).ended(0);
     assert!(token.stderr.contains("by the token in AZURE_OPENAI_AD_TOKEN"), "{}", token.stderr);
