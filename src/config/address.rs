@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::loopback::is_this_machine;
+
 /// Routes below a base URL that programs are shown whole, longest first.
 const ROUTES: [&[&str]; 7] = [
     &["chat", "completions"],
@@ -22,6 +24,31 @@ pub(crate) struct AzureAddress {
     pub(crate) deployment: Option<String>,
     /// The dated version that it names.
     pub(crate) api_version: Option<String>,
+}
+
+/// What is wrong with `text` in place of the address of a service.
+pub(crate) fn complaint(text: &str) -> String {
+    match with_scheme(text) {
+        Some(meant) => format!("{:?} has no https:// or http:// in front; write {meant}", text.trim()),
+        None => "not an http:// or https:// URL with a host and without user, password, query or fragment".to_owned(),
+    }
+}
+
+/// The address that was meant, where `text` is one without `http://` or `https://` in front.
+pub(crate) fn with_scheme(text: &str) -> Option<Url> {
+    let text = text.trim();
+    let is_bare = match Url::parse(text) {
+        Err(url::ParseError::RelativeUrlWithoutBase) => !text.starts_with(['/', '.', '#', '?']),
+        // The host of `localhost:8000/v1` reads as a scheme.
+        Ok(url) => url.cannot_be_a_base() && url.path().starts_with(|c: char| c.is_ascii_digit()),
+        Err(_) => false,
+    };
+    // What may hold a password or a signature is not to be repeated.
+    if !is_bare || text.contains(['@', '?']) || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let plain = Url::parse(&format!("http://{text}")).ok()?;
+    if is_this_machine(&plain) { Some(plain) } else { Url::parse(&format!("https://{text}")).ok() }
 }
 
 /// A base URL without the route behind it; what is no URL comes back as it is.
@@ -134,6 +161,26 @@ mod tests {
                 api_version: version.map(str::to_owned),
             };
             assert_eq!(found, meant, "{pasted}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_known_for_what_it_is() {
+        for (text, meant) in [
+            ("api.example.com/v1", Some("https://api.example.com/v1")),
+            ("api.example.com:8443/v1", Some("https://api.example.com:8443/v1")),
+            ("localhost:8000/v1", Some("http://localhost:8000/v1")),
+            ("127.0.0.1:8000/v1", Some("http://127.0.0.1:8000/v1")),
+            ("name.openai.azure.com", Some("https://name.openai.azure.com/")),
+            ("https://api.example.com/v1", None),
+            ("ftp://api.example.com", None),
+            ("user:secret@api.example.com", None),
+            ("name.blob.core.windows.net/c?sig=secret", None),
+            ("mailto:someone", None),
+            ("/v1", None),
+            ("", None),
+        ] {
+            assert_eq!(with_scheme(text).as_ref().map(Url::as_str), meant, "{text:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::address;
 use super::check::{Findings, is_plain_url, is_variable_name};
 use super::document::Document;
 use super::document::read_text;
@@ -358,9 +359,9 @@ impl Findings<'_> {
     /// What a name resolves to is judged when it is used; here only what the text says.
     fn endpoint(&mut self, azure: &AzureDestination, endpoint: &str, key: &str) {
         self.require(is_plain_url(endpoint), key, || {
-            "not an http:// or https:// URL with a host and without user, password, query or fragment; a signature belongs \
-             into the variable that sas_env names"
-                .to_owned()
+            let signed =
+                if endpoint.contains('?') { "; a signature belongs into the variable that sas_env names" } else { "" };
+            address::complaint(endpoint) + signed
         });
         let Ok(url) = Url::parse(endpoint) else { return };
         let plain = url.scheme() == "http";

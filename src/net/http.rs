@@ -12,7 +12,6 @@
 //! - A key goes over plain `http://` to this machine alone, unless the configuration lists the host.
 
 use std::fmt;
-use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Once;
 use std::time::Duration;
@@ -24,7 +23,8 @@ use url::{Host, Url};
 
 use super::attempt::{AttemptError, Transient};
 use super::proxy::Proxies;
-use crate::config::Timeouts;
+use super::trouble::ConnectionTrouble;
+use crate::config::{Timeouts, address};
 use crate::exit::ExitCode;
 use crate::loopback::{is_loopback, is_this_machine};
 
@@ -282,18 +282,18 @@ impl Http {
     }
 
     fn failure(&self, url: &Url, error: &reqwest::Error) -> AttemptError {
-        if let Some(reason) = certificate_trouble(error) {
-            let message = format!(
-                "the certificate of {} is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE",
-                origin(url)
-            );
-            return AttemptError::Fatal { message };
+        let through = self.through.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let trouble = ConnectionTrouble::of(error);
+        // On a connection that stood before, the same may be a passing fault.
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| trouble.lasts() && error.is_connect()) {
+            return AttemptError::Fatal { message: trouble.told(Some(url)) };
         }
         let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
         let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
-        let through = self.through.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
         let message = format!("{what} {}{through}: {}", origin(url), chain(error));
-        AttemptError::Transient { message, kind, retry_after: None }
+        // Behind a proxy it may be the proxy that is not there: its name stands in the message.
+        let advice = trouble.filter(|_| through.is_empty()).map(|trouble| format!("; {}", trouble.told(Some(url))));
+        AttemptError::Transient { message: message + &advice.unwrap_or_default(), kind, retry_after: None }
     }
 }
 
@@ -371,6 +371,9 @@ fn seconds(setting: &str, value: f64) -> Result<Duration, SetupError> {
 
 /// Parses an endpoint's address and refuses what could leak: other schemes, and credentials inside the address.
 pub(crate) fn endpoint_url(setting: &str, text: &str) -> Result<Url, SetupError> {
+    if address::with_scheme(text).is_some() {
+        return Err(SetupError::setting(setting, address::complaint(text)));
+    }
     let url = Url::parse(text.trim()).map_err(|e| SetupError::setting(setting, format!("no address: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(SetupError::setting(setting, "must start with https:// or http:// and name a host"));
@@ -428,17 +431,6 @@ pub(crate) fn unknown(message: String) -> AttemptError {
     AttemptError::Transient { message, kind: Transient::Unknown, retry_after: None }
 }
 
-/// A certificate that does not hold will not hold at the next attempt either.
-pub(crate) fn certificate_trouble(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let causes = std::iter::successors(error.source(), |e| e.source());
-    causes.filter_map(|e| e.downcast_ref::<io::Error>()).find_map(|e| {
-        match e.get_ref()?.downcast_ref::<rustls::Error>()? {
-            rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
-            _ => None,
-        }
-    })
-}
-
 /// The causes of an error, outermost first. reqwest's own line is left out: it says no more than the causes, and
 /// names the whole address.
 pub(crate) fn chain(error: &reqwest::Error) -> String {
@@ -484,9 +476,16 @@ mod tests {
 
     #[test]
     fn addresses_with_secrets_or_other_schemes_are_refused() {
-        for bad in ["ftp://host/v1", "https://user:pw@host/v1", "https://user@host/v1", "host/v1", "file:///etc", ""] {
+        for bad in
+            ["ftp://host/v1", "https://user:pw@host/v1", "https://user@host/v1", "host/v1", "file:///etc", "", "/v1"]
+        {
             assert_eq!(endpoint_url("base_url", bad).unwrap_err().exit_code(), ExitCode::Usage, "{bad}");
         }
+        let said = endpoint_url("base_url", "localhost:8000/v1").unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "base_url: \"localhost:8000/v1\" has no https:// or http:// in front; write http://localhost:8000/v1"
+        );
         assert_eq!(join(&url("http://h/v1/"), &["a", "b"]).as_str(), "http://h/v1/a/b");
         assert_eq!(join(&url("http://h?x=1"), &["a"]).as_str(), "http://h/a?x=1");
     }

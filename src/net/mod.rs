@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod rate_headers;
 pub(crate) mod retry;
+pub(crate) mod trouble;
 
 /// A variable that is set to something.
 pub(crate) fn filled(var: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {

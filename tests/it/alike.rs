@@ -142,7 +142,7 @@ fn a_server_that_breaks_on_a_form_of_reply_is_asked_in_the_next_and_a_broken_one
     assert!(status.stdout.contains("asked for JSON as a JSON object with a schema"), "{}", status.stdout);
 
     let (broken, project) = begin(|_| Answer::error(400, "x", "no entry"));
-    says(&project.pipeline(&[]), 6, &["serves not even a greeting", "no entry"]);
+    says(&project.pipeline(&[]), 6, &["does not answer a short test message", "no entry"]);
     assert_eq!(broken.calls().len(), 2);
     let well = Endpoint::start(Script::default());
     let address = format!("models.default.base_url={}", well.base_url());

@@ -151,10 +151,7 @@ impl Findings<'_> {
             if let Some(url) = url {
                 // What a portal shows is understood; see `address`.
                 let meant = if field == "endpoint" { address::azure(url).endpoint } else { address::base(url) };
-                self.require(is_plain_url(&meant), &at(field), || {
-                    "not an http:// or https:// URL with a host and without user, password, query or fragment"
-                        .to_owned()
-                });
+                self.require(is_plain_url(&meant), &at(field), || address::complaint(url));
             }
         }
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::address;
 use crate::config::check::{Findings, is_plain_url, is_variable_name};
 
 /// A dataset repository of the Hugging Face hub, or of a server that speaks its language.
@@ -46,7 +47,7 @@ impl Findings<'_> {
         });
         let endpoint = hub.endpoint.as_deref();
         self.require(endpoint.is_none_or(is_plain_url), &at("endpoint"), || {
-            "not an http:// or https:// URL with a host and without user, password, query or fragment".to_owned()
+            address::complaint(endpoint.unwrap_or_default())
         });
     }
 }

@@ -178,7 +178,7 @@ impl CallGateway {
             Answer::Refused { message, .. } | Answer::Failed { message, .. } => {
                 let target = endpoint.model.as_ref().map(|model| model.target()).unwrap_or_default();
                 let first = if message == said { String::new() } else { format!("; before that: {said}") };
-                let message = format!("{target} serves not even a greeting: {message}{first}");
+                let message = format!("{target} does not answer a short test message either: {message}{first}");
                 Err(self.control.stop(Halt::Endpoint { message }))
             }
         }

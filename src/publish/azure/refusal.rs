@@ -14,7 +14,8 @@ use azure_storage_blob::StorageError;
 use super::sign_in::{BlobCredential, Sas};
 use crate::clock;
 use crate::net::entra;
-use crate::net::http::{certificate_trouble, chain, quote};
+use crate::net::http::{chain, quote};
+use crate::net::trouble::ConnectionTrouble;
 use crate::publish::error::PublishError;
 
 /// A difference of clocks above which the service turns signatures down: 15 minutes; a margin for what the request took.
@@ -112,7 +113,9 @@ impl Refusals {
                 let advice = self.advice(operation, &error);
                 PublishError::Denied { destination, action, reason: reason(error), advice }
             }
-            ErrorKind::Credential if entra::may_pass(&error) || certificate_trouble(&error).is_some() => {
+            ErrorKind::Credential
+                if entra::may_pass(&error) || ConnectionTrouble::of(&error).is_some_and(|trouble| trouble.lasts()) =>
+            {
                 let reason = format!("the sign-in service of Entra ID gave no token: {}", transport(&error));
                 PublishError::Unreachable { destination, action, reason }
             }
@@ -205,24 +208,14 @@ impl Refusals {
 
 /// Why no answer came. The client's own lines are left out: they may hold a signed address.
 fn transport(error: &Error) -> String {
-    if let Some(reason) = certificate_trouble(error) {
-        return format!(
-            "its certificate is not trusted ({reason}); if it is your own CA, name its PEM file in the variable SSL_CERT_FILE"
-        );
-    }
     let first: &(dyn std::error::Error + 'static) = error;
     let of_http = std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref::<reqwest::Error>());
-    let Some(of_http) = of_http else { return quote(&own_words(error), None) };
-    let said = chain(of_http);
-    match said.to_ascii_lowercase() {
-        low if low.contains("connection refused") => {
-            format!("{said}; nothing listens there: is it running (for Azurite: scripts/azurite.sh)?")
-        }
-        low if low.contains("dns") || low.contains("lookup") => {
-            format!("{said}; no machine has that name: check account or endpoint, and the network")
-        }
-        _ => said,
+    if let Some(trouble) = ConnectionTrouble::of(first) {
+        let told = trouble.told(of_http.and_then(reqwest::Error::url));
+        let emulator = if trouble == ConnectionTrouble::NothingListens { " (Azurite: scripts/azurite.sh)" } else { "" };
+        return told + emulator;
     }
+    of_http.map_or_else(|| quote(&own_words(error), None), chain)
 }
 
 fn is_passing(status: StatusCode) -> bool {
@@ -434,7 +427,7 @@ mod tests {
         let lost = client.get(url).send().await.unwrap_err();
         let error = Error::with_error(ErrorKind::Connection, lost, "failed at sig=canary");
         let text = key().of(Operation::List, "", error).to_string();
-        assert!(text.contains("Connection refused") && text.contains("is it running"), "{text}");
+        assert!(text.contains("nothing listens at http://127.0.0.1:") && text.contains("scripts/azurite.sh"), "{text}");
         assert!(!text.contains("canary"), "{text}");
         let error = Error::with_message(ErrorKind::DataConversion, "no XML");
         assert!(key().of(Operation::List, "", error).to_string().contains("is the endpoint a blob service?"));

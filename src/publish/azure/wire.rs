@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::sign_in::BlobCredential;
 use crate::clock;
 use crate::net::entra;
-use crate::net::http::certificate_trouble;
 use crate::net::retry::{Backoff, retry_after};
+use crate::net::trouble::ConnectionTrouble;
 
 /// How long to go on with a service that answered before. An update or a restart of it takes less than a minute.
 pub(super) const OUTAGE: Duration = Duration::from_secs(90);
@@ -145,8 +145,10 @@ fn of_answer(status: StatusCode, headers: &Headers) -> SecondChance {
 
 fn of_error(error: &Error) -> SecondChance {
     let again = match error.kind() {
-        ErrorKind::Io | ErrorKind::Connection => certificate_trouble(error).is_none(),
-        ErrorKind::Credential => entra::may_pass(error) && certificate_trouble(error).is_none(),
+        ErrorKind::Io | ErrorKind::Connection => ConnectionTrouble::of(error).is_none_or(|trouble| !trouble.lasts()),
+        ErrorKind::Credential => {
+            entra::may_pass(error) && ConnectionTrouble::of(error).is_none_or(|trouble| !trouble.lasts())
+        }
         _ => false,
     };
     if again { SecondChance::Yes(None) } else { SecondChance::No }
