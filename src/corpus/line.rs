@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use crate::record::misread;
+
 /// Bytes of a record at most.
 pub(super) const LONGEST: usize = 16 << 20;
 
@@ -34,7 +36,7 @@ impl FieldNames {
         }
         let mut reader = serde_json::Deserializer::from_slice(line);
         let read = self.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
-        read.map_err(|error| told(&error))
+        read.map_err(|error| misread(line, &told(&error)))
     }
 
     fn missing<E: Error>(name: &str, what: &str) -> E {

@@ -7,12 +7,14 @@
 
 pub(crate) mod arrow;
 mod conversation;
+mod misread;
 mod outcome;
 pub(crate) mod parquet;
 mod persona;
 mod situation;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
+pub(crate) use misread::misread;
 pub(crate) use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally};
 pub use persona::Persona;
 pub use situation::{Participant, Relation, Situation};

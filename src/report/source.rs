@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::dialogue::{Dialogue, ForeignTalk};
 use super::error::ReportError;
 use super::shapes;
-use crate::record::Conversation;
 use crate::record::parquet::Reader;
+use crate::record::{Conversation, misread};
 use crate::stages::compile::DatasetManifest;
 use crate::stages::imported::{InputLine, InputLines};
 use crate::store::checkpoint::SealedStage;
@@ -222,6 +222,7 @@ fn other(text: &[u8]) -> Result<Talk, String> {
     if text.starts_with(b"[") {
         return Err("it begins a JSON array; write one object a line, as `jq -c '.[]'` does".to_owned());
     }
-    let value: Value = serde_json::from_slice(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let value: Value =
+        serde_json::from_slice(text).map_err(|error| misread(text, &format!("it is no JSON: {error}")))?;
     shapes::dialogue(&value).map(|talk| Talk::Foreign(Box::new(talk)))
 }

@@ -14,7 +14,7 @@ use crate::config;
 use crate::exit::ExitCode;
 use crate::record::arrow::{TableError, TableRow};
 use crate::record::parquet::Reader;
-use crate::record::{Conversation, Situation};
+use crate::record::{Conversation, Situation, misread};
 use crate::stages::imported::{self, InputLine, InputLines, SourceError};
 use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::{self, FsError};
@@ -202,8 +202,9 @@ fn first_line(path: &Path) -> Result<Holds, GivenError> {
             continue;
         }
         let InputLine::Whole(text) = line else { return Err(unlike(number, "it is longer than 16 MiB")) };
-        let keys: Keys = serde_json::from_slice(text)
-            .map_err(|error| unlike(number, &format!("{error}; write one record a line, as a JSON object")))?;
+        let keys: Keys = serde_json::from_slice(text).map_err(|error| {
+            unlike(number, &misread(text, &format!("{error}; write one record a line, as a JSON object")))
+        })?;
         return match keys {
             Keys { turns: Some(_), .. } => Ok(Holds::Conversations),
             Keys { personas: Some(_), .. } => Ok(Holds::Situations),

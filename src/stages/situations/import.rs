@@ -20,7 +20,7 @@ use crate::config::Shard;
 use crate::exit::ExitCode;
 use crate::prompt::draft::{Draft, DraftRelation};
 use crate::prompt::individuals;
-use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation};
+use crate::record::{Dropped, Fate, Outcome, Participant, Relation, Situation, misread};
 use crate::stages::Progress;
 use crate::stages::dedup::{self, Deduplicator, Shingling};
 use crate::stages::error::StageError;
@@ -227,7 +227,7 @@ fn twice(id: &str) -> String {
 }
 
 fn situation(line: &str, number: u64, import: &Import<'_>) -> Result<(Situation, bool), String> {
-    let value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let value = serde_json::from_str(line).map_err(|error| misread(line.as_bytes(), &error.to_string()))?;
     record(documents::of_chat(value), number, import)
 }
 

@@ -16,6 +16,7 @@ use crate::draw::Draw;
 use crate::exit::ExitCode;
 use crate::prompt::draft::Draft;
 use crate::prompt::template::Template;
+use crate::record::misread;
 use crate::stages::dedup::{self, Shingling};
 
 /// Largest seeds file, in bytes: it is held in memory and copied into the run directory.
@@ -160,7 +161,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Vec<Seed>, SeedsError> {
 }
 
 fn seed(line: &str, number: usize) -> Result<Seed, String> {
-    let row: Row = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let row: Row = serde_json::from_str(line).map_err(|error| misread(line.as_bytes(), &error.to_string()))?;
     let id = match row.id {
         None => format!("line-{number}"),
         Some(Value::String(id)) if !id.trim().is_empty() => id,
