@@ -290,6 +290,9 @@ pub(crate) struct PlanArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Show the first prompts behind it, as they would be sent
+    #[arg(long)]
+    pub prompts: bool,
     /// Print it as one JSON object
     #[arg(long)]
     pub json: bool,

@@ -4,12 +4,14 @@
 //! or endpoints can hold control sequences that would act on a terminal; all text passes through [`clean`].
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::wrap::fold;
 use crate::exit::ExitCode;
 
 /// How much is said on stderr.
@@ -29,6 +31,8 @@ pub(crate) struct Printer {
     colour: bool,
     /// Columns of the terminal that stdout is, if it is one and may be coloured.
     terminal: Option<usize>,
+    /// Columns of the terminal that stderr is, if it is one.
+    err_columns: Option<usize>,
     bars: MultiProgress,
 }
 
@@ -94,6 +98,7 @@ impl Printer {
             verbosity,
             colour: is_terminal && !is_dumb && !is_set("NO_COLOR"),
             terminal: terminal_width().filter(|_| !is_dumb && !is_set("NO_COLOR")),
+            err_columns: columns_of(&io::stderr()),
             bars,
         }
     }
@@ -123,6 +128,26 @@ impl Printer {
         self.stdout(&format!("{}\n", clean(text.trim_end_matches('\n'))))
     }
 
+    /// Writes text for people to stdout: on a terminal no line of it is broken amid a word.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.stdout(&(self.folded_page(text.trim_end_matches('\n')) + "\n"))
+    }
+
+    /// Text for people, ready for a place on the screen.
+    pub(crate) fn folded_page(&self, text: &str) -> String {
+        let text = clean(text);
+        terminal_width().map_or_else(|| text.clone(), |columns| fold(&text, columns))
+    }
+
+    /// A place on the screen for a page that changes; nothing unless stdout is a terminal.
+    pub(crate) fn redrawn(&self) -> Option<ProgressBar> {
+        terminal_width()?;
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+        bar.set_style(style);
+        Some(bar)
+    }
+
     /// Writes text that is already clean.
     fn stdout(&self, text: &str) -> Result<(), Failure> {
         let result = self.bars.suspend(|| {
@@ -145,8 +170,13 @@ impl Printer {
     /// Tells the user something; silent with `--quiet`.
     pub(crate) fn note(&self, text: &str) {
         if !self.verbosity.quiet {
-            self.stderr(&format!("{}\n", clean(text)));
+            self.stderr(&format!("{}\n", self.folded(&clean(text))));
         }
+    }
+
+    /// The text as it goes to stderr: on a terminal no line of it is broken amid a word.
+    fn folded(&self, text: &str) -> String {
+        self.err_columns.map_or_else(|| text.to_owned(), |columns| fold(text, columns))
     }
 
     /// Tells the user something that only `-v` asks for.
@@ -167,7 +197,7 @@ impl Printer {
     pub(crate) fn failure(&self, failure: &Failure) {
         self.labelled(Label::Error, &failure.message);
         for cause in &failure.causes {
-            self.stderr(&format!("  caused by: {}\n", clean(cause)));
+            self.stderr(&format!("{}\n", self.folded(&format!("  caused by: {}", clean(cause)))));
         }
         if let Some(hint) = &failure.hint {
             self.labelled(Label::Hint, hint);
@@ -190,6 +220,11 @@ impl Printer {
         bar
     }
 
+    /// Columns that a bar may take; nothing where none is drawn.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        (!self.bars.is_hidden()).then(|| columns_of(&io::stderr()).unwrap_or(PAGE_WIDTH))
+    }
+
     /// The bars on the screen, for a command that draws its own.
     pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
@@ -197,8 +232,11 @@ impl Printer {
 
     fn labelled(&self, label: Label, text: &str) {
         let (name, colour) = label.parts();
-        let name = if self.colour { format!("\u{1b}[{colour}m{name}:\u{1b}[0m") } else { format!("{name}:") };
-        self.stderr(&format!("{name} {}\n", clean(text)));
+        let plain = self.folded(&format!("{name}: {}", clean(text)));
+        let labelled = plain.strip_prefix(name).filter(|_| self.colour);
+        let text =
+            labelled.map(|rest| format!("\u{1b}[{colour}m{name}:\u{1b}[0m{}", rest.strip_prefix(':').unwrap_or(rest)));
+        self.stderr(&(text.unwrap_or(plain) + "\n"));
     }
 
     /// Writes text that is already clean. There is nowhere to report that stderr is closed.
@@ -218,8 +256,12 @@ pub(crate) fn rows_style() -> ProgressStyle {
 
 /// Columns of the terminal that stdout is, if it is one.
 fn terminal_width() -> Option<usize> {
-    let stdout = io::stdout();
-    let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    columns_of(&io::stdout())
+}
+
+/// Columns of the terminal that `stream` is, if it is one.
+fn columns_of(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let size = stream.is_terminal().then(|| rustix::termios::tcgetwinsize(stream).ok()).flatten();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
@@ -320,7 +362,14 @@ pub(super) mod testing {
     ) -> Printer {
         let streams = Streams { out: Mutex::new(Box::new(out)), err: Mutex::new(Box::new(err)) };
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Printer { streams: Arc::new(streams), verbosity, colour, terminal: colour.then_some(80), bars }
+        Printer {
+            streams: Arc::new(streams),
+            verbosity,
+            colour,
+            terminal: colour.then_some(80),
+            err_columns: None,
+            bars,
+        }
     }
 }
 

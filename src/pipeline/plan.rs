@@ -5,6 +5,7 @@
 //! `budget` cuts off is not subtracted. Tokens are estimated as a quarter of the bytes of Latin script and one for each
 //! character of others, which is right within about a quarter for today's vocabularies.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use super::error::RunError;
 use super::job::Job;
 use super::layouts::{self, LayoutAdvice};
+use crate::config::assets;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::price::{BUILT_IN_LIST, PriceList};
@@ -19,6 +21,7 @@ use crate::config::safety::Service;
 use crate::config::{Config, Ending, Model, Provider, SituationMode, SpeakerSelection, StructuredMode};
 use crate::llm::recorded::CallGateway;
 use crate::llm::{Message, Role};
+use crate::prompt::shots::Shot;
 use crate::record::Situation;
 use crate::stages::context::Context;
 use crate::stages::conversations::agents::{AgentPrompts, Script, TurnPrompt};
@@ -43,6 +46,9 @@ const PROMPT_OF_JUDGE: Range = Range { least: 750.0, likely: 900.0, most: 1500.0
 /// The same of the prompt for a summary, with the summary before.
 const PROMPT_OF_SUMMARY: Range = Range { least: 100.0, likely: 220.0, most: 400.0 };
 
+/// An example that ships.
+const SHIPPED_SHOT: &str = "prompts/situations/shots/shot-1.json";
+
 /// What a run would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RunPlan {
@@ -50,6 +56,8 @@ pub(crate) struct RunPlan {
     pub models: Vec<PlannedModel>,
     /// Calls, tokens and cost by role, the sum last.
     pub roles: Vec<PlannedRole>,
+    /// ISO 4217 code of the prices; `null` without prices per token.
+    pub currency: Option<String>,
     /// Conversations wanted.
     pub conversations: u64,
     /// Which layout is cheaper; `null` for the embedded model.
@@ -150,9 +158,9 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
         let messages = situations::rehearse(&context, &people.accepted, shown)?;
         roles.push(situation_calls(&config, &inputs, &messages)?);
         prompts.push(Rendered { title: "the first call for situations".to_owned(), messages });
-        let shot = inputs.shots()?.into_iter().next();
-        let sample = shot.map(|shot| situations::sample(&shot, &config.language));
-        (sample, config.situations.wanted().unwrap_or(0) as f64)
+        // A prompt configuration may do without shots; the conversations after it do not become cheaper for that.
+        let shot = inputs.shots()?.into_iter().next().map_or_else(shipped_shot, Ok)?;
+        (Some(situations::sample(&shot, &config.language)), config.situations.wanted().unwrap_or(0) as f64)
     };
     let conversations = wanted * config.conversations.per_situation as f64;
     let mut layout = None;
@@ -167,12 +175,24 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
     Ok(RunPlan {
         models: planned_models(&config),
+        currency: roles.last().and_then(|all| all.cost).and(currency(&config)),
         roles,
         conversations: conversations as u64,
         layout,
         prompts,
         unpriced: unpriced(&config),
     })
+}
+
+/// A situation of middle size, to reckon with where the configuration shows none.
+fn shipped_shot() -> Result<Shot, InputsError> {
+    Ok(Shot::parse(Path::new(SHIPPED_SHOT), assets::shipped(SHIPPED_SHOT))?)
+}
+
+/// The currency of the prices; one for all models.
+fn currency(config: &Config) -> Option<String> {
+    let mut prices = config.used_models().into_values().filter_map(Model::charged);
+    prices.find(crate::config::Price::is_by_token).map(|price| price.currency)
 }
 
 /// Models without a price, and whether the list that ships has one for them.
