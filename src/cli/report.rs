@@ -63,7 +63,7 @@ pub(super) fn run(args: &ReportArgs, printer: &Printer) -> Result<ExitCode, Fail
     if args.json {
         printer.json(&json!(report))?;
     } else {
-        printer.data(&page(&report))?;
+        printer.text(&page(&report))?;
     }
     Ok(ExitCode::Success)
 }
@@ -246,7 +246,7 @@ fn hub(hub: &HubFigures) -> String {
         vec![format!("  {} to {}", group.first, group.last), thousands(group.situations), effective]
     });
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    format!("\nthe hub, round by round; falling: situations grow alike\n{}\n", table(&rows))
+    format!("\nthe hub, round by round; where the numbers fall, situations become more alike\n{}\n", table(&rows))
 }
 
 fn coverage(coverage: &CoverageFigures) -> String {

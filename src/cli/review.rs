@@ -117,7 +117,7 @@ fn told(outcome: &ReviewOutcome) -> String {
     }
     if *repeated > 0 {
         text += &format!(
-            "{} turns came back word for word: the endpoint heeds no seed, so only a higher temperature makes it say something else\n",
+            "{} turns came back word for word: the endpoint ignores the seed, so only a higher temperature makes it say something else\n",
             thousands(*repeated)
         );
     }
@@ -146,6 +146,6 @@ fn page(compared: &ReviewComparison) -> String {
     rows.extend(compared.verdicts.as_ref().map(|agreement| row("verdicts", agreement)));
     rows.extend(compared.labels.iter().map(|(name, agreement)| row(&format!("label {name}"), agreement)));
     rows.extend(compared.judge.iter().map(|(name, agreement)| row(&format!("{name} and the judge"), agreement)));
-    let text = format!("{}\n1: full agreement, 0: what chance would give, -: not to be told\n", table(&rows));
+    let text = format!("{}\n1: full agreement, 0: what chance would give, -: too little to tell\n", table(&rows));
     if compared.judge.is_empty() { text } else { text + "the judge accepts what it gives 3 or more on every scale\n" }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::figures::CorpusFigures;
 use super::hub::HubFigures;
 use super::{Distance, RunFigures, Side};
+use crate::config::{Config, Provider, SituationMode};
 
 /// Something to look at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,13 +33,61 @@ pub(super) const FAR: f64 = 0.3;
 /// Effective number of situations of the last rounds, against the first, below which the hub narrows.
 pub(super) const NARROWED: f64 = 0.8;
 
+/// Turns may be so many times as long, or as short, as was asked for.
+const OFF_TARGET: f64 = 1.5;
+/// Turns from which their length is held against what was asked for.
+const LEAST_TURNS: u64 = 20;
+
 /// Everything worth a look. The values of human talk were measured on English, so they are held against nothing else.
-pub(super) fn hints(subject: &Side, distance: Option<&Distance>, run: Option<&RunFigures>) -> Vec<Hint> {
-    let figures = subject.figures.as_ref().filter(|_| subject.english);
-    let mut hints: Vec<Hint> = figures.map(of_human_talk).unwrap_or_default();
+/// `asked`: the configuration of a run; the settings that are named are ones that act in it.
+pub(super) fn hints(
+    subject: &Side,
+    distance: Option<&Distance>,
+    run: Option<&RunFigures>,
+    asked: Option<&Config>,
+) -> Vec<Hint> {
+    let figures = subject.figures.as_ref();
+    let mut hints = Vec::from_iter(figures.zip(asked).and_then(|(figures, asked)| of_length(figures, asked)));
+    hints.extend(figures.filter(|_| subject.english).map(of_human_talk).unwrap_or_default());
     hints.extend(distance.map(of_distance).unwrap_or_default());
     hints.extend(run.and_then(|run| run.hub.as_ref()).and_then(of_hub));
+    if let Some(asked) = asked {
+        hints.iter_mut().for_each(|hint| hint.setting = acting(hint.setting, asked));
+    }
     hints
+}
+
+/// The setting that does in this run what `setting` does where situations are generated and one model does all.
+fn acting(setting: &'static str, asked: &Config) -> &'static str {
+    let speaker = asked.models.speaker.as_ref();
+    match setting {
+        "situations.coverage" | "situations.hub.seed_ratio" if asked.situations.mode == SituationMode::File => {
+            "situations.source"
+        }
+        SPEAKER if speaker.is_some() => "models.speaker.model",
+        SPEAKER if asked.models.default.provider == Provider::Embedded => "models.default.provider",
+        "models.default.temperature" if speaker.is_some() => "models.speaker.temperature",
+        other => other,
+    }
+}
+
+/// The model that speaks, where one model does all.
+const SPEAKER: &str = "models.default.model";
+
+/// A hint where turns are far longer or shorter than they were asked for.
+fn of_length(figures: &CorpusFigures, asked: &Config) -> Option<Hint> {
+    let median = asked.conversations.words_per_turn?.median;
+    let got = figures.words_per_turn.median;
+    let is_off = got > median * OFF_TARGET || got < median / OFF_TARGET;
+    (figures.turns >= LEAST_TURNS && is_off).then(|| Hint {
+        figure: "words_median",
+        message: format!(
+            "half of the turns have more than {got:.0} words, and conversations.words_per_turn asks for {median:.0}; the model \
+             that speaks does not keep to it, or its words are counted in another way in {}",
+            asked.language
+        ),
+        setting: SPEAKER,
+    })
 }
 
 /// Hints by values measured on English human talk (`SAMSum` and `DialogSum`, copies removed): of three-word openers 83 %
@@ -126,6 +175,47 @@ mod tests {
         let odd = CorpusFigures { distinct_openers: Some(0.2), closings: Some(0.9), gzip_ratio: Some(9.0), ..human() };
         let few = Size { conversations: 12, bytes: 5_000, ..odd.sample };
         assert_eq!(named(&CorpusFigures { sample: few, ..odd }), [""; 0]);
+    }
+
+    fn settings(more: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "version: 1\nmodels: {{default: {{provider: openai, base_url: 'http://127.0.0.1:1/v1', model: m}}}}\n{more}"
+        );
+        let file = folder.path().join("config.yaml");
+        crate::store::fs::write_atomic(&file, text.as_bytes()).unwrap();
+        crate::config::load::kept(&file).unwrap()
+    }
+
+    #[test]
+    fn turns_far_from_the_length_that_was_asked_for_are_told_with_both_figures() {
+        let with = |median: f64| {
+            let mut figures = human();
+            figures.turns = 60;
+            figures.words_per_turn.median = median;
+            figures
+        };
+        let asked = settings("");
+        let hint = of_length(&with(34.0), &asked).unwrap();
+        assert!(hint.message.contains("34 words") && hint.message.contains("asks for 9"), "{}", hint.message);
+        assert!(of_length(&with(3.0), &asked).is_some());
+        assert_eq!([8.0, 9.0, 12.0].map(|median| of_length(&with(median), &asked)), [None, None, None]);
+        assert_eq!(of_length(&CorpusFigures { turns: 6, ..with(34.0) }, &asked), None);
+        assert_eq!(of_length(&with(34.0), &settings("conversations: {words_per_turn: null}")), None);
+    }
+
+    #[test]
+    fn the_setting_that_is_named_acts_in_the_run() {
+        let imported = settings("situations: {mode: file, source: situations.jsonl}");
+        let own = "situations: {count: 3}";
+        assert_eq!(acting("situations.coverage", &imported), "situations.source");
+        assert_eq!(acting("situations.hub.seed_ratio", &imported), "situations.source");
+        assert_eq!(acting("situations.coverage", &settings(own)), "situations.coverage");
+        let mut several = settings(own);
+        several.models.speaker = Some(several.models.default.clone());
+        assert_eq!(acting("models.default.temperature", &several), "models.speaker.temperature");
+        assert_eq!(acting(SPEAKER, &several), "models.speaker.model");
+        assert_eq!(acting(SPEAKER, &settings(own)), SPEAKER);
     }
 
     #[test]

@@ -145,7 +145,8 @@ fn examine(source: &ConversationSource, against: Option<&ConversationSource>) ->
         ks_words: measured.tallies.words_per_turn.distance(&theirs.tallies.words_per_turn),
         figures: differences(&subject, reference.as_ref()),
     });
-    let hints = hints::hints(&subject, distance.as_ref(), run.as_ref());
+    let asked = (source.kind == SourceKind::Run).then(|| run::settings(&source.path)).transpose()?;
+    let hints = hints::hints(&subject, distance.as_ref(), run.as_ref(), asked.as_ref());
     let report = Report { version: VERSION, subject, reference, distance, run, hints };
     Ok(Examined { report, subject: drawn(&measured), reference: drawn(&theirs) })
 }

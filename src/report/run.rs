@@ -8,7 +8,7 @@ use super::coverage::{CoverageFigures, GridCounts};
 use super::error::ReportError;
 use super::hub::{self, HubFigures, HubSituation};
 use super::source::parts;
-use crate::config::load;
+use crate::config::{Config, load};
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::RunSummary;
 use crate::pipeline::status::{self, LossCount};
@@ -60,7 +60,7 @@ pub(super) fn figures(path: &Path) -> Result<RunFigures, ReportError> {
     }
     let (written, fill) = situations(&dir)?;
     let grid = Inputs::read(&dir.inputs()).and_then(|inputs| inputs.coverage()).map_err(RunError::from)?;
-    let sizes = load::kept(&dir.config()).map_err(RunError::from)?.situations.personas;
+    let sizes = settings(path)?.situations.personas;
     let grid = grid.map(|grid| grid.for_groups(sizes.min, sizes.max));
     Ok(RunFigures {
         per_conversation: per_conversation(&found.summary),
@@ -70,6 +70,11 @@ pub(super) fn figures(path: &Path) -> Result<RunFigures, ReportError> {
         coverage: fill.figures(grid.as_ref()),
         unsealed,
     })
+}
+
+/// What the run in `path` was asked for.
+pub(super) fn settings(path: &Path) -> Result<Config, ReportError> {
+    Ok(load::kept(&RunPaths::of_run(path)?.config()).map_err(RunError::from)?)
 }
 
 fn situations(dir: &RunPaths) -> Result<(Vec<HubSituation>, GridCounts), ReportError> {
