@@ -197,6 +197,7 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
     let summary = &ended.summary;
     printer.note("");
     printer.note(&report(summary, None));
+    this_time(ended).iter().for_each(|line| printer.note(line));
     if let Ok(Some(gates)) = status::gates(&summary.run_dir) {
         printer.note(&gates.line());
         gates.fallbacks_line().iter().for_each(|line| printer.note(line));
@@ -215,6 +216,23 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
         printer.note(&format!("  about it     less {dataset}/README.md"));
         printer.note(&format!("  how it came  convogen explain {id} --run-dir {run_dir}"));
     }
+}
+
+/// What of the calls was made this time, where that is not all of them.
+fn this_time(ended: &RunEnd) -> Option<String> {
+    let RunEnd { summary, calls_now, recorded, inherited, .. } = ended;
+    if *inherited == 0 && *calls_now == summary.usage.calls {
+        return None;
+    }
+    let fork = match inherited {
+        0 => String::new(),
+        inherited => format!(", {} of them taken from the fork", thousands(*inherited)),
+    };
+    let (made, recorded) = (thousands(*calls_now), thousands(*recorded));
+    Some(match (made.as_str(), recorded.as_str()) {
+        ("0", "0") => "this time: no call was made".to_owned(),
+        _ => format!("this time: {made} calls made, {recorded} replies used from the record{fork}"),
+    })
 }
 
 /// Status, outcomes and spend as a few lines.
@@ -281,6 +299,7 @@ pub(super) fn gc(args: &RunGcArgs, printer: &Printer) -> Result<ExitCode, Failur
         return Ok(ExitCode::Success);
     }
     printer.data(&format!("removed the journal of {run_dir}: {replies} replies, {bytes} bytes"))?;
-    printer.note("explain, --fork and --retry-failed work no more; verify, status and the same run do");
+    printer
+        .note("from now on explain, --fork and --retry-failed are refused; verify, status and the same run still work");
     Ok(ExitCode::Success)
 }

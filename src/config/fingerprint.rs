@@ -378,10 +378,16 @@ pub struct Difference {
     pub old: Option<Value>,
     /// What is asked for now; `None` if it is no longer there.
     pub new: Option<Value>,
+    /// For a text: the lines that changed, as a unified diff; shown in place of the two values.
+    pub lines: Vec<String>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.lines.is_empty() {
+            write!(f, "{}:", self.key)?;
+            return self.lines.iter().try_for_each(|line| write!(f, "\n    {line}"));
+        }
         let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), Value::to_string);
         write!(f, "{}: {} → {}", self.key, shown(&self.old), shown(&self.new))
     }
@@ -393,7 +399,8 @@ pub(crate) fn diff(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>)
     keys.sort();
     keys.dedup();
     let changed = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
-    changed.map(|key| Difference { key: key.clone(), old: old.get(key).cloned(), new: new.get(key).cloned() }).collect()
+    let of = |key: &String| (key.clone(), old.get(key).cloned(), new.get(key).cloned());
+    changed.map(of).map(|(key, old, new)| Difference { key, old, new, lines: Vec::new() }).collect()
 }
 
 /// A run directory that was made with other settings, prompts or inputs.

@@ -19,9 +19,31 @@ pub struct Control {
     replies: AtomicU64,
     refused: AtomicU64,
     shielded: AtomicU64,
+    /// Answers of this process: of calls it made, from the record of its run, and from that of the run it was forked from.
+    made: AtomicU64,
+    own: AtomicU64,
+    inherited: AtomicU64,
     told: Mutex<Vec<String>>,
     /// Held by the one caller that waits for room on the disk for all.
     pub(super) wait_for_room: tokio::sync::Mutex<()>,
+}
+
+/// Where the answers of a process came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct AnswerOrigins {
+    /// From calls that it made.
+    pub made: u64,
+    /// From the record of its run.
+    pub own: u64,
+    /// From the record of the run that it was forked from.
+    pub inherited: u64,
+}
+
+impl AnswerOrigins {
+    /// From a record, so that no call was made for them.
+    pub(crate) fn recorded(self) -> u64 {
+        self.own + self.inherited
+    }
 }
 
 impl Control {
@@ -79,6 +101,23 @@ impl Control {
     /// Sleeps, unless the run stops first.
     pub async fn sleep(&self, pause: Duration) -> Result<(), Halt> {
         self.unless_stopped(tokio::time::sleep(pause)).await
+    }
+
+    /// Counts an answer that a call was made for.
+    pub(super) fn count_made(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer that was on record; `inherited`: in the run that this one was forked from.
+    pub(super) fn count_recorded(&self, inherited: bool) {
+        let counter = if inherited { &self.inherited } else { &self.own };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Where the answers of this process came from.
+    pub(crate) fn answers(&self) -> AnswerOrigins {
+        let [made, own, inherited] = [&self.made, &self.own, &self.inherited].map(|n| n.load(Ordering::Relaxed));
+        AnswerOrigins { made, own, inherited }
     }
 
     /// Counts a call that a prompt shield refused.

@@ -66,6 +66,8 @@ pub(crate) struct Spent {
     pub lost: Vec<RecordedIntent>,
     /// Calls that a prompt shield refused.
     pub shielded: u64,
+    /// Answers, whatever they say.
+    pub answers: u64,
 }
 
 impl Spent {
@@ -91,6 +93,7 @@ impl Spent {
             }
             EntryKind::Reply => {
                 let sent = self.open.remove(key);
+                self.answers += 1;
                 let Ok(recorded) = entry.read::<RecordedReply>() else { return };
                 match &recorded.answer {
                     _ if recorded.inherited => {}

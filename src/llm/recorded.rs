@@ -336,6 +336,7 @@ impl CallGateway {
         self.within_budget(admitted).await?;
         let begun = self.control.unless_stopped(self.evidence.begin(site.role)).await?;
         let answer = self.make(endpoint, model, &PendingCall::new(site, request, wire, &key)).await?;
+        self.control.count_made();
         self.stops(self.evidence.ended(site, &begun, &key, &answer))?;
         Ok(answer)
     }
@@ -369,6 +370,7 @@ impl CallGateway {
             if !recorded.inherited {
                 self.budget.note_begun(site.item);
             }
+            self.control.count_recorded(recorded.inherited);
             return Ok(Some(recorded.answer));
         }
         let mut found = None;
@@ -381,6 +383,7 @@ impl CallGateway {
         let Some(recorded) = found else { return Ok(None) };
         let copy = RecordedReply { inherited: true, ..recorded };
         self.write(EntryKind::Reply, key, site, &copy).await?;
+        self.control.count_recorded(true);
         Ok(Some(copy.answer))
     }
 

@@ -11,6 +11,7 @@ use super::error::RunError;
 use super::ledger::{Spend, Status};
 use super::review::apply::AppliedReview;
 use super::stopped::StoppedAt;
+use super::text_diff;
 use crate::clock;
 use crate::config::fingerprint::{self, Difference, Drift, Stage};
 use crate::config::{Config, HubSettings, SituationMode};
@@ -73,6 +74,10 @@ impl Details {
         Self::deserialize(&info.details).unwrap_or_default()
     }
 }
+
+/// Changed texts whose lines are shown, and lines of each.
+const MOST_TEXTS: usize = 4;
+const MOST_LINES: usize = 16;
 
 /// The texts of the conversations stage; the others belong to the situations.
 const CONVERSATION_TEXTS: [&str; 6] = ["speaker.md", "fused.md", "selector.md", "context.md", "safety.md", "judge.md"];
@@ -172,7 +177,7 @@ pub(crate) fn claim(
         if unfinished && has_replies(dir)? {
             return Err(earlier(dir, info));
         }
-        match check(dir, &info, &identity, source) {
+        match check(dir, &info, &identity, inputs, source) {
             Ok(()) => {
                 fs::write_atomic(&dir.paths().config(), resolved.as_bytes())?;
                 return Ok(identity);
@@ -212,19 +217,56 @@ fn replace_settings(
     Ok(dir.write_info(&RunInfo { fingerprints: identity.fields(), ..info })?)
 }
 
-fn check(dir: &RunDir, info: &RunInfo, identity: &Identity, source: Option<&PersonaSource>) -> Result<(), RunError> {
-    let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
+fn check(
+    dir: &RunDir,
+    info: &RunInfo,
+    identity: &Identity,
+    inputs: &Inputs,
+    source: Option<&PersonaSource>,
+) -> Result<(), RunError> {
+    let mut differences = differences(dir.paths(), info, identity, inputs);
     if let (Some(kept), Some(PersonaSource::File(path))) = (&Details::of(info).source, source) {
         let now = kept.now(path)?;
         if now.sha256 != kept.sha256 {
             let key = format!("{} (SHA-256)", path.display());
-            differences.push(Difference { key, old: Some(json!(kept.sha256)), new: Some(json!(now.sha256)) });
+            let (old, new) = (Some(json!(kept.sha256)), Some(json!(now.sha256)));
+            differences.push(Difference { key, old, new, lines: Vec::new() });
         }
     }
     if differences.is_empty() {
         return Ok(());
     }
     Err(Drift { run_dir: dir.paths().root().to_owned(), differences }.into())
+}
+
+/// What differs between the run in `paths` and one with this identity; of changed texts the lines that changed.
+fn differences(paths: &RunPaths, info: &RunInfo, identity: &Identity, inputs: &Inputs) -> Vec<Difference> {
+    let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
+    let changed = |difference: &&mut Difference| difference.old.is_some() && difference.new.is_some();
+    let of_texts = differences.iter_mut().filter(changed);
+    let of_texts = of_texts.filter_map(|difference| Some((inputs_name(&difference.key)?.to_owned(), difference)));
+    for (name, difference) in of_texts.take(MOST_TEXTS) {
+        // A copy that is not there any more leaves the two hashes to tell it.
+        let kept = fs::read_to_string(&paths.inputs().join(&name)).ok();
+        let lines = kept.zip(inputs.text(&name).ok()).map(|(old, new)| text_diff::unified(&old, new, MOST_LINES));
+        difference.lines = lines.unwrap_or_default();
+    }
+    differences
+}
+
+fn inputs_name(key: &str) -> Option<&str> {
+    key.strip_prefix("inputs/")
+}
+
+/// Which texts differ from those of the run in `paths`, and how, for people; nothing if none does.
+pub(crate) fn told_texts(paths: &RunPaths, identity: &Identity, inputs: &Inputs) -> Option<String> {
+    let info = paths.info().ok().flatten()?;
+    let differences = differences(paths, &info, identity, inputs);
+    let of_texts = differences.iter().filter(|difference| inputs_name(&difference.key).is_some());
+    let listed: String = of_texts.map(|difference| format!("\n  {difference}")).collect();
+    let root = paths.root().display();
+    (!listed.is_empty())
+        .then(|| format!("prompts differ from those of {root}; what they shape is asked for anew:{listed}"))
 }
 
 fn earlier(dir: &RunDir, info: RunInfo) -> RunError {

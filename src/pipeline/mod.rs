@@ -29,5 +29,6 @@ pub(crate) mod show;
 mod stages;
 pub(crate) mod status;
 pub(crate) mod stopped;
+mod text_diff;
 pub(crate) mod tries;
 pub(crate) mod verify;

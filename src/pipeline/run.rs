@@ -110,6 +110,11 @@ impl RunWatch {
         self.calls.get().map(|calls| calls.delays()).unwrap_or_default()
     }
 
+    /// Calls that are on their way.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.budget.get().map_or(0, |budget| budget.snapshot().in_flight)
+    }
+
     /// What the run has spent; nothing before its journal is read.
     pub fn spend(&self) -> Spend {
         self.budget.get().map(|budget| Spend::of(budget)).unwrap_or_default()
@@ -123,6 +128,12 @@ pub struct RunEnd {
     pub summary: RunSummary,
     /// Id and split of a conversation worth looking at.
     pub example: Option<(String, String)>,
+    /// Requests that this process sent; the summary counts all since the run began.
+    pub calls_now: u64,
+    /// Replies that came from a record instead.
+    pub recorded: u64,
+    /// Those of them that the run was forked with.
+    pub inherited: u64,
 }
 
 /// Makes, resumes or confirms a run.
@@ -156,6 +167,10 @@ pub async fn run(
         opened(&path);
     }
     let fork = fork(&dir, options, watch)?;
+    if let Some(old) = &options.fork {
+        let told = RunPaths::of_run(old).ok().and_then(|old| identity::told_texts(&old, &identity, &inputs));
+        told.into_iter().for_each(|told| watch.control.tell(told));
+    }
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let details = goes_on(&dir, options)?;
     let collected = details.collected;
@@ -165,6 +180,7 @@ pub async fn run(
         None => (None, 0, CallsLeft::default()),
     };
     let _ = watch.budget.set(Arc::clone(&budget));
+    let calls_before = budget.snapshot().calls();
     if options.retry_failed {
         reopen_failed(&dir)?;
     }
@@ -230,7 +246,14 @@ pub async fn run(
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
     };
-    Ok(RunEnd { summary, example: made.example })
+    let answers = watch.control.answers();
+    Ok(RunEnd {
+        summary,
+        example: made.example,
+        calls_now: budget.snapshot().calls() - calls_before,
+        recorded: answers.recorded(),
+        inherited: answers.inherited,
+    })
 }
 
 /// Models that are called, once every key that is named is there; how they are signed in to is told.
@@ -298,6 +321,12 @@ pub(super) fn open_journal(
         control.tell(format!("the journal holds two different replies to one call; the first counts: {conflict}"));
     }
     spent.restore(budget);
+    if spent.answers > 0 && SealedStage::open(&dir.paths().conversations())?.is_none() {
+        let answers = spent.answers;
+        control.tell(format!(
+            "going on with the {answers} replies on record: they are taken as they are, and cost nothing again"
+        ));
+    }
     let open: Vec<&str> = spent.possibly_billed().map(|(item, _)| item).collect();
     if !open.is_empty() {
         let items = open.join(", ");

@@ -404,7 +404,7 @@ impl Inputs {
         Ok(PromptConfig { situations_per_call, ..kept })
     }
 
-    fn text(&self, name: &str) -> Result<&str, InputsError> {
+    pub(crate) fn text(&self, name: &str) -> Result<&str, InputsError> {
         self.texts.get(name).map(String::as_str).ok_or_else(|| InputsError::Missing { path: name.into() })
     }
 }
