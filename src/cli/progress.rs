@@ -1,6 +1,8 @@
-//! How far a run is: a bar for the stage at work on a terminal, a line a stage elsewhere.
+//! How far a run is: a bar for the stage at work on a terminal, elsewhere a line every half minute.
 
-use std::collections::VecDeque;
+mod pace;
+mod standing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::pace::Pace;
+pub(super) use self::standing::roughly;
+use self::standing::{BAR, Standing};
 use super::output::Printer;
 use crate::llm::limiter::Delay;
-use crate::pipeline::ledger::Spend;
 use crate::pipeline::run::RunWatch;
 use crate::stages::ProgressSnapshot;
 
@@ -18,14 +22,8 @@ use crate::stages::ProgressSnapshot;
 const TICK: Duration = Duration::from_millis(150);
 /// How often what is seen is written down for `pipeline status`.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-/// How far back rates look: what was fast an hour ago tells nothing of the time left.
-const RECENTLY: Duration = Duration::from_secs(60);
-/// Looks that are remembered a minute.
-const LOOKS: u32 = 120;
-/// How often calls that wait are told of where there is no bar.
+/// How often a line is written where there is no bar.
 const TELL_EVERY: Duration = Duration::from_secs(30);
-/// The share of a stage from which the time left is told.
-const TELLING: f64 = 0.02;
 
 /// Shows a run until it is finished with.
 #[derive(Debug)]
@@ -38,24 +36,25 @@ impl Display {
     /// Starts showing `watch`.
     pub(super) fn start(watch: &Arc<RunWatch>, printer: &Printer) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let mut stage = StageDisplay::new(printer.clone());
+        let mut stage = StageDisplay::new(printer.clone(), Instant::now());
         let (watch, ended) = (Arc::clone(watch), Arc::clone(&over));
         let thread = thread::spawn(move || {
             let mut noted = Instant::now();
             loop {
                 // Looked at before the run is: what it did last must be shown.
                 let last = ended.load(Ordering::Acquire);
-                watch.progress.take_past().into_iter().for_each(|past| stage.ended(past));
+                let now = Instant::now();
+                watch.progress.take_past().into_iter().for_each(|past| stage.ended(past, now));
                 let delays = watch.delays();
-                stage.show(watch.progress.look(), &watch.spend(), &delays);
-                stage.tell(&delays);
+                stage.look(&watch, now);
+                stage.show(&watch, &delays, now);
                 watch.control.take_told().iter().for_each(|notice| stage.printer.note(notice));
                 if last {
                     watch.forget_progress();
-                    return stage.close();
+                    return stage.close(now);
                 }
                 if noted.elapsed() >= NOTE_EVERY {
-                    noted = Instant::now();
+                    noted = now;
                     watch.note_progress(stage.pace.left(), delays.first().map(|(_, delay)| delay.to_string()));
                 }
                 thread::park_timeout(TICK);
@@ -82,146 +81,135 @@ struct StageDisplay {
     last: ProgressSnapshot,
     since: Instant,
     pace: Pace,
-    /// When calls that wait were last told of.
-    told: Option<Instant>,
+    lines: Regular,
+    waits: Regular,
 }
 
-/// How fast a stage went in the last minute.
-#[derive(Default)]
-struct Pace {
-    looks: VecDeque<(Instant, ProgressSnapshot)>,
+/// Something that is told every [`TELL_EVERY`] at most.
+struct Regular {
+    next: Instant,
 }
 
-impl Pace {
-    fn see(&mut self, now: Instant, look: ProgressSnapshot) {
-        let due = self.looks.back().is_none_or(|(at, _)| now - *at >= RECENTLY / LOOKS);
+impl Regular {
+    /// Due from `first` on.
+    fn from(first: Instant) -> Self {
+        Self { next: first }
+    }
+
+    /// Whether it is to be told at `now`; if so, it was told then.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.next;
         if due {
-            self.looks.push_back((now, look));
+            self.next = now + TELL_EVERY;
         }
-        // The oldest look kept is the first that is a minute old, so that the rate is that of a minute.
-        while self.looks.get(1).is_some_and(|(at, _)| now - *at >= RECENTLY) {
-            self.looks.pop_front();
-        }
-    }
-
-    /// What `of` a look grew by in a second, over the last minute.
-    fn rate(&self, of: impl Fn(&ProgressSnapshot) -> f64) -> Option<f64> {
-        let ((first, before), (last, now)) = (self.looks.front()?, self.looks.back()?);
-        let seconds = (*last - *first).as_secs_f64();
-        (seconds >= 0.5).then(|| (of(now) - of(before)) / seconds)
-    }
-
-    /// Seconds that the stage will take at this pace.
-    fn left(&self) -> Option<f64> {
-        let share = self.looks.back()?.1.share.filter(|share| *share >= TELLING)?;
-        let rate = self.rate(|look| look.share.unwrap_or_default())?;
-        (rate > 0.0).then(|| (1.0 - share) / rate)
+        due
     }
 }
 
 impl StageDisplay {
-    fn new(printer: Printer) -> Self {
+    fn new(printer: Printer, now: Instant) -> Self {
         Self {
             printer,
             bar: None,
             last: ProgressSnapshot::default(),
-            since: Instant::now(),
+            since: now,
             pace: Pace::default(),
-            told: None,
+            lines: Regular::from(now + TELL_EVERY),
+            waits: Regular::from(now),
         }
     }
 
-    fn show(&mut self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) {
-        if self.bar.is_none() && !look.stage.is_empty() {
-            self.since = Instant::now();
-            let bar = self.printer.bars().add(ProgressBar::new(look.wanted));
-            bar.set_prefix(look.stage);
-            self.bar = Some(bar);
+    /// Looks at the run.
+    fn look(&mut self, watch: &RunWatch, now: Instant) {
+        let seen = watch.progress.look();
+        if self.last.stage != seen.stage {
+            self.since = now;
         }
-        self.last = look;
-        self.pace.see(Instant::now(), look);
-        if let Some(bar) = &self.bar {
-            let (position, length) = place(look);
-            bar.set_style(style(look));
-            bar.set_length(length);
-            bar.set_position(position);
-            bar.set_message(self.figures(look, spend, delays));
-        }
+        self.last = seen;
+        self.pace.see(now, seen, watch.control.answers());
     }
 
-    /// A line on calls that wait, now and then, where no bar shows it.
-    fn tell(&mut self, delays: &[(String, Delay)]) {
-        let due = self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
-        if delays.is_empty() || !due || !self.printer.bars().is_hidden() {
+    /// Shows what was seen last: on the bar, or now and then in a line.
+    fn show(&mut self, watch: &RunWatch, delays: &[(String, Delay)], now: Instant) {
+        if self.last.stage.is_empty() {
             return;
         }
-        self.told = Some(Instant::now());
-        for (name, delay) in delays {
-            self.printer.note(&format!("{delay} for {name}: {}", delay.said));
+        let told: Vec<String> = delays.iter().map(|(_, delay)| delay.to_string()).collect();
+        let (spend, in_flight) = (watch.spend(), watch.in_flight());
+        let standing = Standing {
+            seen: self.last,
+            elapsed: now - self.since,
+            left: self.pace.left(),
+            replaying: self.pace.is_replaying(),
+            in_flight,
+            spend: &spend,
+            delays: &told,
+        };
+        match self.printer.columns() {
+            Some(columns) => self.draw(&standing.beside_bar(columns)),
+            None => {
+                if self.lines.is_due(now) {
+                    self.printer.note(&standing.line());
+                }
+                if !delays.is_empty() && self.waits.is_due(now) {
+                    let wait = |(name, delay): &(String, Delay)| format!("{delay} for {name}: {}", delay.said);
+                    delays.iter().for_each(|delay| self.printer.note(&wait(delay)));
+                }
+            }
         }
     }
 
-    /// What is waited for, rate, time left and spend, as far as they are known.
-    fn figures(&self, look: ProgressSnapshot, spend: &Spend, delays: &[(String, Delay)]) -> String {
-        let mut parts: Vec<String> = delays.iter().map(|(_, delay)| delay.to_string()).collect();
-        let lost = look.done.saturating_sub(look.accepted);
-        if look.wanted == 0 && look.done > 0 {
-            parts.push(format!("{} rows", thousands(look.done)));
-        } else if lost > 0 {
-            parts.push(format!("{lost} not accepted"));
-        }
-        if let Some(rate) = self.pace.rate(|look| look.done as f64).filter(|rate| *rate > 0.0) {
-            parts.push(format!("{rate:.1}/s"));
-        }
-        if let Some(left) = self.pace.left() {
-            parts.push(format!("{} left", duration(left)));
-        }
-        if spend.calls > 0 {
-            parts.push(format!("{} calls", thousands(spend.calls)));
-            let estimated = spend.estimated.prompt_tokens + spend.estimated.completion_tokens;
-            let about = if estimated > 0 { "about " } else { "" };
-            parts.push(format!("{about}{} tokens", thousands(spend.prompt_tokens + spend.completion_tokens)));
-        }
-        if let Some(cost) = spend.cost {
-            parts.push(format!("cost {cost:.2}"));
-        }
-        parts.join(" · ")
+    fn draw(&mut self, text: &str) {
+        let bar = self.bar.get_or_insert_with(|| self.printer.bars().add(ProgressBar::no_length()));
+        let (position, length) = place(self.last);
+        bar.set_prefix(self.last.stage);
+        bar.set_style(style(self.last));
+        bar.set_length(length);
+        bar.set_position(position);
+        bar.set_message(text.to_owned());
+        bar.tick();
     }
 
     /// Replaces the bar of a stage by the line that stays.
-    fn ended(&mut self, past: ProgressSnapshot) {
+    fn ended(&mut self, past: ProgressSnapshot, now: Instant) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
             self.printer.bars().remove(&bar);
         }
         if past.done > 0 {
-            let ProgressSnapshot { stage, done, accepted, .. } = past;
-            let took = duration(self.since.elapsed().as_secs_f64());
-            self.printer.note(&format!("{stage:13} {} of {} accepted, {took}", thousands(accepted), thousands(done)));
+            let took = duration((now - self.since).as_secs_f64());
+            self.printer.note(&format!("{:13} {}, {took}", past.stage, came_to(past)));
         }
-        self.since = Instant::now();
+        self.since = now;
         self.pace = Pace::default();
     }
 
-    fn close(&mut self) {
-        self.ended(self.last);
+    fn close(&mut self, now: Instant) {
+        self.ended(self.last, now);
     }
 }
 
-/// Where the bar stands: in accepted results where it is known how many are wanted, else in the share of the work.
+/// What a stage came to, in words that fit it.
+fn came_to(past: ProgressSnapshot) -> String {
+    let (done, accepted) = (thousands(past.done), thousands(past.accepted));
+    match past.stage {
+        "personas" => format!("{accepted} taken of {done} read"),
+        "compile" => format!("{accepted} rows written"),
+        _ => format!("{accepted} of {done} accepted"),
+    }
+}
+
+/// Where the bar stands: in the share of the work where that is known, else in accepted results.
 fn place(look: ProgressSnapshot) -> (u64, u64) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is between 0 and 1")]
-    let share = || (look.share.unwrap_or_default() * 1000.0) as u64;
-    if look.wanted > 0 { (look.accepted, look.wanted) } else { (share(), 1000) }
+    let share = look.share().map(|share| ((share * 1000.0) as u64, 1000));
+    share.unwrap_or((look.accepted, look.wanted))
 }
 
 fn style(look: ProgressSnapshot) -> ProgressStyle {
-    let template = match (look.wanted, look.share) {
-        (1.., _) => "{prefix:13} {bar:24} {pos}/{len}  {wide_msg}",
-        (0, Some(_)) => "{prefix:13} {bar:24} {percent}%  {wide_msg}",
-        (0, None) => "{prefix:13} {spinner}  {wide_msg}",
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+    let bar = if place(look).1 > 0 { format!("{{bar:{BAR}}}") } else { " ".repeat(BAR) };
+    let template = format!("{{prefix:13}} {{spinner}} {bar}  {{msg}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
 }
 
 /// Seconds as people say them.
@@ -257,29 +245,41 @@ pub(super) fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::Verbosity;
+    use crate::cli::output::testing::captured;
+    use crate::stages::WorkLeft;
 
     #[test]
-    fn the_time_left_follows_the_last_minute_and_not_the_whole() {
-        let (start, mut pace) = (Instant::now(), Pace::default());
-        let look = |share| ProgressSnapshot { share: Some(share), ..ProgressSnapshot::default() };
-        // A tenth in an hour, as after a pause of the endpoint; then a hundredth a second.
-        pace.see(start, look(0.0));
-        let again = start + Duration::from_secs(3_600);
-        pace.see(again, look(0.1));
-        for second in 1..=40 {
-            pace.see(again + Duration::from_secs(second), look(0.1 + second as f64 / 100.0));
+    fn without_a_terminal_a_line_is_written_every_half_minute_whatever_happens() {
+        let (printer, captured) = captured(Verbosity::default(), false);
+        let (start, watch) = (Instant::now(), RunWatch::default());
+        let mut stage = StageDisplay::new(printer, start);
+        watch.progress.start("situations", 6);
+        let mut lines = Vec::new();
+        for second in 0..=300 {
+            let now = start + Duration::from_secs(second);
+            if second == 100 {
+                watch.progress.start("conversations", 20);
+                watch.progress.take_past().into_iter().for_each(|past| stage.ended(past, now));
+            }
+            stage.look(&watch, now);
+            stage.show(&watch, &[], now);
+            if captured.err.text().lines().count() > lines.len() {
+                lines.push(second);
+            }
         }
-        pace.see(again + Duration::from_secs(61), look(0.71));
-        let left = pace.left().unwrap();
-        assert!((25.0..35.0).contains(&left), "{left} s are told where 29 are left");
-        assert_eq!(Pace::default().left(), None);
+        assert_eq!(lines, (1..=10).map(|line| line * 30).collect::<Vec<u64>>());
+        let text = captured.err.text();
+        assert_eq!(text.lines().next(), Some("situations: 0 of 6, 30 s so far"));
+        assert_eq!(text.lines().nth(3), Some("conversations: 0 of 20, 20 s so far"));
     }
 
     #[test]
-    fn a_bar_goes_by_the_share_of_the_work_where_nobody_knows_how_many_will_be_accepted() {
-        let reading = ProgressSnapshot { done: 3, share: Some(0.25), ..ProgressSnapshot::default() };
+    fn a_bar_goes_by_the_share_of_the_work_where_that_is_known() {
+        let left = Some(WorkLeft { units: 30.0, ..WorkLeft::default() });
+        let reading = ProgressSnapshot { done: 3, work: 10, left, ..ProgressSnapshot::default() };
         assert_eq!(place(reading), (250, 1000));
-        assert_eq!(place(ProgressSnapshot { wanted: 20, accepted: 3, ..reading }), (3, 20));
+        assert_eq!(place(ProgressSnapshot { wanted: 20, accepted: 3, left: None, ..reading }), (3, 20));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::report;
-use super::progress::thousands;
+use super::progress::{roughly, thousands};
 use super::spend::by_role;
 use crate::config::load;
 use crate::exit::ExitCode;
@@ -48,21 +48,38 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Shows where a run stands.
 pub(super) fn run(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let run_dir = meant(args.run_dir.as_deref(), args.config.as_deref())?;
+    if args.watch {
+        return watch(&run_dir, printer);
+    }
+    let found = status::status(&run_dir)?;
+    if args.json {
+        json(&found, printer)?;
+    } else {
+        printer.text(&page(&run_dir, &found)?)?;
+    }
+    Ok(ExitCode::Success)
+}
+
+/// Shows where a run stands until it ends: in one place on a terminal, else page after page as something changes.
+fn watch(run_dir: &Path, printer: &Printer) -> Result<ExitCode, Failure> {
+    let place = printer.redrawn();
     let mut shown = String::new();
     loop {
-        let found = status::status(&run_dir)?;
-        if args.json {
-            json(&found, printer)?;
+        let found = status::status(run_dir)?;
+        let page = page(run_dir, &found)?;
+        if found.process.is_none() {
+            if let Some(place) = &place {
+                place.finish_and_clear();
+            }
+            printer.text(&page)?;
             return Ok(ExitCode::Success);
         }
-        let page = page(&run_dir, &found)?;
-        if page != shown {
-            printer.data(&page)?;
-            shown = page;
+        match &place {
+            Some(place) => place.set_message(printer.folded_page(&page)),
+            None if page != shown => printer.text(&page)?,
+            None => {}
         }
-        if !args.watch || found.process.is_none() {
-            return Ok(ExitCode::Success);
-        }
+        shown = page;
         thread::sleep(LOOK_EVERY);
     }
 }
@@ -83,7 +100,9 @@ fn page(run_dir: &Path, found: &FoundRun) -> Result<String, RunError> {
         lines.push(by_role(&found.summary.usage));
     }
     lines.extend(filled(&found.coverage));
-    lines.extend(found.at_work.clone());
+    let left = found.running.as_ref().and_then(|running| running.left_s);
+    let left = left.map(|left| format!(", {} left", roughly(left))).unwrap_or_default();
+    lines.extend(found.at_work.as_ref().map(|line| line.clone() + &left));
     if let Some(gates) = &found.gates {
         lines.push(gates.line());
         lines.extend(gates.fallbacks_line());

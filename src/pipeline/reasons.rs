@@ -27,7 +27,7 @@ const WORDS: &[(&str, &str)] = &[
     ("torn", "the reply was cut off by its limit (max_tokens of the model)"),
     ("context_full", "the context of the model was full"),
     ("only_thinking", "the reply was thinking without a line"),
-    ("wrapped", "words about the line could not be told from the line"),
+    ("wrapped", "a remark on the line could not be told apart from the line"),
     ("copies_seed", "it copied its seed"),
     ("empty", "the reply had no words in it"),
     ("not_json", "the reply was not the JSON that was asked for"),

@@ -69,7 +69,16 @@ pub(crate) struct AtWork {
     pub done: u64,
     /// Those of them that were accepted.
     pub accepted: u64,
-    /// Seconds the stage will take at the pace of the last minute; `null` before that is known.
+    /// Units of work that are done, where they are counted in `unit`.
+    #[serde(default)]
+    pub work: u64,
+    /// Units that the stage will take in all, as far as it can be foreseen; `null` where that is not known.
+    #[serde(default)]
+    pub expected_work: Option<u64>,
+    /// What work is counted in, such as `turns`; `null` where that is not worth telling.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// Seconds the stage will take at the pace of late; `null` before that is known.
     pub left_s: Option<f64>,
     /// What calls wait for and how long; `null` while hardly any do.
     #[serde(default)]
@@ -84,9 +93,23 @@ pub(crate) struct AtWork {
 impl AtWork {
     /// This process, at `look`.
     pub(crate) fn of(look: ProgressSnapshot, left_s: Option<f64>, waiting: Option<String>, budget: &Budget) -> Self {
-        let ProgressSnapshot { stage, wanted, done, accepted, .. } = look;
-        let (pid, stage, in_flight) = (std::process::id(), stage.to_owned(), budget.snapshot().in_flight);
-        Self { pid, stage, wanted, done, accepted, left_s, waiting, in_flight, usage: Spend::of(budget) }
+        let ProgressSnapshot { stage, wanted, done, accepted, work, unit, left } = look;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of units")]
+        let expected_work = left.map(|left| work + left.units.round() as u64);
+        Self {
+            pid: std::process::id(),
+            stage: stage.to_owned(),
+            wanted,
+            done,
+            accepted,
+            work,
+            expected_work,
+            unit: unit.map(str::to_owned),
+            left_s,
+            waiting,
+            in_flight: budget.snapshot().in_flight,
+            usage: Spend::of(budget),
+        }
     }
 
     /// What the process that is at work on a run wrote down last, if one is.
@@ -97,10 +120,12 @@ impl AtWork {
     }
 
     fn told(&self) -> String {
-        let Self { stage, wanted, done, accepted, waiting, in_flight, .. } = self;
+        let Self { stage, wanted, done, accepted, waiting, in_flight, work, .. } = self;
         let of = if *wanted > 0 { format!(" of {wanted}") } else { String::new() };
         let waiting = waiting.as_ref().map(|waiting| format!("; {waiting}")).unwrap_or_default();
-        format!("{stage} at work: {accepted}{of} accepted, {done} ended, {in_flight} calls in flight{waiting}")
+        let units = self.unit.as_ref().zip(self.expected_work);
+        let units = units.map(|(unit, all)| format!("{work} of about {all} {unit}, ")).unwrap_or_default();
+        format!("{stage} at work: {units}{accepted}{of} accepted, {done} ended, {in_flight} calls in flight{waiting}")
     }
 }
 

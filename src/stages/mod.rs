@@ -27,4 +27,4 @@ mod transcript;
 mod window;
 pub(crate) mod writer;
 
-pub(crate) use progress::{Progress, ProgressSnapshot};
+pub(crate) use progress::{EachInput, OpenInput, Progress, ProgressSnapshot, WorkLeft};

@@ -11,9 +11,9 @@ use crate::llm::Halt;
 use crate::llm::recorded::CallGateway;
 use crate::prompt::template::Template;
 use crate::record::{Conversation, Fate, Situation};
-use crate::stages::Progress;
 use crate::stages::inputs::{Inputs, InputsError};
 use crate::stages::safety::words::WordLists;
+use crate::stages::{OpenInput, Progress};
 use crate::stages::{judge, safety};
 
 /// What every conversation of a run goes through, with all it takes: shared by the tasks that hold them.
@@ -75,7 +75,8 @@ impl ConversationFlow {
     /// Only what stops the whole run.
     pub(crate) async fn hold(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
         let forecast = self.forecast(situation)?;
-        let talk = ConversationStage { forecast: forecast.as_ref(), ..self.talk() };
+        let begun = self.progress.open();
+        let talk = ConversationStage { forecast: forecast.as_ref(), ..self.talk(&begun) };
         let held = talk.hold(situation, replicate).await?;
         if let Some(forecast) = &forecast {
             self.calls.budget.expect(&item_id(&situation.id, replicate), forecast.need(0));
@@ -91,7 +92,7 @@ impl ConversationFlow {
     /// # Errors
     /// What [`hold`](Self::hold) fails for, except that a reply is not there.
     pub(crate) async fn hold_so_far(&self, situation: &Situation, replicate: u64) -> Result<TalkOutcome, Halt> {
-        let held = self.talk().hold_so_far(situation, replicate).await?;
+        let held = self.talk(&self.progress.open()).hold_so_far(situation, replicate).await?;
         if matches!(&held.0, Fate::Accepted(talk) if talk.stop_reason == UNFINISHED) {
             return Ok(self.screen_locally(held));
         }
@@ -101,12 +102,12 @@ impl ConversationFlow {
         }
     }
 
-    fn talk(&self) -> ConversationStage<'_> {
+    fn talk<'a>(&'a self, progress: &'a OpenInput<'a>) -> ConversationStage<'a> {
         ConversationStage {
             settings: &self.settings,
             prompts: &self.prompts,
             calls: &self.calls,
-            progress: &self.progress,
+            progress,
             seed: self.seed,
             forecast: None,
         }

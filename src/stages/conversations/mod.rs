@@ -39,7 +39,7 @@ use crate::draw::Draw;
 use crate::llm::recorded::CallGateway;
 use crate::llm::{Halt, ReplyFormat, Role, context};
 use crate::record::{Conversation, Dropped, Fate, Outcome, Situation, Speaker, StopReason, Turn};
-use crate::stages::Progress;
+use crate::stages::OpenInput;
 
 /// The stage's name in keys, draws and folders.
 pub(crate) const STAGE: &str = "conversations";
@@ -58,7 +58,7 @@ pub(crate) struct ConversationStage<'a> {
     /// Where replies come from.
     pub calls: &'a CallGateway,
     /// Told of every turn.
-    pub progress: &'a Progress,
+    pub progress: &'a OpenInput<'a>,
     /// The run's seed.
     pub seed: u64,
     /// What it takes to the end, where a budget is limited.
@@ -110,7 +110,7 @@ struct ConversationState<'a> {
     id: String,
     settings: &'a Conversations,
     calls: &'a CallGateway,
-    progress: &'a Progress,
+    progress: &'a OpenInput<'a>,
     forecast: Option<&'a Forecast>,
     situation: &'a Situation,
     script: Script<'a>,
@@ -192,7 +192,7 @@ impl<'a> ConversationState<'a> {
                 return Ok(End::Over(StopReason::Agreed));
             };
             let spoken = self.speak(speaker).await?;
-            self.progress.work(1);
+            self.progress.work();
             match spoken {
                 Spoken::Line(line) => self.take(speaker, selected_by, line),
                 Spoken::Flawed(flaw) => return Ok(self.give_up(flaw)),

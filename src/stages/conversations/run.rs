@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::ledger::ConversationFigures;
 use super::{ConversationFlow, STAGE, TalkOutcome, item_id};
-use crate::config::Config;
+use crate::config::{Config, Ending};
 use crate::llm::{Halt, Role};
 use crate::record::{Conversation, Dropped, Fate, Situation};
+use crate::stages::EachInput;
 use crate::stages::context::Context;
 use crate::stages::dedup::{self, Deduplicator, Hasher, Prepared, Shingling};
 use crate::stages::error::StageError;
@@ -34,7 +35,9 @@ pub(crate) async fn run(
     let inputs = situations.tally().accepted * per_situation;
     context.progress.start(STAGE, inputs);
     let turns = context.config.conversations.turns;
-    context.progress.expect_each(u64::from(turns.min + turns.max) * 500);
+    let mean = f64::from(turns.min + turns.max) / 2.0;
+    let mean = if context.config.conversations.ending == Ending::MaxOnly { f64::from(turns.max) } else { mean };
+    context.progress.expect_each(EachInput { unit: "turns", mean, most: f64::from(turns.max) });
     let items = Items { situations: situations.rows()?, per_situation, at: None };
     let mut stage = Stage::new(context, flow, items, fates);
     let held = stage.hold().await;

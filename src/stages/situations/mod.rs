@@ -40,11 +40,11 @@ use self::names::Namer;
 use self::people::CastablePeople;
 use self::round::{GivenPerson, RoundCall, Slot};
 use self::seeds::{Dealer, Seed};
-use super::Progress;
 use super::dedup::{self, Deduplicator, Shingling};
 use super::error::StageError;
 use super::inputs::InputsError;
 use super::writer::{CollectedFates, Fates, StageResult};
+use super::{OpenInput, Progress};
 use crate::config::{GroupSize, HubSettings, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::Halt;
@@ -292,7 +292,9 @@ impl SituationStage<'_> {
             let (prompt, replies, call) = (Arc::clone(&self.prompt), Arc::clone(&self.calls), Arc::clone(call));
             let progress = Arc::clone(progress);
             tokio::spawn(async move {
+                let open: Vec<OpenInput<'_>> = call.slots.iter().map(|_| progress.open()).collect();
                 let filled = prompt.fill(&replies, &call).await;
+                drop(open);
                 // Until they are taken in, all its situations are taken to be good ones.
                 progress.work(call.slots.len() as u64);
                 filled

@@ -13,8 +13,8 @@ use convogen::llm::pool::ModelPool;
 use convogen::llm::recorded::{CallGateway, CallObserver, ModelEndpoint, ModelProfile, SignsOfLife};
 use convogen::llm::{AttemptError, ChatModel, ChatRequest, Finish, Reply, Role, Structured, StructuredSupport, Usage};
 use convogen::record::{Participant, Relation, Situation};
-use convogen::stages::Progress;
 use convogen::stages::conversations::agents::{AgentPromptFile, AgentPrompts};
+use convogen::stages::{OpenInput, Progress};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -154,11 +154,12 @@ pub(crate) fn stage<'a>(
     calls: &'a CallGateway,
 ) -> convogen::stages::conversations::ConversationStage<'a> {
     static PROGRESS: LazyLock<Progress> = LazyLock::new(Progress::default);
+    static OPEN: LazyLock<OpenInput<'static>> = LazyLock::new(|| PROGRESS.open());
     convogen::stages::conversations::ConversationStage {
         settings,
         prompts,
         calls,
-        progress: &PROGRESS,
+        progress: &OPEN,
         seed: SEED,
         forecast: None,
     }
