@@ -47,3 +47,4 @@ mod spend;
 mod streamed;
 mod trouble;
 mod upstream;
+mod words;
