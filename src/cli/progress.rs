@@ -141,6 +141,7 @@ impl StageDisplay {
             elapsed: now - self.since,
             left: self.pace.left(),
             replaying: self.pace.is_replaying(),
+            stopping: watch.control.is_stopped(),
             in_flight,
             spend: &spend,
             delays: &told,

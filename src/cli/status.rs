@@ -148,7 +148,8 @@ fn filled(coverage: &[Fill]) -> Vec<String> {
     attributes
         .map(|values| {
             let all: u64 = values.iter().map(|fill| fill.situations).sum();
-            let value = |fill: &Fill| format!("{} {} of {:.1}", fill.value, fill.situations, fill.wanted * all as f64);
+            let value =
+                |fill: &Fill| format!("{} ({} of {:.1})", fill.value, fill.situations, fill.wanted * all as f64);
             let name = values.first().map_or("", |fill| fill.attribute.as_str());
             if all < values.len() as u64 {
                 let met = values.iter().filter(|fill| fill.situations > 0).count();

@@ -29,7 +29,7 @@ impl ConnectionTrouble {
             next = cause.source();
         }
         let io: Vec<&io::Error> = causes.iter().filter_map(|e| e.downcast_ref()).collect();
-        let of_tls = io.iter().find_map(|e| match e.get_ref()?.downcast_ref::<rustls::Error>()? {
+        let tls = io.iter().find_map(|e| match of_tls(e)? {
             rustls::Error::InvalidCertificate(why) => Some(Self::Certificate(why.to_string())),
             rustls::Error::InvalidMessage(_) => Some(Self::NotHttps),
             _ => None,
@@ -42,7 +42,7 @@ impl ConnectionTrouble {
             (says("invalid HTTP version parsed"), Self::NotHttp),
             (refused(), Self::NothingListens),
         ];
-        of_tls.or_else(|| others.into_iter().find_map(|(is, trouble)| is.then_some(trouble)))
+        tls.or_else(|| others.into_iter().find_map(|(is, trouble)| is.then_some(trouble)))
     }
 
     /// Whether it will be the same at the next attempt.
@@ -77,4 +77,10 @@ impl ConnectionTrouble {
             }
         }
     }
+}
+
+/// The error of the TLS library that an I/O error holds: HTTP clients wrap it more than once.
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref().or_else(|| of_tls(inner.downcast_ref()?))
 }

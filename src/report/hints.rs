@@ -180,7 +180,7 @@ mod tests {
     fn settings(more: &str) -> Config {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "version: 1\nmodels: {{default: {{provider: openai, base_url: 'http://127.0.0.1:1/v1', model: m}}}}\n{more}"
+            "version: 1\nrun_dir: runs/x\nmodels: {{default: {{provider: openai, base_url: 'http://127.0.0.1:1/v1', model: m}}}}\n{more}"
         );
         let file = folder.path().join("config.yaml");
         crate::store::fs::write_atomic(&file, text.as_bytes()).unwrap();

@@ -125,7 +125,7 @@ fn a_prompt_that_changed_is_shown_by_its_lines_in_a_resume_and_in_a_fork() {
     project.write("mine.md", shipped);
     let own = ["--set", "conversations.prompts.speaker=mine.md", "--set", "situations.count=3"];
     project.pipeline(&own).ended(0);
-    let line = shipped.lines().rev().find(|line| line.len() > 20 && !line.contains('{')).unwrap();
+    let line = shipped.lines().rev().find(|line| line.len() > 20 && !line.contains(['{', '<'])).unwrap();
     let changed = format!("{line} And be brief.");
     project.write("mine.md", shipped.replace(line, &changed));
     let (old, new) = (format!("    -{line}"), format!("    +{changed}"));
@@ -164,6 +164,10 @@ fn the_status_of_a_live_run_tells_turns_and_calls_in_flight_apart_from_those_tha
     let look =
         |arguments: &[&str]| project.run(&[&["pipeline", "status", "-c", "demo.yaml"], arguments].concat()).ended(0);
     let patience = Instant::now() + Duration::from_secs(60);
+    while !project.path().join("runs/demo/progress.json").exists() {
+        assert!(Instant::now() < patience, "no run is there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let at_work = loop {
         let found = look(&["--json"]).json();
         if found["running"]["stage"] == "conversations" && number(&found["running"]["work"]) > 0 {

@@ -25,6 +25,8 @@ pub(super) struct Standing<'a> {
     pub(super) left: Option<f64>,
     /// Whether all of late was taken from the record.
     pub(super) replaying: bool,
+    /// Whether nothing new is begun.
+    pub(super) stopping: bool,
     /// Calls on their way.
     pub(super) in_flight: u64,
     pub(super) spend: &'a Spend,
@@ -51,6 +53,7 @@ impl Standing<'_> {
     fn position(&self) -> Option<String> {
         let ProgressSnapshot { wanted, done, accepted, work, unit, left, .. } = self.seen;
         match (unit, left) {
+            (Some(unit), _) if self.stopping => Some(format!("{} {unit}", thousands(work))),
             (Some(unit), Some(left)) => {
                 let all = whole(work as f64 + left.units);
                 Some(format!("{} of about {} {unit}", thousands(work), thousands(all)))
@@ -63,6 +66,9 @@ impl Standing<'_> {
 
     /// The time to come.
     fn to_come(&self) -> Option<String> {
+        if self.stopping {
+            return Some("stopping".to_owned());
+        }
         if self.replaying {
             return Some("taken from the record".to_owned());
         }
@@ -151,7 +157,16 @@ mod tests {
             left: Some(left),
         };
         let elapsed = Duration::from_secs(123);
-        Standing { seen, elapsed, left: Some(72.0), replaying: false, in_flight: 6, spend, delays: &[] }
+        Standing {
+            seen,
+            elapsed,
+            left: Some(72.0),
+            replaying: false,
+            stopping: false,
+            in_flight: 6,
+            spend,
+            delays: &[],
+        }
     }
 
     #[test]
@@ -186,6 +201,8 @@ mod tests {
         );
         let replaying = Standing { replaying: true, left: None, ..standing(&spend) };
         assert!(replaying.line().contains("taken from the record"), "{}", replaying.line());
+        let stopping = Standing { stopping: true, ..standing(&spend) };
+        assert!(stopping.line().starts_with("conversations: 52 turns, stopping, "), "{}", stopping.line());
     }
 
     #[test]
