@@ -51,6 +51,7 @@
 //! * `store`: journal, checkpoints, lock, files. Knows no model.
 //! * `record`: what travels between stages and ends in the dataset. `draw`: seeded draws. `clock`: the only clock.
 //! * `export`: conversations in the forms of trainers and corpus tools. Called by compile, and by `cli` for a run or dataset.
+//! * `tables`: rows as the Parquet files of a split, cut by size.
 //! * `exit`: the exit codes. `loopback`: what is this machine.
 //! * `lexicon`: the word lists that ship, and the one matcher that looks words up in them.
 //!
@@ -99,6 +100,7 @@ mod record;
 mod report;
 mod stages;
 mod store;
+mod tables;
 
 #[doc(inline)]
 pub use self::{

@@ -11,7 +11,7 @@ use super::output::Printer;
 use super::progress::thousands;
 use crate::config::export::{ExportFormat, ExportOptions, LossFlag, SystemPlace};
 use crate::exit::ExitCode;
-use crate::export::{ExportError, Exported, Exporter, write_card};
+use crate::export::{ExportError, Exported, Exporter, JoinedSecrets, SecretsJoin, write_card};
 use crate::pipeline::finished::FinishedRun;
 use crate::report::{ConversationSource, SourceKind};
 use crate::store::fs;
@@ -37,6 +37,9 @@ pub(crate) struct ExportArgs {
     /// For messages: where the text stands that tells a speaker who they are
     #[arg(long, value_enum, value_name = "PLACE")]
     pub system: Option<SystemPlace>,
+    /// For messages: tell each speaker, and nobody else, what they keep to themself: stance, goal and knowledge
+    #[arg(long)]
+    pub private: bool,
     /// For messages: a key that says which of them count towards the loss, as the trainer calls it
     #[arg(long, value_enum, value_name = "KEY")]
     pub loss: Option<LossFlag>,
@@ -59,6 +62,7 @@ pub(super) fn run(args: &ExportArgs, printer: &Printer) -> Result<ExitCode, Fail
     let options = ExportOptions {
         format: args.format,
         system: args.system,
+        private: args.private.then_some(true),
         loss: args.loss,
         write_partition_size: args.write_partition_size,
     };
@@ -117,7 +121,8 @@ fn draft(folder: &Path) -> PathBuf {
 }
 
 fn write(source: &ConversationSource, options: &ExportOptions, folder: &Path) -> Result<Exported, Failure> {
-    let mut writer = Exporter::new(options, folder, "")?;
+    let secrets = options.private().then(|| secrets(source, folder)).transpose()?;
+    let mut writer = Exporter::new(options, folder, "", secrets)?;
     let mut pushed = Ok(());
     source.records(&mut |talk| {
         pushed = writer.push(&talk);
@@ -141,6 +146,30 @@ fn write(source: &ConversationSource, options: &ExportOptions, folder: &Path) ->
     Ok(exported)
 }
 
+/// What the people of every conversation keep to themselves, which their situations say.
+fn secrets(source: &ConversationSource, folder: &Path) -> Result<JoinedSecrets, Failure> {
+    let mut join = SecretsJoin::new(folder);
+    let mut added = Ok(());
+    source.records(&mut |talk| {
+        added = join.conversation(&talk);
+        added.is_ok()
+    })?;
+    added?;
+    let mut added = Ok(());
+    let found = source.situations(&mut |situation| {
+        added = join.situation(&situation);
+        added.is_ok()
+    })?;
+    added?;
+    if !found {
+        let message =
+            format!("--private: {} has no situations, which say what people keep to themselves", source.path.display());
+        let hint = "name the run directory, or a dataset folder with situations/, or leave out --private";
+        return Err(Failure::new(ExitCode::Usage, message).with_hint(hint));
+    }
+    Ok(join.finish()?)
+}
+
 fn empty_hint(format: ExportFormat) -> &'static str {
     match format {
         ExportFormat::Addressee => "no turn in them names or asks anybody",
@@ -149,7 +178,8 @@ fn empty_hint(format: ExportFormat) -> &'static str {
 }
 
 fn tell(args: &ExportArgs, exported: &Exported, printer: &Printer) -> Result<(), Failure> {
-    let splits: BTreeMap<&str, u64> = exported.splits.iter().map(|split| (split.name.as_str(), split.rows)).collect();
+    let splits: BTreeMap<&str, u64> =
+        exported.splits.iter().map(|split| (split.name.as_str(), split.parquet.rows())).collect();
     if args.json {
         return printer.json(&json!({
             "format": args.format, "folder": args.output, "conversations": exported.conversations,

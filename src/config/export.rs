@@ -63,7 +63,7 @@ impl ExportFormat {
     }
 
     /// Whether its rows are messages, seen by one of the speakers.
-    fn is_chat(self) -> bool {
+    pub(crate) fn is_chat(self) -> bool {
         matches!(self, Self::Messages | Self::PromptCompletion | Self::Sharegpt | Self::Openai)
     }
 }
@@ -108,6 +108,10 @@ pub struct ExportOptions {
     /// For forms of messages: where the system text stands. Left out: `message`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<SystemPlace>,
+    /// For forms of messages: whether the system text says what its person keeps to themself (stance, goal and knowledge, as
+    /// the situation has them), and never what anyone else does. Left out: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<bool>,
     /// For `messages`, `sharegpt` and `openai`: a key that says which messages count towards the loss. Left out: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossFlag>,
@@ -122,12 +126,17 @@ const PARTITION: u64 = 1_000;
 impl ExportOptions {
     /// A format with nothing chosen about it.
     pub(crate) fn of(format: ExportFormat) -> Self {
-        Self { format, system: None, loss: None, write_partition_size: None }
+        Self { format, system: None, private: None, loss: None, write_partition_size: None }
     }
 
     /// Where the system text stands.
     pub(crate) fn system(&self) -> SystemPlace {
         self.system.unwrap_or_default()
+    }
+
+    /// Whether people's own rows say what they keep to themselves.
+    pub(crate) fn private(&self) -> bool {
+        self.private.unwrap_or_default()
     }
 
     /// Conversations in a part, at least 1.
@@ -140,6 +149,9 @@ impl ExportOptions {
         let format = self.format;
         if self.system.is_some() && !format.is_chat() {
             return Some(("system", format!("{format} has no system text; leave it out")));
+        }
+        if self.private.is_some() && !format.is_chat() {
+            return Some(("private", format!("{format} is seen by nobody in particular; leave it out")));
         }
         if self.loss.is_some() && (!format.is_chat() || format == ExportFormat::PromptCompletion) {
             return Some((

@@ -18,7 +18,7 @@ use super::document::Document;
 use super::document::read_text;
 use super::environment::Environment;
 use super::error::{ConfigError, ConfigProblem};
-use super::export::ExportEntry;
+use super::export::{self, ExportEntry, ExportOptions};
 use super::load;
 use super::upstream::{self, Translation, UpstreamKind};
 use super::{Card, Dedup};
@@ -266,6 +266,10 @@ fn meaning(document: &Document, upload: &Upload) -> Vec<ConfigProblem> {
     findings.exports(&upload.export);
     findings.require(upload.export.is_empty() || tables.contains(&Included::Conversations), "export", || {
         "exports are made of conversations; add conversations to include".to_owned()
+    });
+    let private = export::every(&upload.export).iter().any(ExportOptions::private);
+    findings.require(!private || tables.contains(&Included::Situations), "export", || {
+        "what people keep to themselves stands in their situations; add situations to include, or leave out `private`".to_owned()
     });
     findings.card(&upload.card);
     findings.proxy(upload.proxy.as_deref());

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::secrets::RoomSecrets;
 use super::view::{Passage, View, Voice, views};
 use crate::config::export::{ExportOptions, LossFlag, SystemPlace};
 use crate::record::Conversation;
@@ -62,19 +63,21 @@ impl Spelling {
 }
 
 /// `{id, messages: [{role, content}]}`
-pub(super) fn messages(talk: &Conversation, options: &ExportOptions) -> Vec<Value> {
+pub(super) fn messages(talk: &Conversation, secrets: &RoomSecrets, options: &ExportOptions) -> Vec<Value> {
     let spelling = Spelling::OPENAI.flagged(options);
-    views(talk).map(|view| json!({"id": view.id(talk), "messages": spelling.all(&view, options.system())})).collect()
+    views(talk, secrets)
+        .map(|view| json!({"id": view.id(talk), "messages": spelling.all(&view, options.system())}))
+        .collect()
 }
 
 /// `{messages: [{role, content}]}`
-pub(super) fn openai(talk: &Conversation, options: &ExportOptions) -> Vec<Value> {
+pub(super) fn openai(talk: &Conversation, secrets: &RoomSecrets, options: &ExportOptions) -> Vec<Value> {
     let spelling = Spelling::OPENAI.flagged(options);
-    views(talk).map(|view| json!({"messages": spelling.all(&view, options.system())})).collect()
+    views(talk, secrets).map(|view| json!({"messages": spelling.all(&view, options.system())})).collect()
 }
 
 /// `{id, system, conversations: [{from, value}]}`, without `system` where that text stands in the first message.
-pub(super) fn sharegpt(talk: &Conversation, options: &ExportOptions) -> Vec<Value> {
+pub(super) fn sharegpt(talk: &Conversation, secrets: &RoomSecrets, options: &ExportOptions) -> Vec<Value> {
     let spelling = Spelling::SHAREGPT.flagged(options);
     let row = |view: View<'_>| match options.system() {
         SystemPlace::FirstUser => {
@@ -85,12 +88,12 @@ pub(super) fn sharegpt(talk: &Conversation, options: &ExportOptions) -> Vec<Valu
             json!({"id": view.id(talk), "system": view.system, "conversations": said})
         }
     };
-    views(talk).map(row).collect()
+    views(talk, secrets).map(row).collect()
 }
 
 /// `{id, prompt: [{role, content}], completion: [{role, content}]}`, a row for each time the person answers.
-pub(super) fn prompt_completion(talk: &Conversation, options: &ExportOptions) -> Vec<Value> {
-    views(talk).flat_map(|view| answers(talk, &view, options.system())).collect()
+pub(super) fn prompt_completion(talk: &Conversation, secrets: &RoomSecrets, options: &ExportOptions) -> Vec<Value> {
+    views(talk, secrets).flat_map(|view| answers(talk, &view, options.system())).collect()
 }
 
 fn answers(talk: &Conversation, view: &View<'_>, place: SystemPlace) -> Vec<Value> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::secrets::RoomSecrets;
 use super::{chat, talk, upstream};
 use crate::config::export::{ExportFormat, ExportOptions, LossFlag, SystemPlace};
 use crate::record::Conversation;
@@ -12,8 +13,8 @@ use crate::record::arrow::{Column, ColumnKind};
 pub(super) struct ExampleTable {
     /// Its columns, in the order of the keys of a row.
     pub columns: &'static [Column],
-    /// The rows of a conversation.
-    pub rows: fn(&Conversation, &ExportOptions) -> Vec<Value>,
+    /// The rows of a conversation, whose people may be told what they keep to themselves.
+    pub rows: fn(&Conversation, &RoomSecrets, &ExportOptions) -> Vec<Value>,
 }
 
 /// The table of a format; none where the form is no table.

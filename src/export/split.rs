@@ -1,6 +1,6 @@
 //! The files of one split.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -9,17 +9,16 @@ use super::parts::RecordParts;
 use super::{ExportError, ExportedSplit};
 use crate::config::export::{ExportFormat, ExportOptions};
 use crate::record::Conversation;
-use crate::record::arrow::{JsonRow, TableError};
-use crate::record::parquet::ParquetWriter;
+use crate::record::arrow::JsonRow;
 use crate::store::fs::FsError;
-use crate::store::part::{FileEntry, JsonlWriter, PartFile};
+use crate::store::part::{FileEntry, JsonlWriter};
+use crate::tables::{Cut, SplitTable};
 
 /// The files of one split, being written.
 #[derive(Debug)]
 pub(super) struct SplitFiles {
     name: String,
-    path: PathBuf,
-    table: ParquetWriter<PartFile, JsonRow>,
+    table: SplitTable<JsonRow>,
     lines: Lines,
 }
 
@@ -36,19 +35,17 @@ impl SplitFiles {
         home: &str,
         split: &str,
         table: &ExampleTable,
+        cut: Cut,
         options: &ExportOptions,
     ) -> Result<Self, ExportError> {
-        let name = format!("{home}{split}-00000-of-00001.parquet");
-        let path = root.join(&name);
-        let file = PartFile::create(root, &name)?;
-        let table = ParquetWriter::with_columns(file, table.columns).map_err(|source| failed(&path, source))?;
+        let table = SplitTable::new(root, home.trim_end_matches('/'), split, table.columns, cut);
         let lines = match options.format {
             ExportFormat::Convogen => {
                 Lines::Parts(Box::new(RecordParts::new(root, format!("{home}{split}/"), options.partition())))
             }
             _ => Lines::Json(Box::new(JsonlWriter::create(root, &format!("{home}{split}.jsonl"))?)),
         };
-        Ok(Self { name: split.to_owned(), path, table, lines })
+        Ok(Self { name: split.to_owned(), table, lines })
     }
 
     /// Adds a row.
@@ -57,7 +54,7 @@ impl SplitFiles {
             lines.push(&row)?;
         }
         let Value::Object(row) = row else { return Ok(()) };
-        self.table.push(JsonRow(row)).map_err(|source| failed(&self.path, source))
+        Ok(self.table.push(JsonRow(row))?)
     }
 
     /// Adds the conversation whose rows were added, for what is written of it as a whole.
@@ -70,12 +67,11 @@ impl SplitFiles {
 
     /// Ends the files.
     pub(super) fn finish(self) -> Result<(ExportedSplit, Vec<FileEntry>), ExportError> {
-        let Self { name, path, table, lines } = self;
-        let (sink, written) = table.finish().map_err(|source| failed(&path, source))?;
-        let parquet = sink.finish(Some(written.rows))?;
-        let mut files = vec![parquet.clone()];
+        let Self { name, table, lines } = self;
+        let parquet = table.finish()?;
+        let mut files = parquet.files.clone();
         files.extend(lines.finish()?);
-        Ok((ExportedSplit { name, rows: written.rows, arrow_bytes: written.arrow_bytes, parquet }, files))
+        Ok((ExportedSplit { name, parquet }, files))
     }
 }
 
@@ -86,8 +82,4 @@ impl Lines {
             Self::Parts(parts) => parts.finish(),
         }
     }
-}
-
-fn failed(path: &Path, source: TableError) -> ExportError {
-    ExportError::Table { path: path.to_owned(), source }
 }

@@ -2,17 +2,18 @@
 
 use serde_json::{Value, json};
 
+use super::secrets::RoomSecrets;
 use crate::config::export::ExportOptions;
 use crate::record::{Conversation, Speaker, Turn};
 
 /// `{id, situation, topic, text}`
-pub(super) fn transcript(talk: &Conversation, _: &ExportOptions) -> Vec<Value> {
+pub(super) fn transcript(talk: &Conversation, _: &RoomSecrets, _: &ExportOptions) -> Vec<Value> {
     let text = before(talk, talk.turns.len());
     vec![json!({"id": talk.id, "situation": talk.situation, "topic": talk.topic, "text": text})]
 }
 
 /// `{id, situation, context, candidates, speaker, label}`: everybody is a candidate.
-pub(super) fn next_speaker(talk: &Conversation, _: &ExportOptions) -> Vec<Value> {
+pub(super) fn next_speaker(talk: &Conversation, _: &RoomSecrets, _: &ExportOptions) -> Vec<Value> {
     let people: Vec<&Speaker> = talk.participants.iter().collect();
     let row = |(at, turn): (usize, &Turn)| {
         let label = people.iter().position(|person| person.id == turn.speaker_id)?;
@@ -26,7 +27,7 @@ pub(super) fn next_speaker(talk: &Conversation, _: &ExportOptions) -> Vec<Value>
 
 /// `{id, situation, context, speaker, text, candidates, addressee, label}`, for turns that say whom they are said to: everybody
 /// but the speaker is a candidate.
-pub(super) fn addressee(talk: &Conversation, _: &ExportOptions) -> Vec<Value> {
+pub(super) fn addressee(talk: &Conversation, _: &RoomSecrets, _: &ExportOptions) -> Vec<Value> {
     let row = |(at, turn): (usize, &Turn)| {
         let wanted = turn.addressee_id.as_deref()?;
         let others: Vec<&Speaker> = talk.participants.iter().filter(|other| other.id != turn.speaker_id).collect();

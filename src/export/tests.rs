@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::export::{ExportFormat, LossFlag, SystemPlace};
 use crate::record::arrow::ColumnKind;
-use crate::record::{Relation, Speaker, Turn};
+use crate::record::{Participant, Relation, Situation, Speaker, Turn};
 use crate::store::part::hash_file;
 
 const TABLES: [ExportFormat; 8] = [
@@ -83,7 +83,7 @@ fn boat() -> Conversation {
 }
 
 fn rows(talk: &Conversation, options: &ExportOptions) -> Vec<Value> {
-    (formats::table(options).unwrap().rows)(talk, options)
+    (formats::table(options).unwrap().rows)(talk, &RoomSecrets::default(), options)
 }
 
 fn options(format: ExportFormat) -> ExportOptions {
@@ -239,7 +239,7 @@ fn upstream_numbers_guests_by_their_first_word() {
 }
 
 fn written(folder: &Path, options: &ExportOptions, talks: &[Conversation]) -> Exported {
-    let mut exporter = Exporter::new(options, folder, "").unwrap();
+    let mut exporter = Exporter::new(options, folder, "", None).unwrap();
     for talk in talks {
         exporter.push(talk).unwrap();
     }
@@ -282,10 +282,36 @@ fn every_split_has_its_files_and_every_file_is_listed_as_it_is() {
 }
 
 #[test]
+fn a_large_split_has_several_files_and_its_card_finds_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let chosen = options(ExportFormat::Messages);
+    let mut exporter = Exporter::new(&chosen, folder.path(), "", None).unwrap();
+    exporter.cut.file = 1_000;
+    for number in 0..1_000 {
+        exporter.push(&Conversation { id: format!("c{number}"), ..boat() }).unwrap();
+    }
+    let exported = exporter.finish().unwrap();
+    let files: Vec<(&str, u64)> =
+        exported.files.iter().map(|file| (file.path.as_str(), file.rows.unwrap_or_default())).collect();
+    // Three speakers each; a file ends with the row group of 2,048 rows that makes it large enough.
+    let expected =
+        [("train-00000-of-00002.parquet", 2_048), ("train-00001-of-00002.parquet", 952), ("train.jsonl", 3_000)];
+    assert_eq!(files[..3], expected);
+    assert_eq!(exported.rows(), 3_000);
+    for file in &exported.files {
+        assert_eq!(hash_file(&folder.path().join(&file.path)).unwrap(), (file.bytes, file.sha256.clone()));
+    }
+    write_card(folder.path(), &chosen, &exported).unwrap();
+    let card = fs::read_to_string(&folder.path().join("README.md")).unwrap();
+    assert!(card.contains("  - split: train\n    path: train-*.parquet\n"), "{card}");
+    assert!(card.contains("| `train` | 3000 |"), "{card}");
+}
+
+#[test]
 fn a_split_that_cannot_be_a_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let chosen = options(ExportFormat::Messages);
-    let mut exporter = Exporter::new(&chosen, folder.path(), "").unwrap();
+    let mut exporter = Exporter::new(&chosen, folder.path(), "", None).unwrap();
     let error = exporter.push(&Conversation { split: "../x".to_owned(), ..boat() }).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Input);
     assert!(error.to_string().contains("conversation c has the split \"../x\""), "{error}");
@@ -300,6 +326,9 @@ fn an_option_that_means_nothing_is_named() {
     let placed = |format| ExportOptions { system: Some(SystemPlace::Message), ..options(format) };
     assert_eq!(problem(placed(ExportFormat::PromptCompletion)), None);
     assert_eq!(problem(placed(ExportFormat::Transcript)), Some("system"));
+    let told = |format| ExportOptions { private: Some(true), ..options(format) };
+    assert_eq!(problem(told(ExportFormat::Openai)), None);
+    assert_eq!(problem(told(ExportFormat::NextSpeaker)), Some("private"));
     let parted = |format, size| ExportOptions { write_partition_size: Some(size), ..options(format) };
     assert_eq!(problem(parted(ExportFormat::Convogen, 1)), None);
     assert_eq!(problem(parted(ExportFormat::Convogen, 0)), Some("write_partition_size"));
@@ -348,5 +377,146 @@ proptest! {
             let roles: Vec<&str> = row["messages"].as_array().unwrap().iter().filter_map(|m| m["role"].as_str()).collect();
             prop_assert!(roles.len().is_multiple_of(2) && roles.chunks(2).all(|pair| pair == ["user", "assistant"]), "{roles:?}");
         }
+    }
+}
+
+/// Which of stance, goal and knowledge each of three people has, by situation.
+type Kept = Vec<[[bool; 3]; 3]>;
+
+const KEPT: [&str; 3] = ["stance", "goal", "knowledge"];
+
+/// A text that occurs nowhere else.
+fn secret(situation: usize, person: usize, kind: usize) -> String {
+    format!("<{} of {person} in {situation}>", KEPT[kind])
+}
+
+fn situations(kept: &Kept) -> Vec<Situation> {
+    let situation = |(number, people): (usize, &[[bool; 3]; 3])| {
+        let text = |person: usize, kind: usize| people[person][kind].then(|| secret(number, person, kind));
+        let participant = |(at, name): (usize, &str)| Participant {
+            id: format!("p{}", at + 1),
+            name: name.to_owned(),
+            description: format!("{name} is here."),
+            persona: format!("persona of {name}"),
+            stance: text(at, 0),
+            goal: text(at, 1),
+            knowledge: text(at, 2),
+        };
+        Situation {
+            id: format!("s{number}"),
+            split: "train".to_owned(),
+            personas: ["Ann", "Bo", "Cy"].into_iter().enumerate().map(participant).collect(),
+            relations: Vec::new(),
+            situation: "At a lake.".to_owned(),
+            topic: "the boat".to_owned(),
+            conversation_starter: "Who rows?".to_owned(),
+            language: "en".to_owned(),
+            attributes: "{}".to_owned(),
+            provenance: "{}".to_owned(),
+            labels: "{}".to_owned(),
+            hash: "h".to_owned(),
+        }
+    };
+    kept.iter().enumerate().map(situation).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever people keep to themselves, in however many situations, in whatever order and however little fits into memory: a
+    /// row of messages says all of it that is its own person's, in the situation of its conversation, and no row of any form
+    /// says anything that is anyone else's.
+    #[test]
+    fn a_row_says_what_its_person_keeps_to_themself_and_nothing_of_anyone_else(
+        kept in prop::collection::vec(prop::array::uniform3(prop::array::uniform3(any::<bool>())), 1..12),
+        grown in prop::collection::vec(any::<prop::sample::Index>(), 1..20),
+        turned: bool,
+        first_user: bool,
+        memory in prop::sample::select(vec![1, 200, 1 << 20]),
+    ) {
+        let talks: Vec<(usize, Conversation)> = grown
+            .iter()
+            .enumerate()
+            .map(|(number, index)| {
+                let situation = index.index(kept.len());
+                (situation, Conversation { situation_id: format!("s{situation}"), id: format!("c{number}"), ..boat() })
+            })
+            .collect();
+        let mut people = situations(&kept);
+        if turned {
+            people.reverse();
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let mut join = SecretsJoin::within(memory, scratch.path());
+        talks.iter().for_each(|(_, talk)| join.conversation(talk).unwrap());
+        people.iter().for_each(|situation| join.situation(situation).unwrap());
+        let mut joined = join.finish().unwrap();
+        let system = if first_user { SystemPlace::FirstUser } else { SystemPlace::Message };
+        for (grown, talk) in &talks {
+            let secrets = joined.next(talk).unwrap();
+            for format in TABLES {
+                let chat = format.is_chat();
+                let chosen = ExportOptions { system: chat.then_some(system), ..options(format) };
+                for row in (formats::table(&chosen).unwrap().rows)(talk, &secrets, &chosen) {
+                    let row = row.to_string();
+                    // A row of a form of messages is a person's, who is named in the system text.
+                    let whose = ["Ann", "Bo", "Cy"].iter().position(|name| row.contains(&format!("You are {name}.")));
+                    prop_assert_eq!(whose.is_some(), chat);
+                    for (situation, person, kind, has) in every(&kept) {
+                        let own = has && *grown == situation && whose == Some(person);
+                        prop_assert_eq!(row.contains(&secret(situation, person, kind)), own, "{}", row);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every place of `kept`: situation, person, kind, and whether there is something.
+fn every(kept: &Kept) -> impl Iterator<Item = (usize, usize, usize, bool)> {
+    kept.iter().enumerate().flat_map(|(situation, people)| {
+        people.iter().enumerate().flat_map(move |(person, kinds)| {
+            kinds.iter().enumerate().map(move |(kind, has)| (situation, person, kind, *has))
+        })
+    })
+}
+
+#[test]
+fn a_situation_that_is_not_there_and_a_conversation_that_moved_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let joined = |ids: &[&str], situations: &[Situation]| {
+        let mut join = SecretsJoin::new(folder.path());
+        ids.iter().for_each(|id| {
+            join.conversation(&Conversation { situation_id: "s0".to_owned(), ..talk(id, &[]) }).unwrap()
+        });
+        situations.iter().for_each(|situation| join.situation(situation).unwrap());
+        join.finish()
+    };
+    let there = situations(&vec![[[true; 3]; 3]]);
+    let error = joined(&["c"], &[]).unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Input);
+    assert!(error.to_string().starts_with("conversation c grew from the situation s0, which is not there"), "{error}");
+    let chosen = ExportOptions { private: Some(true), ..options(ExportFormat::Messages) };
+    let secrets = joined(&["c"], &there).unwrap();
+    let mut exporter = Exporter::new(&chosen, folder.path(), "", Some(secrets)).unwrap();
+    let error = exporter.push(&Conversation { id: "d".to_owned(), ..boat() }).unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Io);
+    assert!(error.to_string().starts_with("conversation d was not where it is"), "{error}");
+}
+
+#[test]
+fn what_people_keep_to_themselves_stands_behind_who_they_are() {
+    let mut join = SecretsJoin::new(Path::new("/nowhere"));
+    join.conversation(&Conversation { situation_id: "s0".to_owned(), ..boat() }).unwrap();
+    join.situation(&situations(&vec![[[true, true, false], [false; 3], [false, false, true]]])[0]).unwrap();
+    let secrets = join.finish().unwrap().next(&boat()).unwrap();
+    let found = chat::messages(&boat(), &secrets, &options(ExportFormat::Messages));
+    let own = [
+        "\n\nYour stance: <stance of 0 in 0>\nYour goal: <goal of 0 in 0>",
+        "",
+        "\n\nOnly you know: <knowledge of 2 in 0>",
+    ];
+    for ((row, name), own) in found.iter().zip(["Ann", "Bo", "Cy"]).zip(own) {
+        let system = row["messages"][0]["content"].as_str().unwrap();
+        assert!(system.contains(&format!("\n\npersona of {name}{own}\n\nSituation: ")), "{system}");
     }
 }

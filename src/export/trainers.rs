@@ -88,7 +88,8 @@ pub(super) fn card(options: &ExportOptions, splits: &[ExportedSplit]) -> String 
     } else {
         format!("configs:\n- config_name: {format}\n  data_files:\n{}", files.collect::<String>())
     };
-    let rows: String = splits.iter().map(|split| format!("| `{}` | {} |\n", split.name, split.rows)).collect();
+    let rows: String =
+        splits.iter().map(|split| format!("| `{}` | {} |\n", split.name, split.parquet.rows())).collect();
     let table = if rows.is_empty() { String::new() } else { format!("\n| split | rows |\n| --- | --- |\n{rows}") };
     format!("---\n{configs}tags:\n- synthetic\n- convogen\n---\n\n# Conversations, exported as `{format}`\n{table}")
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::secrets::RoomSecrets;
 use crate::config::export::ExportOptions;
 use crate::prompt::individuals;
 use crate::record::{Conversation, Relation};
@@ -47,7 +48,7 @@ fn told(relation: &Relation) -> &str {
 }
 
 /// The record as a row of four texts: three of them are JSON, since the keys of `speakerMap` differ from row to row.
-pub(super) fn row(talk: &Conversation, _: &ExportOptions) -> Vec<Value> {
+pub(super) fn row(talk: &Conversation, _: &RoomSecrets, _: &ExportOptions) -> Vec<Value> {
     vec![record(talk).into_iter().map(|(key, value)| (key, Value::from(cell(&value)))).collect::<Map<_, _>>().into()]
 }
 

@@ -1,5 +1,6 @@
 //! A conversation as one of its speakers sees it: what they know, and who said what to them.
 
+use super::secrets::{OwnSecrets, RoomSecrets};
 use crate::record::{Conversation, Speaker};
 
 /// Which side of a chat a message is on.
@@ -23,7 +24,7 @@ pub(super) struct Passage {
 pub(super) struct View<'a> {
     /// Whose it is.
     pub person: &'a Speaker,
-    /// Who they are, where, and with whom. Of the others it says what everybody may know.
+    /// Who they are, what they keep to themself, where, and with whom. Of the others it says what everybody may know.
     pub system: String,
     /// The sides take turns, the others first and the person last.
     pub spoken: Vec<Passage>,
@@ -37,10 +38,10 @@ impl View<'_> {
 }
 
 /// The views of all who speak after someone else did.
-pub(super) fn views(talk: &Conversation) -> impl Iterator<Item = View<'_>> {
+pub(super) fn views<'a>(talk: &'a Conversation, secrets: &RoomSecrets) -> impl Iterator<Item = View<'a>> {
     talk.participants.iter().filter_map(|person| {
         let spoken = spoken(talk, person);
-        (!spoken.is_empty()).then(|| View { person, system: system(talk, person), spoken })
+        (!spoken.is_empty()).then(|| View { person, system: system(talk, person, &secrets.of(&person.id)), spoken })
     })
 }
 
@@ -69,7 +70,7 @@ fn spoken(talk: &Conversation, person: &Speaker) -> Vec<Passage> {
     spoken
 }
 
-fn system(talk: &Conversation, person: &Speaker) -> String {
+fn system(talk: &Conversation, person: &Speaker, secrets: &OwnSecrets) -> String {
     let others = talk.participants.iter().filter(|other| other.id != person.id);
     let others: Vec<String> = others.map(|other| format!("- {}: {}", other.name, other.description)).collect();
     let relations = talk.relations.iter().filter(|relation| !relation.text.trim().is_empty());
@@ -78,12 +79,22 @@ fn system(talk: &Conversation, person: &Speaker) -> String {
     let parts = [
         format!("You are {name}. {description}"),
         persona.clone(),
+        kept(secrets),
         format!("Situation: {}", talk.situation),
         format!("Topic: {}", talk.topic),
         titled("The others:", &others),
         titled("How you know each other:", &relations),
     ];
     parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// What a person keeps to themself, a line each.
+fn kept(secrets: &OwnSecrets) -> String {
+    let OwnSecrets { stance, goal, knowledge } = secrets;
+    let lines = [("Your stance", stance), ("Your goal", goal), ("Only you know", knowledge)];
+    let lines = lines.into_iter().filter_map(|(title, text)| Some((title, text.as_deref()?.trim())));
+    let lines = lines.filter(|(_, text)| !text.is_empty()).map(|(title, text)| format!("{title}: {text}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Lines below a title; nothing without lines.

@@ -70,23 +70,14 @@ pub(crate) struct WrittenFile {
 impl<W: Write + Send, R: TableRow> ParquetWriter<W, R> {
     /// Starts a file of records.
     pub(crate) fn new(sink: W) -> Result<Self, TableError> {
-        Self::with_chunks(sink, false)
-    }
-
-    /// Starts a file of records whose pages, if `content_chunks`, end where their content says so: equal rows make equal pages then,
-    /// wherever they stand, and a store that keeps equal pieces once takes them once.
-    pub(crate) fn with_chunks(sink: W, content_chunks: bool) -> Result<Self, TableError> {
-        Self::start(sink, R::COLUMNS, content_chunks)
+        Self::with_columns(sink, R::COLUMNS, false)
     }
 }
 
 impl<W: Write + Send, R: WritableRow> ParquetWriter<W, R> {
-    /// Starts a file with these columns.
-    pub(crate) fn with_columns(sink: W, columns: &'static [Column]) -> Result<Self, TableError> {
-        Self::start(sink, columns, false)
-    }
-
-    fn start(sink: W, columns: &'static [Column], content_chunks: bool) -> Result<Self, TableError> {
+    /// Starts a file with these columns, whose pages, if `content_chunks`, end where their content says so: equal rows make
+    /// equal pages then, wherever they stand, and a store that keeps equal pieces once takes them once.
+    pub(crate) fn with_columns(sink: W, columns: &'static [Column], content_chunks: bool) -> Result<Self, TableError> {
         let features =
             tables::huggingface_features(columns).map_err(|error| ParquetError::External(Box::new(error)))?;
         // In both places: pyarrow takes the schema's metadata from the Arrow schema alone, others read the file's.
@@ -495,7 +486,7 @@ mod tests {
         let prose = |draw: &mut Draw| (0..100).map(|_| draw.next_u64().to_string()).collect::<String>();
         let rows = many(5_000, |at, draw| Persona { persona: prose(draw), ..persona(at, draw) });
         let written = |content_chunks: bool, rows: &[Persona]| {
-            let mut writer = ParquetWriter::with_chunks(Vec::new(), content_chunks).unwrap();
+            let mut writer = ParquetWriter::with_columns(Vec::new(), Persona::COLUMNS, content_chunks).unwrap();
             for row in rows {
                 writer.push(row.clone()).unwrap();
             }

@@ -4,13 +4,15 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::dialogue::{Dialogue, ForeignTalk};
 use super::error::ReportError;
 use super::shapes;
+use crate::record::arrow::TableRow;
 use crate::record::parquet::Reader;
-use crate::record::{Conversation, misread};
+use crate::record::{Conversation, Situation, misread};
 use crate::stages::compile::DatasetManifest;
 use crate::stages::imported::{InputLine, InputLines};
 use crate::store::checkpoint::SealedStage;
@@ -88,12 +90,24 @@ impl ConversationSource {
     /// The same for records of convogen, which a JSONL file need not hold: none are read from one.
     pub(crate) fn records(&self, take: &mut dyn FnMut(Conversation) -> bool) -> Result<bool, ReportError> {
         match self.kind {
-            SourceKind::Run => return read_run(&self.path, take),
-            SourceKind::Dataset => read_dataset(&self.path, take)?,
+            SourceKind::Run => return read_run(&RunPaths::of_run(&self.path)?.conversations(), take),
+            SourceKind::Dataset => read_dataset(&self.path, "data", take)?,
             SourceKind::Parquet => read_parquet(&self.path, take)?,
             SourceKind::Jsonl => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Reads every situation until `take` wants no more. `false` where there are none: a file has conversations alone, and a
+    /// dataset need not have a table of situations.
+    pub(crate) fn situations(&self, take: &mut dyn FnMut(Situation) -> bool) -> Result<bool, ReportError> {
+        match self.kind {
+            SourceKind::Run => read_run(&RunPaths::of_run(&self.path)?.situations(), take),
+            SourceKind::Dataset if self.path.join("situations").is_dir() => {
+                read_dataset(&self.path, "situations", take).map(|()| true)
+            }
+            SourceKind::Dataset | SourceKind::Parquet | SourceKind::Jsonl => Ok(false),
+        }
     }
 }
 
@@ -114,10 +128,11 @@ fn file_kind(path: &Path) -> Result<SourceKind, ReportError> {
     Ok(if head == b"PAR1" { SourceKind::Parquet } else { SourceKind::Jsonl })
 }
 
-fn read_run(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<bool, ReportError> {
-    let Some(sealed) = SealedStage::open(&RunPaths::of_run(path)?.conversations())? else { return Ok(false) };
+/// The accepted records of a stage in its folder.
+fn read_run<R: DeserializeOwned>(stage: &Path, take: &mut dyn FnMut(R) -> bool) -> Result<bool, ReportError> {
+    let Some(sealed) = SealedStage::open(stage)? else { return Ok(false) };
     for name in parts(&sealed) {
-        for row in sealed.rows::<Conversation>(&name)? {
+        for row in sealed.rows::<R>(&name)? {
             if !take(row?) {
                 return Ok(true);
             }
@@ -133,8 +148,8 @@ pub(super) fn parts(sealed: &SealedStage) -> Vec<String> {
     names.filter(is_part).map(str::to_owned).collect()
 }
 
-/// The Parquet files below `data/`, each first compared with the manifest where there is one.
-fn read_dataset(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<(), ReportError> {
+/// The Parquet files of a table in its folder, each first compared with the manifest where there is one.
+fn read_dataset<R: TableRow>(path: &Path, table: &str, take: &mut dyn FnMut(R) -> bool) -> Result<(), ReportError> {
     let manifest_path = path.join("manifest.json");
     let manifest: Option<DatasetManifest> = match fs::read(&manifest_path) {
         Err(error) if error.is_not_found() => None,
@@ -143,17 +158,18 @@ fn read_dataset(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Resu
             Some(serde_json::from_slice(&bytes?).map_err(damaged)?)
         }
     };
-    let listed = manifest.iter().flat_map(|manifest| &manifest.files).filter(|entry| entry.path.starts_with("data/"));
+    let listed = manifest.iter().flat_map(|manifest| &manifest.files);
+    let listed = listed.filter(|entry| Path::new(&entry.path).parent() == Some(Path::new(table)));
     if let Some(gone) = listed.map(|entry| path.join(&entry.path)).find(|file| !file.is_file()) {
         return Err(damaged(&gone, "the manifest lists it and it is not there".to_owned()));
     }
-    for name in fs::list_files(&path.join("data"))? {
-        let file = path.join("data").join(&name);
+    for name in fs::list_files(&path.join(table))? {
+        let file = path.join(table).join(&name);
         if file.extension().is_none_or(|extension| extension != "parquet") {
             continue;
         }
         if let Some(manifest) = &manifest {
-            compare(&file, &format!("data/{name}"), manifest)?;
+            compare(&file, &format!("{table}/{name}"), manifest)?;
         }
         read_parquet(&file, take)?;
     }
@@ -175,9 +191,9 @@ fn damaged(path: &Path, problem: String) -> ReportError {
     ReportError::Damaged { path: path.to_owned(), problem }
 }
 
-fn read_parquet(path: &Path, take: &mut dyn FnMut(Conversation) -> bool) -> Result<(), ReportError> {
+fn read_parquet<R: TableRow>(path: &Path, take: &mut dyn FnMut(R) -> bool) -> Result<(), ReportError> {
     let failed = |source| ReportError::Table { path: path.to_owned(), source };
-    for batch in Reader::<Conversation>::open(fs::open(path)?).map_err(failed)? {
+    for batch in Reader::<R>::open(fs::open(path)?).map_err(failed)? {
         for row in batch.map_err(failed)? {
             if !take(row) {
                 return Ok(());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 11] = [
     &["clock", "draw", "exit", "loopback"],
     &["record", "store"],
-    &["config"],
+    &["config", "tables"],
     &["lexicon"],
     &["net", "prompt"],
     &["export", "llm"],

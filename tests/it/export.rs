@@ -114,6 +114,57 @@ fn nobody_is_told_what_another_keeps_to_themself() {
     }
 }
 
+#[test]
+fn where_it_is_asked_for_everybody_is_told_what_they_keep_to_themselves() {
+    let project = finished(&["export=[{format: messages, private: true}]"]);
+    let rows = |folder: &str| -> Vec<Value> {
+        ["train", "test"].iter().flat_map(|split| project.rows(&format!("{folder}/{split}.jsonl"))).collect()
+    };
+    let situations = project.rows("runs/demo/stages/2-situations/part-00000.jsonl");
+    let talks = project.rows("runs/demo/stages/3-conversations/part-00000.jsonl");
+    let compiled = rows("runs/demo/dataset/exports/messages");
+    let mut told = 0;
+    for row in &compiled {
+        let (talk, own) = row["id"].as_str().unwrap().split_once('#').unwrap();
+        let talk = talks.iter().find(|one| one["id"] == talk).unwrap();
+        let system = row["messages"][0]["content"].as_str().unwrap();
+        for situation in &situations {
+            for person in situation["personas"].as_array().unwrap() {
+                let own = person["id"] == own && situation["id"] == talk["situation_id"];
+                for key in ["stance", "goal", "knowledge"] {
+                    let Some(secret) = person[key].as_str() else { continue };
+                    assert_eq!(system.contains(secret), own, "{}: {key} of {}: {system}", row["id"], person["name"]);
+                    told += usize::from(own);
+                }
+            }
+        }
+    }
+    assert!(told > 0, "nobody was told anything");
+    // The same from the run and from its dataset; not from a file, which has no situations.
+    for (source, folder) in [("runs/demo", "a"), ("runs/demo/dataset", "b")] {
+        let arguments = ["export", source, "--format", "messages", "--private", "-o", folder];
+        project.run(&arguments).ended(0);
+        let sorted = |mut rows: Vec<Value>| {
+            rows.sort_by_key(|row| row["id"].as_str().unwrap().to_owned());
+            rows
+        };
+        assert_eq!(sorted(rows(folder)), sorted(compiled.clone()), "{source}");
+    }
+    let file = "runs/demo/dataset/data/train-00000-of-00001.parquet";
+    let refused = project.run(&["export", file, "--format", "messages", "--private", "-o", "c"]).ended(2).stderr;
+    assert!(refused.contains("train-00000-of-00001.parquet has no situations"), "{refused}");
+
+    // What is published without the situations cannot have it.
+    let upload = "version: 1\nruns: [runs/demo]\ninclude: [conversations]\ndataset: demo\nwork_dir: work\n\
+                  destination: {folder: out}\n";
+    project.write("upload.yaml", upload);
+    let refused = project.run(&["compile-upload", "-c", "upload.yaml"]).ended(3).stderr;
+    assert!(refused.contains("which is not there; export the situations with it, or leave out `private`"), "{refused}");
+    project.write("upload.yaml", format!("{upload}export: [{{format: messages, private: true}}]\n"));
+    let refused = project.run(&["compile-upload", "-c", "upload.yaml"]).ended(2).stderr;
+    assert!(refused.contains("add situations to include, or leave out `private`"), "{refused}");
+}
+
 /// Leaves of messages only those that no one said.
 fn only_instructions(value: &mut Value) {
     if let Some(messages) = value.as_array_mut() {

@@ -9,6 +9,8 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -166,6 +168,83 @@ def trl_completions(exports):
     print(f"  loss {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} steps, on {len(said)} examples")
 
 
+def documented(program):
+    """The command of a program as docs/exports.md has it, word by word."""
+    lines = (HERE.parent.parent / "docs" / "exports.md").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith(f"{program} ")]
+    return shlex.split(line)
+
+
+def toy_model(folder, examples):
+    """A tiny model in the files that trainers load models from; none can be fetched here. It has read the examples a few times:
+    so the system texts, which are much alike, have another loss than what is said."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(17)
+    words = tokenizer([json.dumps(row) for row in examples], templates()["trl/qwen2_5"])
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Qwen2Config(
+        vocab_size=len(words), num_key_value_heads=2, max_position_embeddings=4096, eos_token_id=words.eos_token_id, **size
+    )
+    model = Qwen2ForCausalLM(config)
+    learn = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for row in examples * 2:
+        read = words(words.apply_chat_template(row["messages"], tokenize=False), return_tensors="pt")["input_ids"]
+        model(read, labels=read).loss.backward()
+        learn.step()
+        learn.zero_grad()
+    model.eval()
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return model, words
+
+
+def loss_on(model, words, examples, flagged):
+    """The mean loss of the words of all messages that are `flagged`, found by where they stand in the text."""
+    import torch
+
+    total, count = 0.0, 0
+    for row in examples:
+        text, spans = words.apply_chat_template(row["messages"], tokenize=False), []
+        for message in row["messages"]:
+            begin = text.index(message["content"], spans[-1][1] if spans else 0)
+            # With the marks between role and text and behind the text, which are learnt with it.
+            spans.append((begin - len("\n"), begin + len(message["content"] + "<|im_end|>\n"), flagged(message)))
+        coded = words(text, return_offsets_mapping=True, return_tensors="pt")
+        places = coded["offset_mapping"][0].tolist()
+        counts = torch.tensor([any(b <= at and end <= e and own for b, e, own in spans) for at, end in places])
+        with torch.no_grad():
+            scores = model(coded["input_ids"]).logits[0, :-1]
+        losses = torch.nn.functional.cross_entropy(scores, coded["input_ids"][0, 1:], reduction="none")
+        total, count = total + losses[counts[1:]].sum().item(), count + counts[1:].sum().item()
+    return total / count
+
+
+def trl_command(exports):
+    """Two commands of ours and the one of trl's that docs/exports.md has make an adapter, the loss on flagged words alone."""
+    folder = exports.folder("messages", "--loss", "train")
+    home = exports.run.folder / "command"
+    model, words = toy_model(home / "model", rows(folder))
+    put = {"MODEL": str(home / "model"), "./sft": str(folder), "adapter": str(home / "adapter")}
+    command = [str(Path(sys.executable).with_name("trl")), *(put.get(word, word) for word in documented("trl sft")[1:])]
+    # All examples in one step, so that their order is of no matter; here is no GPU, and 8 bits of a float are too few to compare.
+    command += ["--per_device_train_batch_size", str(len(rows(folder))), "--max_steps", "3", "--logging_steps", "1"]
+    command += ["--use_cpu", "true", "--bf16", "false", "--gradient_checkpointing", "false", "--report_to", "none"]
+    command += ["--max_length", "4096"]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    check(done.returncode == 0, f"trl ended with {done.returncode}: {done.stderr[-2000:]}")
+    check((home / "adapter" / "adapter_model.safetensors").is_file(), f"no adapter: {list((home / 'adapter').iterdir())}")
+    [state] = (home / "adapter").glob("checkpoint-3/trainer_state.json")
+    losses = [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
+    own = loss_on(model, words, rows(folder), lambda message: message["train"])
+    all_words = loss_on(model, words, rows(folder), lambda message: True)
+    check(abs(own - all_words) > 0.1, f"{own} on flagged words is no other loss than {all_words} on all")
+    check(abs(losses[0] - own) < 0.01, f"trl's first loss is {losses[0]}, that of flagged words {own}, of all {all_words}")
+    check(losses[-1] < losses[0], f"nothing is learnt: {losses}")
+    print(f"  loss {losses[0]:.3f} to {losses[-1]:.3f} in {len(losses)} steps; of all words it would begin at {all_words:.3f}")
+
+
 # The converters of others
 
 
@@ -244,7 +323,7 @@ def main():
     logging.disable(logging.WARNING)
     with process("upstream-trainers", [sys.executable, str(HERE / "upstream.py")]) as base:
         exports = Exports(base)
-        checks = [every_template, trl_messages, trl_completions, axolotl, llama_factory, convokit]
+        checks = [every_template, trl_messages, trl_completions, trl_command, axolotl, llama_factory, convokit]
         named = [(function.__name__, lambda function=function: function(exports)) for function in checks]
         words = sys.argv[1:]
         run_checks([(name, function) for name, function in named if all(word in name for word in words)])

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{Batch, Kept};
 use crate::config;
 use crate::publish::error::PublishError;
-use crate::record::{Conversation, Persona, Situation};
+use crate::record::{self, Conversation, Persona, Situation};
 use crate::stages::compile::{CompileError, RecordSource};
 use crate::stages::dedup::{Match, Shingling, TextIndex, conversation_text, normalize, situation_text};
 use crate::store::fs::FsError;
@@ -47,7 +47,7 @@ pub(super) struct EarlierRuns {
 struct Known {
     /// The files of situations that are kept.
     files: Vec<LinesFile>,
-    /// A situation by content, people included: the number of its file, and where it is in it.
+    /// A situation by all that its conversations grew from: the number of its file, and where it is in it.
     situations: HashMap<TextDigest, (u32, RowPlace)>,
     near_situations: TextIndex,
     near_conversations: TextIndex,
@@ -71,10 +71,10 @@ impl EarlierRuns {
         self.people.get(&key(&persona.hash)).map(AsRef::as_ref)
     }
 
-    /// The same situation with the same people.
+    /// The same situation with the same people, who keep the same to themselves.
     pub(super) fn same_situation(&self, situation: &Situation) -> Result<Option<Situation>, FsError> {
         let Some(known) = &self.known else { return Ok(None) };
-        let Some((file, place)) = known.situations.get(&key(&situation.content_hash())) else { return Ok(None) };
+        let Some((file, place)) = known.situations.get(&whole(situation)) else { return Ok(None) };
         let Some(file) = known.files.get(*file as usize) else { return Ok(None) };
         Ok(Some(parse(file, &file.read(*place)?)?))
     }
@@ -133,7 +133,7 @@ impl Known {
     /// Takes in a situation of the file that is the next.
     fn learn(&mut self, situation: &Situation, place: RowPlace) -> Result<(), FsError> {
         let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.situations.entry(key(&situation.content_hash())).or_insert((file, place));
+        self.situations.entry(whole(situation)).or_insert((file, place));
         self.near_situations.add(&situation.id, &situation_text(situation))
     }
 }
@@ -150,6 +150,13 @@ fn index<'a, R: DeserializeOwned>(
     let texts = records.map(|record| record.map(|record| text(&record))).collect::<Result<Vec<_>, _>>()?;
     let shingling = Shingling::for_sample(texts.iter().map(String::as_str));
     Ok(TextIndex::create(threshold, shingling, folder)?)
+}
+
+/// What stands for all that a conversation grows from: the situation, its people, and what each keeps to themself.
+fn whole(situation: &Situation) -> TextDigest {
+    let kept = situation.personas.iter().flat_map(|person| [&person.stance, &person.goal, &person.knowledge]);
+    let kept = kept.map(|text| text.as_deref().unwrap_or_default());
+    key(&record::content_hash([situation.content_hash().as_str()].into_iter().chain(kept)))
 }
 
 /// A description as it is compared: equal here is what the dataset's own check calls equal.

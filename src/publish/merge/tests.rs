@@ -291,6 +291,21 @@ fn two_talks_about_one_situation_both_stay_and_share_it() {
 }
 
 #[test]
+fn a_situation_in_which_something_else_is_kept_secret_is_not_the_same() {
+    let people = [persona(0, "A baker who sings", "train"), persona(1, "A nurse who rows", "train")];
+    let batch = |number: u64, goal: Option<&str>| {
+        let mut situation = situation(0, &[&people[0], &people[1]], &prose(1, "scene"));
+        situation.personas[1].goal = goal.map(str::to_owned);
+        let conversations = vec![conversation(&situation, &prose(number, "talk"))];
+        Batch { mark: format!("r{number}"), personas: people.to_vec(), conversations, situations: vec![situation] }
+    };
+    let talks = |one, other| merge(&[batch(1, one), batch(2, other)], Some(&DEDUP)).conversations.len();
+    let goal = Some("to be asked");
+    assert_eq!(talks(goal, goal), 2);
+    assert_eq!(talks(None, goal), 1, "what it says would be joined with what another situation keeps secret");
+}
+
+#[test]
 fn a_talk_about_a_near_copy_goes_with_it() {
     let near = prose(1, "scene").replacen("scene", "other", 1);
     let merged = pair(&near, &prose(2, "talk"));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{Compared, CompileError, Compiled, Input, LIMITS, Limits, RecordSource, compile_within};
+use super::{Compared, CompileError, Compiled, Input, Limits, RecordSource, compile_within};
 use crate::config;
 use crate::exit::ExitCode;
 use crate::record::arrow::{TableError, TableRow};
@@ -20,6 +20,7 @@ use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::{self, FsError};
 use crate::store::lines::LinesFile;
 use crate::store::part::JsonlWriter;
+use crate::tables::Cut;
 
 /// The longest record, in bytes.
 const LONGEST_LINE: usize = 16 << 20;
@@ -129,7 +130,7 @@ pub(crate) fn compile_file(
         fs::discard_dir(made)?;
         fs::create_dir_all(made)?;
     }
-    let limits = Limits { content_chunks, ..LIMITS };
+    let limits = Limits { cut: Cut { content_chunks, ..Cut::default() }, ..Limits::default() };
     let compiled = source(path, &spool).and_then(|(holds, source)| {
         compile_within(limits, &draft, &input(holds, source), written).map_err(|error| explained(error, path, holds))
     });

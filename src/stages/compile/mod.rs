@@ -15,7 +15,7 @@
 //! split, empty where no row is in it. The folder must be fresh; whoever calls swaps it in when it is whole.
 //!
 //! Records stream from where they lie (`source`), sorted on the way where they are not in order, into one table after the
-//! other (`table`, `shards`). What the card says of them is gathered as they pass (`seen`, `screening`, `leakage`). Memory
+//! other (`table`). What the card says of them is gathered as they pass (`seen`, `screening`, `leakage`). Memory
 //! holds about a row group and some buffers, however many records there are.
 
 mod card;
@@ -26,7 +26,6 @@ mod leakage;
 mod manifest;
 mod screening;
 mod seen;
-mod shards;
 mod source;
 mod table;
 #[cfg(test)]
@@ -51,13 +50,14 @@ use crate::config;
 use crate::config::export::ExportOptions;
 use crate::exit::ExitCode;
 use crate::export::ExportError;
-use crate::record::arrow::{ArrowRecord as _, TableError};
+use crate::record::arrow::ArrowRecord as _;
 use crate::record::{Conversation, Persona, Situation, Tally};
 use crate::stages::dedup;
 use crate::store::checkpoint::CheckpointError;
 use crate::store::fs::{self, FsError};
 use crate::store::lines::LinesError;
 use crate::store::part::FileEntry;
+use crate::tables::{Cut, TableFileError};
 
 /// What a dataset is made of.
 #[derive(Debug, Clone)]
@@ -133,18 +133,19 @@ pub(crate) struct Compiled {
 /// How much is held or put together, and how files are cut; other sizes in tests only.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Bytes of a Parquet file at which it ends, with the row group that reaches them. A group has at most about 32 MiB, so
-    /// every file but the last has 384 to 416 MiB.
-    file: u64,
+    /// How Parquet files are cut.
+    cut: Cut,
     /// Bytes of records that are sorted in memory.
     sort: usize,
     /// People that are counted in memory: 1 MiB by their ids, and as much by their texts.
     people: usize,
-    /// Whether pages of Parquet end where their content says so.
-    content_chunks: bool,
 }
 
-const LIMITS: Limits = Limits { file: 384 << 20, sort: 8 << 20, people: 1 << 14, content_chunks: false };
+impl Default for Limits {
+    fn default() -> Self {
+        Self { cut: Cut::default(), sort: 8 << 20, people: 1 << 14 }
+    }
+}
 
 /// Why there is no dataset.
 #[derive(Debug, thiserror::Error)]
@@ -158,14 +159,9 @@ pub enum CompileError {
     /// A file changed between being written and being read.
     #[error(transparent)]
     Changed(LinesError),
-    /// A table could not be written: a record does not fit its columns, or the disk failed.
-    #[error("failed to write {path}: {source}", path = path.display())]
-    Table {
-        /// The Parquet file.
-        path: PathBuf,
-        /// Why.
-        source: TableError,
-    },
+    /// A table could not be written.
+    #[error(transparent)]
+    Table(#[from] TableFileError),
     /// Conversations could not be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -216,14 +212,12 @@ impl CompileError {
     /// The exit code of the contract: 3 where the records are to blame, 7 where the disk is.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Table { source: TableError::OutOfRange { .. } | TableError::TooLarge { .. }, .. }
-            | Self::SplitName { .. }
-            | Self::DuplicateId { .. }
-            | Self::Empty => ExitCode::Input,
+            Self::SplitName { .. } | Self::DuplicateId { .. } | Self::Empty => ExitCode::Input,
             Self::Checkpoint(error) => error.exit_code(),
             Self::Export(error) => error.exit_code(),
+            Self::Table(error) => error.exit_code(),
             Self::Counts { .. } => ExitCode::Damage,
-            Self::Fs(_) | Self::Changed(_) | Self::Table { .. } | Self::Encode { .. } => ExitCode::Io,
+            Self::Fs(_) | Self::Changed(_) | Self::Encode { .. } => ExitCode::Io,
         }
     }
 }
@@ -231,7 +225,7 @@ impl CompileError {
 /// Writes the dataset into `folder`, which must be empty or absent. `written` is told after each row, also one that is left out
 /// since its person is not used, how many were written by then, of all tables together.
 pub(crate) fn compile(folder: &Path, input: &Input<'_>, written: &dyn Fn(u64)) -> Result<Compiled, CompileError> {
-    compile_within(LIMITS, folder, input, written)
+    compile_within(Limits::default(), folder, input, written)
 }
 
 fn compile_within(
@@ -253,7 +247,7 @@ fn compile_within(
     let used = used.map(|situations| UsedPeople::of(situations, folder, limits.sort)).transpose()?;
     let people = draft.write_some(&input.personas, "personas", used, &mut |row| Ok(seen.persona(row)?))?;
     let (leakage, everyone) = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
-    let exports = exports::write(folder, input.exports, talks.as_ref())?;
+    let exports = exports::write(folder, input.exports, talks.as_ref(), situations.as_ref())?;
     let tables: Vec<WrittenTable> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
         return Err(CompileError::Empty);

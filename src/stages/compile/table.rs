@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::shards::Shards;
 use super::source::{Ordered, RecordSource};
 use super::used::UsedPeople;
 use super::{CompileError, Limits};
@@ -17,6 +16,7 @@ use crate::record::is_split_name;
 use crate::store::fs;
 use crate::store::lines::LinesFile;
 use crate::store::part::{FileEntry, PartFile};
+use crate::tables::SplitTable;
 
 /// The split that most rows are in, written while they are read.
 const TRAIN: &str = "train";
@@ -69,7 +69,7 @@ pub(super) struct DatasetDraft<'a> {
     pub(super) rows: Cell<u64>,
 }
 
-impl<'a> DatasetDraft<'a> {
+impl DatasetDraft<'_> {
     /// Writes the table of `source` with its Parquet files in `home`, and shows every record to `look`; `None` when there is
     /// no record.
     pub(super) fn write<R: TableRow>(
@@ -93,7 +93,7 @@ impl<'a> DatasetDraft<'a> {
         let own_form = source.is_given().then_some(false);
         let mut written =
             JsonLines { folder: self.folder, splits: BTreeMap::new(), last: None, own_form, line: Vec::new() };
-        let mut train = self.shards(home, TRAIN);
+        let mut train = self.parquet(home, TRAIN);
         while lines.advance()? {
             if let Some(used) = &mut used
                 && !used.has(&lines.id()?)?
@@ -120,12 +120,12 @@ impl<'a> DatasetDraft<'a> {
         self.finish(home, parted, train).map(Some)
     }
 
-    fn shards<R: TableRow>(&self, home: &str, split: &str) -> Shards<'a, R> {
-        Shards::new(self.folder, home, split, self.limits)
+    fn parquet<R: TableRow>(&self, home: &str, split: &str) -> SplitTable<R> {
+        SplitTable::new(self.folder, home, split, R::COLUMNS, self.limits.cut)
     }
 
-    fn push<R: TableRow>(&self, shards: &mut Shards<'_, R>, record: R) -> Result<(), CompileError> {
-        shards.push(record)?;
+    fn push<R: TableRow>(&self, parquet: &mut SplitTable<R>, record: R) -> Result<(), CompileError> {
+        parquet.push(record)?;
         self.rows.set(self.rows.get() + 1);
         (self.written)(self.rows.get());
         Ok(())
@@ -136,7 +136,7 @@ impl<'a> DatasetDraft<'a> {
         &self,
         home: &'static str,
         parted: BTreeMap<String, SplitLines>,
-        train: Shards<'_, R>,
+        train: SplitTable<R>,
     ) -> Result<WrittenTable, CompileError> {
         let mut table =
             WrittenTable { name: R::NAME, columns: R::COLUMNS, folder: home, splits: Vec::new(), files: Vec::new() };
@@ -146,14 +146,14 @@ impl<'a> DatasetDraft<'a> {
         for (name, SplitLines { file, rows }) in parted {
             let entry = file.finish(Some(rows))?;
             let jsonl = LinesFile::new(self.folder, entry.clone());
-            let shards = match train.take_if(|_| name == TRAIN) {
+            let parquet = match train.take_if(|_| name == TRAIN) {
                 Some(train) => train,
                 None => self.read_back(home, &name, &jsonl)?,
             };
-            let (files, arrow_bytes) = shards.finish()?;
-            let parquet_bytes = files.iter().map(|file| file.bytes).sum();
+            let parquet = parquet.finish()?;
+            let (arrow_bytes, parquet_bytes) = (parquet.arrow_bytes, parquet.bytes());
             table.splits.push(Split { name, rows, arrow_bytes, parquet_bytes, jsonl: Some(jsonl) });
-            table.files.extend(files);
+            table.files.extend(parquet.files);
             table.files.push(entry);
         }
         for synced in [home, "jsonl"] {
@@ -167,12 +167,12 @@ impl<'a> DatasetDraft<'a> {
         home: &str,
         split: &str,
         jsonl: &LinesFile,
-    ) -> Result<Shards<'a, R>, CompileError> {
-        let mut shards = self.shards(home, split);
+    ) -> Result<SplitTable<R>, CompileError> {
+        let mut parquet = self.parquet(home, split);
         for record in RecordSource::spooled(vec![jsonl.clone()]).records() {
-            self.push(&mut shards, record?)?;
+            self.push(&mut parquet, record?)?;
         }
-        Ok(shards)
+        Ok(parquet)
     }
 }
 

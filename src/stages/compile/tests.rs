@@ -198,7 +198,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn compiled(sample: &Sample) -> (Compiled, BTreeMap<String, Vec<u8>>) {
-    compiled_within(LIMITS, sample).unwrap()
+    compiled_within(Limits::default(), sample).unwrap()
 }
 
 fn compiled_within(limits: Limits, sample: &Sample) -> Result<(Compiled, BTreeMap<String, Vec<u8>>), CompileError> {
@@ -323,7 +323,7 @@ fn people_who_occur_in_no_situation_are_left_out_unless_all_are_asked_for() {
     sample.situations[7].personas[1] = sample.situations[7].personas[0].clone();
     sample.outcomes.clear();
     let used: Vec<String> = (0..20).filter(|at| ![6, 7, 17].contains(at)).map(|at| format!("p{at:06}")).collect();
-    for limits in [LIMITS, Limits { sort: 50, ..LIMITS }] {
+    for limits in [Limits::default(), Limits { sort: 50, ..Limits::default() }] {
         let folder = tempfile::tempdir().unwrap();
         let mut input = sample.input(folder.path());
         input.cast_in = Some(input.situations.clone());
@@ -380,7 +380,7 @@ fn what_cannot_be_compiled_is_named() {
     let failure = |change: fn(&mut Sample)| {
         let mut sample = Sample::new(3);
         change(&mut sample);
-        compiled_within(LIMITS, &sample).unwrap_err().to_string()
+        compiled_within(Limits::default(), &sample).unwrap_err().to_string()
     };
     insta::assert_snapshot!(failure(|s| s.conversations[1].split = "../../etc".to_owned()), @r#"conversations: record c-s-0000-0001-00-0 has the split "../../etc"; a split is named with 1 to 64 of the characters A-Z, a-z, 0-9 and _"#);
     insta::assert_snapshot!(failure(|s| s.conversations[1].id = s.conversations[0].id.clone()), @"conversations: two records have the id c-s-0000-0000-00-0; give the records of each source ids of their own");
@@ -460,7 +460,11 @@ fn rows_are_sorted_by_id_whatever_they_come_in_and_however_little_is_held() {
     // From the last to the first, and in no order at all; some thousands of bytes, and none, sorted in memory.
     sample.situations.reverse();
     sample.conversations.sort_by_key(|row| blake3::hash(row.id.as_bytes()).to_hex().to_string());
-    for limits in [LIMITS, Limits { sort: 5_000, people: 10, ..LIMITS }, Limits { sort: 0, people: 1, ..LIMITS }] {
+    for limits in [
+        Limits::default(),
+        Limits { sort: 5_000, people: 10, ..Limits::default() },
+        Limits { sort: 0, people: 1, ..Limits::default() },
+    ] {
         let (made, found) = compiled_within(limits, &sample).unwrap();
         assert_eq!(made, expected);
         assert!(found == files, "other bytes with {limits:?}");
@@ -470,7 +474,7 @@ fn rows_are_sorted_by_id_whatever_they_come_in_and_however_little_is_held() {
     let id = copy.id.clone();
     sample.conversations.insert(3, copy);
     sample.outcomes.clear();
-    let error = compiled_within(Limits { sort: 5_000, ..LIMITS }, &sample).unwrap_err();
+    let error = compiled_within(Limits { sort: 5_000, ..Limits::default() }, &sample).unwrap_err();
     assert_eq!(
         (error.exit_code(), error.to_string().contains(&format!("the id {id};"))),
         (ExitCode::Input, true),
@@ -497,7 +501,8 @@ fn a_file_ends_with_the_row_group_that_fills_it_and_is_named_when_all_are_known(
         rows.iter().map(|(name, rows)| (format!("personas/{name}.parquet"), *rows)).collect::<Vec<_>>()
     };
     assert_eq!(names(&whole), expected(&[("test-00000-of-00001", 1_200), ("train-00000-of-00001", 4_800)]));
-    let (parts, cut) = compiled_within(Limits { file: 1_000, ..LIMITS }, &sample).unwrap();
+    let (parts, cut) =
+        compiled_within(Limits { cut: Cut { file: 1_000, ..Cut::default() }, ..Limits::default() }, &sample).unwrap();
     let three = [
         ("test-00000-of-00001", 1_200),
         ("train-00000-of-00003", 2_048),
