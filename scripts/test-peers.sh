@@ -26,8 +26,8 @@ environment() {
     cmp -s "$requirements" "$venv/requirements.txt" && return
     rm -rf "$venv"
     python3 -m venv "$venv"
-    # None of them is built here: that takes longer than all of the checks. Spark comes as source that needs no building.
-    "$venv/bin/pip" install --quiet --only-binary :all: --no-binary pyspark --requirement "$requirements"
+    # None of them is built here: that takes longer than all of the checks. Two come as source alone, which needs no building.
+    "$venv/bin/pip" install --quiet --only-binary :all: --no-binary pyspark,jsonpath-rw --requirement "$requirements"
     [ "$#" = 0 ] || "$venv/bin/pip" install --quiet --no-deps "$@"
     cp "$requirements" "$venv/requirements.txt"
 }
