@@ -9,7 +9,7 @@ use clap::ValueEnum;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// The target was reached.
+    /// The target was reached, or as much of it as `min_accepted` asks for.
     Success = 0,
     /// A bug in convogen.
     Bug = 1,

@@ -238,6 +238,9 @@ pub(crate) struct CompileUploadArgs {
     /// Read everything that is published back at the end, and compare it with its manifest
     #[arg(long)]
     pub verify: bool,
+    /// Publish runs with fewer accepted than are enough, or none, as they are
+    #[arg(long)]
+    pub allow_partial: bool,
     /// Print a summary as one JSON object on the last line of stdout
     #[arg(long)]
     pub json: bool,
@@ -426,7 +429,7 @@ mod tests {
           convogen compile-upload -c configs/upload.yaml   publish what runs made
 
         Exit codes:
-            0  The target was reached
+            0  The target was reached, or as much of it as `min_accepted` asks for
             1  A bug in convogen
             2  Wrong usage or configuration
             3  Input data that cannot be used

@@ -23,8 +23,10 @@ use crate::llm::Halt;
 use crate::llm::control::Control;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ledger::{RunSummary, Status};
+use crate::pipeline::next_steps::next_steps;
 use crate::pipeline::run::{self, RunEnd, RunOptions, RunWatch};
 use crate::pipeline::stopped::stopped_at;
+use crate::pipeline::target::Target;
 use crate::pipeline::{gc, reasons, status, verify};
 
 /// How long calls in flight may take to finish after Ctrl-C.
@@ -203,10 +205,11 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
         gates.fallbacks_line().iter().for_each(|line| printer.note(line));
     }
     // Whatever kept them from being read is told where it matters.
-    for line in reasons::told(&summary.run_dir).unwrap_or_default() {
-        printer.note(&line);
-    }
+    losses(&summary.run_dir).unwrap_or_default().iter().for_each(|line| printer.note(line));
     let dataset = summary.run_dir.join("dataset");
+    if !dataset.is_dir() {
+        return;
+    }
     let dataset = dataset.display();
     printer.note(&format!("dataset: {dataset}"));
     if let Some((id, _)) = &ended.example {
@@ -235,6 +238,37 @@ fn this_time(ended: &RunEnd) -> Option<String> {
     })
 }
 
+/// What most of the losses of the run in `run_dir` are due to, and what to do about what is missing, a line each.
+///
+/// # Errors
+/// If something that was sealed cannot be read.
+pub(super) fn losses(run_dir: &Path) -> Result<Vec<String>, RunError> {
+    let mut lines = reasons::told(run_dir)?;
+    lines.extend(next_steps(run_dir)?.into_iter().map(|step| format!("next: {step}")));
+    Ok(lines)
+}
+
+/// How near a stage came to what was asked of it; nothing where it is all there and nothing was lost.
+fn reached(stage: &str, target: &Target) -> Option<String> {
+    let Target { wanted, accepted, replaced, min_accepted } = *target;
+    let (wanted, accepted) = (thousands(wanted), thousands(accepted));
+    let mut line = format!("{stage}: accepted {accepted} of {wanted}");
+    if target.is_missed() {
+        let than = if target.is_enough() { "enough by" } else { "less than" };
+        line += &format!(" ({}), {than} min_accepted ({})", percent(target.share()), percent(min_accepted));
+    }
+    if replaced > 0 {
+        line += &format!(", {} replaced", thousands(replaced));
+    }
+    (target.is_missed() || replaced > 0).then_some(line)
+}
+
+/// A share in percent; never 100 where something is missing.
+fn percent(share: f64) -> String {
+    let tenths = (share * 1000.0 + 1e-6).floor() / 10.0;
+    format!("{tenths} %")
+}
+
 /// Status, outcomes and spend as a few lines.
 pub(super) fn report(summary: &RunSummary, process: Option<&str>) -> String {
     let run_dir = summary.run_dir.display();
@@ -254,7 +288,10 @@ pub(super) fn report(summary: &RunSummary, process: Option<&str>) -> String {
     }
     let spend = spend(&summary.usage);
     let time = if summary.wall_s > 0.0 { format!(", {}", duration(summary.wall_s)) } else { String::new() };
-    format!("{standing}{time}\n{}\n{spend}", table(&rows).trim_end())
+    let reached =
+        ["situations", "conversations"].into_iter().filter_map(|stage| reached(stage, summary.targets.get(stage)?));
+    let reached: String = reached.map(|line| format!("\n{line}")).collect();
+    format!("{standing}{time}\n{}{reached}\n{spend}", table(&rows).trim_end())
 }
 
 /// Checks the files of a run.

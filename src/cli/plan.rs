@@ -29,7 +29,13 @@ pub(super) fn run(args: &PlanArgs, printer: &Printer) -> Result<ExitCode, Failur
 }
 
 fn page(plan: &RunPlan) -> String {
-    let mut page = format!("{} conversations, likely {}\n\n", thousands(plan.conversations), sum(plan));
+    let RunPlan { conversations, most_conversations, .. } = *plan;
+    let most = if most_conversations > conversations {
+        format!(" (at most {} begun, to replace lost ones)", thousands(most_conversations))
+    } else {
+        String::new()
+    };
+    let mut page = format!("{} conversations{most}, likely {}\n\n", thousands(conversations), sum(plan));
     page += table(&rows(plan)).trim_end();
     page += "\n\n";
     for model in &plan.models {

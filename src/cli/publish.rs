@@ -35,7 +35,7 @@ pub(super) fn compile_upload(args: &CompileUploadArgs, printer: &Printer) -> Res
     tell_translation(&args.config.display().to_string(), &told, printer);
     let environment = environment(printer)?;
     settle_sign_in(&mut upload, &environment, printer);
-    let options = PublishOptions { dry_run: args.dry_run, verify: args.verify };
+    let options = PublishOptions { dry_run: args.dry_run, verify: args.verify, allow_partial: args.allow_partial };
     let bar = Arc::new(Mutex::new(None));
     let watch = watch(&bar, printer);
     let result = block_on(async {

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::output::Printer;
-use super::pipeline::report;
+use super::pipeline::{losses, report};
 use super::progress::{roughly, thousands};
 use super::spend::by_role;
 use crate::config::load;
 use crate::exit::ExitCode;
+use crate::pipeline::error::RunError;
 use crate::pipeline::status::{self, FoundRun};
-use crate::pipeline::{error::RunError, reasons};
 use crate::stages::situations::fill::Fill;
 use crate::store::fs;
 
@@ -107,7 +107,7 @@ fn page(run_dir: &Path, found: &FoundRun) -> Result<String, RunError> {
         lines.push(gates.line());
         lines.extend(gates.fallbacks_line());
     }
-    lines.extend(reasons::told(run_dir)?);
+    lines.extend(losses(run_dir)?);
     let reason = |loss: &status::LossCount| format!("  {}: {} × {}", loss.stage, thousands(loss.count), loss.reason);
     lines.extend(found.reasons.iter().map(reason));
     lines.extend(found.notices.iter().cloned());

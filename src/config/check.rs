@@ -101,6 +101,10 @@ impl<'a> Findings<'a> {
         self.require(is_language_tag(&config.language), "language", || {
             "neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language".to_owned()
         });
+        let enough = config.min_accepted;
+        self.require(enough > 0.0 && enough <= 1.0, "min_accepted", || {
+            format!("{enough} is no share; above 0 and at most 1, such as 0.95")
+        });
         self.require(!config.run_dir.as_os_str().is_empty(), "run_dir", || "empty; name a folder".to_owned());
         self.require(!config.run_dir.starts_with("~"), "run_dir", || {
             "`~` stands for no folder here: there is no HOME; write the whole path".to_owned()
@@ -162,6 +166,12 @@ impl<'a> Findings<'a> {
     fn conversations(&mut self, config: &Config) {
         let conversations = &config.conversations;
         self.at_least(conversations.per_situation, 1, "conversations.per_situation");
+        self.at_least(conversations.count.unwrap_or(1), 1, "conversations.count");
+        self.require(conversations.count.is_none() || conversations.per_situation == 1, "conversations.count", || {
+            "says how many conversations there are in all, and conversations.per_situation how many on each situation; leave one \
+             of them out"
+                .to_owned()
+        });
         self.at_least(u64::from(conversations.turns.min), 1, "conversations.turns.min");
         self.ordered(conversations.turns.min as usize, conversations.turns.max as usize, "conversations.turns");
         self.at_least(u64::from(conversations.gates.agreement_run), 2, "conversations.gates.agreement_run");

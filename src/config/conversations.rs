@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ShownTranscript;
+use super::{MOST_ATTEMPTS, ShownTranscript};
 
 /// The conversations stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,6 +13,12 @@ use super::ShownTranscript;
 pub struct Conversations {
     /// Conversations grown from each situation.
     pub per_situation: u64,
+    /// How many conversations to end up with, counted after dedup, in place of `per_situation`: spread evenly over the
+    /// situations, and those that are lost are replaced. Left out: `per_situation` for each.
+    pub count: Option<u64>,
+    /// Whether conversations that are lost are replaced where `count` is left out: by another on the same situation, then by
+    /// one on the next. At most 3 times as many as asked for are begun.
+    pub top_up: bool,
     /// Agent replies in a conversation; the conversation starter is not one of them.
     pub turns: TurnRange,
     /// When a conversation may end before the maximum.
@@ -39,6 +45,8 @@ impl Default for Conversations {
     fn default() -> Self {
         Self {
             per_situation: 1,
+            count: None,
+            top_up: false,
             turns: TurnRange::default(),
             ending: Ending::default(),
             speaker_selection: SpeakerSelection::default(),
@@ -50,6 +58,23 @@ impl Default for Conversations {
             max_repairs: 2,
             gates: GateSettings::default(),
         }
+    }
+}
+
+impl Conversations {
+    /// How many are asked for on so many situations.
+    pub fn wanted(&self, situations: u64) -> u64 {
+        self.count.unwrap_or_else(|| situations.saturating_mul(self.per_situation))
+    }
+
+    /// Whether those that are lost are replaced.
+    pub fn replaces_lost(&self) -> bool {
+        self.top_up || self.count.is_some()
+    }
+
+    /// How many are begun at most where so many are asked for.
+    pub fn most_begun(&self, wanted: u64) -> u64 {
+        if self.replaces_lost() { wanted.saturating_mul(MOST_ATTEMPTS) } else { wanted }
     }
 }
 

@@ -98,6 +98,7 @@ fn fields(config: &Config) -> Fields {
         personas: Personas { source: _, skip, sample, length: PersonaLength { min: shortest, max: longest } },
         situations,
         conversations,
+        min_accepted: _, // what is said of the data once it is there
         safety,
         judge,
         dedup: Dedup { enabled, situations: situation_threshold, conversations: conversation_threshold },
@@ -107,7 +108,7 @@ fn fields(config: &Config) -> Fields {
         budget: BudgetLimits { max_calls: _, max_tokens: _, max_cost: _ },
         models: Models { default: _, situations: _, speaker: _, selector: _, safety: _, judge: _ }, // by role, below
         proxy: _,
-        review: _, // what is said of the data once it is there
+        review: _, // likewise
     } = config;
     let mut fields = collect(
         Stage::Personas,
@@ -199,6 +200,8 @@ fn situation_fields(situations: &Situations) -> Fields {
 fn conversation_fields(conversations: &Conversations) -> Fields {
     let Conversations {
         per_situation,
+        count,
+        top_up,
         turns: TurnRange { min, max },
         ending,
         speaker_selection,
@@ -231,6 +234,8 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         ],
     );
     fields.extend(context_fields(*context));
+    fields.extend(unless(count.is_none(), Stage::Conversations, "conversations.count", json!(count)));
+    fields.extend(unless(!top_up, Stage::Conversations, "conversations.top_up", json!(top_up)));
     fields
 }
 
@@ -497,6 +502,9 @@ mod tests {
         ("situations.hub.cap", "100", Some(Stage::Situations)),
         ("situations.max_tokens", "2000", Some(Stage::Situations)),
         ("conversations.per_situation", "2", Some(Stage::Conversations)),
+        ("conversations.count", "30", Some(Stage::Conversations)),
+        ("conversations.top_up", "true", Some(Stage::Conversations)),
+        ("min_accepted", "0.5", None),
         ("conversations.turns.min", "5", Some(Stage::Conversations)),
         ("conversations.turns.max", "12", Some(Stage::Conversations)),
         ("conversations.ending", "max_only", Some(Stage::Conversations)),

@@ -85,6 +85,10 @@ pub struct Config {
     /// How they talk.
     #[serde(default)]
     pub conversations: Conversations,
+    /// The share of the situations and conversations asked for that is enough: the run ends with exit code 0 then, and
+    /// `compile-upload` takes it. Above 0 and at most 1.
+    #[serde(default = "default_min_accepted")]
+    pub min_accepted: f64,
     /// What finished conversations are screened for.
     #[serde(default)]
     pub safety: Safety,
@@ -167,6 +171,13 @@ impl Config {
     pub fn used_models(&self) -> BTreeMap<&'static str, &Model> {
         self.roles().into_iter().map(|(_, key, model)| (key, model)).collect()
     }
+}
+
+/// Attempts at most for each situation or conversation that is wanted, where those that are lost are made up for.
+pub(crate) const MOST_ATTEMPTS: u64 = 3;
+
+fn default_min_accepted() -> f64 {
+    0.95
 }
 
 fn default_language() -> String {

@@ -81,6 +81,7 @@ impl Config {
         let share = |whole: Option<u64>| whole.map(|whole| part.share(whole));
         own.personas.sample = share(self.personas.sample);
         own.situations.count = share(self.situations.wanted());
+        own.conversations.count = share(self.conversations.count);
         let BudgetLimits { max_calls, max_tokens, max_cost } = self.budget;
         let max_cost = max_cost.map(|cost| cost / part.count.max(1) as f64);
         own.budget = BudgetLimits { max_calls: share(max_calls), max_tokens: share(max_tokens), max_cost };
@@ -107,6 +108,7 @@ impl Config {
     pub(crate) fn divided(&self) -> Vec<(String, u64)> {
         let mut all = vec![
             ("personas.sample".to_owned(), self.personas.sample),
+            ("conversations.count".to_owned(), self.conversations.count),
             ("budget.max_calls".to_owned(), self.budget.max_calls),
             ("budget.max_tokens".to_owned(), self.budget.max_tokens),
         ];
@@ -185,7 +187,7 @@ mod tests {
           --set shard={index: 0, count: 0}: shard.index: a run has at least one part
         the built-in configuration cannot be used as it is
           the built-in configuration:12:3: situations.count: 20 cannot be divided among 32 parts: raise it, or make fewer parts
-          the built-in configuration:42:10: budget.max_calls: 10 cannot be divided among 32 parts: raise it, or make fewer parts
+          the built-in configuration:45:10: budget.max_calls: 10 cannot be divided among 32 parts: raise it, or make fewer parts
           --set models.default.limits={rpm: 16, tpm: 3000}: models.default.limits.rpm: 16 cannot be divided among 32 parts: raise it, or make fewer parts
           --set models.default.limits={rpm: 16, tpm: 3000}: models.default.limits.tpm: no call fits into a part's share: a reply may have 300 tokens (max_tokens); make fewer parts
         "#);

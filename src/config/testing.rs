@@ -25,6 +25,8 @@ situations:
   max_tokens: 1500
 conversations:
   per_situation: 1
+  count: null
+  top_up: false
   turns: {min: 6, max: 10}
   ending: agreed
   speaker_selection: auto
@@ -34,6 +36,7 @@ conversations:
   words_per_turn: {median: 12, p90: 30}
   prompts: {speaker: s.md, selector: t.md, fused: f.md, context: c.md}
   max_repairs: 2
+min_accepted: 0.95
 safety:
   screen: true
   words: [words/en.txt]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::target::Target;
 use crate::exit::ExitCode;
 use crate::llm::budget::{Budget, RoleSnapshot};
 use crate::record::Tally;
@@ -13,9 +14,9 @@ use crate::record::Tally;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The target was reached.
+    /// The target was reached, or as much of it as is enough.
     Finished,
-    /// Finished, but fewer accepted than asked for.
+    /// Finished, but fewer accepted than asked for and than are enough.
     Short,
     /// The budget was reached and what was there was sealed.
     Partial,
@@ -32,6 +33,9 @@ pub struct RunSummary {
     pub status: Status,
     /// Outcomes by stage.
     pub stages: BTreeMap<String, Tally>,
+    /// How near the stages came to what was asked of them, of those that are over and were asked for a number.
+    #[serde(default)]
+    pub targets: BTreeMap<String, Target>,
     /// What it cost.
     pub usage: Spend,
     /// Seconds this process took.

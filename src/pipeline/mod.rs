@@ -4,7 +4,7 @@
 //! * [`identity`]: the settings and texts that make a run this run. [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it.
 //! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify), [`tries`]: looking
-//!   without touching. [`gc`](mod@gc): removes what a finished run needs no more.
+//!   without touching. [`target`]: how near a run came; [`reasons`], [`next_steps`](mod@next_steps): its losses, and what to do. [`gc`](mod@gc): removes what a finished run needs no more.
 //! * [`review`]: what people made of a run, put into a fork of it.
 
 pub(crate) mod error;
@@ -19,6 +19,7 @@ pub(crate) mod ledger;
 #[cfg(test)]
 mod low_space;
 pub(crate) mod models;
+pub(crate) mod next_steps;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reasons;
@@ -29,6 +30,7 @@ pub(crate) mod show;
 mod stages;
 pub(crate) mod status;
 pub(crate) mod stopped;
+pub(crate) mod target;
 mod text_diff;
 pub(crate) mod tries;
 pub(crate) mod verify;

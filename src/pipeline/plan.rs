@@ -60,6 +60,8 @@ pub(crate) struct RunPlan {
     pub currency: Option<String>,
     /// Conversations wanted.
     pub conversations: u64,
+    /// Conversations that are begun at most to come to so many.
+    pub most_conversations: u64,
     /// Which layout is cheaper; `null` for the embedded model.
     pub layout: Option<LayoutAdvice>,
     /// The first prompts, as they would be sent.
@@ -162,22 +164,25 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
         let shot = inputs.shots()?.into_iter().next().map_or_else(shipped_shot, Ok)?;
         (Some(situations::sample(&shot, &config.language)), config.situations.wanted().unwrap_or(0) as f64)
     };
-    let conversations = wanted * config.conversations.per_situation as f64;
+    let conversations = config.conversations.wanted(whole(wanted));
+    let most_conversations = config.conversations.most_begun(conversations);
+    let begun = conversations as f64;
+    let begun = Range::new(begun, begun, most_conversations as f64);
     let mut layout = None;
     if let Some(situation) = &sample {
         let agents = inputs.conversation_prompts()?;
         let first = FirstTurn::render(&config, &agents, situation)?;
-        layout = layouts::advise(&config, &agents, situation, conversations)?;
-        roles.extend(conversation_calls(&config, &first, conversations));
+        layout = layouts::advise(&config, &agents, situation, begun.likely)?;
+        roles.extend(conversation_calls(&config, &first, begun));
         prompts.extend(first.rendered());
     }
     roles.push(sum(&roles));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
     Ok(RunPlan {
         models: planned_models(&config),
         currency: roles.last().and_then(|all| all.cost).and(currency(&config)),
         roles,
-        conversations: conversations as u64,
+        conversations,
+        most_conversations,
         layout,
         prompts,
         unpriced: unpriced(&config),
@@ -320,7 +325,7 @@ pub(super) fn likely_line(config: &Config) -> f64 {
     words.map_or(TURN_TOKENS, |words| words.median * TOKENS_PER_WORD).min(longest)
 }
 
-fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) -> Vec<PlannedRole> {
+fn conversation_calls(config: &Config, first: &FirstTurn, conversations: Range) -> Vec<PlannedRole> {
     let settings = &config.conversations;
     let (min, max) = (f64::from(settings.turns.min), f64::from(settings.turns.max));
     let turns = match settings.ending {
@@ -336,10 +341,10 @@ fn conversation_calls(config: &Config, first: &FirstTurn, conversations: f64) ->
     let prompts = |messages: &[Message]| turns.scaled(prompt_tokens(messages)).map(carried, |base, lines| base + lines);
     let per_turn = |total: Range| total.map(turns, |total, turns| total / turns.max(1.0));
     let repairs = f64::from(settings.max_repairs + 1);
-    let calls = Range { most: turns.most * repairs, ..turns }.scaled(conversations);
+    let calls = Range { most: turns.most * repairs, ..turns }.times(conversations);
     let mut roles = vec![priced(Role::Speaker, speaker, calls, per_turn(prompts(&first.speaker)), line)];
     if !first.selector.is_empty() && first.people > 2 {
-        let calls = Range { most: turns.most * SELECTOR_TRIES, ..turns }.scaled(conversations);
+        let calls = Range { most: turns.most * SELECTOR_TRIES, ..turns }.times(conversations);
         let selector = role_model(config, Role::Selector);
         let answer = Range::new(8.0, 12.0, f64::from(selector.max_tokens));
         roles.push(priced(Role::Selector, selector, calls, per_turn(prompts(&first.selector)), answer));
@@ -357,31 +362,31 @@ fn shown_lines(config: &Config, turns: f64) -> f64 {
     if shown.last_turns.is_none() {
         return turns * (turns - 1.0).max(0.0) / 2.0;
     }
-    (0..whole_turns(turns)).map(|turn| (turn - shown.first_shown(turn)) as f64).sum()
+    (0..whole(turns) as usize).map(|turn| (turn - shown.first_shown(turn)) as f64).sum()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of turns")]
-fn whole_turns(turns: f64) -> usize {
-    turns.round() as usize
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
 }
 
 /// The calls that sum up what is no longer shown.
-fn summary_calls(config: &Config, turns: Range, line: Range, conversations: f64) -> Option<PlannedRole> {
+fn summary_calls(config: &Config, turns: Range, line: Range, conversations: Range) -> Option<PlannedRole> {
     let shown = config.conversations.context;
     let step = f64::from(shown.last_turns.filter(|_| shown.summary)? / 2).max(1.0);
     let model = role_model(config, Role::Summary);
-    let steps = |turns: f64, _: f64| shown.first_shown(whole_turns(turns).saturating_sub(1)) as f64 / step;
-    let calls = turns.map(turns, steps).scaled(conversations);
+    let steps = |turns: f64, _: f64| shown.first_shown((whole(turns) as usize).saturating_sub(1)) as f64 / step;
+    let calls = turns.map(turns, steps).times(conversations);
     let prompt = line.scaled(step).map(PROMPT_OF_SUMMARY, |lines, rest| lines + rest);
     Some(priced(Role::Summary, model, calls, prompt, answer_of(model, 120.0)))
 }
 
 /// The calls of a service that screens conversations of `turns` turns and `whole` tokens.
-fn screening_calls(config: &Config, turns: Range, whole: Range, conversations: f64) -> Option<PlannedRole> {
+fn screening_calls(config: &Config, turns: Range, whole: Range, conversations: Range) -> Option<PlannedRole> {
     let service = config.safety.service?;
     let model = role_model(config, Role::Safety);
     let pieces = turns.map(whole, |turns, tokens| safety::pieces_of(service, turns + LINES_IN_FRONT, tokens * 4.0));
-    let calls = pieces.scaled(conversations);
+    let calls = pieces.times(conversations);
     if service != Service::Judge {
         // Such a service counts no tokens.
         return Some(priced(Role::Safety, model, calls, Range::default(), Range::default()));
@@ -391,12 +396,12 @@ fn screening_calls(config: &Config, turns: Range, whole: Range, conversations: f
 }
 
 /// The calls of a judge. A reply that cannot be used is asked for a second time.
-fn judge_calls(config: &Config, whole: Range, conversations: f64) -> Option<PlannedRole> {
+fn judge_calls(config: &Config, whole: Range, conversations: Range) -> Option<PlannedRole> {
     if !config.judge.enabled {
         return None;
     }
     let model = role_model(config, Role::Judge);
-    let calls = Range::new(1.0, 1.0, 2.0).scaled(conversations * config.judge.sample);
+    let calls = Range::new(1.0, 1.0, 2.0).times(conversations.scaled(config.judge.sample));
     Some(priced(Role::Judge, model, calls, whole.map(PROMPT_OF_JUDGE, |a, b| a + b), answer_of(model, 150.0)))
 }
 

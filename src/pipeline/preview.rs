@@ -58,6 +58,7 @@ pub(crate) fn prepare(
     small.config.shard = None;
     // The first conversation on a situation is the same whatever their number.
     small.config.conversations.per_situation = 1;
+    small.config.conversations.count = None;
     let name = name(&small, environment)?;
     let beside = loaded.config.run_dir.parent().unwrap_or(Path::new(""));
     let run_dir = beside.join(format!("{name}-{count}"));

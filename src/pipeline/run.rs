@@ -182,7 +182,10 @@ pub async fn run(
     let _ = watch.budget.set(Arc::clone(&budget));
     let calls_before = budget.snapshot().calls();
     if options.retry_failed {
-        reopen_failed(&dir)?;
+        reopen_failed(&dir, &watch.control)?;
+    }
+    if options.accept_partial && !budget.is_limited() {
+        watch.control.tell("--accept-partial does nothing here: no budget is set");
     }
     // A run whose stages are all sealed needs no model, nor what a model needs; neither does a replay.
     let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
@@ -242,6 +245,7 @@ pub async fn run(
         run_dir: path,
         status,
         stages: made.outcomes.by_stage(),
+        targets: made.outcomes.targets(&config),
         usage: collected.unwrap_or_else(|| Spend::of(&budget)),
         wall_s: stopwatch.wall().as_secs_f64(),
         cpu_s: clock::cpu_time().as_secs_f64(),
@@ -346,7 +350,7 @@ pub(super) fn open_journal(
 ///
 /// What was recorded stays, so making them again asks only for what had failed and for what follows from it. The last
 /// stage goes first: a crash in between leaves no stage behind one that it was not made from.
-fn reopen_failed(dir: &RunDir) -> Result<(), RunError> {
+fn reopen_failed(dir: &RunDir, control: &Control) -> Result<(), RunError> {
     let paths = dir.paths();
     let folders = [paths.situations(), paths.conversations()];
     let mut first = None;
@@ -357,7 +361,15 @@ fn reopen_failed(dir: &RunDir) -> Result<(), RunError> {
             break;
         }
     }
-    let Some(first) = first else { return Ok(()) };
+    let Some(first) = first else {
+        if SealedStage::open(&paths.conversations())?.is_some() {
+            control.tell(
+                "--retry-failed does nothing here: no call failed that could be made again; what was rejected, refused or over \
+                 budget stays as it is",
+            );
+        }
+        return Ok(());
+    };
     identity::record_reopened(dir)?;
     folders.iter().skip(first).rev().try_for_each(|folder| fs::discard_dir(folder))?;
     Ok(())

@@ -8,6 +8,7 @@ use super::fork::Fork;
 use super::identity::{self, Identity, folder};
 use super::ledger::Status;
 use super::models;
+use super::target::{Target, targets};
 use crate::config::export;
 use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, PublishedPersonas, SituationMode};
@@ -54,16 +55,18 @@ pub(super) struct Outcomes {
 impl Outcomes {
     /// How the run stands, now that every stage is sealed.
     pub(super) fn status(&self, config: &Config) -> Status {
-        let over_budget = self.situations.over_budget + self.conversations.over_budget;
-        let wanted = self.situations.accepted * config.conversations.per_situation;
-        let enough = config.situations.wanted().is_none_or(|count| self.situations.accepted >= count);
-        if over_budget > 0 {
+        if self.situations.over_budget + self.conversations.over_budget > 0 {
             Status::Partial
-        } else if enough && self.conversations.accepted >= wanted {
+        } else if self.targets(config).values().all(Target::is_enough) {
             Status::Finished
         } else {
             Status::Short
         }
+    }
+
+    /// How near they came to what was asked for.
+    pub(super) fn targets(&self, config: &Config) -> BTreeMap<String, Target> {
+        targets(config, Some(self.situations), Some(self.conversations))
     }
 
     pub(super) fn by_stage(&self) -> BTreeMap<String, Tally> {

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::error::RunError;
 use super::identity::Details;
 use super::ledger::{RunSummary, Spend, Status};
+use super::target::targets;
 use crate::config::load;
 use crate::llm::budget::Budget;
 use crate::llm::entries::{RecordedReply, Spent};
 use crate::llm::recorded::ProbeVerdict;
-use crate::record::{Dropped, Tally};
+use crate::record::Dropped;
 use crate::stages::ProgressSnapshot;
 use crate::stages::conversations::ledger::ConversationFigures;
 use crate::stages::inputs::Inputs;
@@ -142,6 +143,7 @@ pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
     let journaled = if running.is_none() { read_journal(&dir)? } else { Journaled::default() };
     journaled.spent.restore(&budget);
     let mut stages = BTreeMap::new();
+    let mut over = BTreeMap::new();
     let mut reasons = Vec::new();
     let mut notices = Vec::new();
     let mut coverage = Vec::new();
@@ -149,7 +151,7 @@ pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
         [("personas", dir.personas()), ("situations", dir.situations()), ("conversations", dir.conversations())]
     {
         let sealed = SealedStage::open(&folder)?;
-        let tally = sealed.as_ref().map_or_else(Tally::default, |sealed| sealed::tally(&sealed.manifest().counts));
+        let tally = sealed.as_ref().map(|sealed| sealed::tally(&sealed.manifest().counts));
         if let Some(sealed) = sealed {
             reasons.extend(reasons_of(stage, &sealed)?);
             notices.extend(figures_of(&sealed));
@@ -160,12 +162,15 @@ pub(crate) fn status(path: &Path) -> Result<FoundRun, RunError> {
                 coverage = grid.map(|grid| fill(&grid, sealed)).transpose()?.unwrap_or_default();
             }
         }
-        stages.insert(stage.to_owned(), tally);
+        stages.insert(stage.to_owned(), tally.unwrap_or_default());
+        over.extend(tally.map(|tally| (stage, tally)));
     }
+    let over = |stage: &str| over.get(stage).copied();
     let summary = RunSummary {
         run_dir: path.to_owned(),
         status: details.ended.unwrap_or(Status::Resumable),
         stages,
+        targets: targets(&config, over("situations"), over("conversations")),
         usage: match &running {
             Some(running) => running.usage.clone(),
             None => details.collected.unwrap_or_else(|| Spend::of(&budget)),

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::enough;
 use super::error::PublishError;
 use super::merge::{self, Batch, Merged, OnRemoved};
 use super::parts;
@@ -91,6 +92,15 @@ impl<'a> Runs<'a> {
             }
         }
         Ok(Self { upload, runs })
+    }
+
+    /// Makes sure that they have enough of every table that is included.
+    ///
+    /// # Errors
+    /// What they have too little of.
+    pub(crate) fn require_enough(&self) -> Result<(), PublishError> {
+        let shortfalls = enough::shortfalls(&self.runs, &self.upload.include);
+        if shortfalls.is_empty() { Ok(()) } else { Err(PublishError::Partial(shortfalls)) }
     }
 
     /// Where they are.
@@ -322,7 +332,7 @@ impl<'a> Runs<'a> {
     }
 }
 
-fn sum(a: Tally, b: Tally) -> Tally {
+pub(super) fn sum(a: Tally, b: Tally) -> Tally {
     Tally {
         accepted: a.accepted + b.accepted,
         duplicate: a.duplicate + b.duplicate,

@@ -73,6 +73,9 @@ pub enum PublishError {
     /// Parts of a run are missing, doubled, or do not belong together.
     #[error("{0}")]
     Parts(String),
+    /// Runs have fewer accepted than are enough in a table that is published.
+    #[error("{}\n--allow-partial publishes what is there", .0.join("\n"))]
+    Partial(Vec<String>),
     /// The records cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -111,7 +114,7 @@ impl PublishError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Setup(_) | Self::WorkDir { .. } => ExitCode::Usage,
-            Self::SameRun { .. } | Self::Parts(_) => ExitCode::Input,
+            Self::SameRun { .. } | Self::Parts(_) | Self::Partial(_) => ExitCode::Input,
             Self::InUse { .. } => ExitCode::InUse,
             Self::SignIn(_) | Self::Denied { .. } | Self::Unreachable { .. } => ExitCode::Unavailable,
             Self::Fs(_) => ExitCode::Io,

@@ -28,6 +28,8 @@ pub struct PublishOptions {
     pub dry_run: bool,
     /// Read everything back at the end.
     pub verify: bool,
+    /// Publish runs with fewer accepted than are enough as well.
+    pub allow_partial: bool,
 }
 
 /// Compiles the runs that `upload` names and publishes what comes of it.
@@ -45,6 +47,9 @@ pub async fn compile_upload(
     work::keep_apart(upload)?;
     let work = WorkDir::open(&upload.work_dir)?;
     let runs = Runs::open(upload)?;
+    if !options.allow_partial {
+        runs.require_enough()?;
+    }
     runs.notices().into_iter().for_each(|notice| (watch.notice)(notice));
     // Before the work of compiling: a credential that is refused should be known by then.
     if !options.dry_run {

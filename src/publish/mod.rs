@@ -20,6 +20,7 @@ pub(crate) mod azure;
 pub(crate) mod blob;
 pub(crate) mod collect;
 pub(crate) mod destination;
+mod enough;
 pub(crate) mod error;
 pub(crate) mod flow;
 pub(crate) mod folder;

@@ -72,7 +72,7 @@ pub(super) fn complete(runs: &mut Vec<FinishedRun>) -> Result<(), PublishError> 
 }
 
 /// Whether two runs are parts of one: made with the same settings, texts and people.
-fn are_parts(one: &FinishedRun, other: &FinishedRun) -> bool {
+pub(super) fn are_parts(one: &FinishedRun, other: &FinishedRun) -> bool {
     let count = parts_of(one);
     count.is_some() && count == parts_of(other) && differences(one, other).is_empty()
 }

@@ -19,6 +19,8 @@ pub struct Progress {
 struct Counts {
     stage: &'static str,
     wanted: u64,
+    /// Inputs beyond those wanted, that make up for some that came to nothing.
+    others: u64,
     done: u64,
     accepted: u64,
     work: u64,
@@ -149,6 +151,11 @@ impl Progress {
         OpenInput { progress: self, done: AtomicU64::new(0) }
     }
 
+    /// One input that came to nothing is made up for by another.
+    pub fn expect_another(&self) {
+        self.counts().others += 1;
+    }
+
     /// One more input has ended.
     pub fn end_one(&self) {
         self.counts().done += 1;
@@ -209,7 +216,7 @@ impl Counts {
         }
         let EachInput { mean, most, .. } = self.each?;
         let mean = (self.ended_work as f64 + PRIOR * mean) / (self.done as f64 + PRIOR);
-        let waiting = self.wanted.saturating_sub(self.done + open);
+        let waiting = (self.wanted + self.others).saturating_sub(self.done + open);
         let at_work: f64 = self.open.iter().map(|(done, open)| *open as f64 * to_come(*done, mean, most)).sum();
         // The longest of several is longer than the mean of them, the more so the more they are.
         let longest = self.open.iter().map(|(done, open)| {

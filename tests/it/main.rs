@@ -28,6 +28,7 @@ mod judge;
 mod languages;
 mod library;
 mod limits;
+mod losses;
 mod misbehaviour;
 mod page;
 mod preview;

@@ -4,7 +4,7 @@
 //! replies) decides what happens, so a half-finished one resumes by being run again over the journal, and `explain`
 //! shows its messages by the same way. [`agents`] writes the messages, `heard` keeps what was said, `recall` bounds what of it is shown, [`selection`] decides who speaks, `length` how long
 //! a turn is to be, `turn` gets a line out of a speaker, [`validate`] judges it, [`ledger`] counts what had to be handled;
-//! `next_speaker` asks who does, this file keeps the floor and the votes.
+//! `next_speaker` asks who does, `items` says which conversations are begun, this file keeps the floor and the votes.
 //!
 //! Rejected: one call that writes the whole conversation. Turn by turn follows constraints better and varies more
 //! (arXiv 2502.13592), and a crash costs one reply instead of all.
@@ -12,6 +12,7 @@
 pub(crate) mod agents;
 mod flow;
 mod heard;
+mod items;
 pub(crate) mod ledger;
 mod length;
 mod need;

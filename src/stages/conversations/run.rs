@@ -1,14 +1,15 @@
-//! The stage: a conversation on every situation, as many at once as the endpoint takes, their fates in item order.
+//! The stage: conversations on every situation, as many at once as the endpoint takes, their fates in item order.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::items::{Items, Place};
 use super::ledger::ConversationFigures;
-use super::{ConversationFlow, STAGE, TalkOutcome, item_id};
+use super::{ConversationFlow, STAGE, TalkOutcome};
 use crate::config::{Config, Ending};
 use crate::llm::{Halt, Role};
-use crate::record::{Conversation, Dropped, Fate, Situation};
+use crate::record::{Conversation, Dropped, Fate, Outcome, Situation};
 use crate::stages::EachInput;
 use crate::stages::context::Context;
 use crate::stages::dedup::{self, Deduplicator, Hasher, Prepared, Shingling};
@@ -17,7 +18,6 @@ use crate::stages::sealed::Sealed;
 use crate::stages::window::Window;
 use crate::stages::writer::{Fates, StageResult};
 use crate::stages::{judge, safety};
-use crate::store::checkpoint::{CheckpointError, Rows};
 
 /// Holds the conversations on `situations` and puts what became of each into `fates`.
 ///
@@ -31,14 +31,12 @@ pub(crate) async fn run(
     let (calls, progress) = (Arc::clone(&context.calls), Arc::clone(&context.progress));
     let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, calls, progress)?);
     warn(context, &flow);
-    let per_situation = context.config.conversations.per_situation;
-    let inputs = situations.tally().accepted * per_situation;
-    context.progress.start(STAGE, inputs);
+    let items = Items::new(&context.config.conversations, situations)?;
+    context.progress.start(STAGE, items.asked());
     let turns = context.config.conversations.turns;
     let mean = f64::from(turns.min + turns.max) / 2.0;
     let mean = if context.config.conversations.ending == Ending::MaxOnly { f64::from(turns.max) } else { mean };
     context.progress.expect_each(EachInput { unit: "turns", mean, most: f64::from(turns.max) });
-    let items = Items { situations: situations.rows()?, per_situation, at: None };
     let mut stage = Stage::new(context, flow, items, fates);
     let held = stage.hold().await;
     if held.is_err() {
@@ -53,7 +51,7 @@ pub(crate) async fn run(
     } else {
         context.calls.require_success(Role::Speaker)?;
     }
-    Ok(StageResult { inputs, notes: stage.sums.notes(context), ..StageResult::default() })
+    Ok(StageResult { inputs: stage.put, notes: stage.sums.notes(context), ..StageResult::default() })
 }
 
 /// What the settings of the screens and the judge make worth knowing before anything is spent.
@@ -73,29 +71,30 @@ fn warn(context: &Context<'_>, flow: &ConversationFlow) {
     }
 }
 
-/// An item and what came of it; with what an accepted conversation is compared by, if it is to be compared.
-type Ended = (String, Result<(TalkOutcome, Option<Prepared>), Halt>);
+/// An item, by its id and place, and what came of it; with what an accepted conversation is compared by, if it is to be
+/// compared.
+type Ended = ((String, Place), Result<(TalkOutcome, Option<Prepared>), Halt>);
 
 /// The stage at work.
 struct Stage<'a> {
     context: &'a Context<'a>,
     flow: Arc<ConversationFlow>,
-    items: Items,
+    items: Items<'a>,
     window: Window<Ended>,
     dedup: Option<Deduplicator<Conversation>>,
     sums: Sums,
     fates: &'a mut dyn Fates<Conversation>,
     /// Items that have no result since the run stopped first, in item order: the first of them and all behind it.
     lost: Vec<String>,
-    /// Whether every item was begun.
-    exhausted: bool,
+    /// Items whose fate was put.
+    put: u64,
 }
 
 impl<'a> Stage<'a> {
     fn new(
         context: &'a Context<'a>,
         flow: Arc<ConversationFlow>,
-        items: Items,
+        items: Items<'a>,
         fates: &'a mut dyn Fates<Conversation>,
     ) -> Self {
         let Config { dedup, language, conversations, .. } = context.config;
@@ -105,7 +104,7 @@ impl<'a> Stage<'a> {
         let (folder, text) = (fates.folder(), dedup::conversation_text);
         let dedup = threshold.map(|at| Deduplicator::new(at, shingling, &folder, text));
         let (window, sums, lost) = (Window::new(places), Sums::default(), Vec::new());
-        Self { context, flow, items, window, dedup, sums, fates, lost, exhausted: false }
+        Self { context, flow, items, window, dedup, sums, fates, lost, put: 0 }
     }
 
     /// Whether another item is to be begun. A run that spent its budget and may be sealed as it is goes on as far as recorded
@@ -113,29 +112,26 @@ impl<'a> Stage<'a> {
     fn goes_on(&self) -> bool {
         let control = &self.context.calls.control;
         let replays = || self.context.accept_partial && control.is_spent() && self.lost.is_empty();
-        self.window.has_room(self.context.calls.waiting()) && !self.exhausted && (!control.is_stopped() || replays())
+        self.window.has_room(self.context.calls.waiting()) && (!control.is_stopped() || replays())
     }
 
     /// Works on items until there are no more, or the run stops.
     async fn hold(&mut self) -> Result<(), StageError> {
         loop {
             while self.goes_on() {
-                let Some(item) = self.items.next() else {
-                    self.exhausted = true;
-                    break;
-                };
-                let (situation, replicate) = item?;
+                // What is at work may still be lost, and then there are more.
+                let Some(item) = self.items.next()? else { break };
                 let (flow, hasher) = (Arc::clone(&self.flow), self.dedup.as_ref().map(Deduplicator::hasher));
-                let id = item_id(&situation.id, replicate);
+                let (id, place) = (item.id(), item.place);
                 let enlisted = self.context.calls.budget.enlist(&id);
                 self.window.begin(async move {
-                    let held = flow.hold(&situation, replicate).await;
+                    let held = flow.hold(&item.situation, item.replicate).await;
                     drop(enlisted);
                     let held = held.map(|held| {
                         let prepared = hasher.and_then(|hasher| prepare(&hasher, &held));
                         (held, prepared)
                     });
-                    (id, held)
+                    ((id, place), held)
                 });
             }
             if !self.window.settle().await {
@@ -148,7 +144,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Puts what became of the next item.
-    fn put(&mut self, (id, held): Ended) -> Result<(), StageError> {
+    fn put(&mut self, ((id, place), held): Ended) -> Result<(), StageError> {
         let held = held.map_err(|halt| self.context.calls.control.stop(halt));
         let (Ok(((fate, ledger), prepared)), true) = (held, self.lost.is_empty()) else {
             self.lost.push(id);
@@ -162,28 +158,35 @@ impl<'a> Stage<'a> {
             (fate, ..) => fate,
         };
         self.sums.add(&fate);
-        self.fates.put(fate)?;
+        if fate.outcome() != Outcome::Accepted && self.items.lose(place) {
+            self.context.progress.expect_another();
+        }
+        self.put_fate(fate)?;
         self.context.progress.accept(self.fates.tally().accepted);
         Ok(())
+    }
+
+    fn put_fate(&mut self, fate: Fate<Conversation>) -> Result<(), StageError> {
+        self.put += 1;
+        self.fates.put(fate)
     }
 
     /// Lets what is in flight end: it is paid for. Whether the stage is to be given up before its end.
     async fn drain(&mut self) -> bool {
         while self.window.settle().await {}
-        while let Some((id, _)) = self.window.take() {
+        while let Some(((id, _), _)) = self.window.take() {
             self.lost.push(id);
         }
-        !self.lost.is_empty() || !self.exhausted
+        !self.lost.is_empty() || !self.items.is_over()
     }
 
-    /// Behind the first item without a result everything is over budget.
+    /// Behind the first item without a result everything is over budget, what was to replace others included.
     fn give_up_rest(&mut self) -> Result<(), StageError> {
         for id in std::mem::take(&mut self.lost) {
-            self.fates.put(Fate::Dropped(Dropped::over_budget(id)))?;
+            self.put_fate(Fate::Dropped(Dropped::over_budget(id)))?;
         }
-        for item in self.items.by_ref() {
-            let (situation, replicate) = item?;
-            self.fates.put(Fate::Dropped(Dropped::over_budget(item_id(&situation.id, replicate))))?;
+        while let Some(item) = self.items.next()? {
+            self.put_fate(Fate::Dropped(Dropped::over_budget(item.id())))?;
         }
         Ok(())
     }
@@ -194,32 +197,6 @@ fn prepare(hasher: &Hasher, held: &TalkOutcome) -> Option<Prepared> {
     match &held.0 {
         Fate::Accepted(conversation) => Some(hasher.prepare(&dedup::conversation_text(conversation))),
         Fate::Duplicate(_) | Fate::Dropped(_) => None,
-    }
-}
-
-/// The items of the stage, in order: a situation and the number of the conversation on it.
-struct Items {
-    situations: Rows<Situation>,
-    per_situation: u64,
-    at: Option<(Arc<Situation>, u64)>,
-}
-
-impl Iterator for Items {
-    type Item = Result<(Arc<Situation>, u64), CheckpointError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match &mut self.at {
-                Some((situation, next)) if *next < self.per_situation => {
-                    *next += 1;
-                    return Some(Ok((Arc::clone(situation), *next - 1)));
-                }
-                _ => match self.situations.next()? {
-                    Ok(situation) => self.at = Some((Arc::new(situation), 0)),
-                    Err(error) => return Some(Err(error)),
-                },
-            }
-        }
     }
 }
 

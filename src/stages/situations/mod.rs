@@ -45,7 +45,7 @@ use super::error::StageError;
 use super::inputs::InputsError;
 use super::writer::{CollectedFates, Fates, StageResult};
 use super::{OpenInput, Progress};
-use crate::config::{GroupSize, HubSettings, SituationMode, Situations};
+use crate::config::{GroupSize, HubSettings, MOST_ATTEMPTS, SituationMode, Situations};
 use crate::draw::Draw;
 use crate::llm::Halt;
 use crate::llm::recorded::CallGateway;
@@ -62,8 +62,6 @@ pub(crate) use self::run::{generate, import, rehearse, run};
 
 /// The stage's name in keys, draws and folders.
 pub(crate) const STAGE: &str = "situations";
-/// Attempts allowed for each situation that is wanted.
-const ATTEMPTS_PER_SITUATION: u64 = 3;
 
 /// Everything the stage depends on.
 #[derive(Debug)]
@@ -205,7 +203,7 @@ impl SituationStage<'_> {
     fn plan(&self, state: &mut RoundState<'_>, pending: u64) -> Result<Option<Vec<RoundCall>>, StageError> {
         let accepted = state.fates.tally().accepted;
         let wanted = self.count().saturating_sub(accepted + pending);
-        let attempts = self.count().saturating_mul(ATTEMPTS_PER_SITUATION).saturating_sub(state.planned.slots);
+        let attempts = self.count().saturating_mul(MOST_ATTEMPTS).saturating_sub(state.planned.slots);
         let attempts = attempts.min(self.groups_left(state.planned.slots));
         let per_call = self.prompt.config.situations_per_call.max(1);
         let width = self.settings.hub.round_calls.unwrap_or_else(|| HubSettings::width(self.count(), per_call));
