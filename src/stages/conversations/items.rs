@@ -16,25 +16,25 @@ use crate::store::checkpoint::{CheckpointError, Rows};
 
 /// A conversation to be begun.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
+pub(super) struct ConversationItem {
     /// What it is about.
     pub situation: Arc<Situation>,
     /// Which of the conversations on that situation it is, from 0.
     pub replicate: u64,
     /// Where it stands.
-    pub place: Place,
+    pub place: ItemPlace,
 }
 
 /// Where an item stands: all it takes to find what is to replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ItemPlace {
     /// The number of its situation, from 0.
     situation: u64,
     /// Whether it replaces another.
     replaces: bool,
 }
 
-impl Item {
+impl ConversationItem {
     /// Its name in records and keys.
     pub(super) fn id(&self) -> String {
         item_id(&self.situation.id, self.replicate)
@@ -43,8 +43,8 @@ impl Item {
 
 /// The items of the stage.
 #[derive(Debug)]
-pub(super) struct Items<'a> {
-    situations: Situations<'a>,
+pub(super) struct ConversationItems<'a> {
+    situations: SituationReader<'a>,
     /// Conversations that are asked for, of all situations.
     asked: u64,
     /// Losses that may be answered.
@@ -53,18 +53,18 @@ pub(super) struct Items<'a> {
     /// The next that is asked for: the number of its situation, and of the conversation on it.
     next: (u64, u64),
     /// What was lost and has no answer yet, in item order.
-    lost: VecDeque<Place>,
+    lost: VecDeque<ItemPlace>,
     /// Replacements begun on a situation, by its number.
     replacements: BTreeMap<u64, u64>,
 }
 
-impl<'a> Items<'a> {
+impl<'a> ConversationItems<'a> {
     /// What `settings` ask for on `situations`.
     ///
     /// # Errors
     /// If the situations cannot be read.
     pub(super) fn new(settings: &Conversations, situations: &'a Sealed<Situation>) -> Result<Self, CheckpointError> {
-        let situations = Situations { sealed: situations, rows: situations.rows()?, read: 0, last: None };
+        let situations = SituationReader { sealed: situations, rows: situations.rows()?, read: 0, last: None };
         let asked = if situations.count() == 0 { 0 } else { settings.wanted(situations.count()) };
         Ok(Self {
             situations,
@@ -88,7 +88,7 @@ impl<'a> Items<'a> {
     }
 
     /// The item is lost. Told in item order. Whether it will be replaced.
-    pub(super) fn lose(&mut self, place: Place) -> bool {
+    pub(super) fn lose(&mut self, place: ItemPlace) -> bool {
         let is_replaced = self.replaceable > 0;
         if is_replaced {
             self.replaceable -= 1;
@@ -108,7 +108,7 @@ impl<'a> Items<'a> {
     ///
     /// # Errors
     /// If its situation cannot be read.
-    pub(super) fn next(&mut self) -> Result<Option<Item>, CheckpointError> {
+    pub(super) fn next(&mut self) -> Result<Option<ConversationItem>, CheckpointError> {
         if self.is_over() {
             return Ok(None);
         }
@@ -116,7 +116,7 @@ impl<'a> Items<'a> {
             if self.begun < self.asked { self.next_asked() } else { self.next_replacement() };
         let Some(at) = self.situations.get(situation)? else { return Ok(None) };
         self.begun += 1;
-        Ok(Some(Item { situation: at, replicate, place: Place { situation, replaces } }))
+        Ok(Some(ConversationItem { situation: at, replicate, place: ItemPlace { situation, replaces } }))
     }
 
     fn next_asked(&mut self) -> (u64, u64, bool) {
@@ -129,7 +129,7 @@ impl<'a> Items<'a> {
     /// A first loss is answered on the same situation, so that each keeps its share; what is lost there again on the next one,
     /// since a filter or a model may never take this one.
     fn next_replacement(&mut self) -> (u64, u64, bool) {
-        let lost = self.lost.pop_front().unwrap_or(Place { situation: 0, replaces: false });
+        let lost = self.lost.pop_front().unwrap_or(ItemPlace { situation: 0, replaces: false });
         let situation = (lost.situation + u64::from(lost.replaces)) % self.situations.count().max(1);
         let before = self.replacements.entry(situation).or_default();
         *before += 1;
@@ -141,7 +141,7 @@ impl<'a> Items<'a> {
 /// The situations by number. Reading back to an earlier one reads the file anew, which losses call for about once in each of
 /// the few passes over them.
 #[derive(Debug)]
-struct Situations<'a> {
+struct SituationReader<'a> {
     sealed: &'a Sealed<Situation>,
     rows: Rows<Situation>,
     /// How many of `rows` were read.
@@ -149,7 +149,7 @@ struct Situations<'a> {
     last: Option<Arc<Situation>>,
 }
 
-impl Situations<'_> {
+impl SituationReader<'_> {
     fn count(&self) -> u64 {
         self.sealed.tally().accepted
     }

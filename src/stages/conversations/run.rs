@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::items::{Items, Place};
+use super::items::{ConversationItems, ItemPlace};
 use super::ledger::ConversationFigures;
 use super::{ConversationFlow, STAGE, TalkOutcome};
 use crate::config::{Config, Ending};
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let (calls, progress) = (Arc::clone(&context.calls), Arc::clone(&context.progress));
     let flow = Arc::new(ConversationFlow::new(context.config, context.inputs, calls, progress)?);
     warn(context, &flow);
-    let items = Items::new(&context.config.conversations, situations)?;
+    let items = ConversationItems::new(&context.config.conversations, situations)?;
     context.progress.start(STAGE, items.asked());
     let turns = context.config.conversations.turns;
     let mean = f64::from(turns.min + turns.max) / 2.0;
@@ -73,13 +73,13 @@ fn warn(context: &Context<'_>, flow: &ConversationFlow) {
 
 /// An item, by its id and place, and what came of it; with what an accepted conversation is compared by, if it is to be
 /// compared.
-type Ended = ((String, Place), Result<(TalkOutcome, Option<Prepared>), Halt>);
+type Ended = ((String, ItemPlace), Result<(TalkOutcome, Option<Prepared>), Halt>);
 
 /// The stage at work.
 struct Stage<'a> {
     context: &'a Context<'a>,
     flow: Arc<ConversationFlow>,
-    items: Items<'a>,
+    items: ConversationItems<'a>,
     window: Window<Ended>,
     dedup: Option<Deduplicator<Conversation>>,
     sums: Sums,
@@ -94,7 +94,7 @@ impl<'a> Stage<'a> {
     fn new(
         context: &'a Context<'a>,
         flow: Arc<ConversationFlow>,
-        items: Items<'a>,
+        items: ConversationItems<'a>,
         fates: &'a mut dyn Fates<Conversation>,
     ) -> Self {
         let Config { dedup, language, conversations, .. } = context.config;
