@@ -288,6 +288,8 @@ mod tests {
             shown(r#""endpoint":"https://mine.blob.core.chinacloudapi.cn","auth":"account_key""#, &[key]),
             shown(r#""account":"mine","auth":"sas""#, &[sas]),
             shown(r#""auth":"sas""#, &[signed]),
+            shown(r#""account":"devstoreaccount1","auth":"auto""#, &[string, key]),
+            shown(r#""account":"mine","auth":"auto""#, &[key, name]).split("(").take(1).collect(),
         ];
         assert!(!lines.concat().contains("canary"));
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -299,6 +301,8 @@ mod tests {
         https://mine.blob.core.chinacloudapi.cn/ Key(SharedKey(mine))
         https://mine.blob.core.windows.net/ Sas(Sas(…))
         https://x.blob.example/ Sas(Sas(…))
+        http://127.0.0.1:10000/devstoreaccount1 Key(SharedKey(devstoreaccount1))
+        https://mine.blob.core.windows.net/ Entra
         "#);
     }
 
@@ -314,6 +318,7 @@ mod tests {
             shown(r#""account":"mine","auth":"sas""#, &[("AZURE_STORAGE_SAS_TOKEN", "canary")]),
             shown(r#""endpoint":"http://127.0.0.1:1/dev","auth":"entra""#, &[]),
             shown(open, &[string]),
+            shown(r#""account":"mine","auth":"auto""#, &[string]),
         ];
         assert!(!lines.concat().contains("canary"));
         insta::assert_snapshot!(lines.join("\n"), @r#"
@@ -324,6 +329,7 @@ mod tests {
         AZURE_STORAGE_SAS_TOKEN: not a shared access signature: there is no sig= in it; copy the whole token, and quote it in .env
         destination.azure.endpoint: Entra ID tokens go over https:// only
         destination.azure.endpoint: a credential would go to 10.0.0.1 over plain http; use https, or add the host to destination.azure.allow_http_hosts
+        AZURE_STORAGE_CONNECTION_STRING: not of the account mine, which destination.azure.account names; put that account's string there, or sign in with Entra ID: destination.azure.auth: entra
         "#);
         let listed = format!(r#"{open},"allow_http_hosts":["10.0.0.1"]"#);
         assert!(signed_in(&listed, &[string]).is_ok());

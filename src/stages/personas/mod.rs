@@ -235,7 +235,10 @@ impl<'a> Scan<'a> {
         if !self.options.holds(&sample::fold(text)) {
             return Ok(Offered::NotSampled(1));
         }
-        self.pairs += u64::from(partner.is_some());
+        if partner.is_some() {
+            self.pairs += 1;
+            self.progress.end_one();
+        }
         Ok(self.sampler.offer(number, text, partner, row.domain))
     }
 
