@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::endpoint::{Endpoint, LoggedCall};
 use crate::support::project::{Project, differing};
-use crate::support::script::Script;
+use crate::support::script::{Answer, Call, Script};
 use crate::support::upstream::{GIVEN, INVENTED, RUN, UPLOAD, checkout, is_of_situations, model, walked};
 
 fn situations(project: &Project, run: &str) -> Vec<Value> {
@@ -32,6 +32,7 @@ fn a_configuration_of_upstreams_runs_as_it_is_and_goes_on_after_a_kill() {
         "is in upstream ConvoGen's schema",
         "num_conversations as situations.count",
         "left out num_processes: read and never used there",
+        "left out formatting.format_params: cells have tabs between them whatever the delimiter says, as there",
         "other here ignore_agents_list: the opener is no agent here",
     ] {
         assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
@@ -79,6 +80,35 @@ fn a_configuration_of_upstreams_runs_as_it_is_and_goes_on_after_a_kill() {
     drop(started.end());
     other.run(&["pipeline", "run", "-c", INVENTED, "--json"]).ended(0);
     assert_eq!(differing(&project.data(RUN), &other.data(RUN)), Vec::<String>::new());
+}
+
+#[test]
+fn a_reply_in_our_shape_is_taken_as_well() {
+    let ours = |call: &Call| {
+        let mut draw = Draw::new(1, &[&call.raw]);
+        let person = |name: &str| json!({"name": name, "description": "Somebody on the quay.", "persona": "Works on the quay and knows all ropes."});
+        let mut situation = || {
+            let (one, other) = (awkward(&mut draw), awkward(&mut draw));
+            json!({
+                "personas": [person("Gerda Plank"), person("Hugo Stern")], "topic": "a rope", "conversation_starter": "Whose is it?",
+                "relations": [{"from": "Gerda Plank", "to": "Hugo Stern", "type": "aunt", "text": "Gerda Plank is the aunt of Hugo Stern."}],
+                "situation": format!("{one}. {other}."),
+            })
+        };
+        Answer::Text(json!({"situations": [situation(), situation()]}).to_string())
+    };
+    let endpoint = Endpoint::start(Script::but(|call| is_of_situations(&call.raw), ours));
+    let project = checkout(&endpoint);
+    project.run(&["pipeline", "run", "-c", INVENTED, "--set", "num_conversations=3"]).ended(0);
+    let made = situations(&project, RUN);
+    assert_eq!(made.len(), 3);
+    for row in &made {
+        assert_eq!(row["personas"][0]["persona"], "Works on the quay and knows all ropes.");
+        assert_eq!(
+            (&row["relations"][0]["type"], &row["conversation_starter"]),
+            (&json!("aunt"), &json!("Whose is it?"))
+        );
+    }
 }
 
 #[test]

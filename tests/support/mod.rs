@@ -13,6 +13,7 @@ pub(crate) mod prose;
 pub(crate) mod sas;
 pub(crate) mod script;
 pub(crate) mod sums;
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) mod upstream;
 pub(crate) mod values;
 pub(crate) mod wire;

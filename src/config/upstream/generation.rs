@@ -246,6 +246,8 @@ fn what_is_left(made: &mut Translation, document: &Document) {
         ("num_processes", "read and never used there"),
         ("Situation_generation.situations_output_path", "situations stand in stages/2-situations of the run"),
         ("formatting", publish),
+        ("formatting.format", "parts are written both as .jsonl and as .tsv"),
+        ("formatting.format_params", "cells have tabs between them whatever the delimiter says, as there"),
         ("upload_to_azure", publish),
     ] {
         made.leave_out(document, key, why);
