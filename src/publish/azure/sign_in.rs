@@ -289,7 +289,7 @@ mod tests {
             shown(r#""account":"mine","auth":"sas""#, &[sas]),
             shown(r#""auth":"sas""#, &[signed]),
             shown(r#""account":"devstoreaccount1","auth":"auto""#, &[string, key]),
-            shown(r#""account":"mine","auth":"auto""#, &[key, name]).split("(").take(1).collect(),
+            shown(r#""account":"mine","auth":"auto""#, &[key, name]).split('(').take(1).collect(),
         ];
         assert!(!lines.concat().contains("canary"));
         insta::assert_snapshot!(lines.join("\n"), @r#"
