@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measure import CONVOGEN, folder, measure, repeat, spread
+from measure import CONVOGEN, RUNS, folder, measure, spread
 
 RECORDS = int(os.environ.get("RECORDS", "1000000"))
+TOOLS = os.environ.get("TOOLS", "rensa datasketch text-dedup").split()
 THRESHOLD = 0.7
 FAMILIES = 200
 PEERS = Path(__file__).with_name("dedup_peers.py")
@@ -135,18 +136,23 @@ def dedup():
         # In a process of its own: what this one holds would count as the peak of those it starts.
         subprocess.run([sys.executable, __file__, str(RECORDS)], cwd=work, check=True)
         command = [CONVOGEN, "dedup", "corpus.jsonl", "-o", "out.jsonl", "--report", "report.jsonl", "--threshold", str(THRESHOLD)]
-        idle = measure([CONVOGEN, "--version"], work)
-        runs = [("convogen", idle, repeat(command, work)), ("convogen, 1 thread", idle, repeat([*command, "--threads", "1"], work))]
-        for peer in ("rensa", "datasketch", "text-dedup"):
+        commands = {"convogen": command, "convogen, 1 thread": [*command, "--threads", "1"]}
+        idle = dict.fromkeys(commands, measure([CONVOGEN, "--version"], work))
+        for peer in TOOLS:
+            commands[peer] = [python, str(PEERS), peer, str(THRESHOLD)]
             # What starting Python and its imports cost is not what is compared.
-            idle = measure([python, str(PEERS), peer, "--idle"], work)
-            runs.append((peer, idle, repeat([python, str(PEERS), peer, str(THRESHOLD)], work)))
+            idle[peer] = measure([python, str(PEERS), peer, "--idle"], work)
+        # In turn, so that a machine that others use is the same for all.
+        samples = {name: [] for name in commands}
+        for _ in range(RUNS):
+            for name, command in commands.items():
+                samples[name].append(measure(command, work))
         names, near = json.loads(Path(f"{work}/truth.json").read_text())
         size, planted = os.path.getsize(f"{work}/corpus.jsonl") / RECORDS, sum(jaccard >= THRESHOLD for _, _, jaccard in near)
         print(f"{RECORDS:,} records of {size:.0f} bytes, {planted:,} planted near duplicates at {THRESHOLD} and more")
         ours = None
-        for name, idle, samples in runs:
-            micro = tell(name, idle, samples, removals(work, name), names, near, ours)
+        for name, taken in samples.items():
+            micro = tell(name, idle[name], taken, removals(work, name), names, near, ours)
             ours = ours or micro
 
 

@@ -3,11 +3,13 @@
 //! Band by band the keys are sorted, and records with a key in common are a group. The sketches of a group are compared with each
 //! other at once, while they are at hand: what is near becomes a pair, and of a template family, whose members share bands by
 //! chance, next to nothing does. A group too large for that, or so much alike that its pairs would be many, is crowded: its
-//! records are met one by one, and only with those that were kept. The place of a key then holds the number of its group, and
-//! once the record is kept the rank of the one that was kept before it in the group: a list through the group, from the latest back.
+//! records are met one by one, and only with those that were kept. The keys of a band without a crowd are dropped; in the others
+//! the place of a key then holds the number of its group, and once the record is kept the rank of the one that was kept before it
+//! in the group: a list through the group, from the latest back.
 
 use std::ops::Range;
 
+use super::column::RecordColumn;
 use super::order::IdOrder;
 use super::pairs::{PairIndex, pair};
 use super::parallel;
@@ -20,15 +22,18 @@ const NONE: u32 = u32::MAX;
 const CROWD: usize = 1_024;
 /// Pairs a record from which on it is.
 const PAIRS_EACH: usize = 8;
+/// Bands that are sorted at the same time: each takes eight bytes a record meanwhile.
+const AT_ONCE: usize = 2;
 
 /// Finds candidates by bands.
 #[derive(Debug)]
 pub(super) struct BandIndex<'a> {
     records: ScannedRecords,
     order: &'a IdOrder,
-    bands: usize,
     least_agreement: u32,
     pairs: PairIndex,
+    /// The bands that have a crowded group.
+    crowded: Vec<RecordColumn<u32>>,
     /// The record that was kept last, by crowded group.
     latest: Vec<u32>,
 }
@@ -39,7 +44,6 @@ struct Grouping<'a> {
     records: &'a ScannedRecords,
     order: &'a IdOrder,
     firsts: &'a [u32],
-    band: usize,
     least_agreement: u32,
 }
 
@@ -60,32 +64,39 @@ impl<'a> BandIndex<'a> {
         hasher: &Hasher,
         threads: usize,
     ) -> Self {
-        let (bands, least_agreement) = (hasher.bands(), hasher.least_agreement());
-        let (mut latest, mut pairs) = (Vec::new(), Vec::new());
-        for band in 0..bands {
-            let grouping = Grouping { records: &records, order, firsts, band, least_agreement };
-            let found = parallel::each(key_ranges(threads), |keys| grouping.groups(&keys));
-            for record in 0..records.count {
-                records.keys.set(record, band, NONE);
+        let least_agreement = hasher.least_agreement();
+        let (mut crowded, mut latest, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+        let at_once = threads.clamp(1, AT_ONCE);
+        let ranges = (threads / at_once).max(1);
+        let mut bands = std::mem::take(&mut records.keys).into_iter();
+        loop {
+            let some: Vec<RecordColumn<u32>> = bands.by_ref().take(at_once).collect();
+            if some.is_empty() {
+                break;
             }
-            for groups in found {
-                pairs.extend(groups.pairs);
-                for group in groups.crowded.chunk_by(|one, other| one >> 32 == other >> 32) {
+            let grouping = Grouping { records: &records, order, firsts, least_agreement };
+            let jobs = some.iter().flat_map(|band| key_ranges(ranges).map(move |keys| (band, keys)));
+            let mut found = parallel::each(jobs, |(band, keys)| grouping.groups(band, &keys)).into_iter();
+            for mut band in some {
+                let groups: Vec<BandGroups> = found.by_ref().take(ranges).collect();
+                band.fill(NONE);
+                let before = latest.len();
+                for group in
+                    groups.iter().flat_map(|groups| groups.crowded.chunk_by(|one, other| key(*one) == key(*other)))
+                {
                     let number = u32::try_from(latest.len()).unwrap_or(NONE);
                     latest.push(NONE);
-                    for entry in group {
-                        records.keys.set(order.record(rank_of(*entry)), band, number);
-                    }
+                    group.iter().for_each(|entry| band.set(order.record(rank_of(*entry)), number));
                 }
+                pairs.extend(groups.into_iter().flat_map(|groups| groups.pairs));
+                crowded.extend((latest.len() > before).then_some(band));
             }
-            // Now, since what is near shares several bands.
-            pairs.sort_unstable();
+            // Now, since what is near shares several bands. What is in order already, this sort merges.
+            pairs.sort();
             pairs.dedup();
         }
-        if latest.is_empty() {
-            records.forget_keys();
-        }
-        Self { records, order, bands, least_agreement, pairs: PairIndex::of(pairs, order.len() as usize), latest }
+        let pairs = PairIndex::of(pairs, order.len() as usize);
+        Self { records, order, least_agreement, pairs, crowded, latest }
     }
 
     /// What is known of the records.
@@ -97,10 +108,10 @@ impl<'a> BandIndex<'a> {
     pub(super) fn keep(&mut self, rank: u32) {
         self.pairs.keep(rank);
         let record = self.order.record(rank);
-        for band in 0..self.bands {
-            let Some(group) = self.records.keys.get(record, band) else { continue };
+        for band in &mut self.crowded {
+            let Some(group) = band.get(record) else { continue };
             if let Some(latest) = self.latest.get_mut(group as usize) {
-                self.records.keys.set(record, band, *latest);
+                band.set(record, *latest);
                 *latest = rank;
             }
         }
@@ -111,14 +122,15 @@ impl<'a> BandIndex<'a> {
         let mut found = self.pairs.candidates(rank, from);
         let (record, paired) = (self.order.record(rank), found.len());
         let own = self.records.sketch(record);
-        for (band, group) in self.records.keys.row(record).iter().enumerate() {
-            let mut next = self.latest.get(*group as usize).copied().unwrap_or(NONE);
+        for band in &self.crowded {
+            let group = band.get(record).unwrap_or(NONE);
+            let mut next = self.latest.get(group as usize).copied().unwrap_or(NONE);
             while next != NONE && next >= from {
                 let kept = self.order.record(next);
                 if own.agreement(self.records.sketch(kept)) >= self.least_agreement {
                     found.push(next);
                 }
-                next = self.records.keys.get(kept, band).unwrap_or(NONE);
+                next = band.get(kept).unwrap_or(NONE);
             }
         }
         if found.len() > paired {
@@ -129,28 +141,30 @@ impl<'a> BandIndex<'a> {
     }
 }
 
-/// As many ranges of keys as there are threads, together all of them.
-fn key_ranges(threads: usize) -> impl Iterator<Item = Range<u64>> {
-    let (threads, all) = (threads.max(1) as u64, 1_u64 << 32);
-    (0..threads).map(move |at| all * at / threads..all * (at + 1) / threads)
+/// So many ranges of keys, together all of them.
+fn key_ranges(count: usize) -> impl Iterator<Item = Range<u64>> {
+    let (count, all) = (count as u64, 1_u64 << 32);
+    (0..count).map(move |at| all * at / count..all * (at + 1) / count)
 }
 
 impl Grouping<'_> {
-    /// The groups of keys in a range.
-    fn groups(self, keys: &Range<u64>) -> BandGroups {
+    /// The groups of the keys of a band that are in a range.
+    fn groups(self, band: &RecordColumn<u32>, keys: &Range<u64>) -> BandGroups {
         let mut entries = Vec::new();
         for (rank, first) in (0..).zip(self.firsts) {
             let record = self.order.record(rank);
-            let key = self.records.keys.get(record, self.band).map_or(0, u64::from);
-            if rank == *first && keys.contains(&key) && self.records.sketch(record) != Sketch::default() {
+            let key = band.get(record).map_or(0, u64::from);
+            // A text shorter than a shingle has no sketch, and zero for every key.
+            let is_signed = || key != 0 || self.records.sketch(record) != Sketch::default();
+            if rank == *first && keys.contains(&key) && is_signed() {
                 entries.push(key << 32 | u64::from(rank));
             }
         }
         entries.sort_unstable();
-        let mut found = BandGroups::default();
-        for group in entries.chunk_by(|one, other| one >> 32 == other >> 32).filter(|group| group.len() > 1) {
+        let (mut found, mut members) = (BandGroups::default(), Vec::new());
+        for group in entries.chunk_by(|one, other| key(*one) == key(*other)).filter(|group| group.len() > 1) {
             let before = found.pairs.len();
-            if !self.pairs(group, &mut found.pairs) {
+            if !self.pairs(group, &mut members, &mut found.pairs) {
                 found.pairs.truncate(before);
                 found.crowded.extend_from_slice(group);
             }
@@ -159,13 +173,14 @@ impl Grouping<'_> {
     }
 
     /// Adds what is near in a group; `false` if it is crowded.
-    fn pairs(self, group: &[u64], pairs: &mut Vec<u64>) -> bool {
+    fn pairs(self, group: &[u64], members: &mut Vec<(u32, Sketch)>, pairs: &mut Vec<u64>) -> bool {
         if group.len() > CROWD {
             return false;
         }
         let most = pairs.len() + group.len() * PAIRS_EACH;
         let sketch = |entry: &u64| (rank_of(*entry), self.records.sketch(self.order.record(rank_of(*entry))));
-        let members: Vec<(u32, Sketch)> = group.iter().map(sketch).collect();
+        members.clear();
+        members.extend(group.iter().map(sketch));
         let mut rest = members.as_slice();
         while let Some(((one, own), behind)) = rest.split_first() {
             let near = behind.iter().filter(|(_, other)| own.agreement(*other) >= self.least_agreement);
@@ -177,6 +192,10 @@ impl Grouping<'_> {
         }
         true
     }
+}
+
+fn key(entry: u64) -> u64 {
+    entry >> 32
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half of an entry is the rank")]

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::error::CorpusError;
-use super::line::FieldNames;
+use super::line::{FieldNames, IdAndText};
 use super::order::IdOrder;
 use super::scan::ScannedRecords;
 use super::source::CorpusFiles;
 use crate::stages::dedup::{Cache, Hasher, Prepared, jaccard};
+
+/// Bytes at the start of a line in which its id is looked for.
+const HEAD: u32 = 256;
 
 /// What comparing takes: shared by all threads.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +25,10 @@ pub(super) struct Comparison<'a> {
 
 /// The comparisons of one thread.
 #[derive(Debug, Default)]
-pub(super) struct Comparer(Cache<ComparedRecord>);
+pub(super) struct Comparer {
+    cache: Cache<ComparedRecord>,
+    line: Vec<u8>,
+}
 
 /// What a record is compared by.
 #[derive(Debug)]
@@ -34,26 +40,51 @@ struct ComparedRecord {
 }
 
 impl Comparison<'_> {
-    fn read(&self, records: &ScannedRecords, rank: u32) -> Result<(ComparedRecord, usize), CorpusError> {
-        let line = self.line(records, rank)?;
-        let read = self.names.read(&line).map_err(|problem| self.unreadable(records, rank, problem))?;
+    fn read(
+        &self,
+        records: &ScannedRecords,
+        rank: u32,
+        line: &mut Vec<u8>,
+    ) -> Result<(ComparedRecord, usize), CorpusError> {
+        let read = self.id_and_text(records, rank, line)?;
         let signature = self.foreign.then(|| self.hasher.prepare(&read.text));
         let shingles = signature.as_ref().map_or_else(|| self.hasher.shingles(&read.text), Prepared::shingles);
         let bytes = shingles.len() * if self.foreign { 16 } else { 8 };
         Ok((ComparedRecord { shingles, signature }, bytes))
     }
 
-    /// The line of a record.
-    pub(super) fn line(&self, records: &ScannedRecords, rank: u32) -> Result<Vec<u8>, CorpusError> {
+    /// Reads the line of a record to the end of `lines`.
+    pub(super) fn append_line(
+        &self,
+        records: &ScannedRecords,
+        rank: u32,
+        lines: &mut Vec<u8>,
+    ) -> Result<(), CorpusError> {
         let (offset, length) = records.place(self.order.record(rank));
-        self.files.line(offset, length)
+        self.files.append_line(offset, length, lines)
     }
 
-    /// The id of a record.
-    pub(super) fn id(&self, records: &ScannedRecords, rank: u32) -> Result<String, CorpusError> {
-        let line = self.line(records, rank)?;
-        let read = self.names.read(&line).map_err(|problem| self.unreadable(records, rank, problem))?;
-        Ok(read.id.into_owned())
+    /// The id of a record, the start of whose line is read into `line`, or all of it if the id is not there.
+    pub(super) fn id(&self, records: &ScannedRecords, rank: u32, line: &mut Vec<u8>) -> Result<String, CorpusError> {
+        let (offset, length) = records.place(self.order.record(rank));
+        line.clear();
+        self.files.append_line(offset, length.min(HEAD), line)?;
+        match self.names.id_within(line) {
+            Some(id) => Ok(id),
+            None => Ok(self.id_and_text(records, rank, line)?.id.into_owned()),
+        }
+    }
+
+    /// Id and text of a record, whose line is read into `line`.
+    fn id_and_text<'a>(
+        &self,
+        records: &ScannedRecords,
+        rank: u32,
+        line: &'a mut Vec<u8>,
+    ) -> Result<IdAndText<'a>, CorpusError> {
+        line.clear();
+        self.append_line(records, rank, line)?;
+        self.names.read(line).map_err(|problem| self.unreadable(records, rank, problem))
     }
 
     /// What was a record at the first reading is none now: the file changed.
@@ -101,6 +132,7 @@ impl Comparer {
         records: &ScannedRecords,
         rank: u32,
     ) -> Result<Arc<ComparedRecord>, CorpusError> {
-        self.0.get(rank, || with.read(records, rank))
+        let Self { cache, line } = self;
+        cache.get(rank, || with.read(records, rank, line))
     }
 }

@@ -39,6 +39,15 @@ impl FieldNames {
         read.map_err(|error| misread(line, &told(&error)))
     }
 
+    /// The id of a record that was read before, if `head`, the start of its line, has it whole.
+    pub(super) fn id_within(&self, head: &[u8]) -> Option<String> {
+        let mut found = None;
+        // Whatever ends the reading: nothing behind the id is looked at.
+        let _ =
+            IdSeek { name: &self.id, found: &mut found }.deserialize(&mut serde_json::Deserializer::from_slice(head));
+        found
+    }
+
     fn missing<E: Error>(name: &str, what: &str) -> E {
         E::custom(format_args!("there is no field `{name}`; name the one that holds the {what} with --{what}-field"))
     }
@@ -68,15 +77,15 @@ impl<'de> Visitor<'de> for &FieldNames {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut text, mut id) = (None, None);
-        while let Some(key) = map.next_key_seed(StringSeed { what: "a key" })? {
+        while let Some(key) = map.next_key_seed(KEY)? {
             // One field may be both: an id that is compared.
             if key == self.text && key == self.id {
-                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+                text = once(&key, text.is_some(), map.next_value_seed(TEXT)?)?;
                 id.clone_from(&text);
             } else if key == self.text {
-                text = once(&key, text.is_some(), map.next_value_seed(StringSeed { what: "the field of the text" })?)?;
+                text = once(&key, text.is_some(), map.next_value_seed(TEXT)?)?;
             } else if key == self.id {
-                id = once(&key, id.is_some(), map.next_value_seed(IdSeed)?)?;
+                id = once(&key, id.is_some(), map.next_value_seed(ID)?)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -86,56 +95,71 @@ impl<'de> Visitor<'de> for &FieldNames {
     }
 }
 
+/// Looks for the id alone, and gives up the rest of the record.
+struct IdSeek<'a> {
+    name: &'a str,
+    found: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for IdSeek<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IdSeek<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(KEY)? {
+            if key == self.name {
+                let id = map.next_value_seed(ID)?.into_owned();
+                // What follows shows that a number is whole.
+                map.next_key::<IgnoredAny>()?;
+                *self.found = Some(id);
+                return Err(A::Error::custom("the rest does not matter"));
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
 /// Readers disagree on which of two equal keys counts, so neither does.
 fn once<T, E: Error>(key: &str, is_second: bool, value: T) -> Result<Option<T>, E> {
     if is_second { Err(E::custom(format_args!("the field `{key}` stands twice"))) } else { Ok(Some(value)) }
 }
 
-/// A string.
-struct StringSeed {
-    what: &'static str,
+/// A string, borrowed where it has no escapes; for an id also a whole number, which is taken as its digits.
+#[derive(Clone, Copy)]
+struct TextSeed {
+    wanted: &'static str,
+    is_id: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for StringSeed {
+const KEY: TextSeed = TextSeed { wanted: "a key to be a string", is_id: false };
+const TEXT: TextSeed = TextSeed { wanted: "the field of the text to be a string", is_id: false };
+const ID: TextSeed = TextSeed { wanted: "the id to be a string or a whole number", is_id: true };
+
+impl<'de> DeserializeSeed<'de> for TextSeed {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        if self.is_id { deserializer.deserialize_any(self) } else { deserializer.deserialize_str(self) }
     }
 }
 
-impl<'de> Visitor<'de> for StringSeed {
+impl<'de> Visitor<'de> for TextSeed {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to be a string", self.what)
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(value.to_owned()))
-    }
-}
-
-/// An id: a string, or a whole number, which is taken as its digits.
-struct IdSeed;
-
-impl<'de> DeserializeSeed<'de> for IdSeed {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for IdSeed {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the id to be a string or a whole number")
+        f.write_str(self.wanted)
     }
 
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
@@ -171,6 +195,22 @@ mod tests {
         assert_eq!(of(r#"{"id":"a","x":{"text":[1,{}]},"text":"b\n\u00e4"}"#), pair("a", "b\nä"));
         assert_eq!(of(r#" {"text":"","id":-17}  "#), pair("-17", ""));
         assert_eq!(of(r#"{"\u0069d":"a","text":"b"}"#), pair("a", "b"));
+    }
+
+    #[test]
+    fn an_id_is_found_in_the_start_of_a_line_or_not_at_all() {
+        let names = names("text", "id");
+        for line in [
+            r#"{"id":"a\u00e4","text":"b"}"#,
+            r#"{"text":"a text","x":[{"id":"no"}],"id":-1234,"y":0}"#,
+            r#"{"text":"","id":1234}"#,
+        ] {
+            let id = names.read(line.as_bytes()).unwrap().id;
+            let found: Vec<_> = (0..=line.len()).map(|end| names.id_within(&line.as_bytes()[..end])).collect();
+            assert!(found.iter().flatten().all(|found| *found == id), "{found:?}");
+            assert_eq!((&found[0], found[line.len()].as_deref()), (&None, Some(&*id)));
+        }
+        assert_eq!(names.id_within(br#"{"text":"b"}"#), None);
     }
 
     #[test]

@@ -15,11 +15,12 @@
 //! | --- | --- |
 //! | places, hashes, keys of 12 bands, sketches | 12 + 16 + 48 + 32 |
 //! | order of ids, exact copies | 4 + 4, 8 while they are found |
-//! | the keys of a band while they are sorted | 8 |
-//! | pairs that may be near, for each one; near duplicates, for each one | 8; 16 |
+//! | the keys of two bands while they are sorted; the keys of a band are dropped then | 8 + 8 |
+//! | pairs that may be near, for each one; near duplicates, for each one; marks | 8; 16; 1 |
 
 mod bands;
 mod clusters;
+mod column;
 mod compare;
 mod error;
 mod exact;
@@ -31,7 +32,6 @@ mod parallel;
 mod scan;
 mod signatures;
 mod source;
-mod strided;
 mod table;
 #[cfg(test)]
 mod tests;

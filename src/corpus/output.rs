@@ -1,6 +1,7 @@
 //! What is written: the records that stay, a row for each that does not, and a summary.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Serialize;
@@ -154,33 +155,34 @@ impl<'a> DecidedCorpus<'a> {
             }
         }
         let cluster = |(count, rank): (u32, u32)| {
-            let kept = self.with.id(self.records(), rank)?;
-            Ok(Cluster { kept, size: u64::from(count) + 1 })
+            let (mut line, size) = (Vec::new(), u64::from(count) + 1);
+            let kept = self.with.id(self.records(), rank, &mut line)?;
+            Ok(Cluster { kept, size })
         };
         largest.into_iter().map(cluster).collect()
     }
 
     /// Writes a row for each removed record to `path`.
     pub(super) fn report(&self, path: &Path) -> Result<DraftFile, CorpusError> {
-        self.write(path, |ranks| {
-            let mut rows = Vec::new();
+        self.write(path, |ranks, rows| {
+            let mut line = Vec::new();
             for rank in ranks {
                 let Some(removal) = self.decided.removal(rank) else { continue };
-                let row = serde_json::to_string(&self.row(rank, removal)?);
-                rows.extend(row.unwrap_or_default().bytes());
+                let row = serde_json::to_string(&self.row(rank, removal, &mut line)?);
+                rows.extend_from_slice(row.unwrap_or_default().as_bytes());
                 rows.push(b'\n');
             }
-            Ok(rows)
+            Ok(())
         })
     }
 
-    fn row(&self, rank: u32, removal: Removal) -> Result<DuplicateRow, CorpusError> {
+    fn row(&self, rank: u32, removal: Removal, line: &mut Vec<u8>) -> Result<DuplicateRow, CorpusError> {
         let (kept, jaccard, kind) = match removal {
             Removal::Exact(kept) => (kept, 1.0, DuplicateKind::Exact),
             Removal::Near(kept, jaccard) => (kept, jaccard, DuplicateKind::Near),
         };
         let cluster_size = u64::from(self.copies.get(kept as usize).copied().unwrap_or(0)) + 1;
-        let [id, kept] = [rank, kept].map(|rank| self.with.id(self.records(), rank));
+        let [id, kept] = [rank, kept].map(|rank| self.with.id(self.records(), rank, line));
         Ok(DuplicateRow { id: id?, kept: kept?, jaccard, kind, cluster_size })
     }
 
@@ -196,13 +198,12 @@ impl<'a> DecidedCorpus<'a> {
 
     /// Their lines, as they came.
     fn lines(&self, path: &Path) -> Result<DraftFile, CorpusError> {
-        self.write(path, |ranks| {
-            let mut lines = Vec::with_capacity(PIECE_BYTES);
+        self.write(path, |ranks, lines| {
             for rank in ranks.filter(|rank| self.decided.removal(*rank).is_none()) {
-                lines.extend(self.with.line(self.records(), rank)?);
+                self.with.append_line(self.records(), rank, lines)?;
                 lines.push(b'\n');
             }
-            Ok(lines)
+            Ok(())
         })
     }
 
@@ -216,17 +217,23 @@ impl<'a> DecidedCorpus<'a> {
         writer.finish()
     }
 
-    /// Writes what `make` gives for pieces of the ranks, in their order, to a file that will be at `path`.
+    /// Writes what `make` adds for pieces of the ranks, in their order, to a file that will be at `path`.
     fn write(
         &self,
         path: &Path,
-        make: impl Fn(std::ops::Range<u32>) -> Result<Vec<u8>, CorpusError> + Sync,
+        make: impl Fn(Range<u32>, &mut Vec<u8>) -> Result<(), CorpusError> + Sync,
     ) -> Result<DraftFile, CorpusError> {
         let mut file = DraftFile::create(path)?;
         let pieces: Vec<_> = parallel::pieces(self.with.order.len(), PIECE).collect();
-        for round in pieces.chunks(self.threads) {
-            for bytes in parallel::each(round.iter().cloned(), &make) {
-                file.append(&bytes?)?;
+        let mut buffers: Vec<Vec<u8>> = (0..self.threads.max(1)).map(|_| Vec::with_capacity(PIECE_BYTES)).collect();
+        for round in pieces.chunks(buffers.len()) {
+            let made = parallel::each(round.iter().zip(&mut buffers), |(ranks, bytes)| {
+                bytes.clear();
+                make(ranks.clone(), bytes)
+            });
+            for (made, bytes) in made.into_iter().zip(&buffers) {
+                made?;
+                file.append(bytes)?;
             }
         }
         Ok(file)

@@ -8,6 +8,11 @@ use super::error::CorpusError;
 use super::table;
 use crate::store::fs;
 
+/// Mark of a record that is the later one of a pair.
+const PAIRED: u8 = 1;
+/// Mark of a record that is kept.
+const KEPT: u8 = 2;
+
 /// Ranks by a hash of the id.
 #[derive(Debug, Default)]
 pub(super) struct IdHashes(Vec<(u64, u32)>);
@@ -17,8 +22,8 @@ pub(super) struct IdHashes(Vec<(u64, u32)>);
 pub(super) struct PairIndex {
     /// The later rank of each pair in the high half, the earlier in the low one; sorted.
     pairs: Vec<u64>,
-    /// Whether a record is kept, by rank.
-    kept: Vec<bool>,
+    /// [`PAIRED`] and [`KEPT`], by rank.
+    marks: Vec<u8>,
 }
 
 impl IdHashes {
@@ -65,26 +70,48 @@ impl PairIndex {
     pub(super) fn of(mut pairs: Vec<u64>, records: usize) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
-        Self { pairs, kept: vec![false; records] }
+        let mut index = Self { pairs: Vec::new(), marks: vec![0; records] };
+        pairs.iter().for_each(|pair| index.mark(later(*pair), PAIRED));
+        Self { pairs, ..index }
     }
 
     /// Keeps a record.
     pub(super) fn keep(&mut self, rank: u32) {
-        self.kept.get_mut(rank as usize).into_iter().for_each(|kept| *kept = true);
+        self.mark(rank, KEPT);
+    }
+
+    fn mark(&mut self, rank: u32, mark: u8) {
+        self.marks.get_mut(rank as usize).into_iter().for_each(|marks| *marks |= mark);
+    }
+
+    fn has(&self, rank: u32, mark: u8) -> bool {
+        self.marks.get(rank as usize).is_some_and(|marks| marks & mark != 0)
     }
 
     /// The kept records from the rank `from` on that stand in a pair with this one, by rank.
     pub(super) fn candidates(&self, rank: u32, from: u32) -> Vec<u32> {
+        if !self.has(rank, PAIRED) {
+            return Vec::new();
+        }
         let start = self.pairs.partition_point(|pair| *pair < u64::from(rank) << 32 | u64::from(from));
-        let own = self.pairs.iter().skip(start).take_while(|pair| **pair >> 32 == u64::from(rank));
-        #[expect(clippy::cast_possible_truncation, reason = "the low half of a pair is the earlier rank")]
-        own.map(|pair| *pair as u32).filter(|earlier| self.kept.get(*earlier as usize) == Some(&true)).collect()
+        let own = self.pairs.iter().skip(start).take_while(|pair| later(**pair) == rank);
+        own.map(|pair| earlier(*pair)).filter(|earlier| self.has(*earlier, KEPT)).collect()
     }
 }
 
 /// A pair as it is kept.
 pub(super) fn pair(one: u32, other: u32) -> u64 {
     u64::from(one.max(other)) << 32 | u64::from(one.min(other))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the high half of a pair is the later rank")]
+fn later(pair: u64) -> u32 {
+    (pair >> 32) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half of a pair is the earlier rank")]
+fn earlier(pair: u64) -> u32 {
+    pair as u32
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, CorpusError> {

@@ -100,8 +100,8 @@ fn shard(
     let [records_path, bands_path] = &paths;
     scan_file(files, number, plan, |block| {
         count += block.ids().count() as u64;
-        records.write(&records_batch(&block)?, records_path)?;
-        bands.write(&bands_batch(&block, plan.hasher)?, bands_path)
+        records.write(&records_batch(block)?, records_path)?;
+        bands.write(&bands_batch(block, plan.hasher)?, bands_path)
     })?;
     files.files.get(number).map_or(Ok(()), super::source::CorpusFile::check_unchanged)?;
     for (writer, path) in [(records, records_path), (bands, bands_path)] {

@@ -66,8 +66,8 @@ pub(super) struct CorpusFiles {
     length: u64,
 }
 
-/// Whole lines of a file, one block at a time. After an error there is none.
-pub(super) type LineBlocks = Box<dyn Iterator<Item = Result<Vec<u8>, CorpusError>>>;
+/// Gives whole lines of a file, one block at a time, until there is none. Takes a block that is done with, whose memory it uses.
+pub(super) type LineBlocks = Box<dyn FnMut(Vec<u8>) -> Result<Option<Vec<u8>>, CorpusError>>;
 
 impl FileKind {
     fn of(head: &[u8]) -> Result<Self, &'static str> {
@@ -125,13 +125,16 @@ impl CorpusFile {
         let reader = BufReader::with_capacity(1 << 17, file);
         Ok(match self.kind {
             // Blocks are large: a buffer before them would only be copied.
-            FileKind::Plain => Box::new(BlockReader::new(reader.into_inner(), path)),
-            FileKind::Gzip => Box::new(BlockReader::new(MultiGzDecoder::new(reader), path)),
+            FileKind::Plain => blocks_of(reader.into_inner(), path),
+            FileKind::Gzip => blocks_of(MultiGzDecoder::new(reader), path),
             FileKind::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(|error| failed(&path, error))?;
-                Box::new(BlockReader::new(decoder, path))
+                blocks_of(decoder, path)
             }
-            FileKind::Parquet => table::lines(&path, reader.into_inner(), names)?,
+            FileKind::Parquet => {
+                let mut blocks = table::lines(&path, reader.into_inner(), names)?;
+                Box::new(move |_| blocks.next().transpose())
+            }
         })
     }
 
@@ -206,16 +209,16 @@ impl CorpusFiles {
         self.files.iter().try_for_each(CorpusFile::check_unchanged)
     }
 
-    /// Reads a line again.
-    pub(super) fn line(&self, offset: u64, length: u32) -> Result<Vec<u8>, CorpusError> {
-        let Some(file) = self.file_at(offset) else { return Ok(Vec::new()) };
-        let within = offset - file.start;
+    /// Reads a line again, to the end of `lines`.
+    pub(super) fn append_line(&self, offset: u64, length: u32, lines: &mut Vec<u8>) -> Result<(), CorpusError> {
+        let Some(file) = self.file_at(offset) else { return Ok(()) };
+        let (start, within) = (lines.len(), offset - file.start);
+        lines.resize(start + length as usize, 0);
+        let line = lines.get_mut(start..).unwrap_or_default();
         if let Some(copy) = self.copy.as_ref().filter(|_| file.kind != FileKind::Plain) {
-            let mut line = vec![0; length as usize];
-            copy.read_exact_at(file.copied_to + within, &mut line)?;
-            return Ok(line);
+            return Ok(copy.read_exact_at(file.copied_to + within, line)?);
         }
-        let read = fs::read_at(&file.file, &file.path, within, length as usize);
+        let read = fs::read_exact_at(&file.file, &file.path, within, line);
         read.map_err(|error| match error.source.kind() {
             io::ErrorKind::UnexpectedEof => CorpusError::Changed { path: file.path.clone() },
             _ => error.into(),
@@ -231,9 +234,8 @@ impl CorpusFiles {
     /// Where a record is, for people: its file and line.
     pub(super) fn describe(&self, offset: u64, names: &FieldNames) -> Result<String, CorpusError> {
         let Some(file) = self.file_at(offset) else { return Ok(String::new()) };
-        let (mut at, mut number) = (file.start, 1);
-        for block in file.blocks(names)? {
-            let block = block?;
+        let (mut at, mut number, mut blocks) = (file.start, 1, file.blocks(names)?);
+        while let Some(block) = blocks(Vec::new())? {
             let before = usize::try_from(offset - at).unwrap_or(usize::MAX).min(block.len());
             number += block.iter().take(before).filter(|byte| **byte == b'\n').count();
             at += block.len() as u64;
@@ -268,25 +270,26 @@ fn expand(input: &Path) -> Result<Vec<PathBuf>, CorpusError> {
 /// Cuts what a reader gives into blocks that end with a line.
 struct BlockReader<R> {
     reader: Option<R>,
-    path: PathBuf,
     /// The start of a line that goes on in the next block.
     begun: Vec<u8>,
 }
 
 impl<R: Read> BlockReader<R> {
-    fn new(reader: R, path: PathBuf) -> Self {
-        Self { reader: Some(reader), path, begun: Vec::new() }
+    fn new(reader: R) -> Self {
+        Self { reader: Some(reader), begun: Vec::new() }
     }
 
-    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut block = std::mem::take(&mut self.begun);
+    /// The next block, in the memory of `block`.
+    fn read(&mut self, mut block: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+        block.clear();
+        block.append(&mut self.begun);
         block.reserve(BLOCK);
         while let Some(reader) = &mut self.reader {
             let start = block.len();
             if reader.take(BLOCK as u64).read_to_end(&mut block)? == 0 {
                 self.reader = None;
             } else if let Some(end) = block.iter().skip(start).rposition(|byte| *byte == b'\n') {
-                self.begun = block.split_off(start + end + 1);
+                self.begun.extend(block.drain(start + end + 1..));
                 return Ok(Some(block));
             } else if block.len() > LONGEST {
                 // No record is that long; whoever reads the line says so.
@@ -297,16 +300,9 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
-impl<R: Read> Iterator for BlockReader<R> {
-    type Item = Result<Vec<u8>, CorpusError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let read = self.read().map_err(|error| failed(&self.path, error));
-        if read.is_err() {
-            self.reader = None;
-        }
-        read.transpose()
-    }
+fn blocks_of(reader: impl Read + 'static, path: PathBuf) -> LineBlocks {
+    let mut blocks = BlockReader::new(reader);
+    Box::new(move |block| blocks.read(block).map_err(|error| failed(&path, error)))
 }
 
 /// Tells a bad disk from bad data: only the first comes with a code of the operating system.
@@ -338,8 +334,8 @@ mod tests {
         let lines: String = (0..60_000).map(|number| format!("line {number} {}\n", "x".repeat(number % 97))).collect();
         for text in [lines.as_str(), &lines[..lines.len() - 1], "", "\n", "one", &"y".repeat(3 << 20)] {
             for step in [usize::MAX, 70_001] {
-                let blocks = BlockReader::new(Trickle(text.as_bytes(), step), PathBuf::new());
-                let blocks: Vec<Vec<u8>> = blocks.collect::<Result<_, _>>().unwrap();
+                let mut reader = BlockReader::new(Trickle(text.as_bytes(), step));
+                let blocks: Vec<Vec<u8>> = std::iter::from_fn(|| reader.read(b"old".to_vec()).unwrap()).collect();
                 assert_eq!(blocks.concat(), text.as_bytes());
                 let whole = blocks.iter().rev().skip(1).all(|block| block.ends_with(b"\n"));
                 assert!(whole && blocks.iter().all(|block| !block.is_empty()));

@@ -25,7 +25,7 @@ use serde_json::Value;
 use super::error::CorpusError;
 use super::line::FieldNames;
 use super::output::DraftFile;
-use super::source::{CorpusFile, LineBlocks};
+use super::source::CorpusFile;
 use crate::record::arrow::TableError;
 use crate::store::fs::{self, FsError};
 
@@ -56,7 +56,11 @@ fn rows(path: &Path) -> Result<u64, CorpusError> {
 }
 
 /// The rows of a file as lines of JSON with id and text alone.
-pub(super) fn lines(path: &Path, file: File, names: &FieldNames) -> Result<LineBlocks, CorpusError> {
+pub(super) fn lines(
+    path: &Path,
+    file: File,
+    names: &FieldNames,
+) -> Result<impl Iterator<Item = Result<Vec<u8>, CorpusError>> + use<>, CorpusError> {
     let builder = open(path, file)?;
     let columns = [&names.id, &names.text].map(|name| root_of(path, builder.schema(), name));
     let [id, text] = columns;
@@ -64,14 +68,14 @@ pub(super) fn lines(path: &Path, file: File, names: &FieldNames) -> Result<LineB
     let mut batches =
         Some(contained(path, || Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?))?);
     let (path, names) = (path.to_owned(), names.clone());
-    Ok(Box::new(std::iter::from_fn(move || {
+    Ok(std::iter::from_fn(move || {
         // After an error there is no reader to go on with.
         let mut reader = batches.take()?;
         let batch = contained(&path, || Ok(reader.next().transpose()?));
         let lines = batch.and_then(|batch| batch.map(|batch| as_lines(&path, &batch, &names)).transpose());
         batches = matches!(lines, Ok(Some(_))).then_some(reader);
         lines.transpose()
-    })))
+    }))
 }
 
 /// The place of a column among those of the table.

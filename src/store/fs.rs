@@ -87,8 +87,13 @@ pub(crate) fn open(path: &Path) -> Result<File, FsError> {
 /// Reads `length` bytes of `file`, which is at `path`, from `offset`, without moving any file position.
 pub(crate) fn read_at(file: &File, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
     let mut bytes = vec![0; length];
-    named("read", path, file.read_exact_at(&mut bytes, offset))?;
+    read_exact_at(file, path, offset, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Fills `bytes` from `offset` on of `file`, which is at `path`, without moving any file position.
+pub(crate) fn read_exact_at(file: &File, path: &Path, offset: u64, bytes: &mut [u8]) -> Result<(), FsError> {
+    named("read", path, file.read_exact_at(bytes, offset))
 }
 
 /// What is at a path, symbolic links not followed.

@@ -12,6 +12,7 @@
 //! over if it agrees in fewer than all but [`SKETCH_LOSS`] of the pairs at the threshold do. At 0.7 that is 34 of 64, which a pair
 //! at 0.25 reaches once in several thousand times although it agrees in a band.
 
+use pulp::{Arch, Simd, WithSimd};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The least share of pairs right at the threshold that must agree in a band: 0.99, and what the sketch may lose.
@@ -151,6 +152,8 @@ pub(super) struct MinHasher {
     /// Agreement from which two sketches may be of near duplicates.
     pub(super) least_agreement: u32,
     permutations: Vec<Permutations>,
+    /// Packed lanes as wide as the processor has them; whole numbers, so equal results with any.
+    arch: Arch,
 }
 
 /// Linear permutations of the 32-bit numbers: odd factors and offsets. 32 bits so that the inner loop is a multiply, an
@@ -176,7 +179,7 @@ impl MinHasher {
             }
             found
         });
-        Self { layout, least_agreement, permutations: permutations.collect() }
+        Self { layout, least_agreement, permutations: permutations.collect(), arch: Arch::new() }
     }
 
     /// A key for each band, and the sketch; sets that agree in a band have its key in common. No key for the empty set.
@@ -198,19 +201,39 @@ impl MinHasher {
 
     fn signature(&self, pieces: &[u64]) -> Vec<u32> {
         let points: Vec<u32> = pieces.iter().map(|piece| halves(*piece)).map(|(high, low)| high ^ low).collect();
-        self.permutations.iter().flat_map(|block| block.least(&points)).collect()
+        let mut signature = vec![0; self.permutations.len() * LANES];
+        self.arch.dispatch(LeastValues {
+            permutations: &self.permutations,
+            points: &points,
+            signature: &mut signature,
+        });
+        signature
     }
 }
 
-impl Permutations {
-    fn least(&self, points: &[u32]) -> [u32; LANES] {
-        let mut least = [u32::MAX; LANES];
-        for point in points {
-            for ((least, factor), offset) in least.iter_mut().zip(&self.factors).zip(&self.offsets) {
-                *least = (*least).min(point.wrapping_mul(*factor).wrapping_add(*offset));
+/// The least value of every permutation, in vectors as wide as the processor has them.
+struct LeastValues<'a> {
+    permutations: &'a [Permutations],
+    points: &'a [u32],
+    signature: &'a mut [u32],
+}
+
+impl WithSimd for LeastValues<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (Permutations { factors, offsets }, values) in
+            self.permutations.iter().zip(self.signature.as_chunks_mut().0)
+        {
+            let mut least = [u32::MAX; LANES];
+            for point in self.points {
+                for ((least, factor), offset) in least.iter_mut().zip(factors).zip(offsets) {
+                    *least = (*least).min(point.wrapping_mul(*factor).wrapping_add(*offset));
+                }
             }
+            *values = least;
         }
-        least
     }
 }
 

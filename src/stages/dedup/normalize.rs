@@ -6,6 +6,9 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+/// Characters of ASCII that are looked at together.
+const STEP: usize = 16;
+
 /// The text as it is compared: NFKC, lower case, every run of punctuation and white space one space.
 ///
 /// A text of nothing but punctuation is kept as it is, in NFKC: `?!` is not the same as `...`.
@@ -58,20 +61,36 @@ impl Normal {
         self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
-    /// The same for many characters, without a branch that depends on them: what does not count is written over by the next.
+    /// The same for many characters. Most steps have no space behind another, which is seen at once, and stay as they are.
     fn push_ascii(&mut self, ascii: &[u8]) {
-        let Self { bytes, gap } = self;
-        let (start, mut last) = (bytes.len(), if *gap { b' ' } else { b'x' });
-        bytes.extend(ascii.iter().map(|byte| fold(*byte)));
-        let mut end = start;
-        for at in start..bytes.len() {
-            let byte = bytes.get(at).copied().unwrap_or(b' ');
-            if let Some(place) = bytes.get_mut(end) {
-                *place = byte;
+        let (steps, rest) = ascii.as_chunks::<STEP>();
+        for step in steps {
+            let folded = step.map(fold);
+            let mut before = [if self.gap { b' ' } else { b'x' }; STEP];
+            before.iter_mut().skip(1).zip(folded).for_each(|(to, byte)| *to = byte);
+            if folded.iter().zip(before).fold(false, |doubled, (byte, before)| doubled | is_doubled(*byte, before)) {
+                self.push_folded(&folded);
+            } else {
+                self.bytes.extend_from_slice(&folded);
+                self.gap = folded.last() == Some(&b' ');
             }
-            // Letters and digits are greater than a space: only one behind another does not count.
-            end += usize::from(byte.max(last) != b' ');
-            last = byte;
+        }
+        let mut folded = [b' '; STEP];
+        folded.iter_mut().zip(rest).for_each(|(to, byte)| *to = fold(*byte));
+        self.push_folded(folded.get(..rest.len()).unwrap_or_default());
+    }
+
+    /// Without a branch that depends on the text: what does not count is written over by the next.
+    fn push_folded(&mut self, folded: &[u8]) {
+        let Self { bytes, gap } = self;
+        let (mut end, mut last) = (bytes.len(), if *gap { b' ' } else { b'x' });
+        bytes.resize(end + folded.len(), 0);
+        for byte in folded {
+            if let Some(place) = bytes.get_mut(end) {
+                *place = *byte;
+            }
+            end += usize::from(!is_doubled(*byte, last));
+            last = *byte;
         }
         *gap = last == b' ';
         bytes.truncate(end);
@@ -97,6 +116,11 @@ fn fold(byte: u8) -> u8 {
     } else {
         b' '
     }
+}
+
+/// Whether a folded character is a space behind another: letters and digits have more bits than a space, or others.
+fn is_doubled(byte: u8, before: u8) -> bool {
+    byte | before == b' '
 }
 
 enum Class {
