@@ -67,13 +67,21 @@ impl Draw {
     /// Up to `count` distinct items in drawn order (a partial Fisher-Yates shuffle).
     pub fn sample<'a, T>(&mut self, items: &'a [T], count: usize) -> Vec<&'a T> {
         let mut pool: Vec<&T> = items.iter().collect();
-        let count = count.min(pool.len());
-        for at in 0..count {
-            let other = at + self.below(pool.len() - at);
-            pool.swap(at, other);
-        }
+        self.draw_to_front(&mut pool, count);
         pool.truncate(count);
         pool
+    }
+
+    /// Puts all items into drawn order, that of a [`sample`](Self::sample) of all.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        self.draw_to_front(items, items.len());
+    }
+
+    fn draw_to_front<T>(&mut self, items: &mut [T], count: usize) {
+        for at in 0..count.min(items.len()) {
+            let other = at + self.below(items.len() - at);
+            items.swap(at, other);
+        }
     }
 
     /// A draw from the standard normal distribution (Box-Muller).

@@ -50,7 +50,7 @@ pub(crate) struct List {
 }
 
 /// Lists of a lexicon: those that hold a word. A bit for each, by the order of the headings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marks(u64);
 
 impl Lexicon {

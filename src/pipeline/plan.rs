@@ -153,11 +153,11 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
         let wanted = made.accepted.len() as f64;
         (made.accepted.into_iter().next(), wanted)
     } else {
-        let mut people = CollectedFates::default();
+        let mut people = situations::SpooledPeople::create()?;
         personas::run(&context, &mut people)?;
         let model = role_model(&config, Role::Situations);
         let shown = model.provider != Provider::Embedded && model.structured != StructuredMode::JsonSchema;
-        let messages = situations::rehearse(&context, &people.accepted, shown)?;
+        let messages = situations::rehearse(&context, people, shown)?;
         roles.push(situation_calls(&config, &inputs, &messages)?);
         prompts.push(Rendered { title: "the first call for situations".to_owned(), messages });
         // A prompt configuration may do without shots; the conversations after it do not become cheaper for that.

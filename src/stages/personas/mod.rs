@@ -4,11 +4,13 @@
 //! text under `persona` or `input persona`; the elite files' domain keys are understood, every other key is ignored. Each row
 //! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows. A row with
 //! a `partner_persona` is two people, who are in one split and end alike; both count. A file may also be one JSON list of rows.
-//! Memory does not grow with the file when a sample is asked for, nor with the length of a line.
+//! Memory does not grow with the file, nor with the length of a line.
 //!
 //! `imported` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
-//! what stays. Without a sample everyone is taken, and a row's fate is known, and put, when it is read.
+//! what stays. Without a sample everyone is taken, and a row's fate is known, and put, when it is read; in a large file some wait
+//! on disk (`aside`) until it is known whether they are copies.
 
+mod aside;
 mod person;
 mod row;
 mod sample;
@@ -27,10 +29,13 @@ use crate::config::{Config, Shard, SituationMode};
 use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
 use crate::store::fs::FsError;
+use aside::RowsAside;
 use sample::{Offered, Sampler};
 
 /// Characters of a row that a rejection quotes.
 const EXCERPT_CHARS: usize = 120;
+/// Different rows that are known in memory where everyone is taken: some 8 MiB.
+const HELD: usize = 3 << 16;
 /// What rows of the personas that ship with convogen name as their source.
 const BUILT_IN: &str = "built-in";
 
@@ -138,11 +143,21 @@ pub(crate) fn read(
     progress: &Progress,
     fates: &mut dyn Fates<Persona>,
 ) -> Result<StageResult, StageError> {
+    read_holding(HELD, source, options, progress, fates)
+}
+
+fn read_holding(
+    held: usize,
+    source: &PersonaSource,
+    options: &PersonaOptions,
+    progress: &Progress,
+    fates: &mut dyn Fates<Persona>,
+) -> Result<StageResult, StageError> {
     let (name, shown) = match source {
         PersonaSource::BuiltIn(_) => (BUILT_IN.to_owned(), BUILT_IN.to_owned()),
         PersonaSource::File(path) => (file_name(path), path.display().to_string()),
     };
-    let mut scan = Scan::new(&name, options, progress, fates);
+    let mut scan = Scan::new(&name, options, held, progress, fates);
     let digest = match source {
         PersonaSource::BuiltIn(text) => {
             // Reading from memory can't fail.
@@ -169,6 +184,7 @@ struct Scan<'a> {
     options: &'a PersonaOptions,
     progress: &'a Progress,
     sampler: Sampler<'a>,
+    aside: Option<RowsAside>,
     fates: &'a mut dyn Fates<Persona>,
     read: u64,
     /// Those that were two people.
@@ -186,15 +202,17 @@ impl<'a> Scan<'a> {
     fn new(
         name: &'a str,
         options: &'a PersonaOptions,
+        held: usize,
         progress: &'a Progress,
         fates: &'a mut dyn Fates<Persona>,
     ) -> Self {
-        let sampler = Sampler::new(name, options);
+        let sampler = Sampler::new(name, options, held);
         Self {
             name,
             options,
             progress,
             sampler,
+            aside: None,
             fates,
             read: 0,
             pairs: 0,
@@ -221,11 +239,17 @@ impl<'a> Scan<'a> {
                 self.not_sampled += rows;
                 Ok(())
             }
-            Ok(Offered::Ended(one, other)) => {
-                [Some(one), other.map(|other| *other)].into_iter().flatten().try_for_each(|f| self.fates.put(f))
-            }
+            Ok(Offered::Ended(ended)) => ended.into_iter().try_for_each(|fate| self.fates.put(fate)),
+            Ok(Offered::Open(key, people)) => self.put_aside(key, number, &people),
             Err(reason) => self.reject(number, line.bytes(), &reason),
         };
+    }
+
+    fn put_aside(&mut self, key: u128, line: u64, people: &[Persona]) -> Result<(), StageError> {
+        if self.aside.is_none() {
+            self.aside = Some(RowsAside::create(&self.fates.folder())?);
+        }
+        Ok(self.aside.as_mut().map_or(Ok(()), |aside| aside.push(key, line, people))?)
     }
 
     fn judge(&mut self, number: u64, line: InputLine<'_>) -> Result<Offered, row::RowFault> {
@@ -276,6 +300,10 @@ impl<'a> Scan<'a> {
             self.fates.put(fate)?;
         }
         self.fates.count_duplicates(unlisted);
+        if let Some(aside) = self.aside {
+            let copy = |first, line| Fate::Duplicate(sample::copy_of(first, self.name, line));
+            aside.release(copy, &mut |fate| self.fates.put(fate))?;
+        }
         self.progress.accept(self.fates.tally().accepted);
         let source = Some(input.sha256.clone());
         Ok(StageResult {

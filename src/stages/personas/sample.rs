@@ -3,7 +3,7 @@
 //! All three hang on one hash of the folded text and the seed, so they do not depend on where in the file a row stands, and
 //! the sample of N is part of every larger sample.
 
-use std::collections::{BTreeMap, HashMap, hash_map};
+use std::collections::{BTreeMap, HashMap};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -47,8 +47,10 @@ pub(super) enum Offered {
     Kept,
     /// So many rows are now known to be outside the sample: this one, or the one it drove out with its copies.
     NotSampled(u64),
-    /// Everyone is taken, so its fate is known at once; the second is that of the other one of a pair.
-    Ended(Fate<Persona>, Option<Box<Fate<Persona>>>),
+    /// Everyone is taken, so its fate is known at once: that of one person or of two.
+    Ended(Vec<Fate<Persona>>),
+    /// Everyone is taken, but whether the row with this key is a copy is known when all rows were read. If not, these are its people.
+    Open(u128, Vec<Persona>),
 }
 
 /// Draws the sample.
@@ -62,8 +64,8 @@ pub(super) struct Sampler<'a> {
 
 /// Rows by the hash of what they say.
 enum Taken {
-    /// The line of each: all are taken.
-    All(HashMap<u128, u64>),
+    /// All are taken. The line of each of the first `held` different ones.
+    All { held: usize, lines: HashMap<u128, u64> },
     /// The rows with the smallest hashes so far.
     Smallest { limit: usize, kept: BTreeMap<u128, Entry>, listed: u64 },
 }
@@ -81,10 +83,11 @@ struct Entry {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(source: &'a str, options: &'a PersonaOptions) -> Self {
+    /// For rows of `source`. `held`: of how many it is known at once whether a row copies one of them, where everyone is taken.
+    pub(super) fn new(source: &'a str, options: &'a PersonaOptions, held: usize) -> Self {
         let (splits, shares) = options.splits.iter().map(|(name, share)| (name.as_str(), *share)).unzip();
         let taken = match options.sample {
-            None => Taken::All(HashMap::new()),
+            None => Taken::All { held, lines: HashMap::new() },
             Some(sample) => {
                 let limit = usize::try_from(sample).unwrap_or(usize::MAX);
                 Taken::Smallest { limit, kept: BTreeMap::new(), listed: 0 }
@@ -105,17 +108,18 @@ impl<'a> Sampler<'a> {
         let entry =
             |persona: String| Entry { line, persona, partner, domain, split, copies: 0, copy_lines: Vec::new() };
         match &mut self.taken {
-            Taken::All(lines) => match lines.entry(key) {
-                hash_map::Entry::Occupied(first) => {
-                    let copy = || Fate::Duplicate(copy_of(*first.get(), self.source, line));
-                    Offered::Ended(copy(), is_pair.then(|| Box::new(copy())))
+            Taken::All { held, lines } => {
+                if let Some(first) = lines.get(&key) {
+                    let copy = |_| Fate::Duplicate(copy_of(*first, self.source, line));
+                    return Offered::Ended((0..people(is_pair)).map(copy).collect());
                 }
-                hash_map::Entry::Vacant(free) => {
-                    free.insert(line);
-                    let (one, other) = entry(text.to_owned()).people(self.source, &self.splits);
-                    Offered::Ended(Fate::Accepted(one), other.map(|other| Box::new(Fate::Accepted(other))))
+                let people = entry(text.to_owned()).people(self.source, &self.splits);
+                if lines.len() >= *held {
+                    return Offered::Open(key, people.collect());
                 }
-            },
+                lines.insert(key, line);
+                Offered::Ended(people.map(Fate::Accepted).collect())
+            }
             Taken::Smallest { limit, kept, listed } => {
                 if let Some(entry) = kept.get_mut(&key) {
                     entry.copies += 1;
@@ -143,7 +147,7 @@ impl<'a> Sampler<'a> {
     /// only counted.
     pub(super) fn finish(self) -> (impl Iterator<Item = Fate<Persona>>, u64) {
         let entries = match self.taken {
-            Taken::All(_) => Vec::new(),
+            Taken::All { .. } => Vec::new(),
             Taken::Smallest { kept, .. } => {
                 let mut entries: Vec<Entry> = kept.into_values().collect();
                 entries.sort_unstable_by_key(|entry| entry.line);
@@ -159,10 +163,7 @@ impl<'a> Sampler<'a> {
         let mut copies: Vec<(u64, u64)> = entries.iter().flat_map(listed).collect();
         copies.sort_unstable();
         let (source, splits) = (self.source, self.splits);
-        let taken = entries.into_iter().flat_map(move |entry| {
-            let (one, other) = entry.people(source, &splits);
-            [Some(one), other].into_iter().flatten().map(Fate::Accepted)
-        });
+        let taken = entries.into_iter().flat_map(move |entry| entry.people(source, &splits).map(Fate::Accepted));
         let copies = copies.into_iter().map(move |(line, first)| Fate::Duplicate(copy_of(first, source, line)));
         (taken.chain(copies), unlisted)
     }
@@ -173,7 +174,7 @@ fn id(line: u64) -> String {
     format!("p{line:010}")
 }
 
-fn copy_of(first: u64, source: &str, line: u64) -> Duplicate {
+pub(super) fn copy_of(first: u64, source: &str, line: u64) -> Duplicate {
     Duplicate { id: format!("{source}:{line}"), kept: id(first), jaccard: 1.0, kind: DuplicateKind::Exact }
 }
 
@@ -184,7 +185,7 @@ fn people(is_pair: bool) -> u64 {
 
 impl Entry {
     /// The person, and the other one of a pair.
-    fn people(self, source: &str, splits: &[&str]) -> (Persona, Option<Persona>) {
+    fn people(self, source: &str, splits: &[&str]) -> impl Iterator<Item = Persona> + use<> {
         let person = |id: String, persona: String| Persona {
             id,
             hash: record::content_hash([fold(&persona).as_str()]),
@@ -195,6 +196,6 @@ impl Entry {
             persona,
         };
         let partner = self.partner.map(|partner| person(id(self.line) + "b", partner));
-        (person(id(self.line), self.persona), partner)
+        [Some(person(id(self.line), self.persona)), partner].into_iter().flatten()
     }
 }

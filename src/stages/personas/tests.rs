@@ -452,3 +452,30 @@ fn rows_at_the_start_can_be_left_out() {
     assert_sums(&rest);
     assert_eq!(rest.accepted(), &all.accepted()[4..]);
 }
+
+#[test]
+fn copies_are_found_alike_in_memory_and_on_disk() {
+    let mut text = String::new();
+    for n in 0..400_usize {
+        let person = |n: usize| format!("A gardener who grows kind {} of apples", n * n % 90);
+        match n % 7 {
+            0 => writeln!(text, r#"{{"persona":["{}"],"partner_persona":["{}"]}}"#, person(n), person(n + 1)).unwrap(),
+            1 => writeln!(text, r#"{{"persona":"short"}}"#).unwrap(),
+            _ => writeln!(text, r#"{{"persona":"{}"}}"#, person(n)).unwrap(),
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = PersonaSource::File(file(&folder, "people.jsonl", text.as_bytes()));
+    let found = |held| {
+        let mut fates = CollectedFates::default();
+        let made = read_holding(held, &source, &options(), &Progress::default(), &mut fates).unwrap();
+        let CollectedFates { accepted, dropped, mut duplicates, .. } = fates;
+        duplicates.sort_by(|one, other| one.id.cmp(&other.id));
+        (accepted, dropped, duplicates, made.inputs)
+    };
+    let expected = found(usize::MAX);
+    assert!(expected.0.len() > 50 && expected.1.len() > 50 && expected.2.len() > 200, "{expected:?}");
+    for held in [0, 1, 20, 60] {
+        assert_eq!(found(held), expected, "{held} held");
+    }
+}

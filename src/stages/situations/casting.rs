@@ -25,7 +25,9 @@ mod rows;
 pub(super) use domains::of_text as domain_of_text;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::config::{CastingMode, GroupSize};
 use crate::draw::Draw;
@@ -108,13 +110,16 @@ pub(crate) struct Cast {
     left_out: Vec<(String, usize)>,
 }
 
-/// What of everyone decides who meets whom, gathered as people pass: some 50 bytes each, whatever the length of a description.
+/// What of everyone decides who meets whom, gathered as people pass: eight bytes each, whatever the length of a description.
 #[derive(Debug, Default)]
 pub(crate) struct CastList {
-    splits: BTreeMap<String, Vec<usize>>,
-    told: Vec<Told>,
-    /// Where each row of the source begins: with whom.
-    rows: Vec<usize>,
+    splits: BTreeMap<String, Vec<u32>>,
+    /// What each one's description tells, by its place in `kinds`.
+    told: Vec<u32>,
+    kinds: Vec<Told>,
+    known: HashMap<Told, u32>,
+    /// Rows of the source with more than one person: who is in them.
+    rows: Vec<Range<u32>>,
     /// The row of the one who came last.
     row: String,
 }
@@ -122,22 +127,46 @@ pub(crate) struct CastList {
 impl CastList {
     /// Adds the next person.
     pub(crate) fn add(&mut self, person: &Persona) {
-        let number = self.told.len();
-        if self.rows.is_empty() || self.row != person.source {
-            self.rows.push(number);
+        let number = place(self.told.len());
+        if number == 0 || self.row != person.source {
             person.source.clone_into(&mut self.row);
+        } else if let Some(row) = self.rows.last_mut().filter(|row| row.end == number) {
+            row.end += 1;
+        } else {
+            self.rows.push(number - 1..number + 1);
         }
         match self.splits.get_mut(&person.split) {
             Some(members) => members.push(number),
             None => drop(self.splits.insert(person.split.clone(), vec![number])),
         }
-        self.told.push(Told::of(person));
+        let told = Told::of(person);
+        let kind = self.known.get(&told).copied().unwrap_or_else(|| {
+            let kind = place(self.kinds.len());
+            self.kinds.push(told.clone());
+            self.known.insert(told, kind);
+            kind
+        });
+        self.told.push(kind);
     }
+
+    fn told(&self, person: u32) -> Option<&Told> {
+        self.kinds.get(*self.told.get(person as usize)? as usize)
+    }
+}
+
+/// A place among people. More of them than 32 bits can count do not fit into the file of a stage, whose lines have numbers too.
+fn place(among: usize) -> u32 {
+    u32::try_from(among).unwrap_or(u32::MAX)
 }
 
 impl Cast {
     /// Sorts `people` into splits and pools.
-    pub(crate) fn new(people: CastList, mode: CastingMode, size: GroupSize, seed: u64) -> Result<Self, CastingError> {
+    pub(crate) fn new(
+        mut people: CastList,
+        mode: CastingMode,
+        size: GroupSize,
+        seed: u64,
+    ) -> Result<Self, CastingError> {
         let GroupSize { min, max } = size;
         if min < 2 || max < min {
             return Err(CastingError::Size { min, max });
@@ -146,20 +175,19 @@ impl Cast {
             let (turns, rows) = (Rotation::new(&[]), rows::groups(&people, seed)?);
             return Ok(Self { mode, seed, troupes: Vec::new(), turns, rows, left_out: Vec::new() });
         }
-        let CastList { splits, told, .. } = people;
+        let splits = std::mem::take(&mut people.splits);
         let (fit, small): (Vec<_>, Vec<_>) = splits.into_iter().partition(|(_, members)| members.len() >= min);
         let left_out: Vec<_> = small.into_iter().map(|(name, members)| (name, members.len())).collect();
         if fit.is_empty() {
             return Err(CastingError::TooFewPeople { min, splits: left_out });
         }
-        let troupes: Vec<_> = fit
-            .iter()
-            .flat_map(|(split, members)| {
-                let eras = by_era(members, &told, max);
-                let told = &told;
-                eras.into_iter().map(move |(name, members)| CastPool::new(split, name, &members, told, size, seed))
-            })
-            .collect();
+        let kinds: Arc<[Told]> = people.kinds.clone().into();
+        let mut troupes = Vec::new();
+        for (split, members) in fit {
+            for (suffix, members) in by_era(members, &people, max) {
+                troupes.push(CastPool::new(&split, suffix, members, &people.told, &kinds, size, seed));
+            }
+        }
         let turns = Rotation::new(&troupes.iter().map(|troupe| troupe.order.len()).collect::<Vec<_>>());
         Ok(Self { mode, seed, troupes, turns, rows: Vec::new(), left_out })
     }
@@ -222,7 +250,7 @@ impl Kind {
 }
 
 /// What a description tells of whom its person could meet.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Told {
     era: Era,
     roles: Roles,
@@ -246,10 +274,10 @@ fn domain(stated: &str) -> Cow<'static, str> {
 
 /// Parts `members` by era, those of too few people for a group of `full` joined to the largest. Gives what each part adds to
 /// the name of the split: nothing for the largest, so that a few people of another era don't change how the others are drawn.
-fn by_era(members: &[usize], told: &[Told], full: usize) -> Vec<(&'static str, Vec<usize>)> {
-    let mut eras: BTreeMap<Era, Vec<usize>> = BTreeMap::new();
-    for (index, told) in members.iter().filter_map(|index| Some((*index, told.get(*index)?))) {
-        eras.entry(told.era).or_default().push(index);
+fn by_era(members: Vec<u32>, people: &CastList, full: usize) -> Vec<(&'static str, Vec<u32>)> {
+    let mut eras: BTreeMap<Era, Vec<u32>> = BTreeMap::new();
+    for (member, told) in members.into_iter().filter_map(|member| Some((member, people.told(member)?))) {
+        eras.entry(told.era).or_default().push(member);
     }
     // Among equals the first, the present before others.
     let Some(largest) = eras.iter().rev().max_by_key(|(_, part)| part.len()).map(|(era, _)| *era) else {
@@ -257,7 +285,7 @@ fn by_era(members: &[usize], told: &[Told], full: usize) -> Vec<(&'static str, V
     };
     let (small, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
         eras.into_iter().partition(|(era, part)| *era != largest && part.len() < full);
-    let joined: &mut Vec<usize> = parts.entry(largest).or_default();
+    let joined: &mut Vec<u32> = parts.entry(largest).or_default();
     joined.extend(small.into_values().flatten());
     joined.sort_unstable();
     parts.into_iter().map(|(era, part)| (if era == largest { "" } else { era.suffix() }, part)).collect()
@@ -270,64 +298,62 @@ struct CastPool {
     /// What its draws go by: the split, and the era if that is not the split's largest.
     name: String,
     sizes: Sizes,
-    /// Indices into the list of all people.
-    order: Vec<usize>,
-    /// By position in `order`.
-    traits: Vec<Traits>,
-    /// Positions of those who share a domain.
-    domains: BTreeMap<Cow<'static, str>, Vec<usize>>,
+    /// Places in the list of all people.
+    order: Vec<u32>,
+    /// What their descriptions tell, by position in `order`: places in `kinds`.
+    told: Vec<u32>,
+    kinds: Arc<[Told]>,
+    /// Positions of those who share a domain, in order.
+    domains: BTreeMap<Cow<'static, str>, Vec<u32>>,
     /// Positions of those who take a side.
-    sides: Vec<Vec<usize>>,
+    sides: Vec<Vec<u32>>,
     /// Positions of those who meet anyone.
-    everyday: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Traits {
-    domain: Option<Cow<'static, str>>,
-    /// Position in the pool of the domain.
-    rank: usize,
-    roles: Roles,
+    everyday: Vec<u32>,
 }
 
 impl CastPool {
-    fn new(split: &str, suffix: &str, members: &[usize], told: &[Told], size: GroupSize, seed: u64) -> Self {
-        let name = format!("{split}{suffix}");
-        let order: Vec<usize> =
-            Draw::new(seed, &["casting", "order", &name]).sample(members, members.len()).into_iter().copied().collect();
+    fn new(
+        split: &str,
+        suffix: &str,
+        members: Vec<u32>,
+        told: &[u32],
+        kinds: &Arc<[Told]>,
+        size: GroupSize,
+        seed: u64,
+    ) -> Self {
+        let (name, mut order) = (format!("{split}{suffix}"), members);
+        Draw::new(seed, &["casting", "order", &name]).shuffle(&mut order);
         let mut troupe = Self {
             split: split.to_owned(),
             name,
-            sizes: Sizes { min: size.min, max: size.max.min(members.len()) },
-            order: Vec::new(),
-            traits: Vec::with_capacity(order.len()),
+            sizes: Sizes { min: size.min, max: size.max.min(order.len()) },
+            told: order.iter().filter_map(|member| told.get(*member as usize)).copied().collect(),
+            order,
+            kinds: Arc::clone(kinds),
             domains: BTreeMap::new(),
             sides: vec![Vec::new(); roles::sides()],
             everyday: Vec::new(),
         };
-        for (position, told) in order.iter().filter_map(|index| told.get(*index)).enumerate() {
-            troupe.join(position, told);
+        for (position, kind) in (0..).zip(&troupe.told) {
+            let Some(Told { roles, domain, .. }) = kinds.get(*kind as usize) else { continue };
+            for side in roles.sides() {
+                troupe.sides.get_mut(side).into_iter().for_each(|pool| pool.push(position));
+            }
+            if roles.everyday() {
+                troupe.everyday.push(position);
+            }
+            if let Some(domain) = domain {
+                match troupe.domains.get_mut(domain) {
+                    Some(pool) => pool.push(position),
+                    None => drop(troupe.domains.insert(domain.clone(), vec![position])),
+                }
+            }
         }
-        troupe.order = order;
         troupe
     }
 
-    fn join(&mut self, position: usize, told: &Told) {
-        let Told { roles, domain, .. } = told;
-        for side in roles.sides() {
-            if let Some(pool) = self.sides.get_mut(side) {
-                pool.push(position);
-            }
-        }
-        if roles.everyday() {
-            self.everyday.push(position);
-        }
-        let pool = domain.as_ref().map(|domain| self.domains.entry(domain.clone()).or_default());
-        let rank = pool.map_or(position, |pool| {
-            pool.push(position);
-            pool.len() - 1
-        });
-        self.traits.push(Traits { domain: domain.clone(), rank, roles: *roles });
+    fn told(&self, position: usize) -> Option<&Told> {
+        self.kinds.get(*self.told.get(position)? as usize)
     }
 
     /// `size` people from place `start` of the endless line in which everyone stands once a pass.
@@ -379,18 +405,18 @@ impl CastPool {
     }
 
     fn same(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
-        let Some(traits) = self.traits.get(anchor) else { return false };
-        self.pool(traits.domain.as_deref()).is_some_and(|pool| take(pool, traits.rank + shift, members))
+        let pool = self.told(anchor).and_then(|told| self.pool(told.domain.as_deref()));
+        pool.is_some_and(|pool| take(pool, rank(pool, anchor) + shift, members))
     }
 
     /// One of the domains next to the anchor's, larger ones more often.
     fn adjacent(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
-        let Some(Traits { domain: Some(domain), rank, .. }) = self.traits.get(anchor) else { return false };
-        let own = self.pool(Some(domain)).map_or(0, Vec::len);
-        let pools: Vec<&Vec<usize>> =
-            domains::adjacent(domain).filter_map(|name| self.pool(Some(name))).filter(|pool| fits(pool, own)).collect();
+        let Some(Told { domain: Some(domain), .. }) = self.told(anchor) else { return false };
+        let own = self.pool(Some(domain)).unwrap_or_default();
+        let pools = domains::adjacent(domain).filter_map(|name| self.pool(Some(name)));
+        let pools: Vec<&[u32]> = pools.filter(|pool| fits(pool, own.len())).collect();
         let total: usize = pools.iter().map(|pool| pool.len()).sum();
-        let Some(mut at) = (rank + shift).checked_rem(total) else { return false };
+        let Some(mut at) = (rank(own, anchor) + shift).checked_rem(total) else { return false };
         for pool in pools {
             if at < pool.len() {
                 return take(pool, at, members);
@@ -401,12 +427,11 @@ impl CastPool {
     }
 
     fn counterpart(&self, anchor: usize, shift: usize, members: &mut Vec<usize>) -> bool {
-        let Some(traits) = self.traits.get(anchor) else { return false };
-        traits.roles.sides().any(|side| {
+        let Some(told) = self.told(anchor) else { return false };
+        told.roles.sides().any(|side| {
             let (own, pool) = (self.sides.get(side), self.sides.get(side ^ 1));
             let (Some(own), Some(pool)) = (own, pool) else { return false };
-            let rank = own.partition_point(|position| *position < anchor);
-            fits(pool, own.len()) && take(pool, rank + shift, members)
+            fits(pool, own.len()) && take(pool, rank(own, anchor) + shift, members)
         })
     }
 
@@ -416,24 +441,29 @@ impl CastPool {
         members.extend(free);
     }
 
-    fn pool(&self, domain: Option<&str>) -> Option<&Vec<usize>> {
-        self.domains.get(domain?)
+    fn pool(&self, domain: Option<&str>) -> Option<&[u32]> {
+        self.domains.get(domain?).map(Vec::as_slice)
     }
 
     fn people(&self, positions: &[usize]) -> Vec<usize> {
-        positions.iter().filter_map(|position| self.order.get(*position)).copied().collect()
+        positions.iter().filter_map(|position| self.order.get(*position)).map(|person| *person as usize).collect()
     }
 }
 
+/// How many of a pool come before a position.
+fn rank(pool: &[u32], position: usize) -> usize {
+    pool.partition_point(|other| (*other as usize) < position)
+}
+
 /// Whether a pool can serve so many without any of its people coming up much more often than others.
-fn fits(pool: &[usize], served: usize) -> bool {
+fn fits(pool: &[u32], served: usize) -> bool {
     pool.len() * POOL_SHARE >= served
 }
 
 /// Adds the first of `pool` from `start` on, round its end, who is not among `members` yet.
-fn take(pool: &[usize], start: usize, members: &mut Vec<usize>) -> bool {
+fn take(pool: &[u32], start: usize, members: &mut Vec<usize>) -> bool {
     let (head, tail) = pool.split_at(start.checked_rem(pool.len()).unwrap_or_default());
-    let free = tail.iter().chain(head).find(|position| !members.contains(position)).copied();
+    let free = tail.iter().chain(head).map(|position| *position as usize).find(|position| !members.contains(position));
     members.extend(free);
     free.is_some()
 }

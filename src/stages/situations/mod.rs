@@ -57,6 +57,7 @@ use crate::prompt::shots::Shot;
 use crate::record::{Fate, Persona, Situation};
 
 pub(crate) use self::import::ImportError;
+pub(crate) use self::people::SpooledPeople;
 pub(crate) use self::round::Prompt;
 pub(crate) use self::run::{generate, import, rehearse, run};
 

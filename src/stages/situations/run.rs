@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::SituationStage;
 use super::casting::{Cast, CastList};
 use super::import::{self, Import};
-use super::people::CastablePeople;
+use super::people::{CastablePeople, SpooledPeople};
 use crate::config::SituationMode;
 use crate::llm::{Message, Role};
 use crate::record::{Persona, Situation};
@@ -90,8 +90,13 @@ async fn make(
 ///
 /// # Errors
 /// If a text cannot be used, or no group can be formed.
-pub(crate) fn rehearse(context: &Context<'_>, people: &[Persona], shown: bool) -> Result<Vec<Message>, StageError> {
-    held(context, people)?.rehearse(shown)
+pub(crate) fn rehearse(
+    context: &Context<'_>,
+    mut people: SpooledPeople,
+    shown: bool,
+) -> Result<Vec<Message>, StageError> {
+    let list = std::mem::take(&mut people.list);
+    stage(context, CastablePeople::Spooled(people), list)?.rehearse(shown)
 }
 
 fn held<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {

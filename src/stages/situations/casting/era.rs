@@ -22,7 +22,7 @@ static LIVING: List = ERAS.list("living");
 static BREAKS: List = ERAS.list("ends the first phrase");
 
 /// When, or in which world, a person lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Era {
     /// Today, as far as the description tells, with those who remember the 20th century.
     #[default]

@@ -17,7 +17,7 @@ pub(super) fn sides() -> usize {
 }
 
 /// The sides a description takes, and whether it meets anyone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Roles(Marks);
 
 impl Roles {

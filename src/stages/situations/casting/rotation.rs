@@ -52,7 +52,7 @@ impl Sizes {
 /// within one. Gives who is next and how often they were before.
 #[derive(Debug)]
 pub(super) struct Rotation {
-    pattern: Vec<(usize, u64)>,
+    pattern: Vec<(u32, u32)>,
     per_pattern: Vec<u64>,
 }
 
@@ -77,7 +77,7 @@ impl Rotation {
                 break;
             };
             if let Some(had) = taken.get_mut(next) {
-                pattern.push((next, *had));
+                pattern.push((u32::try_from(next).unwrap_or(u32::MAX), u32::try_from(*had).unwrap_or(u32::MAX)));
                 *had += 1;
             }
         }
@@ -89,7 +89,8 @@ impl Rotation {
         let length = self.pattern.len() as u64;
         let at = usize::try_from(ordinal.checked_rem(length)?).ok()?;
         let (who, before) = self.pattern.get(at)?;
-        Some((*who, ordinal / length * self.per_pattern.get(*who)? + before))
+        let who = *who as usize;
+        Some((who, ordinal / length * self.per_pattern.get(who)? + u64::from(*before)))
     }
 }
 
