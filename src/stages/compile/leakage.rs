@@ -5,7 +5,7 @@
 //! Situations and conversations were compared with each other, over all splits, where duplicates were removed; only where
 //! they were left in are they compared here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -60,16 +60,16 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Nobody yet. Up to `held` people are in memory, further ones in files in `folder`, sorted with about `memory` bytes.
-    pub(super) fn new(folder: &Path, held: usize, memory: usize) -> Self {
-        let crossing = || Crossing { folder: folder.to_owned(), held, memory, keys: HashMap::new(), aside: None };
+    /// Nobody yet. They are sorted with about `memory` bytes, and files in `folder` if that is not enough.
+    pub(super) fn new(folder: &Path, memory: usize) -> Self {
+        let crossing = || Crossing { folder: folder.to_owned(), memory, keys: None };
         Self { splits: Vec::new(), remembered: HashSet::new(), ids: crossing(), texts: crossing() }
     }
 
     /// Someone appears in a split.
     pub(super) fn meet(&mut self, id: &str, text: &str, split: &str) -> Result<(), FsError> {
-        let appearance = [id, text, split].map(|part| xxh3_128(part.as_bytes()).to_le_bytes()).concat();
-        if !self.remembered.insert(xxh3_128(&appearance)) {
+        let parts = [id, text, split].map(|part| xxh3_128(part.as_bytes()).to_le_bytes());
+        if !self.remembered.insert(xxh3_128(parts.as_flattened())) {
             return Ok(());
         }
         if self.remembered.len() >= REMEMBERED {
@@ -95,74 +95,37 @@ impl People {
     }
 }
 
-/// Counts keys that appear in more than one split.
+/// Counts keys that appear in more than one split: all of them, sorted.
 #[derive(Debug)]
 struct Crossing {
     folder: PathBuf,
-    held: usize,
     memory: usize,
-    keys: HashMap<u128, Seen>,
-    aside: Option<Sorter>,
-}
-
-/// Where a key was seen.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    split: u32,
-    elsewhere: bool,
-}
-
-impl Seen {
-    fn and(self, other: Self) -> Self {
-        Self { elsewhere: self.elsewhere || other.elsewhere || self.split != other.split, ..self }
-    }
-
-    fn to_bytes(self) -> [u8; 5] {
-        let [a, b, c, d] = self.split.to_le_bytes();
-        [a, b, c, d, u8::from(self.elsewhere)]
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Self {
-        let split = u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
-        Self { split, elsewhere: bytes.last() == Some(&1) }
-    }
+    /// Keys with the numbers of their splits; nothing while they are counted.
+    keys: Option<Sorter>,
 }
 
 impl Crossing {
     fn add(&mut self, key: u128, split: u32) -> Result<(), FsError> {
-        let seen = Seen { split, elsewhere: false };
-        self.keys.entry(key).and_modify(|known| *known = known.and(seen)).or_insert(seen);
-        if self.keys.len() >= self.held { self.put_aside() } else { Ok(()) }
-    }
-
-    fn put_aside(&mut self) -> Result<(), FsError> {
-        let sorter = self.aside.get_or_insert_with(|| Sorter::new(&self.folder, self.memory));
-        self.keys.drain().try_for_each(|(key, seen)| sorter.push(&key.to_be_bytes(), &seen.to_bytes()))
+        let keys = self.keys.get_or_insert_with(|| Sorter::new(&self.folder, self.memory));
+        keys.push(&key.to_be_bytes(), &split.to_le_bytes())
     }
 
     /// How many keys are in more than one split, and how many there are.
     fn count(&mut self) -> Result<(u64, u64), FsError> {
-        if self.aside.is_some() {
-            self.put_aside()?;
-        }
-        let Some(sorter) = self.aside.take() else {
-            let crossing = self.keys.values().filter(|seen| seen.elsewhere).count() as u64;
-            return Ok((crossing, self.keys.len() as u64));
-        };
-        let (mut rows, mut count, mut all) = (sorter.finish()?, 0, 0);
-        let mut last: Option<(Vec<u8>, Seen)> = None;
+        let Some(keys) = self.keys.take() else { return Ok((0, 0)) };
+        let (mut rows, mut crossing, mut all) = (keys.finish()?, 0, 0);
+        let (mut key, mut split, mut crosses) = (None, None, false);
         while rows.advance()? {
-            let (key, value) = rows.record();
-            let seen = Seen::from_bytes(value);
-            match &mut last {
-                Some((same, known)) if same == key => *known = known.and(seen),
-                _ => {
-                    all += 1;
-                    count += u64::from(last.replace((key.to_vec(), seen)).is_some_and(|(_, seen)| seen.elsewhere));
-                }
+            let (next, in_split) = rows.record();
+            let (next, in_split) = (next.first_chunk::<16>().copied(), in_split.first_chunk::<4>().copied());
+            if key != next {
+                crossing += u64::from(crosses);
+                (key, split, crosses) = (next, in_split, false);
+                all += 1;
             }
+            crosses |= split != in_split;
         }
-        Ok((count + u64::from(last.is_some_and(|(_, seen)| seen.elsewhere)), all))
+        Ok((crossing + u64::from(crosses), all))
     }
 }
 
@@ -230,6 +193,8 @@ fn texts<R: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::draw::Draw;
     use crate::store::fs::{self, faults};
@@ -255,15 +220,15 @@ mod tests {
         let (ids, texts) = (crossing(|person| person.0.clone()), crossing(|person| person.1.clone()));
         let expected = (ids.0, texts.0, texts.1);
         assert!(expected.0 > 300 && expected.1 > 300, "{expected:?}");
-        for (held, memory) in [(usize::MAX, 1), (10, 200), (1, 100), (400, 10_000)] {
-            let mut people = People::new(folder.path(), held, memory);
+        for memory in [usize::MAX, 10_000, 200, 1] {
+            let mut people = People::new(folder.path(), memory);
             for (id, text, split) in &met {
                 people.meet(id, text, split).unwrap();
                 // Case and punctuation make nobody new.
                 people.meet(id, &text.to_uppercase(), split).unwrap();
-                assert!(people.ids.keys.len() < held.max(2) && people.remembered.len() < REMEMBERED);
+                assert!(people.remembered.len() < REMEMBERED);
             }
-            assert_eq!(people.crossing().unwrap(), expected, "{held} held, {memory} bytes");
+            assert_eq!(people.crossing().unwrap(), expected, "{memory} bytes");
             assert!(fs::list(folder.path()).unwrap().is_empty());
         }
     }

@@ -137,13 +137,11 @@ struct Limits {
     cut: Cut,
     /// Bytes of records that are sorted in memory.
     sort: usize,
-    /// People that are counted in memory: 1 MiB by their ids, and as much by their texts.
-    people: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cut: Cut::default(), sort: 8 << 20, people: 1 << 14 }
+        Self { cut: Cut::default(), sort: 8 << 20 }
     }
 }
 
@@ -239,7 +237,7 @@ fn compile_within(
         let source = std::io::ErrorKind::DirectoryNotEmpty.into();
         return Err(FsError { action: "compile into", path: folder.to_owned(), source }.into());
     }
-    let mut seen = SeenRecords::new(People::new(folder, limits.people, limits.sort / 8));
+    let mut seen = SeenRecords::new(People::new(folder, limits.sort / 8));
     let draft = DatasetDraft { folder, limits, splits: input.splits, written, rows: Cell::new(0) };
     let talks = draft.write(&input.conversations, "data", &mut |row| Ok(seen.conversation(row)?))?;
     let situations = draft.write(&input.situations, "situations", &mut |row| Ok(seen.situation(row)?))?;
