@@ -10,6 +10,7 @@ mod dedup;
 mod explain;
 mod export;
 pub(crate) mod failure;
+mod filter;
 mod init;
 mod model;
 #[cfg(feature = "otlp")]

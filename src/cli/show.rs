@@ -6,21 +6,29 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::failure::Failure;
+use super::filter::FilterArgs;
 use super::output::Printer;
 use super::preview::page::page;
 use super::progress::thousands;
 use crate::clock;
 use crate::exit::ExitCode;
 use crate::pipeline::preview::PreviewSample;
-use crate::pipeline::show::{ShownRun, Wanted, show};
-use crate::record::Outcome;
+use crate::pipeline::show::{Selection, ShownRun, Wanted, show, tallies};
+use crate::record::{Outcome, TalkFilter};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  convogen show runs/demo                                          the first conversation
-  convogen show runs/demo c-s-00000-0003-00-000                    one by its id
-  convogen show runs/demo --random 3                               others each time
-  convogen show runs/demo --outcome rejected --reason echo -n 5    what was lost, and why";
+  convogen show runs/demo                                       the first conversation
+  convogen show runs/demo c-s-00000-0003-00-000                 one by its id
+  convogen show runs/demo --random 3                            others each time
+  convogen show runs/demo --gate echo --turned-down 2..         those a filter takes
+  convogen show runs/demo --score coherence=..2 --count         how many there are
+  convogen show runs/demo --outcome rejected --reason echo      what was lost, and why";
+
+/// Most that is shown where a filter or an outcome is given and no number.
+const SHOWN: u64 = 10;
+/// Most values that are named where none of a conversation is what was asked for.
+const NAMED: usize = 12;
 
 /// `show`.
 #[derive(Debug, Clone, Args)]
@@ -29,29 +37,39 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: PathBuf,
     /// A conversation's or a situation's id; left out: the first conversation
-    #[arg(value_name = "ID", conflicts_with_all = ["random", "outcome"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["random", "outcome", "number", "count", "FilterArgs"])]
     pub id: Option<String>,
     /// So many conversations at random
-    #[arg(long, value_name = "N", conflicts_with = "outcome")]
+    #[arg(long, value_name = "N")]
     pub random: Option<u64>,
-    /// What was lost instead of conversations, and why
+    /// How it ended [default: accepted]; what was not accepted is shown with its reason, situations too
     #[arg(long, value_enum)]
-    pub outcome: Option<Loss>,
+    pub outcome: Option<OutcomeName>,
     /// Only what was lost for this reason, such as `status` has it
     #[arg(long, value_name = "REASON", requires = "outcome")]
     pub reason: Option<String>,
-    /// Most of what was lost to show
-    #[arg(long, short, value_name = "N", default_value_t = 10, requires = "outcome")]
-    pub number: u64,
+    /// Most to show [default: 1, and 10 of what a filter takes]
+    #[arg(long, short, value_name = "N", conflicts_with = "random")]
+    pub number: Option<u64>,
+    /// Print how many there are, and nothing else
+    #[arg(long, conflicts_with_all = ["random", "number"])]
+    pub count: bool,
     /// Print it as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Which
+    #[command(flatten)]
+    pub filters: FilterArgs,
 }
 
-/// In which way something was lost.
+/// How an input of a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub(crate) enum Loss {
+pub(crate) enum OutcomeName {
+    /// In the dataset
+    Accepted,
+    /// Says what an earlier one says
+    Duplicate,
     /// Judged unfit
     Rejected,
     /// Turned down by a content filter or by the model
@@ -62,40 +80,59 @@ pub(crate) enum Loss {
     OverBudget,
 }
 
-impl From<Loss> for Outcome {
-    fn from(loss: Loss) -> Self {
-        match loss {
-            Loss::Rejected => Self::Rejected,
-            Loss::Refused => Self::Refused,
-            Loss::Failed => Self::Failed,
-            Loss::OverBudget => Self::OverBudget,
+impl From<OutcomeName> for Outcome {
+    fn from(ending: OutcomeName) -> Self {
+        match ending {
+            OutcomeName::Accepted => Self::Accepted,
+            OutcomeName::Duplicate => Self::Duplicate,
+            OutcomeName::Rejected => Self::Rejected,
+            OutcomeName::Refused => Self::Refused,
+            OutcomeName::Failed => Self::Failed,
+            OutcomeName::OverBudget => Self::OverBudget,
         }
     }
 }
 
 impl ShowArgs {
-    fn wanted(&self) -> Wanted {
-        match (&self.id, self.outcome, self.random) {
-            (Some(id), ..) => Wanted::Item(id.clone()),
-            (None, Some(loss), _) => {
-                Wanted::Lost { outcome: loss.into(), reason: self.reason.clone(), number: self.number }
+    /// How what is shown ended.
+    fn ended(&self) -> Outcome {
+        self.outcome.map_or(Outcome::Accepted, Outcome::from)
+    }
+
+    fn selection(&self, filter: TalkFilter) -> Selection {
+        let outcome = self.ended();
+        let is_whole = outcome == Outcome::Accepted && filter.is_empty();
+        let number = match (self.count, self.random.or(self.number)) {
+            (true, _) => 0,
+            (false, Some(number)) => number,
+            (false, None) => {
+                if is_whole {
+                    1
+                } else {
+                    SHOWN
+                }
             }
-            (None, None, Some(number)) => {
-                // Another draw each time: whoever asks again wants others.
-                let seed = u64::try_from(clock::unix_nanos() & u128::from(u64::MAX)).unwrap_or_default();
-                Wanted::Some { number, drawn: Some(seed) }
-            }
-            (None, None, None) => Wanted::Some { number: 1, drawn: None },
-        }
+        };
+        // Another draw each time: whoever asks again wants others.
+        let seed = || u64::try_from(clock::unix_nanos() & u128::from(u64::MAX)).unwrap_or_default();
+        Selection { outcome, reason: self.reason.clone(), filter, number, drawn: self.random.map(|_| seed()) }
     }
 }
 
 /// Prints what is wanted of a run.
 pub(super) fn run(args: &ShowArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let ShownRun { sample, of } = show(&args.run_dir, &args.wanted())?;
+    if let (Some(reason), Outcome::Accepted) = (&args.reason, args.ended()) {
+        let message = format!("what was accepted has no reason {reason}");
+        return Err(Failure::new(ExitCode::Usage, message).with_hint("name another --outcome, such as rejected"));
+    }
+    let filter = args.filters.filter();
+    let wanted = match &args.id {
+        Some(id) => Wanted::Item(id.clone()),
+        None => Wanted::Some(args.selection(filter.clone())),
+    };
+    let ShownRun { sample, of } = show(&args.run_dir, &wanted)?;
     let run_dir = args.run_dir.display();
-    let nothing = sample == PreviewSample::default();
-    if let (Some(id), true) = (&args.id, nothing) {
+    if let (Some(id), true) = (&args.id, sample == PreviewSample::default()) {
         let failure = Failure::new(ExitCode::Usage, format!("{run_dir} has no conversation and no situation {id}"));
         return Err(
             failure.with_hint(format!("ids stand in the dataset; `convogen show {run_dir} --random 1` shows one"))
@@ -108,16 +145,49 @@ pub(super) fn run(args: &ShowArgs, printer: &Printer) -> Result<ExitCode, Failur
         }))?;
         return Ok(ExitCode::Success);
     }
-    printer.page(&page(&sample, printer.width()))?;
-    printer.note(&closing(args, &sample, of));
+    if args.count {
+        printer.data(&of.to_string())?;
+    } else {
+        printer.page(&page(&sample, printer.width()))?;
+        printer.note(&closing(args, &sample, of));
+    }
+    if of == 0 {
+        printer.note(known(args, &filter)?.trim_end());
+    }
     Ok(ExitCode::Success)
+}
+
+/// What could have been asked for, of each facet that was.
+fn known(args: &ShowArgs, filter: &TalkFilter) -> Result<String, Failure> {
+    if args.ended() != Outcome::Accepted || filter.values.is_empty() && filter.ranges.is_empty() {
+        return Ok(String::new());
+    }
+    let tallies = tallies(&args.run_dir)?;
+    let (values, ranges) = (filter.values.iter().map(|(name, _)| name), filter.ranges.iter().map(|(name, _)| name));
+    let mut told = String::new();
+    for name in values.chain(ranges) {
+        let Some(tally) = tallies.get(name) else {
+            // Of one kind, such as scores, those there are.
+            let kind = name.split(": ").next().unwrap_or(name);
+            let others: Vec<&str> =
+                tallies.keys().filter(|other| other.starts_with(&format!("{kind}: "))).map(String::as_str).collect();
+            let others = if others.is_empty() { String::new() } else { format!("; there is {}", others.join(", ")) };
+            told += &format!("no conversation has a {name}{others}\n");
+            continue;
+        };
+        let values = tally.iter().take(NAMED).map(|(value, times)| format!("{value} ({})", thousands(*times)));
+        if !tally.is_empty() {
+            told += &format!("{name}: {}\n", values.collect::<Vec<_>>().join(", "));
+        }
+    }
+    Ok(told)
 }
 
 /// Of how much this was, and how to see more.
 fn closing(args: &ShowArgs, sample: &PreviewSample, of: u64) -> String {
     let run_dir = args.run_dir.display();
     let PreviewSample { conversations, dropped, .. } = sample;
-    if args.outcome.is_some() {
+    if args.ended() != Outcome::Accepted {
         let shown = thousands(dropped.len() as u64);
         let example = dropped
             .first()

@@ -7,6 +7,8 @@
 
 pub(crate) mod arrow;
 mod conversation;
+mod facets;
+mod filter;
 mod misread;
 mod outcome;
 pub(crate) mod parquet;
@@ -14,6 +16,8 @@ mod persona;
 mod situation;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
+pub(crate) use facets::Facets;
+pub(crate) use filter::{NumberRange, TalkFilter};
 pub(crate) use misread::misread;
 pub(crate) use outcome::{Dropped, Duplicate, DuplicateKind, Fate, Outcome, Tally};
 pub use persona::Persona;

@@ -18,6 +18,20 @@ pub enum Outcome {
     OverBudget,
 }
 
+impl Outcome {
+    /// As it stands in files.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Rejected => "rejected",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::OverBudget => "over_budget",
+        }
+    }
+}
+
 /// How many inputs of a stage ended in which [`Outcome`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -121,5 +135,13 @@ impl Dropped {
     pub(crate) fn over_budget(id: String) -> Self {
         let (reason, detail) = ("over_budget".to_owned(), "the budget was reached first".to_owned());
         Self { id, outcome: Outcome::OverBudget, reason, detail }
+    }
+}
+
+impl From<Duplicate> for Dropped {
+    fn from(duplicate: Duplicate) -> Self {
+        let Duplicate { id, kept, jaccard, .. } = duplicate;
+        let detail = format!("{kept} stayed; the two have a Jaccard index of {jaccard:.2}");
+        Self { id, outcome: Outcome::Duplicate, reason: format!("duplicate of {kept}"), detail }
     }
 }

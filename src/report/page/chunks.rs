@@ -150,17 +150,20 @@ impl Packer {
         dropped.into_iter().try_for_each(|dropped| self.put(&PageTalk::of_dropped(dropped)))
     }
 
-    /// What did not make it in the run in `path`; how many of them are not listed.
+    /// What did not make it in the run in `path`, situations too; how many of them are not listed.
     fn add_dropped(&mut self, path: &Path) -> Result<u64, ReportError> {
-        let Some(sealed) = SealedStage::open(&RunPaths::of_run(path)?.conversations())? else { return Ok(0) };
+        let paths = RunPaths::of_run(path)?;
         let mut unlisted = 0;
-        for (at, row) in sealed.rows::<Dropped>("rejected.jsonl")?.enumerate() {
-            let row = row?;
-            if at < MOST_DROPPED { self.put(&PageTalk::of_dropped(row))? } else { unlisted += 1 }
-        }
-        for (at, row) in sealed.rows::<Duplicate>("duplicates.jsonl")?.enumerate() {
-            let row = row?;
-            if at < MOST_DROPPED { self.put(&PageTalk::of_duplicate(&row))? } else { unlisted += 1 }
+        for folder in [paths.conversations(), paths.situations()] {
+            let Some(sealed) = SealedStage::open(&folder)? else { continue };
+            for (at, row) in sealed.rows::<Dropped>("rejected.jsonl")?.enumerate() {
+                let row = row?;
+                if at < MOST_DROPPED { self.put(&PageTalk::of_dropped(row))? } else { unlisted += 1 }
+            }
+            for (at, row) in sealed.rows::<Duplicate>("duplicates.jsonl")?.enumerate() {
+                let row = row?;
+                if at < MOST_DROPPED { self.put(&PageTalk::of_dropped(row.into()))? } else { unlisted += 1 }
+            }
         }
         Ok(unlisted)
     }

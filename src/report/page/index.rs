@@ -1,16 +1,13 @@
 //! What the page's list and filters know of every conversation, column by column.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use super::talk::PageTalk;
 
 /// Longest topic in the list, in characters.
 const TOPIC: usize = 90;
-/// Longest text that is a label to filter by, in characters.
-const LABEL: usize = 40;
 
 /// The columns, each with an entry for every conversation.
 #[derive(Debug, Default, Serialize)]
@@ -73,73 +70,14 @@ impl PageIndex {
         self.ids.push(talk.id.clone());
         self.topics.push(talk.topic.chars().take(TOPIC).collect());
         self.names.push(talk.names.join(", "));
-        let rest = &talk.rest;
-        for (facet, value) in [
-            ("outcome", rest.outcome),
-            ("split", &rest.split),
-            ("model", &rest.model),
-            ("ending", &rest.ending),
-            ("language", &rest.language),
-            ("situation", &rest.situation_id),
-        ] {
-            self.put(row, facet, value);
+        for (facet, value) in &talk.facets.values {
+            self.facets.entry(facet.clone()).or_default().put(row, value);
         }
-        for (name, value) in entries(&rest.attributes) {
-            self.put(row, &format!("cell: {name}"), &short(value));
+        for (name, value) in &talk.facets.numbers {
+            let column = &mut self.numbers.entry(name.clone()).or_default().0;
+            column.resize(row, None);
+            column.push(Some(*value));
         }
-        for (name, value) in entries(&rest.labels).filter(|(name, _)| *name != "seed") {
-            self.put(row, &format!("label: {name}"), &short(value));
-        }
-        let flags = rest.safety.get("decisions").and_then(Value::as_array).into_iter().flatten();
-        let flags: BTreeSet<&str> = flags.filter_map(|found| found.get("category")?.as_str()).collect();
-        for flag in flags {
-            self.put(row, "flag", flag);
-        }
-        let handled = rest.provenance.get("handled");
-        for (facet, key) in [("gate", "flaws"), ("mended", "mended")] {
-            for (name, _) in handled.and_then(|handled| handled.get(key)).into_iter().flat_map(entries) {
-                self.put(row, facet, name);
-            }
-        }
-        self.add_numbers(row, talk);
-    }
-
-    fn add_numbers(&mut self, row: usize, talk: &PageTalk) {
-        let again: u32 = talk.rest.turns.iter().map(|turn| turn.3.saturating_sub(1)).sum();
-        let words: usize = talk.texts.iter().map(|text| text.split_whitespace().count()).sum();
-        self.number(row, "turns", talk.texts.len() as f64);
-        self.number(row, "words", words as f64);
-        self.number(row, "turned down", f64::from(again));
-        for (scale, score) in talk.rest.judgement.get("scores").into_iter().flat_map(entries) {
-            if let Some(score) = score.get("score").and_then(Value::as_f64) {
-                self.number(row, &format!("score: {scale}"), score);
-            }
-        }
-    }
-
-    fn put(&mut self, row: usize, facet: &str, value: &str) {
-        if !value.is_empty() {
-            self.facets.entry(facet.to_owned()).or_default().put(row, value);
-        }
-    }
-
-    fn number(&mut self, row: usize, name: &str, value: f64) {
-        let column = &mut self.numbers.entry(name.to_owned()).or_default().0;
-        column.resize(row, None);
-        column.push(Some(value));
-    }
-}
-
-fn entries(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    object.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
-}
-
-/// A value to filter by; nothing for prose and for what is no single value.
-fn short(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.chars().count() <= LABEL => text.clone(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        _ => String::new(),
     }
 }
 
@@ -148,23 +86,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::report::page::talk::TalkRest;
+    use crate::record::Facets;
 
     #[test]
     fn columns_have_a_place_for_every_conversation_up_to_the_last_that_has_a_value() {
         let mut index = PageIndex::default();
-        for (attributes, provenance) in [
-            (json!({"tone": "warm"}), json!({})),
-            (json!({}), json!({"handled": {"flaws": {"echo": 2, "loop": 1}}})),
-            (json!({"tone": "tense"}), json!(null)),
-            (json!({"tone": "warm"}), json!({})),
+        let pairs = |values: &[(&str, &str)]| {
+            values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+        };
+        for (values, numbers) in [
+            (pairs(&[("cell: tone", "warm")]), vec![("turns".to_owned(), 4.0)]),
+            (pairs(&[("gate", "echo"), ("gate", "loop")]), vec![("turns".to_owned(), 6.0)]),
+            (pairs(&[("cell: tone", "tense")]), Vec::new()),
+            (pairs(&[("cell: tone", "warm")]), vec![("turns".to_owned(), 2.0)]),
         ] {
-            let rest = TalkRest { outcome: "accepted", attributes, provenance, ..TalkRest::default() };
-            index.add(&PageTalk { rest, ..PageTalk::default() });
+            index.add(&PageTalk { facets: Facets { values, numbers }, ..PageTalk::default() });
         }
         let columns = serde_json::to_value(&index).unwrap();
         assert_eq!(columns["facets"]["cell: tone"], json!({"values": ["warm", "tense"], "rows": [0, -1, 1, 0]}));
         assert_eq!(columns["facets"]["gate"], json!({"values": ["echo", "loop"], "rows": [-1, [0, 1]]}));
-        assert_eq!(columns["numbers"]["turns"], json!([0.0, 0.0, 0.0, 0.0]));
+        assert_eq!(columns["numbers"]["turns"], json!([4.0, 6.0, null, 2.0]));
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::record::{Conversation, Dropped, Duplicate, Outcome, Situation};
+use crate::record::{Conversation, Dropped, Facets, Situation};
 use crate::report::dialogue::ForeignTalk;
 
 /// A conversation, whatever it was read from.
@@ -17,6 +17,8 @@ pub(super) struct PageTalk {
     pub(super) starter: String,
     pub(super) names: Vec<String>,
     pub(super) texts: Vec<String>,
+    /// What the list knows of it.
+    pub(super) facets: Facets,
     pub(super) rest: TalkRest,
 }
 
@@ -38,11 +40,11 @@ pub(super) struct TalkRest {
     /// Prompt tokens, those of them that were cached, completion tokens.
     pub(super) tokens: Option<[u64; 3]>,
     pub(super) hash: String,
-    pub(super) attributes: Value,
-    pub(super) labels: Value,
-    pub(super) safety: Value,
-    pub(super) judgement: Value,
-    pub(super) provenance: Value,
+    pub(super) attributes: Option<Box<RawValue>>,
+    pub(super) labels: Option<Box<RawValue>>,
+    pub(super) safety: Option<Box<RawValue>>,
+    pub(super) judgement: Option<Box<RawValue>>,
+    pub(super) provenance: Option<Box<RawValue>>,
     /// Replies that were turned down, by turn, as far as they are at hand.
     pub(super) tries: BTreeMap<u32, Vec<String>>,
 }
@@ -61,6 +63,7 @@ pub(super) struct PagePerson {
 impl PageTalk {
     /// A record, with what only its situation knows of the people where that is at hand.
     pub(super) fn of_record(record: Conversation, situation: Option<&Situation>, outcome: &'static str) -> Self {
+        let facets = Facets::of(&record, outcome);
         let place = |id: &str| record.participants.iter().position(|person| person.id == id);
         let turns = record.turns.iter().map(|turn| {
             let to = turn.addressee_id.as_deref().and_then(place);
@@ -94,11 +97,11 @@ impl PageTalk {
             ending: record.stop_reason,
             tokens: Some([record.prompt_tokens, record.cached_prompt_tokens, record.completion_tokens]),
             hash: record.hash,
-            attributes: read(&record.attributes),
-            labels: read(&record.labels),
-            safety: read(&record.safety),
-            judgement: read(&record.judgement),
-            provenance: read(&record.provenance),
+            attributes: RawValue::from_string(record.attributes).ok(),
+            labels: RawValue::from_string(record.labels).ok(),
+            safety: RawValue::from_string(record.safety).ok(),
+            judgement: RawValue::from_string(record.judgement).ok(),
+            provenance: RawValue::from_string(record.provenance).ok(),
             tries: BTreeMap::new(),
         };
         Self {
@@ -108,6 +111,7 @@ impl PageTalk {
             starter: record.conversation_starter,
             names: record.participants.into_iter().map(|person| person.name).collect(),
             texts: record.turns.into_iter().map(|turn| turn.text).collect(),
+            facets,
             rest,
         }
     }
@@ -118,7 +122,9 @@ impl PageTalk {
         let turns = dialogue.lines.iter().map(|line| (line.speaker, None, String::new(), 1)).collect();
         let people = names.iter().map(|_| PagePerson::default()).collect();
         let language = dialogue.language.unwrap_or_default();
+        let facets = Facets::of_texts(dialogue.lines.iter().map(|line| line.text.as_str()), &language, "accepted");
         Self {
+            facets,
             id: id.unwrap_or_else(|| format!("line-{}", number + 1)),
             names,
             texts: dialogue.lines.into_iter().map(|line| line.text).collect(),
@@ -130,45 +136,23 @@ impl PageTalk {
     /// An item that did not make it: its reason for a topic, what exactly was wrong for a situation.
     pub(super) fn of_dropped(dropped: Dropped) -> Self {
         let Dropped { id, outcome, reason, detail } = dropped;
-        let outcome = match outcome {
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
-            Outcome::OverBudget => "over_budget",
-            _ => "rejected",
-        };
         Self {
             id,
             topic: reason,
             situation: detail,
-            rest: TalkRest { outcome, ..TalkRest::default() },
-            ..Self::default()
-        }
-    }
-
-    /// An item that says what an earlier one says.
-    pub(super) fn of_duplicate(duplicate: &Duplicate) -> Self {
-        let Duplicate { id, kept, jaccard, .. } = duplicate;
-        Self {
-            id: id.clone(),
-            topic: format!("duplicate of {kept}"),
-            situation: format!("{kept} stayed; the two have a Jaccard index of {jaccard:.2}"),
-            rest: TalkRest { outcome: "duplicate", ..TalkRest::default() },
+            facets: Facets::of_lost(outcome),
+            rest: TalkRest { outcome: outcome.as_str(), ..TalkRest::default() },
             ..Self::default()
         }
     }
 
     /// Writes its two lines: the one that is searched, and the rest.
     pub(super) fn write(&self, searched: &mut Vec<u8>, rests: &mut Vec<u8>) -> serde_json::Result<()> {
-        let Self { id, situation, topic, starter, names, texts, rest } = self;
+        let Self { id, situation, topic, starter, names, texts, rest, .. } = self;
         serde_json::to_writer(&mut *searched, &(id, situation, topic, starter, names, texts))?;
         searched.push(b'\n');
         serde_json::to_writer(&mut *rests, rest)?;
         rests.push(b'\n');
         Ok(())
     }
-}
-
-/// A column of JSON; `null` where it is none.
-fn read(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
 }
