@@ -8,6 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::edits;
 use super::file::{ReviewError, ReviewFile, ReviewRow, ReviewVerdict, TurnEdit};
 use super::pairs::{self, PairCounts};
 use crate::clock;
@@ -88,10 +89,11 @@ pub(crate) struct ReviewOutcome {
 /// What a review comes to, conversation by conversation.
 struct Verdicts<'a> {
     review: &'a ReviewFile,
-    /// Conversations that were made anew.
-    anew: BTreeMap<String, Fate<Conversation>>,
     drop: bool,
 }
+
+/// Conversations that were reviewed, by id.
+type ReviewedFates = BTreeMap<String, Fate<Conversation>>;
 
 /// Makes the fork, or goes on with it.
 ///
@@ -103,18 +105,23 @@ pub(crate) async fn apply(
     control: Arc<Control>,
 ) -> Result<ReviewOutcome, RunError> {
     let run = FinishedRun::open(options.run)?;
-    let review = ReviewFile::read(options.review, &run)?;
+    let mut review = ReviewFile::read(options.review, &run)?;
+    let inputs = Inputs::read(&RunPaths::of_run(&run.path)?.inputs())?;
+    edits::examine(&mut review, options.review, &run, &inputs)?;
     if review.rows.values().any(|row| wants_anew(row, options.drop) || !row.edits.is_empty()) {
         identity::require_journal(options.run, "the prompts of what was edited or rejected are gone with it")?;
     }
     let dir = RunDir::open_or_create(options.new_run, false)?;
-    let details = begin(&dir, &run, &review, options)?;
+    let details = begin(&dir, &run, (&review, &inputs), options)?;
     let budget = Arc::new(Budget::new(&run.config.budget, &run.config.models));
-    let calls = Arc::new(gateway(&dir, &run, &details, options, environment, (&budget, &control))?);
-    let inputs = Inputs::read(&dir.paths().inputs())?;
+    let rescreens = run.config.safety.service.is_some() && review.rows.values().any(|row| !row.edits.is_empty());
+    let asks = (rescreens || wants_calls(&details)) && SealedStage::open(&dir.paths().conversations())?.is_none();
+    let calls = Arc::new(gateway(&dir, &run, &details, (options, asks), environment, (&budget, &control))?);
     if SealedStage::open(&dir.paths().conversations())?.is_none() {
-        let anew = make_anew(&run, &review, &inputs, &calls, options.drop).await?;
-        seal(&dir, &run, &Verdicts { review: &review, anew, drop: options.drop })?;
+        let flow = ConversationFlow::new(&run.config, &inputs, Arc::clone(&calls), Arc::default())?;
+        let anew = make_anew(&run, &review, &flow, &calls, options.drop).await?;
+        let fates = Verdicts { review: &review, drop: options.drop }.fates(&run, &flow, anew).await?;
+        seal(&dir, &run, &review, fates)?;
     }
     let pairs = Box::pin(pairs::write(&run, &review, &dir, options.drop)).await?;
     let status = compile(&dir, &run, &inputs, calls).await?;
@@ -177,7 +184,7 @@ pub(super) fn is_kept(row: &ReviewRow, drop: bool) -> bool {
 fn begin(
     dir: &RunDir,
     run: &FinishedRun,
-    review: &ReviewFile,
+    (review, inputs): (&ReviewFile, &Inputs),
     options: &ReviewOptions<'_>,
 ) -> Result<Details, RunError> {
     let old = RunPaths::of_run(&run.path)?;
@@ -197,7 +204,7 @@ fn begin(
         };
     }
     let paths = dir.paths();
-    Inputs::read(&old.inputs())?.write(&paths.inputs())?;
+    inputs.write(&paths.inputs())?;
     fs::write_atomic(&paths.config(), &fs::read(&old.config())?)?;
     for (from, to) in [(Stage::Personas, paths.personas()), (Stage::Situations, paths.situations())] {
         run.sealed(from).map(|sealed| sealed.copy(&to)).transpose()?;
@@ -221,18 +228,21 @@ fn mark(row: &ReviewRow) -> ReviewMark {
     ReviewMark { from_turn, tag: content_hash([row.hash.as_str(), &from_turn.to_string(), &row.comment]) }
 }
 
-/// Where replies come from: those on record first.
+/// Whether turns are to be made anew.
+fn wants_calls(details: &Details) -> bool {
+    details.review.as_ref().is_some_and(|review| !review.marks.is_empty())
+}
+
+/// Where replies come from: those on record first. Only where it `asks` is there an endpoint behind them.
 fn gateway(
     dir: &RunDir,
     run: &FinishedRun,
     details: &Details,
-    options: &ReviewOptions<'_>,
+    (options, asks): (&ReviewOptions<'_>, bool),
     environment: &Environment,
     (budget, control): (&Arc<Budget>, &Arc<Control>),
 ) -> Result<CallGateway, RunError> {
     let (journal, _, left) = open_journal(dir, budget, control)?;
-    let applied = details.review.clone().unwrap_or_default();
-    let asks = !applied.marks.is_empty() && SealedStage::open(&dir.paths().conversations())?.is_none();
     let source = if asks {
         ModelSource::Live { environment, offline: options.offline, given: None }
     } else {
@@ -245,7 +255,7 @@ fn gateway(
         endpoints: models::endpoints(&run.config, source)?,
         control: Arc::clone(control),
         anew: details.anew.clone(),
-        reviewed: applied.marks,
+        reviewed: details.review.clone().unwrap_or_default().marks,
         left,
         ..CallGateway::silent(run.config.seed)
     })
@@ -255,36 +265,33 @@ fn gateway(
 async fn make_anew(
     run: &FinishedRun,
     review: &ReviewFile,
-    inputs: &Inputs,
+    flow: &ConversationFlow,
     calls: &Arc<CallGateway>,
     drop: bool,
-) -> Result<BTreeMap<String, Fate<Conversation>>, RunError> {
+) -> Result<ReviewedFates, RunError> {
     let wanted = review.rows.values().filter(|row| wants_anew(row, drop));
     let wanted: Vec<&str> = wanted.map(|row| row.id.as_str()).collect();
-    let flow = ConversationFlow::new(&run.config, inputs, Arc::clone(calls), Arc::default())?;
     let mut begun = Vec::new();
     for situation in run.sealed_situations().rows::<Situation>("part-00000.jsonl")? {
         let situation = Arc::new(situation?);
         let of_it = wanted.iter().filter_map(|id| Some((*id, conversation_number(id, &situation)?)));
         begun.extend(of_it.map(|(id, number)| (id, number, Arc::clone(&situation))));
     }
-    let held = begun.into_iter().map(|(id, number, situation)| {
-        let flow = &flow;
-        async move {
-            let _place = calls.budget.enlist(id);
-            let (fate, _) = flow.hold(&situation, number).await.map_err(StageError::from)?;
-            Ok::<_, RunError>((id.to_owned(), fate))
-        }
+    let held = begun.into_iter().map(|(id, number, situation)| async move {
+        let _place = calls.budget.enlist(id);
+        let (fate, _) = flow.hold(&situation, number).await.map_err(StageError::from)?;
+        Ok::<_, RunError>((id.to_owned(), fate))
     });
     stream::iter(held).buffered(run.config.conversations_at_once()).try_collect().await
 }
 
 /// Seals the conversations as the review leaves them.
-fn seal(dir: &RunDir, run: &FinishedRun, verdicts: &Verdicts<'_>) -> Result<(), RunError> {
+fn seal(dir: &RunDir, run: &FinishedRun, review: &ReviewFile, mut fates: ReviewedFates) -> Result<(), RunError> {
     let old = run.sealed_conversations();
     let mut writer = StageWriter::<Conversation>::create(Stage::Conversations.as_str(), &dir.paths().conversations())?;
     for talk in old.rows::<Conversation>("part-00000.jsonl")? {
-        writer.put(verdicts.fate(talk?))?;
+        let talk = talk?;
+        writer.put(fates.remove(&talk.id).unwrap_or(Fate::Accepted(talk)))?;
     }
     for dropped in old.rows::<Dropped>("rejected.jsonl")? {
         writer.put(Fate::Dropped(dropped?))?;
@@ -292,7 +299,7 @@ fn seal(dir: &RunDir, run: &FinishedRun, verdicts: &Verdicts<'_>) -> Result<(), 
     for duplicate in old.rows::<Duplicate>("duplicates.jsonl")? {
         writer.put(Fate::Duplicate(duplicate?))?;
     }
-    let ReviewFile { reviewer, rows, sha256 } = verdicts.review;
+    let ReviewFile { reviewer, rows, sha256 } = review;
     let mut notes = old.manifest().notes.clone();
     if let Some(notes) = notes.as_object_mut() {
         notes.insert("review".to_owned(), json!({"by": reviewer, "sha256": sha256, "rows": rows.len()}));
@@ -304,26 +311,47 @@ fn seal(dir: &RunDir, run: &FinishedRun, verdicts: &Verdicts<'_>) -> Result<(), 
 }
 
 impl Verdicts<'_> {
-    /// What becomes of a conversation.
-    fn fate(&self, talk: Conversation) -> Fate<Conversation> {
-        let Some(row) = self.review.rows.get(&talk.id) else { return Fate::Accepted(talk) };
+    /// What becomes of every conversation that was reviewed, given those that were made anew.
+    async fn fates(
+        &self,
+        run: &FinishedRun,
+        flow: &ConversationFlow,
+        mut anew: ReviewedFates,
+    ) -> Result<ReviewedFates, RunError> {
+        let mut fates = ReviewedFates::new();
+        for talk in run.sealed_conversations().rows::<Conversation>("part-00000.jsonl")? {
+            let talk = talk?;
+            let Some(row) = self.review.rows.get(&talk.id) else { continue };
+            let edited: Vec<u32> = row.edits.iter().map(|edit| edit.turn).collect();
+            let id = talk.id.clone();
+            let fate = match self.fate(talk, row, anew.remove(&id)) {
+                Fate::Accepted(talk) if !edited.is_empty() => {
+                    flow.screen_again(talk, &edited).await.map_err(StageError::from)?
+                }
+                fate => fate,
+            };
+            fates.insert(id, fate);
+        }
+        Ok(fates)
+    }
+
+    /// What the review makes of a conversation, before edits are screened.
+    fn fate(&self, talk: Conversation, row: &ReviewRow, anew: Option<Fate<Conversation>>) -> Fate<Conversation> {
         if !is_kept(row, self.drop) {
             let detail = if row.comment.is_empty() { "no comment".to_owned() } else { row.comment.clone() };
             let (outcome, reason) = (Outcome::Rejected, REASON.to_owned());
             return Fate::Dropped(Dropped { id: talk.id, outcome, reason, detail });
         }
-        match self.anew.get(&talk.id) {
+        match anew {
             Some(Fate::Accepted(anew)) => Fate::Accepted(self.mended(joined(talk, anew, row), row)),
-            Some(other) => other.clone(),
+            Some(other) => other,
             None => Fate::Accepted(self.mended(talk, row)),
         }
     }
 
     /// With its edits, and what the review says in its provenance.
     fn mended(&self, mut talk: Conversation, row: &ReviewRow) -> Conversation {
-        for TurnEdit { turn, text, .. } in &row.edits {
-            talk.turns.iter_mut().filter(|said| said.index == *turn).for_each(|said| said.text.clone_from(text));
-        }
+        row.put_into(&mut talk);
         let by = &self.review.reviewer;
         let mut provenance: Value = serde_json::from_str(&talk.provenance).unwrap_or_default();
         let edits = row
@@ -348,7 +376,7 @@ impl Verdicts<'_> {
 }
 
 /// The turns before the rejected one as they stood, and those that were made anew behind them.
-fn joined(old: Conversation, anew: &Conversation, row: &ReviewRow) -> Conversation {
+fn joined(old: Conversation, anew: Conversation, row: &ReviewRow) -> Conversation {
     let from = row.from_turn.unwrap_or_default() as usize;
     let earlier = serde_json::from_str::<Value>(&old.provenance).ok().and_then(|whole| whole.get("review").cloned());
     let mut provenance: Value = serde_json::from_str(&anew.provenance).unwrap_or_default();
@@ -356,5 +384,5 @@ fn joined(old: Conversation, anew: &Conversation, row: &ReviewRow) -> Conversati
         provenance.insert("review".to_owned(), earlier);
     }
     let turns = old.turns.into_iter().take(from).chain(anew.turns.iter().skip(from).cloned()).collect();
-    Conversation { turns, provenance: provenance.to_string(), ..anew.clone() }
+    Conversation { turns, provenance: provenance.to_string(), ..anew }
 }

@@ -132,6 +132,9 @@ pub(crate) struct ReviewRow {
     pub labels: BTreeMap<String, String>,
     /// Turns that were put in other words.
     pub edits: Vec<TurnEdit>,
+    /// Where it stands in the file.
+    #[serde(skip)]
+    pub line: u64,
 }
 
 /// A turn that was put in other words.
@@ -144,6 +147,15 @@ pub(crate) struct TurnEdit {
     pub original: String,
     /// What is to stand there.
     pub text: String,
+}
+
+impl ReviewRow {
+    /// Puts its edits into the conversation it is about.
+    pub(super) fn put_into(&self, talk: &mut Conversation) {
+        for TurnEdit { turn, text, .. } in &self.edits {
+            talk.turns.iter_mut().filter(|said| said.index == *turn).for_each(|said| said.text.clone_from(text));
+        }
+    }
 }
 
 /// A review that fits its run.
@@ -200,7 +212,8 @@ fn rows(lines: &[(u64, &str)], path: &Path, run: &FinishedRun) -> Result<BTreeMa
     for (number, line) in lines {
         match serde_json::from_str::<ReviewRow>(line) {
             Err(error) => problems.push((*number, format!("it cannot be read: {error}"))),
-            Ok(row) => {
+            Ok(mut row) => {
+                row.line = *number;
                 if line_of.insert(row.id.clone(), *number).is_some() {
                     problems.push((*number, format!("{} stands in an earlier line already", row.id)));
                 }
@@ -215,15 +228,21 @@ fn rows(lines: &[(u64, &str)], path: &Path, run: &FinishedRun) -> Result<BTreeMa
         }
     }
     problems.extend(line_of.iter().map(|(id, number)| (*number, format!("there is no accepted conversation {id}"))));
+    refuse(path, problems)?;
+    Ok(rows)
+}
+
+/// Refuses a review with problems, told line by line.
+pub(super) fn refuse(path: &Path, mut problems: Vec<(u64, String)>) -> Result<(), ReviewError> {
     if problems.is_empty() {
-        return Ok(rows);
+        return Ok(());
     }
     problems.sort();
     let more = problems.len().saturating_sub(TOLD);
     let mut told: Vec<String> =
         problems.into_iter().take(TOLD).map(|(number, problem)| format!("  line {number}: {problem}")).collect();
     told.extend((more > 0).then(|| format!("  and {more} more")));
-    Err(ReviewError::Rows { path: path.to_owned(), problems: told.join("\n") }.into())
+    Err(ReviewError::Rows { path: path.to_owned(), problems: told.join("\n") })
 }
 
 /// What of a row does not fit its conversation.

@@ -11,6 +11,7 @@
 pub(crate) mod agreement;
 pub(crate) mod apply;
 pub(crate) mod compare;
+mod edits;
 mod file;
 mod pairs;
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::agents::{AgentPrompts, Script};
 use super::ledger::Ledger;
+use super::turn::examiner;
+use super::validate::{Flaw, SoundReply, TurnPlace};
 use super::{ConversationStage, Forecast, UNFINISHED, item_id};
 use crate::config::{Config, Conversations, Judge, Safety};
 use crate::llm::Halt;
 use crate::llm::recorded::CallGateway;
 use crate::prompt::template::Template;
-use crate::record::{Conversation, Fate, Situation};
+use crate::record::{Conversation, Dropped, Fate, Situation};
 use crate::stages::inputs::{Inputs, InputsError};
 use crate::stages::safety::words::WordLists;
 use crate::stages::{OpenInput, Progress};
@@ -99,6 +101,49 @@ impl ConversationFlow {
         match self.hold(situation, replicate).await {
             Err(Halt::NotRecorded { .. }) => Ok(self.screen_locally(held)),
             screened => screened,
+        }
+    }
+
+    /// Judges turns of `talk` that a person put in other words as replies are judged: the words to keep of each, or its flaw.
+    /// `talk` has them in their places already, and `situation` is its own.
+    ///
+    /// # Errors
+    /// If the prompts, which must not be recited, cannot be rendered.
+    pub(crate) fn examine(
+        &self,
+        situation: &Situation,
+        talk: &Conversation,
+        edited: &[u32],
+    ) -> Result<Vec<(u32, Result<String, Flaw>)>, Halt> {
+        let script = Script::new(&self.prompts, self.settings.layout, situation)?;
+        let mut examiner = examiner(situation, &script, &self.settings.gates)?;
+        let last = talk.turns.last().map(|turn| turn.index);
+        let mut examined = Vec::new();
+        for turn in &talk.turns {
+            let speaker = situation.personas.iter().position(|person| person.id == turn.speaker_id).unwrap_or_default();
+            let must_go_on = Some(turn.index) != last;
+            let place = TurnPlace { speaker, words: None, torn: false, must_go_on };
+            if edited.contains(&turn.index) {
+                examined.push((turn.index, examiner.examine(&turn.text, place).map(|sound| sound.text)));
+            }
+            examiner.hear(&SoundReply::plain(&turn.text));
+        }
+        Ok(examined)
+    }
+
+    /// Why the local screen would drop a conversation for turns that a person put in other words, if it would.
+    pub(crate) fn drops_for(&self, talk: Conversation, edited: &[u32]) -> Option<Dropped> {
+        self.screening()?.drops_for(talk, edited)
+    }
+
+    /// Screens a conversation that was screened before and of which some turns have other words now.
+    ///
+    /// # Errors
+    /// Only what stops the whole run.
+    pub(crate) async fn screen_again(&self, talk: Conversation, edited: &[u32]) -> Result<Fate<Conversation>, Halt> {
+        match self.screening() {
+            Some(safety) => safety.screen_again(talk, edited).await,
+            None => Ok(Fate::Accepted(Conversation { hash: talk.content_hash(), ..talk })),
         }
     }
 

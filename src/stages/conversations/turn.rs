@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::agents::TurnPrompt;
+use super::agents::{Script, TurnPrompt};
 use super::validate::{Examiner, Flaw, Ground, Instructions, Part, SoundReply, TurnPlace};
 use super::{ConversationState, length};
 use crate::config::{GateSettings, SpeakerSelection};
@@ -14,6 +14,7 @@ use crate::llm::evidence::UnusableReply;
 use crate::llm::recorded::CallSite;
 use crate::llm::{Answer, Finish, Halt, Reply, ReplyFormat, Role, context};
 use crate::prompt::reading::{self, ReplyError};
+use crate::prompt::template::PromptError;
 use crate::record::{Outcome, Participant, Situation};
 
 /// The tier of the model in the process, which does not think.
@@ -170,9 +171,7 @@ impl<'a> ConversationState<'a> {
         let examiner = if let Some(examiner) = self.examiner.take() {
             examiner
         } else {
-            let told = (0..self.situation.personas.len()).map(|person| self.script.instructions(person));
-            let told = told.collect::<Result<Vec<_>, _>>()?;
-            Box::new(Examiner::new(ground(self.situation, told, &self.settings.gates)))
+            Box::new(examiner(self.situation, &self.script, &self.settings.gates)?)
         };
         Ok(self.examiner.insert(examiner))
     }
@@ -213,6 +212,16 @@ fn unreadable(error: &ReplyError, torn: bool) -> Flaw {
         _ if torn => Flaw::Torn,
         _ => Flaw::NotJson,
     }
+}
+
+/// What judges replies in a situation in which nothing but the starter was said.
+pub(super) fn examiner<'a>(
+    situation: &'a Situation,
+    script: &Script,
+    gates: &'a GateSettings,
+) -> Result<Examiner<'a>, PromptError> {
+    let told = (0..situation.personas.len()).map(|person| script.instructions(person));
+    Ok(Examiner::new(ground(situation, told.collect::<Result<_, _>>()?, gates)))
 }
 
 /// What replies in a situation are judged against.

@@ -106,10 +106,48 @@ impl SafetyStage<'_> {
     ///
     /// # Errors
     /// Only what stops the whole run.
-    pub(crate) async fn screen(&self, mut conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
-        let mut report = SafetyReport::default();
+    pub(crate) async fn screen(&self, conversation: Conversation) -> Result<Fate<Conversation>, Halt> {
+        self.go_through(conversation, SafetyReport::default(), None).await
+    }
+
+    /// Screens a conversation that was screened before and in which a person put some turns in other words. What was found in
+    /// the rest of it stays as it was decided; a service looks at all of it again.
+    ///
+    /// # Errors
+    /// Only what stops the whole run.
+    pub(crate) async fn screen_again(
+        &self,
+        conversation: Conversation,
+        edited: &[u32],
+    ) -> Result<Fate<Conversation>, Halt> {
+        let report = self.before(&conversation, edited);
+        self.go_through(conversation, report, Some(edited)).await
+    }
+
+    /// Why the local screen would drop a conversation for turns that a person put in other words, if it would.
+    pub(crate) fn drops_for(&self, mut conversation: Conversation, edited: &[u32]) -> Option<Dropped> {
+        let mut report = self.before(&conversation, edited);
+        self.look_if_asked(&mut conversation, &mut report, Some(edited))
+    }
+
+    /// What was found before in what stays as it was.
+    fn before(&self, conversation: &Conversation, edited: &[u32]) -> SafetyReport {
+        let mut report: SafetyReport = serde_json::from_str(&conversation.safety).unwrap_or_default();
+        let service = self.settings.service.map(|service| service.as_str());
+        let is_edited = |turn: u32| edited.contains(&turn);
+        report.decisions.retain(|found| Some(found.source.as_str()) != service && !found.turn.is_some_and(is_edited));
+        report
+    }
+
+    /// All of a conversation, or some turns of it.
+    async fn go_through(
+        &self,
+        mut conversation: Conversation,
+        mut report: SafetyReport,
+        turns: Option<&[u32]>,
+    ) -> Result<Fate<Conversation>, Halt> {
         // What is dropped already need not be shown to anybody.
-        if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report) {
+        if let Some(dropped) = self.look_if_asked(&mut conversation, &mut report, turns) {
             return Ok(Fate::Dropped(dropped));
         }
         if let Some(lost) = self.consult(&conversation, &mut report).await? {
@@ -128,30 +166,37 @@ impl SafetyStage<'_> {
 
     /// The local screen alone, of a conversation that is not recorded to its end: why it would be dropped, if it would.
     pub(crate) fn screen_locally(&self, conversation: &mut Conversation) -> Option<Dropped> {
-        self.look_if_asked(conversation, &mut SafetyReport::default())
+        self.look_if_asked(conversation, &mut SafetyReport::default(), None)
     }
 
-    fn look_if_asked(&self, conversation: &mut Conversation, report: &mut SafetyReport) -> Option<Dropped> {
+    fn look_if_asked(
+        &self,
+        conversation: &mut Conversation,
+        report: &mut SafetyReport,
+        turns: Option<&[u32]>,
+    ) -> Option<Dropped> {
         if self.settings.screen {
-            report.screen = Some(self.look(conversation, &mut report.decisions));
+            self.look(conversation, report, turns);
         }
         rejected(conversation, &report.decisions)
     }
 
-    /// The local screen of all texts.
-    fn look(&self, conversation: &mut Conversation, decisions: &mut Vec<SafetyDecision>) -> Local {
+    /// The local screen of all texts, or of some turns alone.
+    fn look(&self, conversation: &mut Conversation, report: &mut SafetyReport, only: Option<&[u32]>) {
         let Conversation { language, situation, topic, conversation_starter, relations, turns, .. } = conversation;
         let screen = Screen { words: self.words, actions: &self.settings.action };
-        let mut local = Local { words: self.words.speaks(language), reserved: BTreeMap::new() };
+        let local = report.screen.get_or_insert_default();
+        local.words = self.words.speaks(language);
         let front = [situation, topic, conversation_starter].map(|text| (None, text));
         let relations = relations.iter_mut().map(|relation| (None, &mut relation.text));
         let turns = turns.iter_mut().map(|turn| (Some(turn.index), &mut turn.text));
-        for (turn, text) in front.into_iter().chain(relations).chain(turns) {
+        let is_meant = |turn: Option<u32>| only.is_none_or(|only| turn.is_some_and(|turn| only.contains(&turn)));
+        for (turn, text) in front.into_iter().chain(relations).chain(turns).filter(|(turn, _)| is_meant(*turn)) {
             let screened = screen.look(language, text);
             for (category, count) in screened.reserved {
                 *local.reserved.entry(category).or_default() += count;
             }
-            decisions.extend(screened.found.into_iter().map(|(category, source)| SafetyDecision {
+            report.decisions.extend(screened.found.into_iter().map(|(category, source)| SafetyDecision {
                 category,
                 source: source.as_str().to_owned(),
                 score: 1.0,
@@ -160,7 +205,6 @@ impl SafetyStage<'_> {
             }));
             *text = screened.text;
         }
-        local
     }
 
     /// Asks the service, if there is one. Returns what the conversation came to where it did not look and that drops it.
