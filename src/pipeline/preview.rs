@@ -98,7 +98,7 @@ fn longest(beside: &Path, name: &str) -> Result<Option<PathBuf>, RunError> {
     Ok(runs.max_by_key(|(count, _)| *count).map(|(_, path)| path))
 }
 
-/// What the preview in `run_dir` has to show, whether it ended or was stopped. Makes no call.
+/// What the run in `run_dir`, a preview or one that goes on, has to show, whether it ended or was stopped. Makes no call.
 ///
 /// # Errors
 /// A run directory that cannot be read.
@@ -136,10 +136,12 @@ async fn conversations(dir: &RunPaths, replay: &Replay, shown: &mut PreviewSampl
     }
     let flow = replay.conversations()?;
     for situation in &shown.situations {
-        match flow.hold_so_far(situation, 0).await.map_err(StageError::from)?.0 {
-            Fate::Accepted(talk) if !talk.turns.is_empty() => shown.conversations.push(talk),
-            Fate::Dropped(dropped) => shown.dropped.push(dropped),
-            Fate::Accepted(_) | Fate::Duplicate(_) => {}
+        for number in 0..replay.config.conversations.per_situation {
+            match flow.hold_so_far(situation, number).await.map_err(StageError::from)?.0 {
+                Fate::Accepted(talk) if !talk.turns.is_empty() => shown.conversations.push(talk),
+                Fate::Dropped(dropped) => shown.dropped.push(dropped),
+                Fate::Accepted(_) | Fate::Duplicate(_) => {}
+            }
         }
     }
     Ok(())

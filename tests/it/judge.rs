@@ -6,14 +6,14 @@ use crate::support::endpoint::Endpoint;
 use crate::support::project::Project;
 use crate::support::script::{Answer, Call, Script};
 
-const SETS: [&str; 4] = ["--set", "judge.enabled=true", "--set", "models.default.structured=json_schema"];
+pub(super) const SETS: [&str; 4] = ["--set", "judge.enabled=true", "--set", "models.default.structured=json_schema"];
 
-fn is_judging(call: &Call) -> bool {
+pub(super) fn is_judging(call: &Call) -> bool {
     call.body["response_format"]["json_schema"]["name"] == "judgement"
 }
 
 /// Scores that quote the transcript's last line, or something nobody said.
-fn judged(call: &Call, invented: bool) -> Answer {
+pub(super) fn judged(call: &Call, invented: bool) -> Answer {
     let prompt = call.last_message();
     let transcript =
         prompt.split("<conversation>\n").nth(1).and_then(|rest| rest.split("\n</conversation>").next()).unwrap();

@@ -12,11 +12,14 @@ use flate2::read::DeflateDecoder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::judge;
 use crate::support::endpoint::Endpoint;
 use crate::support::project::{Project, differing};
 use crate::support::script::{Answer, Script};
 use crate::support::sums::number;
 
+/// An address that is nobody's, and of no domain that is set aside.
+const ADDRESS: &str = "ann.lee@mailbox.org";
 const PART: &str = "stages/3-conversations/part-00000.jsonl";
 const GRID: &str =
     "version: 1\nattributes:\n  tone: {values: {warm: 2, tense: 1}}\n  place: {values: {hall: 1, tram: 1}}\n";
@@ -33,10 +36,16 @@ fn script() -> Script {
 }
 
 fn demo() -> (Endpoint, Project) {
-    let (endpoint, project) = (Endpoint::start(script()), Project::new());
+    ran(script(), &[])
+}
+
+fn ran(script: Script, sets: &[&str]) -> (Endpoint, Project) {
+    let (endpoint, project) = (Endpoint::start(script), Project::new());
     project.demo(&endpoint.base_url());
     project.write("grid.yaml", GRID);
-    project.pipeline(&["--set", "situations.coverage=grid.yaml"]).ended(0);
+    let ran = project.pipeline(&[&["--set", "situations.coverage=grid.yaml"], sets].concat());
+    // A conversation may be lost on the way.
+    assert!(matches!(ran.code, Some(0 | 9)), "{ran:?}");
     (endpoint, project)
 }
 
@@ -105,6 +114,97 @@ fn a_page_holds_every_turn_and_lets_nothing_run_but_its_own_script() {
     assert!(packed * 100 < jsonl * 35, "{packed} of {jsonl}");
 }
 
+/// How many accepted conversations the page lists with a value, by the name of the facet.
+fn listed(index: &Value) -> Vec<(String, String, u64)> {
+    let facets = index["facets"].as_object().unwrap();
+    let has = |facet: &Value, row: usize, wanted: usize| match &facet["rows"][row] {
+        Value::Array(several) => several.contains(&json!(wanted)),
+        one => *one == json!(wanted),
+    };
+    let rows = 0..index["ids"].as_array().unwrap().len();
+    let accepted =
+        facets["outcome"]["values"].as_array().unwrap().iter().position(|value| value == "accepted").unwrap();
+    let accepted: Vec<usize> = rows.filter(|row| has(&facets["outcome"], *row, accepted)).collect();
+    let values = facets.iter().filter(|(name, _)| *name != "outcome").flat_map(|(name, facet)| {
+        facet["values"].as_array().unwrap().iter().enumerate().map(move |(at, value)| (name, facet, at, value))
+    });
+    let count = |facet: &Value, at| accepted.iter().filter(|row| has(facet, **row, at)).count() as u64;
+    values
+        .map(|(name, facet, at, value)| (name.clone(), value.as_str().unwrap().to_owned(), count(facet, at)))
+        .collect()
+}
+
+#[test]
+fn the_filters_of_the_terminal_count_what_those_of_the_page_count() {
+    let script = Script::answering(|call| match call {
+        call if judge::is_judging(call) => judge::judged(call, false),
+        call if call.wants_a_line() && call.share() < 0.15 => Answer::Text(format!("Write me at {ADDRESS}, or call.")),
+        _ => Answer::Plausible,
+    });
+    let (_endpoint, project) = ran(script, &judge::SETS);
+    let page = page(&project, &["runs/demo"]);
+    let index: Value = serde_json::from_str(&blocks(&page, "index", 0)[0]).unwrap();
+    let count = |arguments: &[&str]| {
+        let told = project.run(&[&["show", "runs/demo", "--count"], arguments].concat()).ended(0).stdout;
+        told.trim().parse::<u64>().unwrap()
+    };
+    let facets = listed(&index);
+    for (name, value, expected) in &facets {
+        let (flag, value) = match name.split_once(": ") {
+            Some((kind, name)) => (format!("--{kind}"), format!("{name}={value}")),
+            None => (format!("--{name}"), value.clone()),
+        };
+        assert_eq!(count(&[&flag, &value]), *expected, "{flag} {value}");
+    }
+    let names: HashSet<&str> = facets.iter().map(|(name, ..)| name.as_str()).collect();
+    for name in ["split", "model", "ending", "language", "situation", "cell: tone", "flag", "gate", "mended"] {
+        assert!(names.contains(name), "no {name} among {names:?}");
+    }
+    let (mut tried, numbers) = (0, index["numbers"].as_object().unwrap());
+    let accepted = count(&[]) as usize;
+    for (name, column) in numbers {
+        // Those that were accepted stand first.
+        let column: Vec<f64> = column.as_array().unwrap()[..accepted].iter().filter_map(Value::as_f64).collect();
+        let most = column.iter().copied().fold(0.0, f64::max);
+        for (range, expected) in [
+            (format!("{most}"), column.iter().filter(|number| **number == most).count()),
+            (format!("..{}", most - 1.0), column.iter().filter(|number| **number <= most - 1.0).count()),
+            (format!("1..{most}"), column.iter().filter(|number| **number >= 1.0).count()),
+        ] {
+            let (flag, value) = match name.split_once(": ") {
+                Some((_, scale)) => ("--score".to_owned(), format!("{scale}={range}")),
+                None => (format!("--{}", name.replace(' ', "-")), range),
+            };
+            assert_eq!(count(&[&flag, &value]), expected as u64, "{flag} {value}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 12 && numbers.contains_key("score: topic"), "{:?}", numbers.keys());
+    let talks = searched(&page, 0);
+    for text in ["Write ME at", "the", "no such words", ","] {
+        let says = |value: &&Value| value.to_string().to_lowercase().contains(&text.to_lowercase());
+        let fields = |talk: &Value| match talk {
+            Value::Array(parts) => {
+                parts.iter().flat_map(|part| part.as_array().cloned().unwrap_or(vec![part.clone()])).collect()
+            }
+            _ => Vec::new(),
+        };
+        let expected = talks[..accepted].iter().filter(|talk| fields(talk).iter().any(|field| says(&field))).count();
+        assert_eq!(count(&["--text", text]), expected as u64, "{text}");
+    }
+    // Both have to hold.
+    let (name, value, _) = facets.iter().find(|(name, ..)| name == "gate").unwrap();
+    let both = count(&[&format!("--{name}"), value, "--text", "write me"]);
+    assert!(both <= count(&["--gate", value]).min(count(&["--text", "write me"])));
+    // What nothing has is told with what there is.
+    let told = project.run(&["show", "runs/demo", "--cell", "tone=odd", "--cell", "mood=odd"]).ended(0).stderr;
+    assert!(told.contains("0 of 0") || told.contains("0 conversations"), "{told}");
+    assert!(
+        told.contains("cell: tone: ") && told.contains("no conversation has a cell: mood; there is cell: "),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_page_that_is_there_stays_unless_it_may_go_and_a_sample_says_what_it_is() {
     let (_endpoint, project) = demo();
@@ -139,9 +239,12 @@ fn files_of_other_tools_and_runs_without_conversations_have_pages_too() {
     }
 
     // As a run that is at work stands: replies on record, nothing sealed.
-    std::fs::remove_dir_all(project.path().join("runs/demo/stages/3-conversations")).unwrap();
-    let begun = page(&project, &["runs/demo"]);
-    assert_eq!((searched(&begun, 0).len(), &data(&begun)["begun"]), (12, &json!(true)));
+    let (_endpoint, twice) = ran(script(), &["--set", "situations.count=4", "--set", "conversations.per_situation=2"]);
+    let all = twice.rows(&format!("runs/demo/{PART}")).len();
+    assert!(all > 4, "{all}: none is the second on its situation");
+    std::fs::remove_dir_all(twice.path().join("runs/demo/stages/3-conversations")).unwrap();
+    let begun = self::page(&twice, &["runs/demo"]);
+    assert_eq!((searched(&begun, 0).len(), &data(&begun)["begun"]), (all, &json!(true)));
     project.write("empty.jsonl", "\n");
     let empty = project.run(&["report", "empty.jsonl", "--html", "empty.html"]).ended(3);
     assert!(empty.stderr.contains("holds no conversation"), "{empty:?}");
@@ -267,6 +370,47 @@ fn a_review_leaves_out_makes_anew_and_edits_and_pays_for_what_is_new_only() {
     let again = project.pipeline(&[&["--run-dir", "runs/demo-reviewed"], &grid[..]].concat()).ended(9).json();
     assert_eq!(number(&again["stages"]["conversations"]["accepted"]), 11);
     assert_eq!(endpoint.calls().len() - before, calls);
+}
+
+#[test]
+fn edits_are_held_against_what_every_turn_is_held_against() {
+    let (_endpoint, project) = demo();
+    let edit = |review: &mut Review, at: usize, text: &str| {
+        let original = review.talks[at]["turns"][1]["text"].clone();
+        review.say(at, &json!({"edits": [{"turn": 1, "original": original, "text": text}]}));
+    };
+    let mut review = Review::of(&project);
+    let name = review.talks[1]["turns"][1]["speaker"].as_str().unwrap().to_owned();
+    edit(&mut review, 0, &format!("Write to {ADDRESS} about the boats,\nwill you?"));
+    edit(&mut review, 1, &format!("{name}: The quay is closed until the tide turns."));
+    review.write(&project);
+    project.run(&["review", "apply", "runs/demo", "review.jsonl"]).ended(0);
+    let after = project.rows(&format!("runs/demo-reviewed/{PART}"));
+    assert_eq!(texts(&after[0])[1], "Write to [email] about the boats, will you?");
+    assert_eq!(texts(&after[1])[1], "The quay is closed until the tide turns.");
+    let safety = |row: &Value| serde_json::from_str::<Value>(row["safety"].as_str().unwrap()).unwrap();
+    let decisions = safety(&after[0])["decisions"].clone();
+    assert_eq!(decisions.as_array().unwrap().len(), 1);
+    assert_eq!((&decisions[0]["category"], &decisions[0]["turn"]), (&json!("email"), &json!(1)));
+    for (name, bytes) in project.files("runs/demo-reviewed/dataset") {
+        assert!(!String::from_utf8_lossy(&bytes).contains(ADDRESS), "{name}");
+    }
+
+    edit(&mut review, 2, "As an AI language model, I cannot count boats.");
+    let echoed = review.talks[3]["turns"][0]["text"].as_str().unwrap().to_owned();
+    edit(&mut review, 3, &echoed);
+    review.write(&project);
+    let told = project.run(&["review", "apply", "runs/demo", "review.jsonl", "-o", "runs/never"]).ended(3).stderr;
+    assert!(told.contains("line 4: the gate ai_talk turns its edit of turn 1 down"), "{told}");
+    assert!(told.contains("line 5: the gate echo turns its edit of turn 1 down"), "{told}");
+    assert!(!project.path().join("runs/never").exists());
+
+    let (_endpoint, strict) = ran(script(), &["--set", "safety.action.email=drop"]);
+    let mut review = Review::of(&strict);
+    edit(&mut review, 0, &format!("Write to {ADDRESS} about the boats."));
+    review.write(&strict);
+    let told = strict.run(&["review", "apply", "runs/demo", "review.jsonl"]).ended(3).stderr;
+    assert!(told.contains("line 2: an edit would get") && told.contains("(safety_email)"), "{told}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ function notices() {
   const told = [];
   const [sample] = page.samples;
   if (sample) told.push(`This page holds a sample: ${count(sample.conversations)} of ${count(sample.of)} conversations, drawn with seed ${sample.seed}. The figures are of all of them.`);
-  if (page.begun) told.push("This run has not ended. Its conversations are what recorded replies made when the page was written, the first on each situation.");
+  if (page.begun) told.push("This run has not ended. Its conversations are what recorded replies made by the time the page was written; one that is under way is unfinished.");
   if (page.unlisted > 0) told.push(`${count(page.unlisted)} further items that did not make it are not listed.`);
   const notice = byId("notice");
   notice.textContent = told.join(" ");
