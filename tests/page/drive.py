@@ -129,7 +129,7 @@ def look(path, parquet):
         words = "concat_ws(' ', situation, topic, conversation_starter, id, " \
             "array_to_string(list_transform(turns, lambda t: t.text), ' '), array_to_string(list_transform(participants, lambda p: p.name), ' '))"
         sample = duckdb.execute(f"select turns[2].text, participants[1].name from '{parquet}' limit 1").fetchone()
-        for text in [sample[0], sample[1].upper(), sample[0].split()[0], "no such words anywhere", "provenance"]:
+        for text in [sample[0], sample[1].upper(), sample[0].split()[0], "no such words anywhere", "provenance", ",", "]", "\\"]:
             page.fill("#search", text)
             page.wait_for_timeout(400)
             expected = rows(f"contains(lower({words}), lower(?))", text)
@@ -175,6 +175,12 @@ def hostile(path, jsonl):
             assert said == wanted, (number, said, wanted)
             names = page.evaluate("() => [...document.querySelectorAll('#talk .who .name')].map(name => name.textContent)")
             assert names == [turn["speaker"] for turn in talk["turns"]], names
+        # Neither how a line break is written down nor what stands between two texts is said by anybody.
+        go(page, "#/conversations")
+        for text, expected in [("nline", 0), ("u0001", 0), ("],[", 0), ("line", 1), ("\x1b[31M", 1), ("e\u0301 今天", 1), ("window.taken = 1</SCRIPT", 1)]:
+            page.fill("#search", text)
+            page.wait_for_timeout(400)
+            assert told(page) == expected, (text, told(page))
         assert page.evaluate("() => window.taken === undefined && document.querySelector('#talk b, #talk img, #talk script') === null")
     print(f"{len(talks)} hostile conversations stand as text")
 

@@ -12,14 +12,15 @@ onmessage = async ({ data }) => {
 async function find({ id, side, text }) {
   current = id;
   // As it stands within a line of JSON.
-  const wanted = JSON.stringify(text.toLowerCase()).slice(1, -1);
+  const lower = text.toLowerCase();
+  const wanted = JSON.stringify(lower).slice(1, -1);
   let rows = [];
   let told = performance.now();
   for (const chunk of chunks.filter((chunk) => chunk.side === side)) {
     const stream = chunk.blob.stream().pipeThrough(new DecompressionStream("deflate-raw"));
     const lines = (await new Response(stream).text()).toLowerCase();
     if (current !== id) return;
-    look(lines, wanted, chunk.first, rows);
+    look(lines, wanted, lower, chunk.first, rows);
     if (performance.now() - told > 100) {
       postMessage({ id, rows, done: false });
       rows = [];
@@ -29,22 +30,28 @@ async function find({ id, side, text }) {
   postMessage({ id, rows, done: true });
 }
 
-/** Adds the rows whose line holds what is wanted. */
-function look(lines, wanted, first, rows) {
+/** Adds the rows that say `text`, which stands as `wanted` within a line of JSON. */
+function look(lines, wanted, text, first, rows) {
+  // What stands between texts, and what a sign behind a backslash is written with, is said by nobody.
+  const between = /^[\[\],]+$/.test(wanted);
   let line = 0;
   let start = 0;
   let hit = lines.indexOf(wanted);
   while (hit >= 0) {
     let end = lines.indexOf("\n", start);
-    while (end >= 0 && end < hit) {
+    while (end < hit) {
       line += 1;
       start = end + 1;
       end = lines.indexOf("\n", start);
     }
-    rows.push(first + line);
-    if (end < 0) return;
+    const isSure = !between && !lines.slice(Math.max(start, hit - 5), hit).includes("\\");
+    if (isSure || says(lines.slice(start, end), text)) rows.push(first + line);
     line += 1;
     start = end + 1;
     hit = lines.indexOf(wanted, start);
   }
+}
+
+function says(line, text) {
+  return JSON.parse(line).flat().some((part) => part.includes(text));
 }
