@@ -290,10 +290,13 @@ impl Http {
         }
         let kind = if error.is_connect() || error.is_builder() { Transient::NotSent } else { Transient::Unknown };
         let what = if kind == Transient::NotSent { "no connection to" } else { "no whole answer from" };
-        let message = format!("{what} {}{through}: {}", origin(url), chain(error));
-        // Behind a proxy it may be the proxy that is not there: its name stands in the message.
-        let advice = trouble.filter(|_| through.is_empty()).map(|trouble| format!("; {}", trouble.told(Some(url))));
-        AttemptError::Transient { message: message + &advice.unwrap_or_default(), kind, retry_after: None }
+        let said = format!("{what} {}{through}: {}", origin(url), chain(error));
+        // Behind a proxy it may be the proxy that is not there: its name stands in what was said.
+        let message = match trouble.filter(|_| through.is_empty()) {
+            Some(trouble) => format!("{} ({said})", trouble.told(Some(url))),
+            None => said,
+        };
+        AttemptError::Transient { message, kind, retry_after: None }
     }
 }
 

@@ -82,9 +82,8 @@ fn of_length(figures: &CorpusFigures, asked: &Config) -> Option<Hint> {
     (figures.turns >= LEAST_TURNS && is_off).then(|| Hint {
         figure: "words_median",
         message: format!(
-            "half of the turns have more than {got:.0} words, and conversations.words_per_turn asks for {median:.0}; the model \
-             that speaks does not keep to it, or its words are counted in another way in {}",
-            asked.language
+            "half of the turns have more than {got:.0} words, and conversations.words_per_turn asks for {median:.0}: the model \
+             that speaks does not keep to it"
         ),
         setting: SPEAKER,
     })

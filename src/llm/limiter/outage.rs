@@ -86,7 +86,7 @@ impl Outage {
         let Self { failures, last, .. } = self;
         AttemptError::Fatal {
             message: format!(
-                "not one of {failures} connections came about, last: {last}; check base_url (or endpoint) and that the server is up"
+                "all {failures} connections failed; the last error: {last}; the address stands in base_url (or endpoint)"
             ),
         }
     }
