@@ -95,14 +95,14 @@ fn steps_of(over: &Over, target: Option<Target>, config: &Config, run: &str, has
         let records = counted(unanswered, over);
         steps.push(format!("{records} got no answer: the same command with --retry-failed asks again"));
     }
+    if tally.over_budget > 0 {
+        let then = if has_replies { in_a_fork.as_str() } else { "make a new run" };
+        steps.push(format!("{} over budget: raise it; then {then}", counted(tally.over_budget, over)));
+    }
     if let Some((reason, count)) = commonest(over) {
         let change = advice(&reason, config, over.stage);
         let then = if has_replies { format!("; then {in_a_fork} pays for what is new alone") } else { String::new() };
         steps.push(format!("{} lost by {reason}: {change}{then}", counted(count, over)));
-    }
-    if tally.over_budget > 0 {
-        let then = if has_replies { in_a_fork } else { "make a new run".to_owned() };
-        steps.push(format!("{} over budget: raise it; then {then}", counted(tally.over_budget, over)));
     }
     let replaceable = tally.total() - tally.accepted - tally.over_budget - unanswered;
     let is_topped_up = over.stage == "situations" || config.conversations.replaces_lost();
@@ -112,7 +112,7 @@ fn steps_of(over: &Over, target: Option<Target>, config: &Config, run: &str, has
              {run} --run-dir NEW_DIR pays for the replacements alone"
         ));
     }
-    if let Some(target) = target.filter(|target| is_topped_up && target.replaced > 0) {
+    if let Some(target) = target.filter(|target| is_topped_up && target.replaced > 0 && tally.over_budget == 0) {
         steps.push(format!(
             "{} replaced already, which is all that is tried for {}: what is lost again and again has a reason",
             counted(target.replaced, over),

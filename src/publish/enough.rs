@@ -30,7 +30,11 @@ fn shortfall(family: &[FinishedRun], table: Included) -> Option<String> {
     };
     let target = targets(&first.config, Some(situations), Some(conversations)).remove(name);
     let path = first.path.display();
-    let whose = if rest.is_empty() { path.to_string() } else { format!("{path} and its {} other parts", rest.len()) };
+    let whose = match rest.len() {
+        0 => path.to_string(),
+        1 => format!("{path} and the other part of that run"),
+        others => format!("{path} and the {others} other parts of that run"),
+    };
     match target.filter(|target| !target.is_enough()) {
         _ if accepted == 0 => Some(format!("{whose}: no {name}")),
         Some(target) => Some(format!(

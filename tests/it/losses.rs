@@ -270,7 +270,7 @@ fn parts_of_a_run_are_judged_as_the_whole() {
     judge(whole + 0.01);
     let told = publish(&project, &[]).ended(3).stderr;
     let wanted = format!("{} of 12 conversations", accepted[0] + accepted[1]);
-    assert!(told.contains("runs/demo-0-of-2 and its 1 other parts") && told.contains(&wanted), "{told}");
+    assert!(told.contains("runs/demo-0-of-2 and the other part of that run") && told.contains(&wanted), "{told}");
 }
 
 #[test]
