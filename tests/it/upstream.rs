@@ -86,7 +86,7 @@ fn a_configuration_of_upstreams_runs_as_it_is_and_goes_on_after_a_kill() {
 fn a_reply_in_our_shape_is_taken_as_well() {
     let ours = |call: &Call| {
         let mut draw = Draw::new(1, &[&call.raw]);
-        let person = |name: &str| json!({"name": name, "description": "Somebody on the quay.", "persona": "Works on the quay and knows all ropes."});
+        let person = |name: &str| json!({"name": name, "description": "Somebody on the quay.", "persona": "Works on the quay and knows all ropes.", "stance": "Wants it settled today.", "goal": "To get the rope back."});
         let mut situation = || {
             let (one, other) = (awkward(&mut draw), awkward(&mut draw));
             json!({
