@@ -187,6 +187,10 @@ fn known(args: &ShowArgs, filter: &TalkFilter) -> Result<String, Failure> {
 fn closing(args: &ShowArgs, sample: &PreviewSample, of: u64) -> String {
     let run_dir = args.run_dir.display();
     let PreviewSample { conversations, dropped, .. } = sample;
+    if of == 0 {
+        let kind = if args.ended() == Outcome::Accepted { "no conversation is" } else { "nothing that was lost is" };
+        return format!("{kind} like that");
+    }
     if args.ended() != Outcome::Accepted {
         let shown = thousands(dropped.len() as u64);
         let example = dropped

@@ -16,13 +16,18 @@ function decoded(base64) {
 
 /** The parts of an element, packed; it is gone then: the text of a large page is not held twice. */
 function taken(element) {
-  const parts = element.textContent.split(".").map((part) => new Blob([decoded(part)]));
+  const parts = element.textContent.split(".").map(decoded);
   element.remove();
   return parts;
 }
 
-function inflated(blob) {
-  return new Response(blob.stream().pipeThrough(new DecompressionStream("deflate-raw"))).text();
+/** The text of a packed part. Workers have this function as well. */
+function inflated(packed) {
+  const stream = new DecompressionStream("deflate-raw");
+  const writer = stream.writable.getWriter();
+  writer.write(packed);
+  writer.close();
+  return new Response(stream.readable).text();
 }
 
 /** The conversations of one side. */
@@ -37,18 +42,17 @@ class Side {
     this.rowOf = null;
   }
 
-  async open(blob) {
-    this.index = JSON.parse(await inflated(blob));
+  async open(packed) {
+    this.index = JSON.parse(await inflated(packed));
     for (const size of this.index.chunks) this.starts.push(this.starts.at(-1) + size);
     this.size = this.index.ids.length;
   }
 
-  /** Takes the next chunk: the part that is searched, and the rest. */
-  add(parts) {
-    const number = this.chunks.push(parts) - 1;
-    this.waiting.get(number)?.(parts);
+  /** Takes the next chunk, which `worker` holds. */
+  add(worker) {
+    const number = this.chunks.push(worker) - 1;
+    this.waiting.get(number)?.(worker);
     this.waiting.delete(number);
-    return number;
   }
 
   /** The row of the conversation with an id; -1 where there is none. */
@@ -67,17 +71,19 @@ class Side {
     return low;
   }
 
-  async lines(number) {
-    let lines = this.kept.get(number);
-    if (lines) this.kept.delete(number);
-    else {
-      // A page that is still being read may not have come to it.
-      const parts = this.chunks[number] ?? (await new Promise((found) => this.waiting.set(number, found)));
-      lines = (await Promise.all(parts.map(inflated))).map((text) => text.split("\n"));
-    }
+  /** The lines of a chunk: those that are searched, and those with the rest. */
+  lines(number) {
+    const lines = this.kept.get(number) ?? this.ask(number);
+    this.kept.delete(number);
     this.kept.set(number, lines);
     if (this.kept.size > KEPT_CHUNKS) this.kept.delete(this.kept.keys().next().value);
     return lines;
+  }
+
+  async ask(number) {
+    // A page that is still being read may not have come to it.
+    const worker = this.chunks[number] ?? (await new Promise((found) => this.waiting.set(number, found)));
+    return (await search.texts(worker, this.number, number)).map((text) => text.split("\n"));
   }
 
   /** The conversation in a row, whole. */
@@ -110,9 +116,8 @@ function takeChunks() {
     // The last element of a file that is still being read may not be whole.
     if (!element || (document.readyState === "loading" && !element.nextElementSibling)) break;
     const side = sides[Number(element.dataset.side)];
-    const parts = taken(element);
-    const number = side.add(parts);
-    search.add(side.number, side.starts[number], parts[0]);
+    const number = side.chunks.length;
+    side.add(search.add({ side: side.number, number, first: side.starts[number], parts: taken(element) }));
     if (performance.now() > until) break;
   }
   const done = document.readyState !== "loading" && !document.querySelector("script.chunk");
@@ -120,15 +125,16 @@ function takeChunks() {
   else setTimeout(takeChunks, document.querySelector("script.chunk") ? 0 : 30);
 }
 
-/** Looks for texts in workers, which hold the chunks as they are and inflate them to look. */
+/** Looks for texts in workers, which hold the chunks as they are and inflate them to look, or to show them. */
 const search = {
   workers: [],
+  asked: new Map(),
   next: 0,
   job: null,
   ended: false,
 
   start() {
-    const url = URL.createObjectURL(new Blob([byId("worker").textContent], { type: "text/javascript" }));
+    const url = URL.createObjectURL(new Blob([`${inflated}\n${byId("worker").textContent}`], { type: "text/javascript" }));
     const most = Math.min(4, Math.max(1, navigator.hardwareConcurrency ?? 1));
     for (let at = 0; at < most; at++) {
       const worker = new Worker(url);
@@ -137,11 +143,22 @@ const search = {
     }
   },
 
-  add(side, first, blob) {
+  /** Hands a chunk to a worker, which is returned. */
+  add(chunk) {
     if (this.workers.length === 0) this.start();
-    this.workers[this.next++ % this.workers.length].postMessage({ add: { side, first, blob } });
+    const worker = this.workers[this.next++ % this.workers.length];
+    worker.postMessage({ add: chunk }, chunk.parts.map((part) => part.buffer));
     // A search that is under way looks at what came later as well.
     if (this.job) this.job.stale = true;
+    return worker;
+  },
+
+  /** What the parts of a chunk say. */
+  texts(worker, side, number) {
+    return new Promise((told) => {
+      this.asked.set(`${side} ${number}`, told);
+      worker.postMessage({ show: { side, number } });
+    });
   },
 
   complete() {
@@ -162,7 +179,12 @@ const search = {
     for (const worker of this.workers) worker.postMessage({ find: null });
   },
 
-  heard({ id, rows, done }) {
+  heard({ shown, texts, id, rows, done }) {
+    if (shown) {
+      this.asked.get(shown)(texts);
+      this.asked.delete(shown);
+      return;
+    }
     const job = this.job;
     if (job?.id !== id) return;
     job.rows.push(...rows);

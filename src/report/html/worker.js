@@ -1,13 +1,19 @@
-// Looks for a text in chunks of conversations, each of which is a line.
+// Holds chunks of conversations, each of which is a line, as they are packed; looks for a text in them, and shows one.
 
 const chunks = [];
 let current = 0;
 
 onmessage = async ({ data }) => {
   if (data.add) chunks.push(data.add);
+  else if (data.show) await show(data.show);
   else if (data.find) await find(data.find);
   else current = 0;
 };
+
+async function show({ side, number }) {
+  const { parts } = chunks.find((chunk) => chunk.side === side && chunk.number === number);
+  postMessage({ shown: `${side} ${number}`, texts: await Promise.all(parts.map(inflated)) });
+}
 
 async function find({ id, side, text }) {
   current = id;
@@ -17,8 +23,7 @@ async function find({ id, side, text }) {
   let rows = [];
   let told = performance.now();
   for (const chunk of chunks.filter((chunk) => chunk.side === side)) {
-    const stream = chunk.blob.stream().pipeThrough(new DecompressionStream("deflate-raw"));
-    const lines = (await new Response(stream).text()).toLowerCase();
+    const lines = (await inflated(chunk.parts[0])).toLowerCase();
     if (current !== id) return;
     look(lines, wanted, lower, chunk.first, rows);
     if (performance.now() - told > 100) {
