@@ -170,6 +170,17 @@ pub(crate) struct ConfigArgs {
     pub sets: Vec<String>,
 }
 
+/// `config check`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CheckArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Make one small call to every model in use, and say what it found
+    #[arg(long)]
+    pub online: bool,
+}
+
 /// `pipeline run`.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Clone, Default, Args)]
@@ -325,7 +336,7 @@ pub(crate) struct PreviewArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check a configuration and every file it names, and say what it would do
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Print a configuration with every default written out
     Show(ConfigArgs),
     /// Print the prices of common models, as of which day they were looked up, and how a configuration uses them

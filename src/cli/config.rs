@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{ConfigArgs, ConfigCommand, ConfigKind};
+use super::args::{CheckArgs, ConfigArgs, ConfigCommand, ConfigKind};
 use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::tell_translation;
+use super::progress::{duration, thousands};
 use crate::config::assets;
 use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment};
 use crate::config::fingerprint::resolved_yaml;
-use crate::config::load::load;
+use crate::config::load::{inspect, load};
 use crate::config::loaded::Loaded;
 use crate::config::price::PRICES;
 use crate::config::prompts::prompt_config;
@@ -18,13 +19,18 @@ use crate::config::upload::{self, Upload, UploadTo};
 use crate::config::upstream::written::imported;
 use crate::config::{AzureAuth, Config, Ending, Model, PromptConfig, Provider, ShotSelection, SituationMode};
 use crate::exit::ExitCode;
+use crate::llm::recorded::probe::once::{FormTaken, Greeting};
+use crate::net::rate_headers::RemainingQuota;
+use crate::pipeline::check;
+use crate::pipeline::models::{self, AskedModel};
 use crate::pipeline::status::is_finished;
+use crate::record::Tally;
 use crate::store::fs;
 
 pub(super) fn run(command: &ConfigCommand, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
-        ConfigCommand::Check(args) => match upload_file(args) {
-            Some(file) => check_upload(file, &args.sets, printer),
+        ConfigCommand::Check(args) => match upload_file(&args.config) {
+            Some(file) => check_upload(file, &args.config.sets, printer),
             None => check(args, printer),
         },
         ConfigCommand::Show(args) => show(args, printer),
@@ -74,23 +80,90 @@ fn import(args: &ImportArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Success)
 }
 
-fn check(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let mut loaded = load(args.config.as_deref(), &args.sets)?;
+/// Checks everything that a run would use, and tells all that is wrong at once.
+fn check(args: &CheckArgs, printer: &Printer) -> Result<ExitCode, Failure> {
+    let (mut loaded, wrong) = inspect(args.config.config.as_deref(), &args.config.sets)?;
     let environment = super::pipeline::environment(printer)?;
+    let found = check::check(&loaded, &environment);
+    // What the configuration says of a file, with its line, need not be said again by who looked for it.
+    let mut problems: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    let news = found.problems.into_iter().filter(|problem| !wrong.iter().any(|known| known.tells_of(problem)));
+    problems.extend(news);
     environment.complete(&mut loaded.config);
-    let mut shots = ShotSelection::default();
-    if loaded.config.situations.mode != SituationMode::File {
-        let prompts = prompt_config(&loaded)?;
-        prompts.prompt()?;
-        prompts.shots()?;
-        shots = prompts.config.selection;
+    if !problems.is_empty() {
+        let (name, count) = (loaded.name(), counted(problems.len() as u64, "problem"));
+        let message = format!("{name} cannot be used as it is: {count}\n  {}", problems.join("\n  "));
+        return Err(Failure::new(ExitCode::Usage, message));
     }
+    let shots = match loaded.config.situations.mode {
+        SituationMode::File => ShotSelection::default(),
+        _ => prompt_config(&loaded)?.config.selection,
+    };
     tell_translation(loaded.name(), &loaded.translation(), printer);
     printer.data(&format!("{}: ok\n{}", loaded.name(), summary(&loaded, shots)))?;
+    found.rows.map_or(Ok(()), |rows| printer.data(&imported_rows(&loaded.config, rows)))?;
+    if args.online {
+        return online(&loaded.config, &environment, printer);
+    }
     for warning in missing_keys(&loaded.config, &environment) {
         printer.warning(&warning);
     }
     Ok(ExitCode::Success)
+}
+
+/// What became of the rows of a file that people or situations come from.
+fn imported_rows(config: &Config, rows: Tally) -> String {
+    let what = if config.situations.mode == SituationMode::File { "situation" } else { "persona" };
+    let lost = [(rows.duplicate, "twice"), (rows.rejected, "rejected")];
+    let lost: Vec<String> =
+        lost.into_iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!(", {count} {why}")).collect();
+    format!("  source: {} taken{}", counted(rows.accepted, what), lost.concat())
+}
+
+/// Makes a small call to every model, and says what came of it.
+fn online(config: &Config, environment: &Environment, printer: &Printer) -> Result<ExitCode, Failure> {
+    let environment = environment.with_proxy(config.proxy.as_deref());
+    let asked = super::pipeline::block_on(models::ask(config, &environment))?;
+    if asked.is_empty() {
+        printer.data("  no model is called over a network")?;
+    }
+    let mut silent = Vec::new();
+    for AskedModel { key, target, name, greeting, left } in asked {
+        match greeting {
+            Err(reason) => silent.push(format!("models.{key} ({name}): {reason}")),
+            Ok(Greeting { form, usage }) => {
+                let form = form.map_or_else(String::new, |form| format!(", {}", taken(&form)));
+                let tokens = usage.prompt_tokens + usage.completion_tokens;
+                printer.data(&format!("  models.{key}: {name} at {target} answers{form}; {tokens} tokens"))?;
+                left.map_or(Ok(()), |left| printer.data(&format!("    {}", limits(&left))))?;
+            }
+        }
+    }
+    if silent.is_empty() {
+        return Ok(ExitCode::Success);
+    }
+    let count = counted(silent.len() as u64, "model");
+    let verb = if silent.len() == 1 { "does" } else { "do" };
+    Err(Failure::new(ExitCode::Unavailable, format!("{count} {verb} not answer\n  {}", silent.join("\n  "))))
+}
+
+fn taken(form: &FormTaken) -> String {
+    match form {
+        FormTaken::Kept => "keeps to a JSON schema".to_owned(),
+        FormTaken::Ignored => "does not keep to a JSON schema (a run tries json_object next, then words)".to_owned(),
+        FormTaken::Refused(said) => format!("takes no JSON schema ({said})"),
+    }
+}
+
+/// What an endpoint said is left of its limits.
+fn limits(left: &RemainingQuota) -> String {
+    let counts = [(left.requests, "requests"), (left.tokens, "tokens")];
+    let counts: Vec<String> =
+        counts.into_iter().filter_map(|(count, of)| Some(format!("{} {of}", thousands(count?)))).collect();
+    let reset = left.reset().map(|time| format!("all there again in {}", duration(time.as_secs_f64())));
+    let all: Vec<String> =
+        Some(counts.join(" and ")).filter(|text| !text.is_empty()).into_iter().chain(reset).collect();
+    format!("left of its limits: {}", all.join("; "))
 }
 
 /// The file, if it is an upload configuration.
@@ -124,13 +197,18 @@ fn show(args: &ConfigArgs, printer: &Printer) -> Result<ExitCode, Failure> {
 }
 
 fn schema(of: ConfigKind, printer: &Printer) -> Result<ExitCode, Failure> {
+    printer.data(&schema_text(of))?;
+    Ok(ExitCode::Success)
+}
+
+/// The JSON schema of a kind of configuration.
+pub(super) fn schema_text(of: ConfigKind) -> String {
     let schema = match of {
         ConfigKind::Pipeline => schemars::schema_for!(Config),
         ConfigKind::Upload => schemars::schema_for!(Upload),
         ConfigKind::Prompts => schemars::schema_for!(PromptConfig),
     };
-    printer.data(&format!("{:#}", schema.to_value()))?;
-    Ok(ExitCode::Success)
+    format!("{:#}", schema.to_value())
 }
 
 /// The variables with keys that a run would look for and not find.
@@ -144,7 +222,14 @@ fn missing_keys(config: &Config, environment: &Environment) -> Vec<String> {
     });
     let missing =
         names.filter_map(|(key, names)| Some((key, *names.first().filter(|_| environment.first(&names).is_none())?)));
-    missing.map(|(key, name)| format!("models.{key}: {name} is set neither in the environment nor in .env")).collect()
+    missing
+        .map(|(key, name)| {
+            format!(
+                "models.{key}: {name} is set neither in the environment nor in .env (.env: {})",
+                Environment::file_told()
+            )
+        })
+        .collect()
 }
 
 fn key_variable(model: &Model) -> Option<&str> {
@@ -223,8 +308,8 @@ mod tests {
         for (name, text) in [
             ("c.yaml", "version: 1\nrun_dir: runs/x\npersonas: {sample: 50}\nsituations: {prompt_config: p.yaml}\n"),
             ("p.yaml", "prompt: a.md\nshots: [s.json]\nselection: fixed\n"),
-            ("a.md", ""),
-            ("s.json", "{}"),
+            ("a.md", assets::shipped("prompts/situations/prompt-persona-v1.md")),
+            ("s.json", assets::shipped("prompts/situations/shots-personas/shot-1.json")),
         ] {
             fs::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
         }
@@ -236,18 +321,83 @@ mod tests {
         ConfigArgs { config: Some(folder.join("c.yaml")), sets }
     }
 
+    fn checked(config: ConfigArgs) -> ConfigCommand {
+        ConfigCommand::Check(CheckArgs { config, online: false })
+    }
+
     #[test]
     fn check_says_what_would_be_done() {
         let folder = project();
         let (printer, captured) = captured(Verbosity::default(), false);
         let sets = ["models.default={provider: openai, base_url: 'http://127.0.0.1:1/v1', model: demo}"];
-        run(&ConfigCommand::Check(args(folder.path(), &sets)), &printer).unwrap();
+        run(&checked(args(folder.path(), &sets)), &printer).unwrap();
         let shown = captured.out.text().replace(&folder.path().display().to_string(), "DIR");
         insta::assert_snapshot!(shown, @r##"
         DIR/c.yaml: ok
           20 situations of 3-5 people out of 50 personas (fixed shots), then 1 conversation each of 6-10 turns (auto, agent_first, ended by agreement)
           models: default openai demo at http://127.0.0.1:1/v1; run directory: runs/x
+          source: 50 personas taken
         "##);
+    }
+
+    /// The shipped text of `name` with `more` in one of its sections.
+    fn with_more(name: &str, section: &str, more: &str) -> String {
+        let mark = format!("<!-- section: {section} -->");
+        let text = assets::shipped(name);
+        assert!(text.contains(&mark), "{name} has no {section}");
+        text.replace(&mark, &format!("{mark}\n{more}"))
+    }
+
+    #[test]
+    fn check_tells_everything_that_is_wrong_at_once() {
+        let folder = project();
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+        for (name, text) in [
+            ("speaker.md", with_more("prompts/conversations/speaker.md", "repair", endless)),
+            ("selector.md", with_more("prompts/conversations/selector.md", "turn", "{{ candidates[0].nickname }}")),
+            ("fused.md", with_more("prompts/conversations/fused.md", "form", "{{ nobody }}")),
+            (
+                "judge.md",
+                with_more("prompts/judge/judge.md", "user", "{% for one in people %}{{ one.hobby }}{% endfor %}"),
+            ),
+            ("a.md", with_more("prompts/situations/prompt-persona-v1.md", "repair", "{{ shots[0].nothing }}")),
+            ("people.csv", "who,text\nAnn,A nurse on nights\n".to_owned()),
+        ] {
+            fs::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
+        }
+        let sets = [
+            "personas.source=people.csv",
+            "situations.count=0",
+            "situations.seeds=gone.jsonl",
+            "conversations.prompts={speaker: speaker.md, selector: selector.md, fused: fused.md}",
+            "judge={enabled: true, prompt: judge.md}",
+            "models.default={provider: azure_openai, endpoint: 'https://name.example'}",
+            "models.speaker={provider: openai, model: m, base_url: 'http://gpu.example:8000/v1', api_key_env: GPU_KEY}",
+            "models.situations={provider: openai, model: m, base_url: 'gpu.example/v1', api_key_env: null}",
+        ];
+        let (printer, captured) = captured(Verbosity::default(), false);
+        let failure = run(&checked(args(folder.path(), &sets)), &printer).unwrap_err();
+        let told = failure.message.replace(&folder.path().display().to_string(), "DIR");
+        assert_eq!((failure.code, captured.out.text().as_str()), (ExitCode::Usage, ""), "{told}");
+        for part in [
+            "situations.count: 0 is too small; at least 1",
+            "--set situations.seeds: there is no file DIR/gone.jsonl",
+            "DIR/people.csv, line 1: there is no column `persona` but `who`, `text`",
+            "DIR/speaker.md, line ",
+            "DIR/selector.md, line ",
+            "DIR/fused.md, line ",
+            "DIR/judge.md, line ",
+            "DIR/a.md, line ",
+            "unknown variable `nobody`",
+            "models.default.deployment: ",
+            "models.speaker.base_url: a key would go to gpu.example over plain http",
+            "models.situations.base_url: \"gpu.example/v1\" has no https:// or http:// in front",
+        ] {
+            assert!(told.contains(part), "{part} is not told:\n{told}");
+        }
+        let lines = told.lines().count() - 1;
+        assert!(told.contains(&format!(": {lines} problems\n")), "{told}");
+        assert_eq!(told.matches("gone.jsonl").count(), 1, "told once: {told}");
     }
 
     #[test]
@@ -255,7 +405,7 @@ mod tests {
         let folder = project();
         let (printer, captured) = captured(Verbosity::default(), false);
         fs::write_atomic(&folder.path().join("p.yaml"), b"prompt: gone.md\nshots: [s.json]\n").unwrap();
-        let failure = run(&ConfigCommand::Check(args(folder.path(), &[])), &printer).unwrap_err();
+        let failure = run(&checked(args(folder.path(), &[])), &printer).unwrap_err();
         assert_eq!(failure.code, ExitCode::Usage);
         assert!(failure.message.contains("p.yaml:1:1: prompt: there is no "), "{}", failure.message);
         assert_eq!(captured.out.text(), "");
@@ -276,7 +426,9 @@ mod tests {
             let environment = Environment::new([(name.to_owned(), "canary".to_owned())], &nowhere).unwrap();
             missing_keys(&config, &environment).join("\n")
         };
-        assert_eq!(told(AZURE_API_KEY), "models.default: NAME_OF_KEY is set neither in the environment nor in .env");
+        let missing =
+            "models.default: NAME_OF_KEY is set neither in the environment nor in .env (.env: there is none in /";
+        assert!(told(AZURE_API_KEY).starts_with(missing), "{}", told(AZURE_API_KEY));
         assert!(told("NAME_OF_KEY").starts_with("models.selector: AZURE_OPENAI_API_KEY "));
     }
 
@@ -298,7 +450,7 @@ mod tests {
         fs::write_atomic(&path, text.as_bytes()).unwrap();
         let args = ConfigArgs { config: Some(path.clone()), sets: vec!["include=[situations]".to_owned()] };
         let (printer, captured) = captured(Verbosity::default(), false);
-        run(&ConfigCommand::Check(args.clone()), &printer).unwrap();
+        run(&checked(args.clone()), &printer).unwrap();
         let shown = captured.out.text().replace(&folder.path().display().to_string(), "DIR");
         assert_eq!(shown, "DIR/u.yaml: ok\n  situations of 1 run as d to folder out\n");
         assert_eq!(captured.err.text(), "warning: no/run is no finished run yet\n");

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::config::environment::EnvironmentError;
+use crate::config::environment::{Environment, EnvironmentError, FILE_NAME};
 use crate::config::error::ConfigError;
 use crate::config::fingerprint::Drift;
 use crate::exit::ExitCode;
@@ -41,6 +41,15 @@ impl Failure {
             next = cause.source();
         }
         Self { code, message, causes, hint: None }
+    }
+
+    /// The same, with where `.env` was looked for if the message speaks of it: it is read from the working directory alone.
+    #[must_use]
+    pub(crate) fn with_place_of_env(mut self) -> Self {
+        if self.message.contains(FILE_NAME) || self.causes.iter().any(|cause| cause.contains(FILE_NAME)) {
+            self.message.push_str(&format!("\n  {FILE_NAME}: {}", Environment::file_told()));
+        }
+        self
     }
 
     /// The same with advice.
@@ -83,6 +92,18 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("failed to open the journal")]
     struct Outer(#[source] FsError);
+
+    #[test]
+    fn who_is_told_of_the_file_of_variables_is_told_where_it_was_looked_for() {
+        let told = |message: &str| Failure::new(ExitCode::Usage, message).with_place_of_env().message;
+        let place = std::env::current_dir().unwrap();
+        let missing = told("set A_KEY in the environment or in .env");
+        assert_eq!(
+            missing,
+            format!("set A_KEY in the environment or in .env\n  .env: there is none in {}", place.display())
+        );
+        assert_eq!(told("no such file"), "no such file");
+    }
 
     #[test]
     fn a_cause_is_told_once() {

@@ -1,9 +1,12 @@
 //! `init`: a folder with everything a project of one's own starts from.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::args::ConfigKind;
 use super::args::InitArgs;
+use super::config::schema_text;
 use super::failure::Failure;
 use super::output::Printer;
 use crate::config::assets;
@@ -32,13 +35,23 @@ OPENAI_API_KEY=
 # AZURE_CLIENT_SECRET=
 ";
 
+/// Where the schemas of configurations are written, for editors.
+const SCHEMAS: [(&str, ConfigKind); 3] = [
+    ("configs/pipeline.schema.json", ConfigKind::Pipeline),
+    ("configs/prompts.schema.json", ConfigKind::Prompts),
+    ("configs/upload.schema.json", ConfigKind::Upload),
+];
+
 const GIT_IGNORE: &str = "/.env\n/runs\n";
 
 pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<ExitCode, Failure> {
     let own = [(".env.example", ENV_EXAMPLE), (".gitignore", GIT_IGNORE)];
     let mut groups: Vec<(&str, &str, Vec<&str>)> = Vec::new();
-    for (name, text) in assets::ALL.iter().copied().chain(own) {
-        let state = if write_new(&args.dir.join(name), text)? { "created" } else { "kept" };
+    let schemas: Vec<(&str, String)> = SCHEMAS.into_iter().map(|(name, of)| (name, schema_text(of))).collect();
+    let shipped = assets::ALL.iter().chain(&own).map(|(name, text)| (*name, with_schema(name, text)));
+    let schemas = schemas.iter().map(|(name, text)| (*name, Cow::Borrowed(text.as_str())));
+    for (name, text) in shipped.chain(schemas) {
+        let state = if write_new(&args.dir.join(name), &text)? { "created" } else { "kept" };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         match groups.last_mut().filter(|(last, within, _)| (*last, *within) == (state, folder)) {
             Some((.., names)) => names.push(name),
@@ -57,6 +70,21 @@ pub(super) fn run(args: &InitArgs, printer: &Printer) -> Result<ExitCode, Failur
          convogen pipeline run -c configs/pipeline.yaml"
     ));
     Ok(ExitCode::Success)
+}
+
+/// A configuration with a first line that says to editors where its schema is; any other file as it is.
+fn with_schema<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
+    let schema = match name {
+        _ if !name.starts_with("configs/") => None,
+        _ if name.starts_with("configs/prompt-configs/") => Some("../prompts.schema.json"),
+        _ if text.contains("\nrun_dir: ") => Some("pipeline.schema.json"),
+        _ if text.contains("\ndestination:") => Some("upload.schema.json"),
+        _ => None,
+    };
+    match schema {
+        Some(schema) => Cow::Owned(format!("# yaml-language-server: $schema={schema}\n{text}")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// A line a file; one for all of a folder of prompts with many.
@@ -96,8 +124,16 @@ mod tests {
         assert_eq!(first.out.text().lines().filter(|line| line.starts_with("kept ")).count(), 1);
         assert!(first.out.text().contains("kept configs/pipeline.yaml\n"));
         for (name, text) in assets::ALL {
-            let expected = if *name == "configs/pipeline.yaml" { "mine" } else { text };
+            let expected =
+                if *name == "configs/pipeline.yaml" { Cow::Borrowed("mine") } else { with_schema(name, text) };
             assert_eq!(fs::read_to_string(&args.dir.join(name)).unwrap(), expected, "{name}");
+        }
+        for name in ["configs/upload.yaml", "configs/azure.yaml", "configs/prompt-configs/situations-quickstart.yaml"] {
+            let path = args.dir.join(name);
+            let text = fs::read_to_string(&path).unwrap();
+            let schema = text.strip_prefix("# yaml-language-server: $schema=").unwrap().lines().next().unwrap();
+            let schema = fs::read_to_string(&path.parent().unwrap().join(schema)).unwrap();
+            assert!(serde_json::from_str::<serde_json::Value>(&schema).unwrap()["properties"].is_object(), "{name}");
         }
         let (printer, second) = captured(Verbosity::default(), false);
         run(&args, &printer).unwrap();

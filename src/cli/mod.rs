@@ -17,6 +17,7 @@ mod model;
 mod otlp;
 pub(crate) mod output;
 mod pipeline;
+mod place;
 mod plan;
 mod preview;
 mod progress;
@@ -68,7 +69,7 @@ fn run_command() -> ExitCode {
     let printer = Printer::standard(Verbosity { quiet: cli.quiet, verbose: cli.verbose });
     let telemetry = Telemetry::start(&printer);
     let code = dispatch(&cli.command, &printer, &telemetry).unwrap_or_else(|failure| {
-        printer.failure(&failure);
+        printer.failure(&failure.clone().with_place_of_env());
         failure.code
     });
     telemetry.finish(&printer);

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{RunArgs, RunGcArgs, VerifyArgs};
 use super::failure::Failure;
 use super::output::{Printer, table};
+use super::place;
 use super::progress::{Display, duration, thousands};
 use super::spend::spend;
 use super::status::meant;
@@ -47,7 +48,7 @@ pub(super) fn run(args: &RunArgs, printer: &Printer, telemetry: &Telemetry) -> R
     let sets: Vec<String> = args.config.sets.iter().cloned().chain(args.part.setting(&environment)?).collect();
     let loaded = load::load(args.config.config.as_deref(), &sets)?;
     tell_translation(loaded.name(), &loaded.translation(), printer);
-    let run_dir = loaded.config.directory(args.run_dir.as_deref());
+    let run_dir = place::to_make(&loaded, args.run_dir.as_deref())?;
     // A finished run needs no model; one that is offline says itself what is missing.
     if uses_embedded(&loaded) && !args.offline && args.replay.is_none() && !status::is_finished(&run_dir) {
         super::model::pull(printer)?;

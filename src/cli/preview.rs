@@ -11,6 +11,7 @@ use super::explain;
 use super::failure::Failure;
 use super::output::{Printer, Span};
 use super::pipeline::{advised, block_on, environment, uses_embedded, watched};
+use super::place;
 use super::spend::spend;
 use super::telemetry::Telemetry;
 use crate::config::load;
@@ -20,7 +21,11 @@ use crate::pipeline::{explain as explained, status};
 
 /// Makes a preview, or goes on with one, and shows it. What was made before an error or Ctrl-C is shown all the same.
 pub(super) fn run(args: &PreviewArgs, printer: &Printer, telemetry: &Telemetry) -> Result<ExitCode, Failure> {
-    let loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    let mut loaded = load::load(args.config.config.as_deref(), &args.config.sets)?;
+    // A preview lies beside its run, wherever the command is typed.
+    if loaded.config.shard.is_none() {
+        loaded.config.run_dir = place::to_read(&loaded);
+    }
     let environment = environment(printer)?;
     let (small, options) = preview::prepare(&loaded, &environment, u64::from(args.number), args.offline)?;
     let run_dir = options.run_dir.clone().unwrap_or_default();

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::{losses, report};
+use super::place;
 use super::progress::{roughly, thousands};
 use super::spend::by_role;
 use crate::config::load;
@@ -123,7 +124,7 @@ pub(super) fn meant(given: Option<&Path>, config: Option<&Path>) -> Result<PathB
         return Ok(given.to_owned());
     }
     if let Some(config) = config {
-        return Ok(load::load(Some(config), &[])?.config.directory(None));
+        return Ok(place::to_read(&load::load(Some(config), &[])?));
     }
     let quickstart = PathBuf::from(QUICKSTART);
     let names = if Path::new(RUNS).is_dir() { fs::list(Path::new(RUNS))? } else { Vec::new() };

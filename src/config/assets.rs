@@ -100,6 +100,7 @@ pub(crate) const ALL: &[Asset] = &[
     ("prompts/names/turkish.txt", include_str!("../../prompts/names/turkish.txt")),
     ("prompts/names/vietnamese.txt", include_str!("../../prompts/names/vietnamese.txt")),
     ("prompts/names/west-african.txt", include_str!("../../prompts/names/west-african.txt")),
+    ("prompts/personas/example.csv", include_str!("../../prompts/personas/example.csv")),
     (
         "prompts/personas/personahub-placeholder.jsonl",
         include_str!("../../prompts/personas/personahub-placeholder.jsonl"),
@@ -115,6 +116,7 @@ pub(crate) const ALL: &[Asset] = &[
     ("prompts/safety/words/fr.txt", include_str!("../../prompts/safety/words/fr.txt")),
     ("prompts/safety/words/zh.txt", include_str!("../../prompts/safety/words/zh.txt")),
     ("prompts/seeds/support.jsonl", include_str!("../../prompts/seeds/support.jsonl")),
+    ("prompts/situations/example.jsonl", include_str!("../../prompts/situations/example.jsonl")),
     ("prompts/situations/prompt-persona-v1.md", include_str!("../../prompts/situations/prompt-persona-v1.md")),
     ("prompts/situations/prompt-v1.md", include_str!("../../prompts/situations/prompt-v1.md")),
     (

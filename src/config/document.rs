@@ -38,6 +38,21 @@ fn from_home(value: Value) -> Value {
     }
 }
 
+/// The variable that a text asks to have put in its place, which nobody does here: `${NAME}` anywhere, `$NAME` at its start.
+pub(super) fn variable_in(text: &str) -> Option<&str> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let start = |name: &&str| name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    let braced = text.split("${").skip(1).find_map(|rest| {
+        let (name, _) = rest.split_once(['}', ':'])?;
+        Some(name).filter(start).filter(|name| name.chars().all(is_name))
+    });
+    let bare = || {
+        let rest = text.strip_prefix('$')?;
+        rest.get(..rest.find(|c| !is_name(c)).unwrap_or(rest.len())).filter(|name| name.len() > 1).filter(start)
+    };
+    braced.or_else(bare)
+}
+
 /// A parsed file with the `--set` flags laid over it.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
@@ -76,13 +91,14 @@ impl Document {
 
     /// Lays one `KEY=VALUE` over the document. The key is dotted, the value YAML; keys on the way are made as needed.
     pub(super) fn set(&mut self, flag: &str) -> Result<(), ConfigError> {
-        let refused = |message: String| ConfigError::Flag { flag: flag.to_owned(), message };
-        let (key, text) = flag
-            .split_once('=')
-            .ok_or_else(|| refused("expected KEY=VALUE, such as conversations.turns.max=12".to_owned()))?;
+        let (key, text) = flag.split_once('=').unwrap_or((flag, ""));
+        let refused = |message: String| ConfigError::Flag { flag: shown_key(key).to_owned(), message };
+        if !flag.contains('=') {
+            return Err(refused("expected KEY=VALUE, such as conversations.turns.max=12".to_owned()));
+        }
         let parts: Vec<&str> = key.split('.').collect();
         if parts.iter().any(|part| part.trim() != *part || part.is_empty()) {
-            return Err(refused(format!("`{key}` is not a dotted key such as conversations.turns.max")));
+            return Err(refused("not a dotted key such as conversations.turns.max".to_owned()));
         }
         let value = parse_node(text).map_err(|error| refused(reason(&error)))?;
         let value = from_home(plain(value, "", &mut |_, _| {}));
@@ -90,9 +106,16 @@ impl Document {
         self.places.retain(|place, _| !is_within(place, key));
         for end in key.match_indices('.').map(|(at, _)| at).chain([key.len()]) {
             let made = key.get(..end).unwrap_or(key).to_owned();
-            self.places.entry(made).or_insert_with(|| ConfigPlace::Flag(flag.to_owned()));
+            self.places.entry(made).or_insert_with(|| ConfigPlace::Flag(key.to_owned()));
         }
         Ok(())
+    }
+
+    /// Every text that asks for a variable in its place, by dotted key: the key and the variable.
+    pub(super) fn variables(&self) -> Vec<(String, &str)> {
+        let mut found = Vec::new();
+        variables_of(&self.value, "", &mut found);
+        found
     }
 
     /// Where `key`, or else the nearest thing around it, was written.
@@ -108,6 +131,12 @@ impl Document {
             key = key.rfind(['.', '[']).and_then(|end| key.get(..end)).unwrap_or("");
         }
     }
+}
+
+/// The key of a flag, for messages. What does not look like one may be a secret that was pasted into the wrong place.
+fn shown_key(key: &str) -> &str {
+    let is_key = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+    if !key.is_empty() && key.chars().all(is_key) { key } else { "…" }
 }
 
 /// Whether `place` is `key` or a part of it.
@@ -228,6 +257,20 @@ fn plain(node: Node, key: &str, place: &mut impl FnMut(String, Location)) -> Val
     }
 }
 
+fn variables_of<'v>(value: &'v Value, key: &str, found: &mut Vec<(String, &'v str)>) {
+    match value {
+        Value::String(text) => found.extend(variable_in(text).map(|name| (key.to_owned(), name))),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| variables_of(item, &format!("{key}[{at}]"), found));
+        }
+        // Goes out as it is: templates of the server's may stand there.
+        Value::Object(keys) => keys.iter().filter(|(name, _)| *name != "extra_body").for_each(|(name, value)| {
+            variables_of(value, &join(key, name), found);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// `parent.name`, or `name` at the top.
 pub(super) fn join(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
@@ -309,6 +352,26 @@ mod tests {
     }
 
     #[test]
+    fn what_asks_for_a_variable_is_found_and_what_only_looks_like_it_is_not() {
+        let cases = [
+            ("${HOME}/runs", Some("HOME")),
+            ("https://${MY_HOST:-x}/v1", Some("MY_HOST")),
+            ("$HOME/runs", Some("HOME")),
+            ("$OPENAI_API_KEY", Some("OPENAI_API_KEY")),
+            ("${}", None),
+            ("${not}", None),
+            ("$5 a day", None),
+            ("it costs $US", None),
+            ("a$HOME", None),
+        ];
+        for (text, name) in cases {
+            assert_eq!(variable_in(text), name, "{text}");
+        }
+        let document = Document::parse("f.yaml", "a: ['$X_Y', {b: '${Z}', extra_body: {c: '${T}'}}]\n").unwrap();
+        assert_eq!(document.variables(), [("a[0]".to_owned(), "X_Y"), ("a[1].b".to_owned(), "Z")]);
+    }
+
+    #[test]
     fn a_flag_wins_over_the_file_and_makes_its_parents() {
         let mut document = Document::parse("f.yaml", "a: {b: 1, c: 2}\nn: null\n").unwrap();
         document.set("a.b={x: 1}").unwrap();
@@ -317,12 +380,13 @@ mod tests {
             document.value,
             serde_json::json!({"a": {"b": {"x": 1}, "c": 2}, "n": {"deep": {"key": "text with = sign"}}})
         );
-        assert_eq!(document.place("a.b.x").unwrap().to_string(), "--set a.b={x: 1}");
+        assert_eq!(document.place("a.b.x").unwrap().to_string(), "--set a.b");
         assert_eq!(document.place("a.c").unwrap().to_string(), "f.yaml:1:11");
         let refused = document.set("a.c.d=1").unwrap_err().to_string();
-        assert_eq!(refused, "--set a.c.d=1: `a.c` is the number 2, which has no keys of its own");
-        for flag in ["a.b", "=1", "a..b=1", "a. b=1", "a=[1"] {
-            assert!(document.set(flag).unwrap_err().to_string().starts_with(&format!("--set {flag}: ")), "{flag}");
+        assert_eq!(refused, "--set a.c.d: `a.c` is the number 2, which has no keys of its own");
+        for flag in ["a.b", "=canary", "a..b=canary", "a. b=canary", "a=[canary", "canary-7", "a.c.d=canary"] {
+            let told = document.set(flag).unwrap_err().to_string();
+            assert!(told.starts_with("--set ") && !told.to_lowercase().contains("canary"), "{flag}: {told}");
         }
     }
 

@@ -60,6 +60,11 @@ pub(crate) const WITHOUT_PROXY: &str = "none";
 pub(crate) const PROXIES: [&str; 8] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
 
+/// The file that is read, if it is there.
+fn found_file() -> Option<&'static Path> {
+    [FILE_NAME, UPSTREAM_FILE].map(Path::new).into_iter().find(|file| file.exists())
+}
+
 /// Why the environment cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -100,8 +105,16 @@ impl Environment {
         // Variables that are not UTF-8 are none of ours.
         let process =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let file = [FILE_NAME, UPSTREAM_FILE].map(Path::new).into_iter().find(|file| file.exists());
-        Self::new(process, file.unwrap_or(Path::new(FILE_NAME)))
+        Self::new(process, found_file().unwrap_or(Path::new(FILE_NAME)))
+    }
+
+    /// Which `.env` counts here, for people: the one that is read, or the folder that has none.
+    pub(crate) fn file_told() -> String {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        match found_file() {
+            Some(file) => format!("{} is read", absolute(file).display()),
+            None => format!("there is none in {}", absolute(Path::new(".")).display()),
+        }
     }
 
     /// As [`Environment::load`], from given variables and a given file, which need not exist.

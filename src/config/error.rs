@@ -18,7 +18,7 @@ pub enum ConfigPlace {
         /// Column, from 1.
         column: u64,
     },
-    /// On the command line, as `KEY=VALUE`.
+    /// On the command line, by a `--set` of this key. The value is not kept: it may be a secret.
     Flag(String),
 }
 
@@ -42,12 +42,22 @@ pub struct ConfigProblem {
     pub message: String,
 }
 
+impl ConfigProblem {
+    /// Whether a message of who used the value is about the same: the same key, or the file that is not there.
+    pub(crate) fn tells_of(&self, message: &str) -> bool {
+        let path = self.message.strip_prefix("there is no file ").and_then(|rest| rest.split(" (").next());
+        let leads = |key: &str| message.strip_prefix(key).is_some_and(|rest| rest.starts_with(": "));
+        path.is_some_and(|path| message.contains(path)) || !self.key.is_empty() && leads(&self.key)
+    }
+}
+
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
         match self.key.as_str() {
+            key if self.place == Some(ConfigPlace::Flag(key.to_owned())) => f.write_str(&self.message),
             "" => f.write_str(&self.message),
             key => write!(f, "{key}: {}", self.message),
         }
@@ -91,7 +101,7 @@ pub enum ConfigError {
     /// A `--set` flag that names or holds nothing sensible.
     #[error("--set {flag}: {message}")]
     Flag {
-        /// The flag's argument.
+        /// Its key.
         flag: String,
         /// Why.
         message: String,

@@ -14,7 +14,7 @@ use super::error::{ConfigError, ConfigProblem};
 use super::loaded::{Loaded, QUICKSTART};
 use super::shape::typed;
 use super::upstream::{self, Translation, UpstreamKind};
-use super::{Config, assets, check, language, price};
+use super::{Config, assets, check, inherit, language, price};
 
 /// The version of the format that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -30,6 +30,21 @@ pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
     Ok(loaded)
 }
 
+/// As [`load`], with what is wrong with the meaning of values and the files they name beside it, for who wants to know all.
+///
+/// # Errors
+/// If it cannot be read as a configuration at all.
+pub(crate) fn inspect(path: Option<&Path>, sets: &[String]) -> Result<(Loaded, Vec<ConfigProblem>), ConfigError> {
+    let text = match path {
+        Some(path) => read_text(path)?,
+        None => assets::shipped(QUICKSTART).to_owned(),
+    };
+    let (loaded, mut problems) = understood(path, &text, sets)?;
+    problems.extend(check::files(&loaded));
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok((loaded, problems))
+}
+
 /// Reads the configuration a run has kept. The files it names were copied with it and need not be there any more.
 pub(crate) fn kept(path: &Path) -> Result<Config, ConfigError> {
     Ok(parse(Some(path), &read_text(path)?, &[])?.config)
@@ -37,6 +52,13 @@ pub(crate) fn kept(path: &Path) -> Result<Config, ConfigError> {
 
 /// All of [`load`] that needs no other file.
 pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let (loaded, problems) = understood(path, text, sets)?;
+    accept(&loaded, problems)?;
+    Ok(loaded)
+}
+
+/// A configuration of sound form, and what is wrong with its meaning.
+fn understood(path: Option<&Path>, text: &str, sets: &[String]) -> Result<(Loaded, Vec<ConfigProblem>), ConfigError> {
     let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());
     let document = Document::parse(&file, text)?;
     let (document, translation) = in_our_keys(document, path, sets)?;
@@ -48,13 +70,10 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     // Upstream's paths are relative to the working directory.
     let folder = path.filter(|_| translation.is_none()).and_then(Path::parent);
     let base = folder.map(Path::to_owned).unwrap_or_default();
-    let unlisted = price::look_up(&mut config, &base, &document);
-    if !unlisted.is_empty() {
-        return Err(invalid(file, unlisted));
-    }
+    let mut problems = price::look_up(&mut config, &base, &document);
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document, translation };
-    accept(&loaded, check::meaning(&loaded))?;
-    Ok(loaded)
+    problems.extend(check::meaning(&loaded));
+    Ok((loaded, problems))
 }
 
 /// `document` with the flags laid over it, translated if it is one of upstream's.
@@ -76,6 +95,7 @@ fn in_our_keys(
         }
         None => {
             sets.iter().try_for_each(|flag| document.set(flag))?;
+            inherit::inherit(&mut document.value);
             Ok((document, None))
         }
     }
@@ -103,7 +123,21 @@ pub(super) fn typed_config<T: DeserializeOwned + JsonSchema>(document: &Document
             let key = "version".to_owned();
             Err(vec![ConfigProblem { place: document.place(&key).cloned(), key, message }])
         }
-        _ => typed(document),
+        _ => {
+            let unset = document.variables().into_iter().map(|(key, name)| {
+                let message = format!(
+                    "no variable is put in for {name} here: write the value; keys and addresses are taken from the environment \
+                     where the configuration leaves them out (docs/configuration.md names the variables)"
+                );
+                ConfigProblem { place: document.place(&key).cloned(), key, message }
+            });
+            let unset: Vec<ConfigProblem> = unset.collect();
+            match typed(document) {
+                Err(problems) => Err(unset.into_iter().chain(problems).collect()),
+                Ok(_) if !unset.is_empty() => Err(unset),
+                Ok(config) => Ok(config),
+            }
+        }
     }
 }
 
@@ -142,6 +176,7 @@ mod tests {
             "models: {default: {api_key: sk-canary, max_tokens: 99999999999}}\n",
             "models: {default: {max_tokens: 99999999999}}\n",
             "compile: {splits: {train: all}}\n",
+            "models: {default: {provider: openai, base_url: '${HOST}/v1', headers: {X-Team: {value: $TEAM}}}}\nseed: x\n",
         ];
         let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
         assert!(!messages.concat().contains("canary"));
@@ -179,6 +214,10 @@ mod tests {
           c.yaml:3:20: models.default.max_tokens: 99999999999 is more than 4294967295
         c.yaml cannot be used as it is
           c.yaml:3:20: compile.splits.train: expected a number, found text
+        c.yaml cannot be used as it is
+          c.yaml:3:38: models.default.base_url: no variable is put in for HOST here: write the value; keys and addresses are taken from the environment where the configuration leaves them out (docs/configuration.md names the variables)
+          c.yaml:3:81: models.default.headers.X-Team.value: no variable is put in for TEAM here: write the value; keys and addresses are taken from the environment where the configuration leaves them out (docs/configuration.md names the variables)
+          c.yaml:4:1: seed: expected a whole number, found text
         "#);
     }
 
@@ -244,7 +283,7 @@ mod tests {
           c.yaml:3:40: card.license: must be one line of text
         c.yaml cannot be used as it is
           c.yaml:3:10: models.default.model: missing: provider openai needs it
-          c.yaml:3:39: models.speaker.provider: missing: a role's own model takes nothing over from models.default
+          c.yaml:3:39: models.speaker.model: missing: provider openai needs it
           c.yaml:3:49: models.speaker.temperature: 3 is not within 0 to 2
           c.yaml:3:65: models.speaker.top_p: above 0 and at most 1
           c.yaml:3:75: models.speaker.max_tokens: 8 is too small; at least 16
@@ -282,20 +321,32 @@ mod tests {
             flags(&["seed"]),
             flags(&["seed.x=1"]),
             flags(&["models.default.model=4"]),
+            flags(&["models.default.api_key=sk-canary"]),
+            flags(&["models.default.headers={Authorization: {value: sk-canary}}"]),
+            flags(&["models.default.base_url=https://me:sk-canary@example.com/v1"]),
+            flags(&["sk-canary"]),
         ];
         let messages: Vec<String> = all.into_iter().map(|result| result.unwrap_err().to_string()).collect();
+        assert!(!messages.concat().contains("canary"));
         insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
-          --set conversations.turns={min: 9, max: 3}: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
-          --set situations.count=0: situations.count: 0 is too small; at least 1
+          --set conversations.turns: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
+          --set situations.count: 0 is too small; at least 1
         c.yaml cannot be used as it is
-          --set conversations.turn.max=3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
+          --set conversations.turn.max: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
         c.yaml cannot be used as it is
-          --set conversations.speaker_selection=fuse: conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
+          --set conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
         --set seed: expected KEY=VALUE, such as conversations.turns.max=12
-        --set seed.x=1: `seed` is the number 17, which has no keys of its own
+        --set seed.x: `seed` is the number 17, which has no keys of its own
         c.yaml cannot be used as it is
-          --set models.default.model=4: models.default.model: expected text, found the number 4; put it in quotes
+          --set models.default.model: expected text, found the number 4; put it in quotes
+        c.yaml cannot be used as it is
+          --set models.default.api_key: unknown key; did you mean `api_key_env`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, reasoning_effort, extra_body, headers, structured, prompt_cache, price, timeouts, max_attempts, batch)
+        c.yaml cannot be used as it is
+          --set models.default.headers: Authorization: it may be a secret, which must not stand in a file; name a variable: {env: NAME}
+        c.yaml cannot be used as it is
+          --set models.default.base_url: not an http:// or https:// URL with a host and without user, password, query or fragment
+        --set …: expected KEY=VALUE, such as conversations.turns.max=12
         "#);
     }
 

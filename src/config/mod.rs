@@ -17,6 +17,7 @@ pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod export;
 pub(crate) mod fingerprint;
+mod inherit;
 pub(crate) mod language;
 pub(crate) mod load;
 pub(crate) mod loaded;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::price::Price;
 use super::{PromptCache, Structured};
 
-/// The models by role. A role without one of its own uses `default`; one of its own takes nothing over from it.
+/// The models by role. A role without one of its own uses `default`; one of its own takes from it what it leaves out, unless it
+/// names its `provider`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {

@@ -182,14 +182,14 @@ mod tests {
         ];
         insta::assert_snapshot!(told.join("\n"), @r#"
         the built-in configuration cannot be used as it is
-          --set shard={index: 3, count: 3}: shard.index: there is no part 3 of 3: parts count from 0 to 2
+          --set shard: shard.index: there is no part 3 of 3: parts count from 0 to 2
         the built-in configuration cannot be used as it is
-          --set shard={index: 0, count: 0}: shard.index: a run has at least one part
+          --set shard: shard.index: a run has at least one part
         the built-in configuration cannot be used as it is
           the built-in configuration:12:3: situations.count: 20 cannot be divided among 32 parts: raise it, or make fewer parts
           the built-in configuration:45:10: budget.max_calls: 10 cannot be divided among 32 parts: raise it, or make fewer parts
-          --set models.default.limits={rpm: 16, tpm: 3000}: models.default.limits.rpm: 16 cannot be divided among 32 parts: raise it, or make fewer parts
-          --set models.default.limits={rpm: 16, tpm: 3000}: models.default.limits.tpm: no call fits into a part's share: a reply may have 300 tokens (max_tokens); make fewer parts
+          --set models.default.limits: models.default.limits.rpm: 16 cannot be divided among 32 parts: raise it, or make fewer parts
+          --set models.default.limits: models.default.limits.tpm: no call fits into a part's share: a reply may have 300 tokens (max_tokens); make fewer parts
         "#);
     }
 

@@ -9,7 +9,7 @@ mod attempts;
 mod jobs;
 mod key;
 mod life;
-mod probe;
+pub(crate) mod probe;
 mod review;
 mod room;
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Job {
 
 /// What a run imports people or situations from: a file, or the people that ship where convogen's own configuration names
 /// them, or nothing is named.
-fn source(loaded: &Loaded, config: &Config) -> Option<PersonaSource> {
+pub(super) fn source(loaded: &Loaded, config: &Config) -> Option<PersonaSource> {
     let built_in = |name: &str| assets::builtin(name).map(PersonaSource::BuiltIn);
     match (identity::source(config), config.situations.mode) {
         (Some(written), _) => match loaded.shipped(written) {

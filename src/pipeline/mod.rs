@@ -3,10 +3,11 @@
 //! * [`run`](mod@run): makes, resumes or confirms a run; `stages` has its stages in order, `fork` what it takes over from another.
 //! * [`identity`]: the settings and texts that make a run this run. [`models`]: the models by role. [`ledger`]: outcomes and spend.
 //! * [`finished`]: what a finished run made, for those who use it.
-//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify), [`tries`]: looking
+//! * [`preview`]: a look before a run. [`status`], [`explain`](mod@explain), [`plan`](mod@plan), [`verify`](mod@verify), [`tries`], [`check`](mod@check): looking
 //!   without touching. [`target`]: how near a run came; [`reasons`], [`next_steps`](mod@next_steps): its losses, and what to do. [`gc`](mod@gc): removes what a finished run needs no more.
 //! * [`review`]: what people made of a run, put into a fork of it.
 
+pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod explain;
 pub(crate) mod finished;

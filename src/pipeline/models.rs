@@ -11,16 +11,18 @@ use super::error::RunError;
 use crate::config::environment::Environment;
 use crate::config::loaded::Loaded;
 use crate::config::safety::Service;
-use crate::config::{Config, Model, Provider};
+use crate::config::{Config, Model, Provider, StructuredMode};
 use crate::llm::azure::content_safety::{self, ContentSafety};
 use crate::llm::limiter::Limiter;
 use crate::llm::openai::Completions;
 use crate::llm::openai::moderation::{self, Moderation};
 use crate::llm::pool::{ModelPlace, ModelPool, PlaceHealth};
+use crate::llm::recorded::probe::once::{self, Greeting};
 use crate::llm::recorded::{ModelEndpoint, ModelProfile, SignsOfLife};
 use crate::llm::{ChatModel, Extra, Role, StructuredSupport, azure, openai};
 use crate::loopback::is_this_machine;
 use crate::net::http::SetupError;
+use crate::net::rate_headers::RemainingQuota;
 use crate::stages::compile::ModelUse;
 
 /// Where models come from.
@@ -193,6 +195,69 @@ fn connect(
         return Err(RunError::Offline { target: connected.target() });
     }
     Ok(connected)
+}
+
+/// What a small call to a model found out.
+#[derive(Debug)]
+pub(crate) struct AskedModel {
+    /// Its key under `models`, and which of its deployments.
+    pub key: String,
+    /// Where it is.
+    pub target: String,
+    /// The logical name.
+    pub name: String,
+    /// What it answered, or why it did not.
+    pub greeting: Result<Greeting, String>,
+    /// What the endpoint said is left of its limits.
+    pub left: Option<RemainingQuota>,
+}
+
+/// Makes a small call to every model that a run would call, in each of its places; one more where an endpoint takes no schema.
+/// Nothing is recorded.
+pub(crate) async fn ask(config: &Config, environment: &Environment) -> Vec<AskedModel> {
+    let mut asked = Vec::new();
+    for (key, model) in config.used_models().into_iter().filter(|(_, model)| model.provider != Provider::Embedded) {
+        let service = config.safety.service.filter(|_| key == "safety");
+        let chats = !matches!(service, Some(Service::AzureContentSafety | Service::OpenaiModeration));
+        for (number, place) in model.places().iter().enumerate() {
+            let key =
+                if model.deployments.is_empty() { key.to_owned() } else { format!("{key}.deployments[{number}]") };
+            let profile = profile(place, service);
+            let name = profile.model.clone();
+            let connected = match connect(place, service, environment, false) {
+                Ok(connected) => connected,
+                Err(error) => {
+                    let (target, greeting) = (String::new(), Err(error.to_string()));
+                    asked.push(AskedModel { key, target, name, greeting, left: None });
+                    continue;
+                }
+            };
+            // What the configuration asks for without a schema is not tried with one.
+            let by_schema = chats && matches!(place.structured, StructuredMode::Auto | StructuredMode::JsonSchema);
+            let greeting =
+                once::greet(connected.as_ref(), &profile, by_schema).await.map_err(|error| error.to_string());
+            asked.push(AskedModel { key, target: connected.target(), name, greeting, left: connected.remaining() });
+        }
+    }
+    asked
+}
+
+/// Looks at the address of a model in one place, and at what it is signed in with, without a call.
+///
+/// # Errors
+/// What would keep the model from being asked.
+pub(super) fn address(
+    model: &Model,
+    service: Option<Service>,
+    var: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), SetupError> {
+    match (model.provider, service) {
+        (_, Some(Service::AzureContentSafety)) => content_safety::endpoint(model, var).map(drop),
+        (_, Some(Service::OpenaiModeration)) => moderation::endpoint(model, var).map(drop),
+        (Provider::Openai, _) => openai::endpoint(model, var).map(drop),
+        (Provider::AzureOpenai, _) => azure::endpoint(model, var).map(drop),
+        (Provider::Embedded, _) => Ok(()),
+    }
 }
 
 #[cfg(feature = "embedded")]

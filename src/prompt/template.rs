@@ -207,6 +207,11 @@ impl Template {
         Ok(Self { file: file.to_owned(), engine, mentioned, literal, hash })
     }
 
+    /// Its sections, by name.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = &str> {
+        self.mentioned.keys().map(String::as_str)
+    }
+
     /// Renders one section with the keys of `values` as variables. Ends are trimmed, and three or more blank lines become one.
     pub(crate) fn render(&self, section: &str, values: &impl Serialize) -> Result<String, PromptError> {
         self.render_value(section, Serde(values).into())

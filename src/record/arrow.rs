@@ -61,6 +61,14 @@ pub enum TableError {
         /// Position from 0.
         row: usize,
     },
+    /// A column that text is wanted of holds something else.
+    #[error("the column `{column}` is of type {kind}, not text; write it as text")]
+    NotText {
+        /// The column.
+        column: String,
+        /// What it holds.
+        kind: String,
+    },
     /// A Parquet file breaks rules that its readers rely on.
     #[error("the Parquet file is damaged; compare it with its checksum and fetch or make it again")]
     Damaged,
@@ -70,6 +78,11 @@ pub enum TableError {
     /// The Parquet file could not be written, or is damaged.
     #[error("failed to process Parquet: {0}")]
     Parquet(#[from] ParquetError),
+}
+
+/// A column of another tool's as strings; nothing where it holds no text.
+pub(super) fn as_text(column: &ArrayRef) -> Option<ArrayRef> {
+    convert::convert(column, ColumnKind::Text)
 }
 
 /// One column of a table or one field of a nested column.

@@ -14,6 +14,7 @@ mod outcome;
 pub(crate) mod parquet;
 mod persona;
 mod situation;
+pub(crate) mod text_table;
 
 pub use conversation::{Conversation, Speaker, StopReason, Turn};
 pub(crate) use facets::Facets;

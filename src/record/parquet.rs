@@ -208,7 +208,7 @@ impl<R: TableRow> Iterator for Reader<R> {
 
 /// The parquet crate checks some invariants of a file by assertion, so a damaged one can make it panic: here that is an
 /// error like any other. What panicked is dropped, not used again.
-fn contained<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
+pub(super) fn contained<T>(read: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
     std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(TableError::Damaged))
 }
 

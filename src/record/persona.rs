@@ -7,7 +7,7 @@ pub struct Persona {
     pub id: String,
     /// The description, trimmed, otherwise as it stood in the source.
     pub persona: String,
-    /// Always `null` when sealed: names are drawn when groups are formed. Kept so that the key exists.
+    /// What the source calls this person. `null`: a name is drawn when a group is formed.
     pub name: Option<String>,
     /// The domain that the source states (elite PersonaHub files do), lower-cased.
     pub domain: Option<String>,

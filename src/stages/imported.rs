@@ -1,13 +1,14 @@
 //! The lines of a file that is imported: whatever its compression, whatever the length of a line, in flat memory, and hashed on
 //! the way, so that what was read is what is named.
 
+mod error;
 pub(crate) mod several;
 
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
@@ -16,8 +17,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::Progress;
-use crate::exit::ExitCode;
 use crate::store::fs::{self, FsError};
+
+pub use error::SourceError;
 
 /// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
 pub(crate) const MAX_LINE: usize = 1 << 20;
@@ -36,89 +38,6 @@ impl InputDigest {
     /// The digest of bytes at hand.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, sha256: hex(Sha256::new_with_prefix(bytes)) }
-    }
-}
-
-/// Why a file cannot be read to its end. `key` is the setting that names it.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// Nothing is there.
-    #[error("no file at {path}: check `{key}`, which is relative to the configuration file, or in upstream's schema to the working directory", path = path.display())]
-    Missing {
-        /// The path.
-        path: PathBuf,
-        /// The setting.
-        key: &'static str,
-    },
-    /// It is something else than a file.
-    #[error("{path} is {kind}, not a file: point `{key}` at a JSONL file", path = path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-        /// What it is, such as `a directory`.
-        kind: &'static str,
-        /// The setting.
-        key: &'static str,
-    },
-    /// It is another kind of file.
-    #[error("{path} is {kind}: {advice}", path = path.display())]
-    OtherFormat {
-        /// The path.
-        path: PathBuf,
-        /// What it is, such as `a Parquet file`.
-        kind: &'static str,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// A list of rows that is no JSON.
-    #[error("{path}, line {line}: {detail}: the file begins as a JSON list of rows; mend it, or put one row on each line", path = path.display())]
-    BrokenList {
-        /// The path.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What the parser says.
-        detail: String,
-    },
-    /// The compressed data stops before its end.
-    #[error("{path} is cut short: its {compression} data has no end; fetch or compress it again", path = path.display())]
-    CutShort {
-        /// The path.
-        path: PathBuf,
-        /// `gzip` or `zstd`.
-        compression: &'static str,
-    },
-    /// The compressed data fails its own check.
-    #[error("{path} is damaged: {detail} in its {compression} data; fetch or compress it again", path = path.display())]
-    Damaged {
-        /// The path.
-        path: PathBuf,
-        /// `gzip` or `zstd`.
-        compression: &'static str,
-        /// What the decoder says.
-        detail: String,
-    },
-    /// It was written to while it was read.
-    #[error("{path} changed while it was read: run again once it is complete", path = path.display())]
-    Changed {
-        /// The path.
-        path: PathBuf,
-    },
-    /// It can't be opened.
-    #[error("{0}; check its permissions")]
-    Unreadable(FsError),
-    /// Reading it failed.
-    #[error(transparent)]
-    Io(FsError),
-}
-
-impl SourceError {
-    /// The exit code: 3, input data, unless the disk is to blame.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Io(_) => ExitCode::Io,
-            _ => ExitCode::Input,
-        }
     }
 }
 
@@ -193,7 +112,7 @@ impl Format {
             // The second: a skippable frame, which parallel compressors put first.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [b'P', b'A', b'R', b'1', ..] => Self::Other("a Parquet file", "export it as JSONL"),
-            [b'P', b'K', 3, 4, ..] => Self::Other("a zip archive", "unpack it"),
+            [b'P', b'K', 3, 4, ..] => Self::Other("a zip archive", "unpack it; save a workbook of Excel as CSV"),
             [b'B', b'Z', b'h', ..] => Self::Other("a bzip2 file", "unpack it, or compress it with gzip or zstd"),
             [0xfd, b'7', b'z', b'X', b'Z', ..] => {
                 Self::Other("an xz file", "unpack it, or compress it with gzip or zstd")
@@ -216,10 +135,51 @@ pub(crate) fn read(
     progress: &Progress,
     visit: &mut Visit<'_>,
 ) -> Result<InputDigest, SourceError> {
+    read_with(path, key, progress, &mut |input| rows(input, visit))
+}
+
+/// Takes rows from what a file holds.
+pub(crate) type TakeRows<'a> = dyn FnMut(&mut dyn BufRead) -> Result<(), RowsFault> + 'a;
+
+/// Shows what a file holds, taken out of gzip or zstd, to `take`, and says what was read. It is to read to the end.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_with(
+    path: &Path,
+    key: &'static str,
+    progress: &Progress,
+    take: &mut TakeRows<'_>,
+) -> Result<InputDigest, SourceError> {
+    digested(path, key, progress, &mut |file| decode(path, BufReader::with_capacity(BUFFER, file), take))
+}
+
+/// Shows a file that is read here and there, not from its start to its end, to `take`, and says what it holds.
+///
+/// # Errors
+/// Those of `take`, and if the file cannot be read, or changed meanwhile.
+pub(crate) fn read_whole(
+    path: &Path,
+    key: &'static str,
+    progress: &Progress,
+    take: &mut dyn FnMut(File) -> Result<(), SourceError>,
+) -> Result<InputDigest, SourceError> {
+    digested(path, key, progress, &mut |file| {
+        io::copy(file, &mut io::sink()).map_err(|source| failed("read", path, source))?;
+        take(fs::open(path).map_err(SourceError::Unreadable)?)
+    })
+}
+
+fn digested(
+    path: &Path,
+    key: &'static str,
+    progress: &Progress,
+    look: &mut dyn FnMut(&mut Digesting<'_>) -> Result<(), SourceError>,
+) -> Result<InputDigest, SourceError> {
     let (file, before) = open_regular(path, key)?;
     progress.expect(before.len());
     let mut file = Digesting { file, hasher: Sha256::new(), bytes: 0, progress };
-    decode(path, BufReader::with_capacity(BUFFER, &mut file), visit)?;
+    look(&mut file)?;
     let after = file.file.metadata().map_err(|source| failed("read", path, source))?;
     if file.bytes != before.len() || !same(&before, &after) {
         return Err(SourceError::Changed { path: path.to_owned() });
@@ -263,26 +223,40 @@ pub(crate) fn is_parquet(path: &Path) -> Result<bool, FsError> {
     Ok(head == b"PAR1")
 }
 
-fn decode(path: &Path, mut reader: impl BufRead, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+fn decode(path: &Path, mut reader: impl BufRead, take: &mut TakeRows<'_>) -> Result<(), SourceError> {
     let format = Format::of(reader.fill_buf().map_err(|source| failed("read", path, source))?);
     match format {
-        Format::Plain => rows(reader, visit).map_err(|fault| fault.of(path, |e| failed("read", path, e))),
+        Format::Plain => take(&mut reader).map_err(|fault| fault.of(path, |e| failed("read", path, e))),
         Format::Gzip => {
-            let reader = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader));
-            rows(reader, visit).map_err(|fault| fault.of(path, |error| undecodable(path, "gzip", error)))
+            let mut reader = BufReader::with_capacity(BUFFER, MultiGzDecoder::new(reader));
+            take(&mut reader).map_err(|fault| fault.of(path, |error| undecodable(path, "gzip", error)))
         }
         Format::Zstd => zstd::stream::read::Decoder::with_buffer(reader)
             .map_err(RowsFault::Io)
-            .and_then(|decoder| rows(BufReader::with_capacity(BUFFER, decoder), visit))
+            .and_then(|decoder| take(&mut BufReader::with_capacity(BUFFER, decoder)))
             .map_err(|fault| fault.of(path, |error| undecodable(path, "zstd", error))),
         Format::Other(kind, advice) => Err(SourceError::OtherFormat { path: path.to_owned(), kind, advice }),
     }
 }
 
 /// Why the rows of a file cannot be read.
-enum RowsFault {
+pub(crate) enum RowsFault {
+    /// The file.
     Io(io::Error),
-    List { line: usize, detail: String },
+    /// A list that is no JSON.
+    List {
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        detail: String,
+    },
+    /// A table that rows cannot be taken from.
+    Table {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
 }
 
 impl RowsFault {
@@ -290,6 +264,7 @@ impl RowsFault {
         match self {
             Self::Io(error) => io(error),
             Self::List { line, detail } => SourceError::BrokenList { path: path.to_owned(), line, detail },
+            Self::Table { line, problem } => SourceError::Table { path: path.to_owned(), line: Some(line), problem },
         }
     }
 }
@@ -306,7 +281,10 @@ impl From<serde_json::Error> for RowsFault {
 }
 
 /// Shows every row of `input` to `visit`, with its number: a line each, or the items of a JSON list.
-fn rows(mut input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), RowsFault> {
+///
+/// # Errors
+/// Those of `input`, and if a list is no JSON.
+pub(crate) fn rows(input: &mut dyn BufRead, visit: &mut Visit<'_>) -> Result<(), RowsFault> {
     let head = input.fill_buf().map_err(RowsFault::Io)?;
     let mark = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     if !is_list(head.get(mark..).unwrap_or_default()) {

@@ -111,14 +111,21 @@ const PERSONAS: &str = "personas.jsonl";
 impl Inputs {
     /// Reads what the configuration names, or what ships with convogen where it names nothing.
     pub(crate) fn gather(loaded: &Loaded) -> Result<Self, InputsError> {
+        let (inputs, faults) = Self::gather_what_can_be(loaded);
+        faults.into_iter().next().map_or(Ok(inputs), Err)
+    }
+
+    /// The same, with what ships in place of what cannot be read, and why that cannot.
+    pub(crate) fn gather_what_can_be(loaded: &Loaded) -> (Self, Vec<InputsError>) {
         let mut inputs = Self { texts: BTreeMap::new(), files: BTreeMap::new() };
+        let mut faults = Vec::new();
         let config = &loaded.config;
         if config.situations.mode != SituationMode::File {
-            inputs.gather_situations(loaded)?;
+            faults.extend(inputs.gather_situations(loaded).err());
         }
         match &config.situations.coverage {
             Some(written) if written.as_os_str() != BUILT_IN_GRID => {
-                inputs.read_named(COVERAGE, loaded, written)?;
+                faults.extend(inputs.read_named(COVERAGE, loaded, written).err());
             }
             Some(_) if config.situations.mode != SituationMode::File => {
                 let text = assets::shipped("configs/coverage.yaml");
@@ -127,28 +134,30 @@ impl Inputs {
             _ => {}
         }
         if let Some(written) = &config.situations.seeds {
-            inputs.read_seeds(loaded.path(written))?;
+            faults.extend(inputs.read_seeds(loaded.path(written)).err());
         }
         let prompts = &config.conversations.prompts;
         for (name, path) in [(SPEAKER, &prompts.speaker), (FUSED, &prompts.fused), (SELECTOR, &prompts.selector)] {
-            inputs.gather_prompt(loaded, name, path.as_deref(), "prompts/conversations")?;
+            faults.extend(inputs.gather_prompt(loaded, name, path.as_deref(), "prompts/conversations").err());
         }
         if config.conversations.context.last_turns.is_some() {
-            inputs.gather_prompt(loaded, CONTEXT, prompts.context.as_deref(), "prompts/conversations")?;
+            let named = prompts.context.as_deref();
+            faults.extend(inputs.gather_prompt(loaded, CONTEXT, named, "prompts/conversations").err());
         }
         if config.safety.service == Some(Service::Judge) {
-            inputs.gather_prompt(loaded, SAFETY, config.safety.prompt.as_deref(), "prompts/safety")?;
+            faults
+                .extend(inputs.gather_prompt(loaded, SAFETY, config.safety.prompt.as_deref(), "prompts/safety").err());
         }
         if config.judge.enabled {
-            inputs.gather_prompt(loaded, JUDGE, config.judge.prompt.as_deref(), "prompts/judge")?;
+            faults.extend(inputs.gather_prompt(loaded, JUDGE, config.judge.prompt.as_deref(), "prompts/judge").err());
         }
         if config.safety.screen {
-            inputs.gather_words(loaded)?;
+            faults.extend(inputs.gather_words(loaded).err());
         }
-        Ok(inputs)
+        (inputs, faults)
     }
 
-    /// The file that the configuration names, or the one of that name in `folder`, which ships.
+    /// The file that the configuration names, or else the one of that name in `folder`, which ships.
     fn gather_prompt(
         &mut self,
         loaded: &Loaded,
@@ -156,12 +165,9 @@ impl Inputs {
         written: Option<&Path>,
         folder: &str,
     ) -> Result<(), InputsError> {
-        let Some(written) = written else {
-            let text = assets::shipped(&format!("{folder}/{name}"));
-            self.texts.insert(name.to_owned(), text.to_owned());
-            return Ok(());
-        };
-        self.read_named(name, loaded, written)
+        let text = assets::shipped(&format!("{folder}/{name}"));
+        self.texts.insert(name.to_owned(), text.to_owned());
+        written.map_or(Ok(()), |written| self.read_named(name, loaded, written))
     }
 
     /// The word lists, numbered, because two folders may hold lists for one language.
@@ -280,16 +286,29 @@ impl Inputs {
 
     /// Parses everything, so that a mistake is told before anything is made.
     pub(crate) fn check(&self, config: &Config) -> Result<(), InputsError> {
-        if config.situations.mode != SituationMode::File {
-            let prompt = self.situations_prompt(config)?;
-            self.shots()?;
-            seeds::check_used(&prompt.template, &self.seeds()?)?;
+        self.faults(config).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// What of the texts cannot be understood, each once.
+    pub(super) fn faults(&self, config: &Config) -> Vec<InputsError> {
+        let mut faults = Vec::new();
+        if config.situations.mode != SituationMode::File && self.texts.contains_key(SITUATIONS) {
+            let template =
+                self.prompt_config(config).and_then(|kept| self.situations_template(&kept, config.situations.mode));
+            match (template, self.seeds()) {
+                (Ok(template), Ok(seeds)) => {
+                    faults.extend(seeds::check_used(&template, &seeds).err().map(InputsError::from));
+                }
+                (template, seeds) => faults.extend([template.err(), seeds.err()].into_iter().flatten()),
+            }
+            faults.extend(self.each_shot().filter_map(Result::err));
         }
-        self.conversation_prompts()?;
-        self.words()?;
-        self.safety_prompt()?;
-        self.judge_prompt()?;
-        self.coverage().map(drop)
+        faults.extend(self.conversation_templates().into_iter().filter_map(Result::err));
+        faults.extend(self.words().err());
+        faults.extend(self.safety_prompt().err());
+        faults.extend(self.judge_prompt().err());
+        faults.extend(self.coverage().err());
+        faults
     }
 
     /// Content hashes by name: what fingerprints are made of.
@@ -307,17 +326,8 @@ impl Inputs {
 
     /// The situations prompt, parsed.
     pub(crate) fn situations_prompt(&self, config: &Config) -> Result<Prompt, InputsError> {
-        let text = self.text(SITUATIONS)?;
         let kept = self.prompt_config(config)?;
-        let template = match kept.syntax {
-            PromptSyntax::Sections => crate::prompt::situations::parse(&self.shown(SITUATIONS), text)?,
-            PromptSyntax::Braces | PromptSyntax::BracesText => {
-                let (file, given) = (self.shown(SITUATIONS), config.situations.mode == SituationMode::Predefined);
-                let template = braces::parse(&file, text)?;
-                braces::check_people(&file, text, &template, given)?;
-                template
-            }
-        };
+        let template = self.situations_template(&kept, config.situations.mode)?;
         let shots: Vec<String> = self.shots()?.iter().map(Shot::words).collect();
         Ok(Prompt {
             leaks: Leaks::new([template.literal()].into_iter().chain(shots.iter().map(String::as_str))),
@@ -329,14 +339,28 @@ impl Inputs {
         })
     }
 
+    fn situations_template(&self, kept: &PromptConfig, mode: SituationMode) -> Result<Template, InputsError> {
+        let (file, text) = (self.shown(SITUATIONS), self.text(SITUATIONS)?);
+        if kept.syntax == PromptSyntax::Sections {
+            return Ok(crate::prompt::situations::parse(&file, text)?);
+        }
+        let template = braces::parse(&file, text)?;
+        braces::check_people(&file, text, &template, mode == SituationMode::Predefined)?;
+        Ok(template)
+    }
+
     /// The hand-written examples, in the order of the prompt configuration.
     pub(crate) fn shots(&self) -> Result<Vec<Shot>, InputsError> {
+        self.each_shot().collect()
+    }
+
+    fn each_shot(&self) -> impl Iterator<Item = Result<Shot, InputsError>> {
         let shots = self.texts.iter().filter_map(|(name, text)| {
             let written = name.strip_prefix(SHOTS)?;
             let kept = || PathBuf::from(without_number(written));
             Some((self.files.get(name).cloned().unwrap_or_else(kept), text))
         });
-        shots.map(|(path, text)| Ok(Shot::parse(&path, text)?)).collect()
+        shots.map(|(path, text)| Ok(Shot::parse(&path, text)?))
     }
 
     /// The prompts of the conversations stage, parsed.
@@ -352,6 +376,20 @@ impl Inputs {
             Some(text) => Ok(prompts.with_context(AgentPromptFile { name: context, text })?),
             None => Ok(prompts),
         }
+    }
+
+    /// The same, each by itself: speaker, fused, selector, and what stands for lines that are not shown.
+    pub(super) fn conversation_templates(&self) -> Vec<Result<Template, InputsError>> {
+        let names = [SPEAKER, FUSED, SELECTOR, CONTEXT].map(|name| self.shown(name));
+        let [speaker, fused, selector, context] = &names;
+        let file = |name, key| self.text(key).map(|text| AgentPromptFile { name, text });
+        let all = match (file(speaker, SPEAKER), file(fused, FUSED), file(selector, SELECTOR)) {
+            (Ok(speaker), Ok(fused), Ok(selector)) => AgentPrompts::templates(speaker, fused, selector),
+            (one, two, three) => return [one, two, three].into_iter().filter_map(Result::err).map(Err).collect(),
+        };
+        let context =
+            self.texts.get(CONTEXT).map(|text| AgentPrompts::context_template(AgentPromptFile { name: context, text }));
+        all.into_iter().chain(context).map(|template| template.map_err(InputsError::from)).collect()
     }
 
     /// What a judge is told that screens conversations, if one does.

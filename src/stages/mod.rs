@@ -20,6 +20,7 @@ pub(crate) mod inputs;
 pub(crate) mod judge;
 pub(crate) mod personas;
 mod progress;
+pub(crate) mod rehearsal;
 pub(crate) mod safety;
 pub(crate) mod sealed;
 pub(crate) mod situations;

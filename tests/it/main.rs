@@ -18,6 +18,7 @@ mod architecture;
 mod augmentation;
 mod bad_input;
 mod batch;
+mod checking;
 mod compile;
 mod dedup;
 mod explain;

@@ -16,7 +16,7 @@ impl Findings<'_> {
             let key = format!("models.{role}");
             let named = self.document.value.pointer(&format!("/models/{role}/provider")).is_some();
             self.require(named || role == "default", &format!("{key}.provider"), || {
-                "missing: a role's own model takes nothing over from models.default".to_owned()
+                "missing: neither it nor models.default names one".to_owned()
             });
             self.model(model, &key);
             self.batch(model, &key, config.safety.service.filter(|_| role == "safety"));

@@ -9,6 +9,7 @@
 //! was asked of everything after it.
 
 mod earlier;
+pub(crate) mod once;
 mod verdict;
 
 use std::sync::Arc;

@@ -79,19 +79,28 @@ impl AgentPrompts {
         fused: AgentPromptFile<'_>,
         selector: AgentPromptFile<'_>,
     ) -> Result<Self, PromptError> {
-        Ok(Self {
-            speaker: Template::parse(speaker.name, speaker.text, SPEAKER_SECTIONS, VARIABLES)?,
-            fused: Template::parse(fused.name, fused.text, FUSED_SECTIONS, VARIABLES)?,
-            selector: Template::parse(selector.name, selector.text, SELECTOR_SECTIONS, VARIABLES)?,
-            context: None,
-            told: Mutex::default(),
-        })
+        let [speaker, fused, selector] = Self::templates(speaker, fused, selector);
+        Ok(Self { speaker: speaker?, fused: fused?, selector: selector?, context: None, told: Mutex::default() })
+    }
+
+    /// The three prompt files, each by itself.
+    pub(crate) fn templates(
+        speaker: AgentPromptFile<'_>,
+        fused: AgentPromptFile<'_>,
+        selector: AgentPromptFile<'_>,
+    ) -> [Result<Template, PromptError>; 3] {
+        [(speaker, SPEAKER_SECTIONS), (fused, FUSED_SECTIONS), (selector, SELECTOR_SECTIONS)]
+            .map(|(file, sections)| Template::parse(file.name, file.text, sections, VARIABLES))
+    }
+
+    /// The prompt for conversations of which the last turns alone are shown.
+    pub(crate) fn context_template(context: AgentPromptFile<'_>) -> Result<Template, PromptError> {
+        Template::parse(context.name, context.text, CONTEXT_SECTIONS, CONTEXT_VARIABLES)
     }
 
     /// The prompts with the one for conversations of which the last turns alone are shown.
     pub(crate) fn with_context(self, context: AgentPromptFile<'_>) -> Result<Self, PromptError> {
-        let template = Template::parse(context.name, context.text, CONTEXT_SECTIONS, CONTEXT_VARIABLES)?;
-        Ok(Self { context: Some(template), ..self })
+        Ok(Self { context: Some(Self::context_template(context)?), ..self })
     }
 
     pub(super) fn file(&self, file: File) -> &Template {

@@ -1,16 +1,20 @@
 //! The personas stage: who can be cast.
 //!
-//! Reads PersonaHub's JSONL in all its shapes in one streaming pass, plain, gzip or zstd by their first bytes. A row has its
-//! text under `persona` or `input persona`; the elite files' domain keys are understood, every other key is ignored. Each row
-//! ends in exactly one outcome, and `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows. A row with
-//! a `partner_persona` is two people, who are in one split and end alike; both count. A file may also be one JSON list of rows.
-//! Memory does not grow with the file, nor with the length of a line.
+//! Reads PersonaHub's JSONL in all its shapes, tables, and text with a person on each line in one streaming pass, plain, gzip or
+//! zstd by their first bytes, and Parquet. A row has its text under `persona` or `input persona`, and may have a `name`; the elite
+//! files' domain keys are understood, every other key is ignored. Each row ends in exactly one outcome, and
+//! `read = accepted + duplicate + rejected + not sampled`; blank lines are not rows. A row with a `partner_persona` is two
+//! people, who are in one split and end alike; both count. Memory does not grow with the file, nor with the length of a line.
 //!
-//! `imported` turns bytes into lines, `row` a line into a text, `person` sets aside what is no person, `sample` decides
-//! what stays. Without a sample everyone is taken, and a row's fate is known, and put, when it is read; in a large file some wait
-//! on disk (`aside`) until it is known whether they are copies.
+//! `imported` turns bytes into lines, `format` tells kinds of files apart, `row` turns a line into a text, `csv` and `columns`
+//! a row of a table, `person` sets aside what is no person, `sample` decides what stays. Without a sample everyone is taken, and
+//! a row's fate is known, and put, when it is read; in a large file some wait on disk (`aside`) until it is known whether they
+//! are copies.
 
 mod aside;
+mod columns;
+mod csv;
+mod format;
 mod person;
 mod row;
 mod sample;
@@ -23,13 +27,13 @@ use serde_json::json;
 use super::Progress;
 use super::context::Context;
 use super::error::StageError;
-use super::imported::{self, InputDigest, InputLine, SourceError};
+use super::imported::{InputDigest, SourceError};
 use super::writer::{Fates, StageResult};
 use crate::config::{Config, Shard, SituationMode};
 use crate::exit::ExitCode;
 use crate::record::{Dropped, Fate, Outcome, Persona};
-use crate::store::fs::FsError;
 use aside::RowsAside;
+use row::{PersonaRow, RowFault};
 use sample::{Offered, Sampler};
 
 /// Characters of a row that a rejection quotes.
@@ -44,7 +48,7 @@ const BUILT_IN: &str = "built-in";
 pub(crate) enum PersonaSource {
     /// JSONL text that is compiled in.
     BuiltIn(&'static str),
-    /// A JSONL file, plain or compressed with gzip or zstd.
+    /// A file of any kind that is read.
     File(PathBuf),
 }
 
@@ -81,7 +85,9 @@ pub enum PersonasError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// It has no rows.
-    #[error("{source_name} holds no rows: give a JSONL file with one `{{\"persona\": \"...\"}}` a line")]
+    #[error(
+        "{source_name} holds no rows: give JSONL with one `{{\"persona\": \"...\"}}` a line, CSV or Parquet with a column `persona`, or text (.txt) with a description a line"
+    )]
     Empty {
         /// File name or path.
         source_name: String,
@@ -160,14 +166,12 @@ fn read_holding(
     let mut scan = Scan::new(&name, options, held, progress, fates);
     let digest = match source {
         PersonaSource::BuiltIn(text) => {
-            // Reading from memory can't fail.
-            imported::each(text.as_bytes(), &mut |number, line| scan.row(number, line))
-                .map_err(|source| SourceError::Io(FsError { action: "read", path: PathBuf::from(BUILT_IN), source }))
-                .map_err(PersonasError::from)?;
+            // What ships is sound, and reading from memory can't fail.
+            drop(format::rows(&mut text.as_bytes(), None, &mut |number, shown, row| scan.row(number, shown, row)));
             InputDigest::of(text.as_bytes())
         }
         PersonaSource::File(path) => {
-            imported::read(path, "personas.source", progress, &mut |number, line| scan.row(number, line))
+            format::read(path, progress, &mut |number, shown, row| scan.row(number, shown, row))
                 .map_err(PersonasError::from)?
         }
     };
@@ -223,8 +227,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn row(&mut self, number: u64, line: InputLine<'_>) {
-        if line.is_blank() || self.failed.is_err() {
+    fn row(&mut self, number: u64, shown: &[u8], row: Result<PersonaRow<'_>, RowFault>) {
+        if self.failed.is_err() {
             return;
         }
         self.read += 1;
@@ -233,7 +237,7 @@ impl<'a> Scan<'a> {
             self.not_sampled += 1;
             return;
         }
-        self.failed = match self.judge(number, line) {
+        self.failed = match row.and_then(|row| self.judge(number, row)) {
             Ok(Offered::Kept) => Ok(()),
             Ok(Offered::NotSampled(rows)) => {
                 self.not_sampled += rows;
@@ -241,7 +245,7 @@ impl<'a> Scan<'a> {
             }
             Ok(Offered::Ended(ended)) => ended.into_iter().try_for_each(|fate| self.fates.put(fate)),
             Ok(Offered::Open(key, people)) => self.put_aside(key, number, &people),
-            Err(reason) => self.reject(number, line.bytes(), &reason),
+            Err(reason) => self.reject(number, shown, &reason),
         };
     }
 
@@ -252,8 +256,7 @@ impl<'a> Scan<'a> {
         Ok(self.aside.as_mut().map_or(Ok(()), |aside| aside.push(key, line, people))?)
     }
 
-    fn judge(&mut self, number: u64, line: InputLine<'_>) -> Result<Offered, row::RowFault> {
-        let row = row::parse(line)?;
+    fn judge(&mut self, number: u64, row: PersonaRow<'_>) -> Result<Offered, RowFault> {
         let text = self.checked(&row.persona)?;
         let partner = row.partner.as_deref().map(|partner| self.checked(partner)).transpose()?;
         if !self.options.holds(&sample::fold(text)) {
@@ -263,19 +266,20 @@ impl<'a> Scan<'a> {
             self.pairs += 1;
             self.progress.end_one();
         }
-        Ok(self.sampler.offer(number, text, partner, row.domain))
+        let (persona, partner) = (text.into(), partner.map(Into::into));
+        Ok(self.sampler.offer(number, PersonaRow { persona, partner, name: row.name, domain: row.domain }))
     }
 
     /// A description that is one, of a person.
-    fn checked<'t>(&self, text: &'t str) -> Result<&'t str, row::RowFault> {
+    fn checked<'t>(&self, text: &'t str) -> Result<&'t str, RowFault> {
         let text = row::checked(text, self.options.min_chars, self.options.max_chars)?;
         match person::objection(&sample::fold(text)) {
-            Some(what) => Err(row::RowFault::NotAPerson(what)),
+            Some(what) => Err(RowFault::NotAPerson(what)),
             None => Ok(text),
         }
     }
 
-    fn reject(&mut self, line: u64, bytes: &[u8], reason: &row::RowFault) -> Result<(), StageError> {
+    fn reject(&mut self, line: u64, bytes: &[u8], reason: &RowFault) -> Result<(), StageError> {
         let reason = reason.to_string();
         self.first_rejected.get_or_insert_with(|| (line, reason.clone()));
         self.unsound += 1;

@@ -11,16 +11,24 @@ use serde_json::Value;
 use crate::stages::imported::{InputLine, MAX_LINE};
 
 /// Where a description is looked for: PersonaHub's `persona.jsonl` and elite files use the first, its samples the second.
-const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];
+pub(super) const TEXT_KEYS: [&str; 2] = ["persona", "input persona"];
 /// The other one of a pair, in files whose every row is two people.
-const PARTNER_KEY: &str = "partner_persona";
+pub(super) const PARTNER_KEY: &str = "partner_persona";
+/// What the person is called.
+pub(super) const NAME_KEY: &str = "name";
 /// Where elite rows state a domain, most useful first: the general ones are fewer, so that people share them.
-const DOMAIN_KEYS: [&str; 4] = [
+pub(super) const DOMAIN_KEYS: [&str; 4] = [
     "general domain (top 1 percent)",
     "general domain (top 0.1 percent)",
     "specific domain (top 1 percent)",
     "specific domain (top 0.1 percent)",
 ];
+
+/// Most keys of a row that a message names.
+const NAMED_KEYS: usize = 8;
+
+/// Takes a row of a source: its number, its text for people to see, and what it says.
+pub(super) type TakeRow<'a> = dyn FnMut(u64, &[u8], Result<PersonaRow<'_>, RowFault>) + 'a;
 
 /// Why a row is set aside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +39,13 @@ pub(super) enum RowFault {
     NotUtf8(usize),
     #[error("not a valid row: {0}")]
     Invalid(String),
-    #[error("no `persona` and no `input persona`")]
-    NoText,
+    #[error("no `persona` and no `input persona`, but {0}; call the description `persona`")]
+    NoText(String),
+    #[error(
+        "{found} field{} where the first row names {columns} columns; put a text that holds a comma, a semicolon, a tab or a line break in double quotes",
+        if *found == 1 { "" } else { "s" }
+    )]
+    Fields { found: usize, columns: usize },
     #[error(
         "`persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text"
     )]
@@ -55,19 +68,39 @@ pub(super) struct PersonaRow<'a> {
     pub(super) persona: Cow<'a, str>,
     /// The other one, where a row is a pair.
     pub(super) partner: Option<Cow<'a, str>>,
+    pub(super) name: Option<String>,
     pub(super) domain: Option<String>,
 }
 
 pub(super) fn parse(line: InputLine<'_>) -> Result<PersonaRow<'_>, RowFault> {
-    let InputLine::Whole(bytes) = line else { return Err(RowFault::LineTooLong) };
-    let text = str::from_utf8(bytes).map_err(|error| RowFault::NotUtf8(error.valid_up_to() + 1))?;
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| RowFault::Invalid(said(&error)))?;
+    let fields: Fields<'_> = serde_json::from_str(utf8(line)?).map_err(|error| RowFault::Invalid(said(&error)))?;
     if fields.is_pair && fields.partner.is_none() {
         return Err(RowFault::NoPartner);
     }
     let [first, second] = fields.texts;
     let domain = fields.domains.into_iter().flatten().find_map(|domain| stated(&domain));
-    Ok(PersonaRow { persona: first.or(second).ok_or(RowFault::NoText)?, partner: fields.partner, domain })
+    let Some(persona) = first.or(second) else {
+        return Err(RowFault::NoText(named_keys(&fields.keys.into_iter().collect::<Vec<_>>())));
+    };
+    let name = fields.name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    Ok(PersonaRow { persona, partner: fields.partner, name, domain })
+}
+
+/// The text of a line.
+pub(super) fn utf8(line: InputLine<'_>) -> Result<&str, RowFault> {
+    let InputLine::Whole(bytes) = line else { return Err(RowFault::LineTooLong) };
+    str::from_utf8(bytes).map_err(|error| RowFault::NotUtf8(error.valid_up_to() + 1))
+}
+
+/// Keys that are there in place of one that is wanted, for a message.
+pub(super) fn named_keys(keys: &[impl AsRef<str>]) -> String {
+    let shown = |key: &str| -> String { key.trim().chars().filter(|c| !c.is_control()).take(40).collect() };
+    let named: Vec<String> = keys.iter().take(NAMED_KEYS).map(|key| format!("`{}`", shown(key.as_ref()))).collect();
+    match keys.len().saturating_sub(NAMED_KEYS) {
+        0 if named.is_empty() => "no key at all".to_owned(),
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// The description trimmed, if it is fit to be one.
@@ -85,7 +118,7 @@ pub(super) fn checked(persona: &str, min: usize, max: usize) -> Result<&str, Row
 }
 
 /// A missing domain is the word `None`.
-fn stated(domain: &str) -> Option<String> {
+pub(super) fn stated(domain: &str) -> Option<String> {
     let domain = domain.trim().to_lowercase();
     (!domain.is_empty() && domain != "none").then_some(domain)
 }
@@ -104,7 +137,10 @@ struct Fields<'a> {
     partner: Option<Cow<'a, str>>,
     /// Whether a description is a list of sentences.
     is_pair: bool,
+    name: Option<String>,
     domains: [Option<String>; 4],
+    /// All that stand there.
+    keys: BTreeSet<Cow<'a, str>>,
 }
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -124,14 +160,13 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
-        let mut seen = BTreeSet::new();
         while let Some(Text(key)) = map.next_key()? {
             // Readers disagree on which of two equal keys counts, so neither does.
-            if seen.contains(&key) {
+            if fields.keys.contains(&key) {
                 return Err(serde::de::Error::custom(format_args!("key `{key}` stands twice")));
             }
             fields.take(&key, &mut map)?;
-            seen.insert(key);
+            fields.keys.insert(key);
         }
         Ok(fields)
     }
@@ -147,6 +182,8 @@ impl<'de> Fields<'de> {
             *slot = Some(text);
         } else if key == PARTNER_KEY {
             self.partner = Some(map.next_value::<Sentences<'de>>()?.text);
+        } else if key == NAME_KEY {
+            self.name = map.next_value::<Value>()?.as_str().map(str::to_owned);
         } else if let Some(slot) = domain_at.and_then(|at| self.domains.get_mut(at)) {
             *slot = map.next_value::<Value>()?.as_str().map(str::to_owned);
         } else {

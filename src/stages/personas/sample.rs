@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization;
 
 use super::PersonaOptions;
+use super::row::PersonaRow;
 use crate::draw::Draw;
 use crate::record::{self, Duplicate, DuplicateKind, Fate, Persona};
 use crate::stages::writer::LISTED_ROWS;
@@ -75,6 +76,7 @@ struct Entry {
     persona: String,
     /// The other one, where the row is a pair: two people who come and go together.
     partner: Option<String>,
+    name: Option<String>,
     domain: Option<String>,
     split: usize,
     copies: u64,
@@ -96,8 +98,10 @@ impl<'a> Sampler<'a> {
         Self { source, seed: options.seed, splits, shares, taken }
     }
 
-    /// Takes or leaves a row that says `text`, and `partner` of the other one of a pair.
-    pub(super) fn offer(&mut self, line: u64, text: &str, partner: Option<&str>, domain: Option<String>) -> Offered {
+    /// Takes or leaves a row, whose descriptions are trimmed.
+    pub(super) fn offer(&mut self, line: u64, row: PersonaRow<'_>) -> Offered {
+        let PersonaRow { persona, partner, name, domain } = row;
+        let (text, partner) = (persona.as_ref(), partner.as_deref());
         let folded = partner.map_or_else(|| fold(text), |partner| fold(text) + "\n" + &fold(partner));
         let folded = folded.as_str();
         let mut draw = Draw::new(self.seed, &["personas", folded]);
@@ -106,7 +110,7 @@ impl<'a> Sampler<'a> {
         let partner = partner.map(str::to_owned);
         let is_pair = partner.is_some();
         let entry =
-            |persona: String| Entry { line, persona, partner, domain, split, copies: 0, copy_lines: Vec::new() };
+            |persona: String| Entry { line, persona, partner, name, domain, split, copies: 0, copy_lines: Vec::new() };
         match &mut self.taken {
             Taken::All { held, lines } => {
                 if let Some(first) = lines.get(&key) {
@@ -186,16 +190,16 @@ fn people(is_pair: bool) -> u64 {
 impl Entry {
     /// The person, and the other one of a pair.
     fn people(self, source: &str, splits: &[&str]) -> impl Iterator<Item = Persona> + use<> {
-        let person = |id: String, persona: String| Persona {
+        let person = |id: String, name: Option<String>, persona: String| Persona {
             id,
             hash: record::content_hash([fold(&persona).as_str()]),
-            name: None,
+            name,
             domain: self.domain.clone(),
             split: splits.get(self.split).copied().unwrap_or(ONLY_SPLIT).to_owned(),
             source: format!("{source}:{}", self.line),
             persona,
         };
-        let partner = self.partner.map(|partner| person(id(self.line) + "b", partner));
-        [Some(person(id(self.line), self.persona)), partner].into_iter().flatten()
+        let partner = self.partner.map(|partner| person(id(self.line) + "b", None, partner));
+        [Some(person(id(self.line), self.name.clone(), self.persona)), partner].into_iter().flatten()
     }
 }

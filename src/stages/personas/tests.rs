@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::exit::ExitCode;
 use crate::record::Tally;
+use crate::stages::imported::MAX_LINE;
 use crate::stages::writer::{CollectedFates, LISTED_ROWS, StageWriter};
 
 fn options() -> PersonaOptions {
@@ -99,6 +100,78 @@ fn every_shape_of_the_source_is_understood() {
     assert_eq!(input(&people)["bytes"], text.len() as u64);
 }
 
+/// Three people as a Parquet file of another tool.
+fn parquet() -> Vec<u8> {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let column = |values: [Option<&str>; 3]| -> ArrayRef { std::sync::Arc::new(StringArray::from(values.to_vec())) };
+    let batch = RecordBatch::try_from_iter([
+        ("Name", column([Some("Ines Auer"), None, Some("")])),
+        ("age", std::sync::Arc::new(Int64Array::from(vec![4, 5, 6])) as ArrayRef),
+        ("persona", column([Some("A nurse, on nights"), Some("A baker of rye bread"), None])),
+    ])
+    .unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn the_same_people_come_out_of_any_kind_of_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = b"name,persona\nInes Auer,\"A nurse, on nights\"\n,A baker of rye bread\n,\n".to_vec();
+    let jsonl = b"{\"persona\":\"A nurse, on nights\",\"name\":\" Ines Auer\"}\n{\"persona\":\"A baker of rye bread\",\"name\":7}\n{\"persona\":\"\"}\n".to_vec();
+    let list = b"[{\"name\":\"Ines Auer\",\"persona\":\"A nurse, on nights\"},\n{\"persona\":\"A baker of rye bread\"},{\"persona\":\"\"}]".to_vec();
+    let files = [
+        ("people.csv", csv.clone(), 2),
+        ("people.csv.gz", gzip(&csv), 2),
+        ("people.jsonl", jsonl, 1),
+        ("people.json", list, 1),
+        ("people.parquet", parquet(), 1),
+    ];
+    for (name, bytes, first) in files {
+        let people = read(&PersonaSource::File(file(&folder, name, &bytes)), &options()).unwrap();
+        assert_sums(&people);
+        let seen: Vec<_> = people.accepted().iter().map(|p| (p.persona.as_str(), p.name.as_deref())).collect();
+        assert_eq!(seen, [("A nurse, on nights", Some("Ines Auer")), ("A baker of rye bread", None)], "{name}");
+        assert_eq!(people.accepted()[0].source, format!("{name}:{first}"));
+        let dropped: Vec<_> = people.fates.dropped.iter().map(|row| (row.id.clone(), row.reason.as_str())).collect();
+        assert_eq!(dropped, [(format!("{name}:{}", first + 2), "empty description")]);
+        assert_eq!(input(&people)["sha256"], InputDigest::of(&bytes).sha256);
+    }
+    let text = b"A nurse, on nights\r\n\nA baker of rye bread\n";
+    let people = read(&PersonaSource::File(file(&folder, "people.txt", text)), &options()).unwrap();
+    let seen: Vec<_> = people.accepted().iter().map(|p| (p.persona.as_str(), p.source.as_str())).collect();
+    assert_eq!(seen, [("A nurse, on nights", "people.txt:1"), ("A baker of rye bread", "people.txt:3")]);
+}
+
+#[test]
+fn the_table_that_ships_is_taken_whole() {
+    let text = crate::config::assets::shipped("prompts/personas/example.csv");
+    let people = read_bytes(text.as_bytes(), &options()).unwrap();
+    let names: Vec<_> = people.accepted().iter().map(|person| person.name.as_deref()).collect();
+    assert_eq!(names, [Some("Ines Auer"), Some("Tanvi Rao"), None], "{people:?}");
+}
+
+#[test]
+fn a_table_without_personas_says_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut renamed = parquet();
+    // The name stands in the schema, in the footer's statistics and in Arrow's copy of the schema, which is not read.
+    while let Some(at) = renamed.windows(7).position(|window| window == b"persona") {
+        renamed[at..at + 7].copy_from_slice(b"my text");
+    }
+    let said = "there is no column `persona` but ";
+    for (name, bytes, columns) in [
+        ("people.csv", b"who,text\nAnn,A nurse of old\n".to_vec(), "`who`, `text`"),
+        ("people.parquet", renamed, "`Name`, `age`, `my text`"),
+    ] {
+        let told = refusal(&file(&folder, name, &bytes)).to_string();
+        assert!(told.contains(&format!("{said}{columns}; call the one")), "{told}");
+    }
+}
+
 #[test]
 fn each_bad_row_is_named_and_the_rest_is_kept() {
     let deep = format!(r#"{{"persona":"A baker of rye bread","x":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
@@ -120,7 +193,10 @@ fn each_bad_row_is_named_and_the_rest_is_kept() {
         (b"{\"persona\":null}", "not a valid row: invalid type: null, expected a string"),
         (b"{\"persona\":\" \"}", "empty description"),
         (b"{\"persona\":\"A cook\"}", "6 characters, fewer than 10"),
-        (b"{\"text\":\"A baker of rye bread\"}", "no `persona` and no `input persona`"),
+        (
+            b"{\"text\":\"A baker of rye bread\",\"age\":4}",
+            "no `persona` and no `input persona`, but `age`, `text`; call the description `persona`",
+        ),
         (b"{\"persona\":\"A software company that sells billing\"}", "not a person: an organisation (`company`)"),
     ];
     let mut bytes = Vec::new();
@@ -145,7 +221,7 @@ fn each_bad_row_is_named_and_the_rest_is_kept() {
 fn a_line_beyond_the_cap_is_one_rejected_row() {
     let row = |filling: &str| format!(r#"{{"persona":"A miller of old grains","x":"{filling}"}}"#);
     let long = |length: usize| row(&"x".repeat(length - row("").len()));
-    let text = [long(imported::MAX_LINE + 1), long(imported::MAX_LINE), long(3 << 20), rows(1)].join("\n");
+    let text = [long(MAX_LINE + 1), long(MAX_LINE), long(3 << 20), rows(1)].join("\n");
     let people = read_bytes(text.as_bytes(), &options()).unwrap();
     assert_eq!(
         people.fates.dropped.iter().map(|r| (r.id.as_str(), r.reason.as_str())).collect::<Vec<_>>(),
@@ -236,10 +312,7 @@ fn what_is_no_file_of_rows_is_refused_by_name() {
     assert!(matches!(refusal(&file(b"")), StageError::Personas(PersonasError::Empty { .. })));
     assert!(matches!(refusal(&file(b"\n \r\n")), StageError::Personas(PersonasError::Empty { .. })));
     assert!(matches!(refusal(&file(&gzip(b""))), StageError::Personas(PersonasError::Empty { .. })));
-    assert!(matches!(
-        source(&refusal(&file(b"PAR1..."))),
-        Some(SourceError::OtherFormat { kind: "a Parquet file", .. })
-    ));
+    assert!(matches!(source(&refusal(&file(b"PAR1..."))), Some(SourceError::Table { line: None, .. })));
     assert!(matches!(source(&refusal(&file(b"\xff\xfe{\0"))), Some(SourceError::OtherFormat { .. })));
     assert!(matches!(
         refusal(&file(b"\x7fELF\0\0\n\0")),
@@ -437,7 +510,7 @@ fn a_pair_without_one_half_is_named() {
     people.jsonl:1 `persona` is a list of sentences, as in files of pairs, but no `partner_persona` stands beside it; add it, or make `persona` one text
     people.jsonl:2 empty description
     people.jsonl:3 not a valid row: invalid type: integer `4`, expected a string (column 53)
-    people.jsonl:4 no `persona` and no `input persona`
+    people.jsonl:4 no `persona` and no `input persona`, but `partner_persona`; call the description `persona`
     ");
     assert_eq!(people.accepted().len(), 1);
     let torn =

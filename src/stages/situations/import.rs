@@ -480,6 +480,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_that_ships_is_taken_whole() {
+        let made = run(crate::config::assets::shipped("prompts/situations/example.jsonl")).unwrap();
+        assert_eq!((made.tally().accepted, made.tally().total()), (2, 2), "{:?}", made.dropped);
+    }
+
+    #[test]
     fn a_file_without_situations_says_so() {
         let error = run("{}\n").unwrap_err().to_string();
         assert!(error.contains("no situation that can be used") && error.contains(":1"), "{error}");

@@ -269,8 +269,9 @@ impl SituationStage<'_> {
         let group = cast.group(ordinal, size);
         let members = group.members.iter().filter_map(|at| self.people.get(*at).transpose());
         let members: Vec<Cow<'_, Persona>> = members.collect::<Result<_, _>>()?;
-        let personas: Vec<&str> = members.iter().map(|member| member.persona.as_str()).collect();
-        let names = state.namer.name_group(ordinal, &personas);
+        let named: Vec<(Option<&str>, &str)> =
+            members.iter().map(|member| (member.name.as_deref(), member.persona.as_str())).collect();
+        let names = state.namer.name_group(ordinal, &named);
         let people = members.iter().zip(names).map(|(member, name)| GivenPerson {
             id: member.id.clone(),
             name,

@@ -2,7 +2,7 @@
 //!
 //! PersonaHub's people have no names, and models left to invent them reuse a few ("Marcus Chen"). So names are drawn: to fit what
 //! a description says of gender and origin, never two in a group that could be confused, and across the corpus the least used of
-//! the fitting ones first. A name that a description carries is kept. Nothing but the seed and the order of calls counts, so the
+//! the fitting ones first. A name that the source states, or a description carries, is kept. Nothing but the seed and the order of calls counts, so the
 //! caller asks in the order of items, once for each.
 
 mod carried;
@@ -48,11 +48,15 @@ impl Namer {
         Self { language: language.to_owned(), seed, used: HashMap::new(), given_out: 0 }
     }
 
-    /// Names for the people of group `ordinal`, in their order: the one a description carries, else a first name that fits.
-    pub(crate) fn name_group(&mut self, ordinal: u64, personas: &[&str]) -> Vec<String> {
-        let bearers: Vec<_> = personas.iter().map(|persona| Bearer { persona, proposed: None }).collect();
-        let carried = personas.iter().map(|persona| carried::of_text(persona)).collect();
-        self.settle(ordinal, &bearers, carried)
+    /// Names for the people of group `ordinal`, given as stated name and persona, in their order: the name that is stated, if it
+    /// can be one, else the one a description carries, else a first name that fits.
+    pub(crate) fn name_group(&mut self, ordinal: u64, people: &[(Option<&str>, &str)]) -> Vec<String> {
+        let bearers: Vec<_> = people.iter().map(|(_, persona)| Bearer { persona, proposed: None }).collect();
+        let standing = people
+            .iter()
+            .map(|(stated, persona)| stated.and_then(readable::tidied).or_else(|| carried::of_text(persona)))
+            .collect();
+        self.settle(ordinal, &bearers, standing)
     }
 
     /// Names for people whom a model invented, given as name and persona: the proposed name if it is one, can't be confused with
