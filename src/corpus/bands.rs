@@ -91,7 +91,8 @@ impl<'a> BandIndex<'a> {
                 pairs.extend(groups.into_iter().flat_map(|groups| groups.pairs));
                 crowded.extend((latest.len() > before).then_some(band));
             }
-            // Now, since what is near shares several bands. What is in order already, this sort merges.
+            // Now, since what is near shares several bands.
+            #[expect(clippy::stable_sort_primitive, reason = "what is in order already this one merges")]
             pairs.sort();
             pairs.dedup();
         }

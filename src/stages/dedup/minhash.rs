@@ -222,6 +222,10 @@ impl WithSimd for LeastValues<'_> {
     type Output = ();
 
     #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is not inlined into the dispatched call is compiled for any processor"
+    )]
     fn with_simd<S: Simd>(self, _: S) {
         for (Permutations { factors, offsets }, values) in
             self.permutations.iter().zip(self.signature.as_chunks_mut().0)

@@ -23,7 +23,7 @@ pub(crate) enum CastablePeople<'a> {
     /// In a sealed part.
     Sealed(SealedPeople),
     /// Put aside on disk.
-    Spooled(SpooledPeople),
+    Spooled(Box<SpooledPeople>),
 }
 
 /// The people of a sealed part.

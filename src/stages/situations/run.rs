@@ -96,7 +96,7 @@ pub(crate) fn rehearse(
     shown: bool,
 ) -> Result<Vec<Message>, StageError> {
     let list = std::mem::take(&mut people.list);
-    stage(context, CastablePeople::Spooled(people), list)?.rehearse(shown)
+    stage(context, CastablePeople::Spooled(Box::new(people)), list)?.rehearse(shown)
 }
 
 fn held<'a>(context: &Context<'a>, people: &'a [Persona]) -> Result<SituationStage<'a>, StageError> {
