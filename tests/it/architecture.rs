@@ -42,9 +42,10 @@ fn all() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut paths = Vec::new();
     sources(&root, &mut paths);
-    let is_test = |path: &Path| path.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing");
-    let paths = paths.into_iter().filter(|path| !is_test(path));
-    paths.map(|path| (path.strip_prefix(&root).unwrap().to_owned(), shipped(&path))).collect()
+    let is_test =
+        |path: &Path| path.iter().any(|part| ["tests", "tests.rs", "testing.rs"].iter().any(|name| part == *name));
+    let paths = paths.into_iter().map(|path| (path.strip_prefix(&root).unwrap().to_owned(), path));
+    paths.filter(|(below, _)| !is_test(below)).map(|(below, path)| (below, shipped(&path))).collect()
 }
 
 fn room(path: &Path) -> String {

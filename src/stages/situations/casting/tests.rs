@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exit::ExitCode;
+use crate::record::Persona;
 
 const KINDS: [&str; 12] = [
     "A nurse on a night shift",
