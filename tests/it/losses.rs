@@ -1,5 +1,7 @@
 //! What is lost on the way: made up for where that is asked for, told with the next step, and never published unawares.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -40,7 +42,7 @@ fn failing() -> Script {
     Script::but(is_struck, |_| Answer::error(400, "invalid_request", "not to my liking"))
 }
 
-fn tally<'a>(summary: &'a Value, outcome: &str) -> u64 {
+fn tally(summary: &Value, outcome: &str) -> u64 {
     number(&summary["stages"]["conversations"][outcome])
 }
 
@@ -89,16 +91,26 @@ fn what_is_lost_is_replaced_alike_in_any_order_after_a_kill_and_within_a_budget(
     let wanted = plain.data("runs/more");
     assert!(ids(&plain, "runs/more").iter().any(|id| id.ends_with("-001")), "a loss is answered on its own situation");
 
-    let slow = Script::answering(|call| match is_struck(call) {
-        true => Answer::azure_filter("violence"),
-        false => Answer::Late(Duration::from_millis(if call.share() < 0.5 { 1 } else { 25 })),
-    });
+    // Killed among the replacements, which wait until it is.
     let all = endpoint.calls().len();
+    let held = Arc::new(AtomicBool::new(true));
+    let holding = Arc::clone(&held);
+    let slow = Script::answering(move |call| {
+        let is_held = call.index >= all * 9 / 10 && holding.load(Ordering::Relaxed);
+        if is_struck(call) {
+            Answer::azure_filter("violence")
+        } else if is_held {
+            Answer::Late(Duration::from_secs(2))
+        } else {
+            Answer::Late(Duration::from_millis(if call.share() < 0.5 { 1 } else { 25 }))
+        }
+    });
     let (endpoint, project) = demo(slow);
     let started = project.start(&[&TOP_UP[..], &["--set", "models.default.concurrency=4"]].concat());
     until_asked(&endpoint, all * 9 / 10);
     started.signal("KILL");
     assert_eq!(started.end().code, None);
+    held.store(false, Ordering::Relaxed);
     // A budget that ends among the replacements stops there, and a larger one goes on.
     let made = endpoint.calls().len();
     let cap = format!("budget.max_calls={}", made + 2);
@@ -109,7 +121,11 @@ fn what_is_lost_is_replaced_alike_in_any_order_after_a_kill_and_within_a_budget(
     let sent = bodies.len();
     bodies.sort_unstable();
     bodies.dedup();
-    assert!(sent - bodies.len() <= 4 + replaced as usize, "{} calls were made twice", sent - bodies.len());
+    assert!(
+        sent - bodies.len() <= 4 + usize::try_from(replaced).unwrap(),
+        "{} calls were made twice",
+        sent - bodies.len()
+    );
 }
 
 #[test]
