@@ -213,7 +213,7 @@ async fn tls_that_does_not_come_about_was_no_call() {
     let endpoint = Endpoint::start(Script::default());
     let config = config(endpoint.base_url().replace("http://", "https://"));
     match openai::endpoint(&config, &var).map(Completions::new) {
-        Ok(model) => assert_eq!(verdict(&once(&model).await), "NotSent"),
+        Ok(model) => assert_eq!(verdict(&once(&model).await), "fatal", "no further attempt would go better"),
         Err(error) => {
             assert_eq!(error.exit_code(), ExitCode::Unavailable, "a machine without root certificates: {error}");
         }
