@@ -540,7 +540,12 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
         "individuals[0]: `persona` is wanted",
     );
     assert!(endpoint.calls().is_empty(), "nothing was asked");
+}
 
+#[test]
+fn a_person_without_partner_is_named_with_file_and_line() {
+    let endpoint = Endpoint::start(model());
+    let project = checkout(&endpoint);
     project.write("llm/prompts/personas/pairs.json", r#"[{"persona": ["I mend clocks.", "I have cats."]}]"#);
     let sets = [
         "--set",
