@@ -82,6 +82,11 @@ impl<'a> ConversationItems<'a> {
         self.asked
     }
 
+    /// Items that were taken.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// Whether there will be no more items, if nothing more is lost.
     pub(super) fn is_over(&self) -> bool {
         self.begun >= self.asked && self.lost.is_empty()
@@ -162,6 +167,12 @@ impl SituationReader<'_> {
             let Some(row) = self.rows.next() else { return Ok(None) };
             self.last = Some(Arc::new(row?));
             self.read += 1;
+        }
+        // Behind the last row its file is compared with its hash.
+        if self.read == self.count()
+            && let Some(row) = self.rows.next()
+        {
+            row?;
         }
         Ok(self.last.clone())
     }

@@ -51,7 +51,7 @@ pub(crate) async fn run(
     } else {
         context.calls.require_success(Role::Speaker)?;
     }
-    Ok(StageResult { inputs: stage.put, notes: stage.sums.notes(context), ..StageResult::default() })
+    Ok(StageResult { inputs: stage.items.begun(), notes: stage.sums.notes(context), ..StageResult::default() })
 }
 
 /// What the settings of the screens and the judge make worth knowing before anything is spent.
@@ -86,8 +86,6 @@ struct Stage<'a> {
     fates: &'a mut dyn Fates<Conversation>,
     /// Items that have no result since the run stopped first, in item order: the first of them and all behind it.
     lost: Vec<String>,
-    /// Items whose fate was put.
-    put: u64,
 }
 
 impl<'a> Stage<'a> {
@@ -104,7 +102,7 @@ impl<'a> Stage<'a> {
         let (folder, text) = (fates.folder(), dedup::conversation_text);
         let dedup = threshold.map(|at| Deduplicator::new(at, shingling, &folder, text));
         let (window, sums, lost) = (Window::new(places), Sums::default(), Vec::new());
-        Self { context, flow, items, window, dedup, sums, fates, lost, put: 0 }
+        Self { context, flow, items, window, dedup, sums, fates, lost }
     }
 
     /// Whether another item is to be begun. A run that spent its budget and may be sealed as it is goes on as far as recorded
@@ -161,14 +159,9 @@ impl<'a> Stage<'a> {
         if fate.outcome() != Outcome::Accepted && self.items.lose(place) {
             self.context.progress.expect_another();
         }
-        self.put_fate(fate)?;
+        self.fates.put(fate)?;
         self.context.progress.accept(self.fates.tally().accepted);
         Ok(())
-    }
-
-    fn put_fate(&mut self, fate: Fate<Conversation>) -> Result<(), StageError> {
-        self.put += 1;
-        self.fates.put(fate)
     }
 
     /// Lets what is in flight end: it is paid for. Whether the stage is to be given up before its end.
@@ -183,10 +176,10 @@ impl<'a> Stage<'a> {
     /// Behind the first item without a result everything is over budget, what was to replace others included.
     fn give_up_rest(&mut self) -> Result<(), StageError> {
         for id in std::mem::take(&mut self.lost) {
-            self.put_fate(Fate::Dropped(Dropped::over_budget(id)))?;
+            self.fates.put(Fate::Dropped(Dropped::over_budget(id)))?;
         }
         while let Some(item) = self.items.next()? {
-            self.put_fate(Fate::Dropped(Dropped::over_budget(item.id())))?;
+            self.fates.put(Fate::Dropped(Dropped::over_budget(item.id())))?;
         }
         Ok(())
     }
