@@ -25,7 +25,7 @@ use crate::stages::compile::{self, Compared, CompileError, ModelUse, PromptUse, 
 use crate::store::checkpoint::CheckpointError;
 
 /// Raised when the same runs are compiled into other bytes than before.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Digits of a run's mark.
 const MARK_DIGITS: usize = 8;
