@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Read conversations of a finished run, or what was lost of it
     #[command(after_help = show::EXAMPLES)]
-    Show(ShowArgs),
+    Show(Box<ShowArgs>),
     /// Show a conversation, its origin, and the messages behind it
     Explain(ExplainArgs),
     /// Write conversations as trainers and corpus tools read them
@@ -236,6 +236,7 @@ pub(crate) struct VerifyArgs {
 
 /// `compile-upload`.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct CompileUploadArgs {
     /// The upload configuration: runs, tables, destination
     #[arg(long, short, value_name = "FILE")]

@@ -200,7 +200,9 @@ fn conclude(ended: &RunEnd, printer: &Printer) {
     let summary = &ended.summary;
     printer.note("");
     printer.note(&report(summary, None));
-    this_time(ended).iter().for_each(|line| printer.note(line));
+    if let Some(line) = this_time(ended) {
+        printer.note(&line);
+    }
     if let Ok(Some(gates)) = status::gates(&summary.run_dir) {
         printer.note(&gates.line());
         gates.fallbacks_line().iter().for_each(|line| printer.note(line));

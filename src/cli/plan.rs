@@ -49,15 +49,11 @@ fn page(plan: &RunPlan) -> String {
 /// What all of it likely comes to, and from where to where that may go.
 fn sum(plan: &RunPlan) -> String {
     let Some(all) = plan.roles.last() else { return String::new() };
-    match (all.cost, &plan.currency) {
-        (Some(Range { least, likely, most }), Some(currency)) => {
-            format!("{likely:.2} {currency}: from {least:.2} to {most:.2} {currency}")
-        }
-        _ => {
-            let Range { least, likely, most } = all.calls;
-            format!("{} calls: from {} to {}", whole(likely), whole(least), whole(most))
-        }
+    if let (Some(Range { least, likely, most }), Some(currency)) = (all.cost, &plan.currency) {
+        return format!("{likely:.2} {currency}: from {least:.2} to {most:.2} {currency}");
     }
+    let Range { least, likely, most } = all.calls;
+    format!("{} calls: from {} to {}", whole(likely), whole(least), whole(most))
 }
 
 /// What each role likely takes; below it all of them, likely, and in the best and the worst case.

@@ -146,16 +146,16 @@ impl StageDisplay {
             spend: &spend,
             delays: &told,
         };
-        match self.printer.columns() {
-            Some(columns) => self.draw(&standing.beside_bar(columns)),
-            None => {
-                if self.lines.is_due(now) {
-                    self.printer.note(&standing.line());
-                }
-                if !delays.is_empty() && self.waits.is_due(now) {
-                    let wait = |(name, delay): &(String, Delay)| format!("{delay} for {name}: {}", delay.said);
-                    delays.iter().for_each(|delay| self.printer.note(&wait(delay)));
-                }
+        if let Some(columns) = self.printer.columns() {
+            self.draw(&standing.beside_bar(columns));
+            return;
+        }
+        if self.lines.is_due(now) {
+            self.printer.note(&standing.line());
+        }
+        if !delays.is_empty() && self.waits.is_due(now) {
+            for (name, delay) in delays {
+                self.printer.note(&format!("{delay} for {name}: {}", delay.said));
             }
         }
     }

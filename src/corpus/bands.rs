@@ -86,7 +86,9 @@ impl<'a> BandIndex<'a> {
                 {
                     let number = u32::try_from(latest.len()).unwrap_or(NONE);
                     latest.push(NONE);
-                    group.iter().for_each(|entry| band.set(order.record(rank_of(*entry)), number));
+                    for entry in group {
+                        band.set(order.record(rank_of(*entry)), number);
+                    }
                 }
                 pairs.extend(groups.into_iter().flat_map(|groups| groups.pairs));
                 crowded.extend((latest.len() > before).then_some(band));

@@ -227,12 +227,12 @@ impl<'a> DecidedCorpus<'a> {
         let pieces: Vec<_> = parallel::pieces(self.with.order.len(), PIECE).collect();
         let mut buffers: Vec<Vec<u8>> = (0..self.threads.max(1)).map(|_| Vec::with_capacity(PIECE_BYTES)).collect();
         for round in pieces.chunks(buffers.len()) {
-            let made = parallel::each(round.iter().zip(&mut buffers), |(ranks, bytes)| {
+            let results = parallel::each(round.iter().zip(&mut buffers), |(ranks, bytes)| {
                 bytes.clear();
                 make(ranks.clone(), bytes)
             });
-            for (made, bytes) in made.into_iter().zip(&buffers) {
-                made?;
+            for (result, bytes) in results.into_iter().zip(&buffers) {
+                result?;
                 file.append(bytes)?;
             }
         }

@@ -71,7 +71,9 @@ impl PairIndex {
         pairs.sort_unstable();
         pairs.dedup();
         let mut index = Self { pairs: Vec::new(), marks: vec![0; records] };
-        pairs.iter().for_each(|pair| index.mark(later(*pair), PAIRED));
+        for pair in &pairs {
+            index.mark(later(*pair), PAIRED);
+        }
         Self { pairs, ..index }
     }
 
@@ -81,7 +83,9 @@ impl PairIndex {
     }
 
     fn mark(&mut self, rank: u32, mark: u8) {
-        self.marks.get_mut(rank as usize).into_iter().for_each(|marks| *marks |= mark);
+        if let Some(marks) = self.marks.get_mut(rank as usize) {
+            *marks |= mark;
+        }
     }
 
     fn has(&self, rank: u32, mark: u8) -> bool {
@@ -104,7 +108,6 @@ pub(super) fn pair(one: u32, other: u32) -> u64 {
     u64::from(one.max(other)) << 32 | u64::from(one.min(other))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the high half of a pair is the later rank")]
 fn later(pair: u64) -> u32 {
     (pair >> 32) as u32
 }

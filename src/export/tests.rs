@@ -290,18 +290,18 @@ fn a_large_split_has_several_files_and_its_card_finds_all_of_them() {
     for number in 0..1_000 {
         exporter.push(&Conversation { id: format!("c{number}"), ..boat() }).unwrap();
     }
-    let exported = exporter.finish().unwrap();
-    let files: Vec<(&str, u64)> =
-        exported.files.iter().map(|file| (file.path.as_str(), file.rows.unwrap_or_default())).collect();
+    let written = exporter.finish().unwrap();
+    let parts: Vec<(&str, u64)> =
+        written.files.iter().map(|file| (file.path.as_str(), file.rows.unwrap_or_default())).collect();
     // Three speakers each; a file ends with the row group of 2,048 rows that makes it large enough.
     let expected =
         [("train-00000-of-00002.parquet", 2_048), ("train-00001-of-00002.parquet", 952), ("train.jsonl", 3_000)];
-    assert_eq!(files[..3], expected);
-    assert_eq!(exported.rows(), 3_000);
-    for file in &exported.files {
+    assert_eq!(parts[..3], expected);
+    assert_eq!(written.rows(), 3_000);
+    for file in &written.files {
         assert_eq!(hash_file(&folder.path().join(&file.path)).unwrap(), (file.bytes, file.sha256.clone()));
     }
-    write_card(folder.path(), &chosen, &exported).unwrap();
+    write_card(folder.path(), &chosen, &written).unwrap();
     let card = fs::read_to_string(&folder.path().join("README.md")).unwrap();
     assert!(card.contains("  - split: train\n    path: train-*.parquet\n"), "{card}");
     assert!(card.contains("| `train` | 3000 |"), "{card}");
@@ -447,8 +447,12 @@ proptest! {
         }
         let scratch = tempfile::tempdir().unwrap();
         let mut join = SecretsJoin::within(memory, scratch.path());
-        talks.iter().for_each(|(_, talk)| join.conversation(talk).unwrap());
-        people.iter().for_each(|situation| join.situation(situation).unwrap());
+        for (_, talk) in &talks {
+            join.conversation(talk).unwrap();
+        }
+        for situation in &people {
+            join.situation(situation).unwrap();
+        }
         let mut joined = join.finish().unwrap();
         let system = if first_user { SystemPlace::FirstUser } else { SystemPlace::Message };
         for (grown, talk) in &talks {
@@ -485,10 +489,12 @@ fn a_situation_that_is_not_there_and_a_conversation_that_moved_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let joined = |ids: &[&str], situations: &[Situation]| {
         let mut join = SecretsJoin::new(folder.path());
-        ids.iter().for_each(|id| {
-            join.conversation(&Conversation { situation_id: "s0".to_owned(), ..talk(id, &[]) }).unwrap()
-        });
-        situations.iter().for_each(|situation| join.situation(situation).unwrap());
+        for id in ids {
+            join.conversation(&Conversation { situation_id: "s0".to_owned(), ..talk(id, &[]) }).unwrap();
+        }
+        for situation in situations {
+            join.situation(situation).unwrap();
+        }
         join.finish()
     };
     let there = situations(&vec![[[true; 3]; 3]]);

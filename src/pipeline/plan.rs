@@ -164,7 +164,7 @@ pub(crate) fn plan(loaded: &Loaded, environment: &Environment) -> Result<RunPlan
         let shot = inputs.shots()?.into_iter().next().map_or_else(shipped_shot, Ok)?;
         (Some(situations::sample(&shot, &config.language)), config.situations.wanted().unwrap_or(0) as f64)
     };
-    let conversations = config.conversations.wanted(whole(wanted));
+    let conversations = config.conversations.wanted(whole(wanted) as u64);
     let most_conversations = config.conversations.most_begun(conversations);
     let begun = conversations as f64;
     let begun = Range::new(begun, begun, most_conversations as f64);
@@ -362,12 +362,12 @@ fn shown_lines(config: &Config, turns: f64) -> f64 {
     if shown.last_turns.is_none() {
         return turns * (turns - 1.0).max(0.0) / 2.0;
     }
-    (0..whole(turns) as usize).map(|turn| (turn - shown.first_shown(turn)) as f64).sum()
+    (0..whole(turns)).map(|turn| (turn - shown.first_shown(turn)) as f64).sum()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count made from counts")]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
+fn whole(count: f64) -> usize {
+    count.round() as usize
 }
 
 /// The calls that sum up what is no longer shown.
@@ -375,7 +375,7 @@ fn summary_calls(config: &Config, turns: Range, line: Range, conversations: Rang
     let shown = config.conversations.context;
     let step = f64::from(shown.last_turns.filter(|_| shown.summary)? / 2).max(1.0);
     let model = role_model(config, Role::Summary);
-    let steps = |turns: f64, _: f64| shown.first_shown((whole(turns) as usize).saturating_sub(1)) as f64 / step;
+    let steps = |turns: f64, _: f64| shown.first_shown(whole(turns).saturating_sub(1)) as f64 / step;
     let calls = turns.map(turns, steps).times(conversations);
     let prompt = line.scaled(step).map(PROMPT_OF_SUMMARY, |lines, rest| lines + rest);
     Some(priced(Role::Summary, model, calls, prompt, answer_of(model, 120.0)))

@@ -150,14 +150,8 @@ pub async fn run(
     let path = options.run_dir.clone().unwrap_or_else(|| loaded.config.directory(None));
     let environment = &environment.with_proxy(loaded.config.proxy.as_deref());
     let replay = options.replay.as_deref().map(Recording::open).transpose()?;
-    let mut loaded = loaded.clone();
-    if let Some(recorded) = &replay {
-        environment.complete(&mut loaded.config);
-        recording::complete(&mut loaded.config, recorded);
-    }
-    let loaded = &loaded;
-    let before = [Some(path.as_path()), options.fork.as_deref()];
-    let before: Vec<&Path> = before.into_iter().flatten().collect();
+    let loaded = &with_recorded(loaded, environment, replay.as_ref());
+    let before: Vec<&Path> = [Some(path.as_path()), options.fork.as_deref()].into_iter().flatten().collect();
     let Job { config, inputs, source } = Job::resolve(loaded, environment, &before)?;
     let dir = RunDir::open_or_create(&path, options.allow_network_fs)?;
     let identity = identity::claim(&dir, &config, &inputs, source.as_ref())?;
@@ -167,18 +161,16 @@ pub async fn run(
         opened(&path);
     }
     let fork = fork(&dir, options, watch)?;
-    if let Some(old) = &options.fork {
-        let told = RunPaths::of_run(old).ok().and_then(|old| identity::told_texts(&old, &identity, &inputs));
-        told.into_iter().for_each(|told| watch.control.tell(told));
+    let old = options.fork.as_ref().and_then(|old| RunPaths::of_run(old).ok());
+    if let Some(told) = old.and_then(|old| identity::told_texts(&old, &identity, &inputs)) {
+        watch.control.tell(told);
     }
     let budget = Arc::new(Budget::new(&config.budget, &config.models));
     let details = goes_on(&dir, options)?;
     let collected = details.collected;
     let opened = if collected.is_none() { Some(open_journal(&dir, &budget, &watch.control)?) } else { None };
-    let (journal, shielded, left) = match opened {
-        Some((journal, shielded, left)) => (Some(Arc::new(journal)), shielded, left),
-        None => (None, 0, CallsLeft::default()),
-    };
+    let (journal, shielded, left) =
+        opened.map_or_else(Default::default, |(journal, shielded, left)| (Some(Arc::new(journal)), shielded, left));
     let _ = watch.budget.set(Arc::clone(&budget));
     let calls_before = budget.snapshot().calls();
     if options.retry_failed {
@@ -258,6 +250,16 @@ pub async fn run(
         recorded: answers.recorded(),
         inherited: answers.inherited,
     })
+}
+
+/// The configuration, with what a recording was made with where one is replayed.
+fn with_recorded(loaded: &Loaded, environment: &Environment, replay: Option<&Recording>) -> Loaded {
+    let mut loaded = loaded.clone();
+    if let Some(recorded) = replay {
+        environment.complete(&mut loaded.config);
+        recording::complete(&mut loaded.config, recorded);
+    }
+    loaded
 }
 
 /// Models that are called, once every key that is named is there; how they are signed in to is told.

@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(chosen(2, 9, None), (vec![0, 1], 9));
         // Of ten, each is drawn about as often as any other.
         let mut often = [0; 10];
-        (0..2000).flat_map(|seed| chosen(3, 10, Some(seed)).0).for_each(|at| often[at as usize] += 1);
+        (0..2000).flat_map(|seed| chosen(3, 10, Some(seed)).0).for_each(|at| often[usize::try_from(at).unwrap()] += 1);
         assert!(often.iter().all(|times| (500..700).contains(times)), "{often:?}");
     }
 }

@@ -52,7 +52,9 @@ pub(super) fn hints(
     hints.extend(distance.map(of_distance).unwrap_or_default());
     hints.extend(run.and_then(|run| run.hub.as_ref()).and_then(of_hub));
     if let Some(asked) = asked {
-        hints.iter_mut().for_each(|hint| hint.setting = acting(hint.setting, asked));
+        for hint in &mut hints {
+            hint.setting = acting(hint.setting, asked);
+        }
     }
     hints
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::Progress;
 use crate::store::fs::{self, FsError};
 
-pub use error::SourceError;
+pub(crate) use error::SourceError;
 
 /// Longest line that is looked at, in bytes. A longer one is skipped as a single row.
 pub(crate) const MAX_LINE: usize = 1 << 20;

@@ -115,7 +115,7 @@ fn what_is_lost_is_replaced_alike_in_any_order_after_a_kill_and_within_a_budget(
     let made = endpoint.calls().len();
     let cap = format!("budget.max_calls={}", made + 2);
     project.pipeline(&[&TOP_UP[..], &["--set", &cap]].concat()).ended(8);
-    let summary = project.pipeline(&TOP_UP).ended(0).json();
+    project.pipeline(&TOP_UP).ended(0);
     assert_eq!(differing(&wanted, &project.data("runs/demo")), Vec::<String>::new());
     let mut bodies: Vec<String> = endpoint.calls().into_iter().map(|call| call.body).collect();
     let sent = bodies.len();

@@ -37,7 +37,7 @@ pub(super) struct Standing<'a> {
 impl Standing<'_> {
     /// Two lines beside a bar on a terminal of so many columns. A part that does not fit is left out as a whole.
     pub(super) fn beside_bar(&self, columns: usize) -> String {
-        let head: Vec<String> = self.position().into_iter().chain(self.to_come()).collect();
+        let head: Vec<String> = self.position().into_iter().chain(self.time_left()).collect();
         let first = fitting(&head, columns.saturating_sub(BEFORE));
         let second = fitting(&self.rest(), columns.saturating_sub(INDENT.len()));
         if second.is_empty() { first } else { format!("{first}\n{INDENT}{second}") }
@@ -45,7 +45,7 @@ impl Standing<'_> {
 
     /// One line where there is no terminal.
     pub(super) fn line(&self) -> String {
-        let parts = self.position().into_iter().chain(self.to_come()).chain(self.rest());
+        let parts = self.position().into_iter().chain(self.time_left()).chain(self.rest());
         format!("{}: {}", self.seen.stage, parts.collect::<Vec<_>>().join(", "))
     }
 
@@ -65,7 +65,7 @@ impl Standing<'_> {
     }
 
     /// The time to come.
-    fn to_come(&self) -> Option<String> {
+    fn time_left(&self) -> Option<String> {
         if self.stopping {
             return Some("stopping".to_owned());
         }
@@ -174,16 +174,16 @@ mod tests {
         let spend = spend();
         let delays = ["7 calls wait 12 s".to_owned()];
         let standing = Standing { delays: &delays, ..standing(&spend) };
-        let all = [standing.position(), standing.to_come()];
+        let all = [standing.position(), standing.time_left()];
         let parts: Vec<String> = all.into_iter().flatten().chain(standing.rest()).collect();
         for columns in 20..=160 {
             for (at, line) in standing.beside_bar(columns).lines().enumerate() {
                 let taken = line.chars().count() + if at == 0 { BEFORE } else { 0 };
                 assert!(taken <= columns || line.is_empty(), "{columns} columns: {line}");
                 let said = line.trim().split(BETWEEN).filter(|part| !part.is_empty());
-                said.for_each(|part| {
-                    assert!(parts.iter().any(|whole| whole == part), "{columns} columns cut {part:?}")
-                });
+                for part in said {
+                    assert!(parts.iter().any(|whole| whole == part), "{columns} columns cut {part:?}");
+                }
             }
         }
     }

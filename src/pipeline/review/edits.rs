@@ -66,10 +66,12 @@ fn judge(
 ) -> Result<Vec<String>, RunError> {
     let turns: Vec<u32> = row.edits.iter().map(|edit| edit.turn).collect();
     let mut problems = Vec::new();
-    for (turn, examined) in flow.examine(situation, talk, &turns).map_err(StageError::from)? {
-        match examined {
+    for (turn, verdict) in flow.examine(situation, talk, &turns).map_err(StageError::from)? {
+        match verdict {
             Ok(text) => {
-                row.edits.iter_mut().filter(|edit| edit.turn == turn).for_each(|edit| edit.text.clone_from(&text))
+                for edit in row.edits.iter_mut().filter(|edit| edit.turn == turn) {
+                    edit.text.clone_from(&text);
+                }
             }
             Err(flaw) => {
                 problems.push(format!(

@@ -18,6 +18,9 @@ use crate::stages::safety::words::WordLists;
 use crate::stages::{OpenInput, Progress};
 use crate::stages::{judge, safety};
 
+/// The number of a turn that a person put in other words, with the words to keep or what is wrong with them.
+pub(crate) type ExaminedTurn = (u32, Result<String, Flaw>);
+
 /// What every conversation of a run goes through, with all it takes: shared by the tasks that hold them.
 #[derive(Debug)]
 pub(crate) struct ConversationFlow {
@@ -114,21 +117,21 @@ impl ConversationFlow {
         situation: &Situation,
         talk: &Conversation,
         edited: &[u32],
-    ) -> Result<Vec<(u32, Result<String, Flaw>)>, Halt> {
+    ) -> Result<Vec<ExaminedTurn>, Halt> {
         let script = Script::new(&self.prompts, self.settings.layout, situation)?;
         let mut examiner = examiner(situation, &script, &self.settings.gates)?;
         let last = talk.turns.last().map(|turn| turn.index);
-        let mut examined = Vec::new();
+        let mut found = Vec::new();
         for turn in &talk.turns {
             let speaker = situation.personas.iter().position(|person| person.id == turn.speaker_id).unwrap_or_default();
             let must_go_on = Some(turn.index) != last;
             let place = TurnPlace { speaker, words: None, torn: false, must_go_on };
             if edited.contains(&turn.index) {
-                examined.push((turn.index, examiner.examine(&turn.text, place).map(|sound| sound.text)));
+                found.push((turn.index, examiner.examine(&turn.text, place).map(|sound| sound.text)));
             }
             examiner.hear(&SoundReply::plain(&turn.text));
         }
-        Ok(examined)
+        Ok(found)
     }
 
     /// Why the local screen would drop a conversation for turns that a person put in other words, if it would.

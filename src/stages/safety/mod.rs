@@ -25,7 +25,7 @@ pub(crate) use self::service::pieces_of;
 use self::words::WordLists;
 use super::transcript::AskOutcome;
 use crate::config;
-use crate::config::safety::{Action, OnFailure};
+use crate::config::safety::{Action, OnFailure, Service};
 use crate::llm::recorded::CallGateway;
 use crate::llm::{Halt, Role};
 use crate::prompt::template::{PromptError, Template};
@@ -133,7 +133,7 @@ impl SafetyStage<'_> {
     /// What was found before in what stays as it was.
     fn before(&self, conversation: &Conversation, edited: &[u32]) -> SafetyReport {
         let mut report: SafetyReport = serde_json::from_str(&conversation.safety).unwrap_or_default();
-        let service = self.settings.service.map(|service| service.as_str());
+        let service = self.settings.service.map(Service::as_str);
         let is_edited = |turn: u32| edited.contains(&turn);
         report.decisions.retain(|found| Some(found.source.as_str()) != service && !found.turn.is_some_and(is_edited));
         report

@@ -267,12 +267,12 @@ impl SituationStage<'_> {
             return Ok(Slot { split, people: Vec::new(), size: size.unwrap_or_else(|| self.size(&id)), id, ordinal });
         };
         let group = cast.group(ordinal, size);
-        let members = group.members.iter().filter_map(|at| self.people.get(*at).transpose());
-        let members: Vec<Cow<'_, Persona>> = members.collect::<Result<_, _>>()?;
+        let found = group.members.iter().filter_map(|at| self.people.get(*at).transpose());
+        let chosen: Vec<Cow<'_, Persona>> = found.collect::<Result<_, _>>()?;
         let named: Vec<(Option<&str>, &str)> =
-            members.iter().map(|member| (member.name.as_deref(), member.persona.as_str())).collect();
+            chosen.iter().map(|member| (member.name.as_deref(), member.persona.as_str())).collect();
         let names = state.namer.name_group(ordinal, &named);
-        let people = members.iter().zip(names).map(|(member, name)| GivenPerson {
+        let people = chosen.iter().zip(names).map(|(member, name)| GivenPerson {
             id: member.id.clone(),
             name,
             persona: member.persona.clone(),
