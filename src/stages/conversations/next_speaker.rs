@@ -90,7 +90,8 @@ impl ConversationState<'_> {
         }
         self.ledger.fall_back();
         let mut draw = self.draw(index, "fallback");
-        let person = selection::drawn(&self.floor, candidates, &mut draw);
+        let person = self.by_rules(candidates, &mut draw).map(|(person, _)| person);
+        let person = person.or_else(|| selection::drawn(&self.floor, candidates, &mut draw));
         Ok(Some((person.unwrap_or(0), by::FALLBACK)))
     }
 
