@@ -1,7 +1,7 @@
 """What sampling and the sharing of turns do to the talk of the embedded model: the same situations and seed, each setting on and off.
 
-The 24 situations of matters.txt, of three to five people, ten turns each. Deterministic on one kind of processor; a quarter of an
-hour on two cores. SAVE=FOLDER keeps the runs, to be read with `convogen show`.
+The 24 situations of matters.txt, of three to five people, eight turns each, `auto`. Deterministic on one kind of processor; some
+minutes on two cores. SAVE=FOLDER keeps the runs, to be read with `convogen show`.
 """
 
 import collections
@@ -17,15 +17,13 @@ from measure import CONVOGEN, folder, measure, write
 
 NAMES = ("Ruth Omar Lena Kim Paul Nina Greta Hugo Amara Jonas Priya Felix Ines Boris Clara Dev Elif Stefan Mira Tomas Vera Yusuf Anna Leo "
          "Sofia Karl Hana Pedro Olga Wim").split()
-# The settings of the quick start, and those it had before: name, conversations, model.
+# The settings of the quick start, and those it had before.
 BEFORE = {"temperature": 0.4}
 AFTER = {"temperature": 0.8, "extra_body": {"presence_penalty": 0.3, "frequency_penalty": 0.1}}
 ROWS = [
-    ("round_robin, before", {"speaker_selection": "round_robin", "balance": "loose"}, BEFORE),
-    ("round_robin, penalties", {"speaker_selection": "round_robin", "balance": "even"}, AFTER),
-    ("auto, before", {"speaker_selection": "auto", "balance": "loose"}, BEFORE),
-    ("auto, balance", {"speaker_selection": "auto", "balance": "even"}, BEFORE),
-    ("auto, balance and penalties", {"speaker_selection": "auto", "balance": "even"}, AFTER),
+    ("before", {"balance": "loose"}, BEFORE),
+    ("balance", {"balance": "even"}, BEFORE),
+    ("balance and penalties", {"balance": "even"}, AFTER),
 ]
 
 
@@ -58,7 +56,7 @@ def shared_runs(talks):
 
 
 def quality():
-    row = "{:28} {:>5} {:>5} {:>12} {:>7} {:>6} {:>9} {:>6} {:>9}".format
+    row = "{:22} {:>5} {:>5} {:>12} {:>7} {:>6} {:>9} {:>6} {:>9}".format
     print(row("", "talks", "turns", "asked again", "words", "MTLD", "4-runs", "Gini", "cohesion"))
     prompt = os.path.abspath("prompts/quickstart/speaker.md")
     with folder() as work:
@@ -68,15 +66,16 @@ def quality():
             run = re.sub(r"\W+", "-", name)
             write(f"{work}/run.yaml", {
                 "version": 1, "run_dir": run, "seed": 5, "situations": {"mode": "file", "source": "talks.jsonl"},
-                "conversations": {"turns": {"min": 6, "max": 10}, "ending": "max_only", "layout": "shared_prefix", "max_repairs": 5,
+                "conversations": {"turns": {"min": 6, "max": 8}, "ending": "max_only", "speaker_selection": "auto",
+                                  "layout": "shared_prefix", "max_repairs": 5,
                                   "prompts": {"speaker": prompt}, **conversations},
                 "dedup": {"enabled": False}, "compile": {"splits": {"train": 1.0}},
-                "models": {"default": {"provider": "embedded", **model}}})
+                "models": {"default": {"provider": "embedded", "concurrency": 2, **model}}})
             measure([CONVOGEN, "pipeline", "run", "-c", "run.yaml"], work, ok=(0, 9))
             told = subprocess.run([CONVOGEN, "report", run, "--json"], cwd=work, stdout=subprocess.PIPE, text=True, check=True)
             figures = json.loads(told.stdout.splitlines()[-1])["subject"]["figures"]
-            talks = [json.loads(line) for name in sorted(glob.glob(f"{work}/{run}/dataset/jsonl/conversations-*.jsonl"))
-                     for line in open(name)]
+            talks = [json.loads(line) for path in sorted(glob.glob(f"{work}/{run}/dataset/jsonl/conversations-*.jsonl"))
+                     for line in open(path)]
             turns = [turn for talk in talks for turn in talk["turns"]]
             again = sum(turn["attempts"] > 1 for turn in turns) / len(turns)
             print(row(name, len(talks), len(turns), f"{again:.1%}", f"{figures['words_per_turn']['mean']:.1f}", f"{figures['mtld']:.1f}",
