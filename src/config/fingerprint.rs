@@ -640,7 +640,7 @@ mod tests {
         let keys = semantic(&config(&sets));
         assert!(!keys.keys().any(|key| key.starts_with("models.selector.")), "{keys:?}");
         let quick = parse(None, assets::builtin(QUICKSTART).unwrap(), &[]).unwrap().config;
-        assert_eq!(semantic(&quick).keys().filter(|key| key.starts_with("models.")).count(), 6);
+        assert_eq!(semantic(&quick).keys().filter(|key| key.starts_with("models.")).count(), 7);
     }
 
     #[test]
