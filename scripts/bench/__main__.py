@@ -11,6 +11,7 @@ import dedup
 import engine
 import limits
 import page
+import quality
 import tokens
 import upload
 from measure import RUNS
@@ -28,6 +29,7 @@ SECTIONS = {
     "upload": upload.upload,
     "compile": compiling.compile,
     "tokens": tokens.tokens,
+    "quality": quality.quality,
 }
 
 wanted = sys.argv[1:] or list(SECTIONS)

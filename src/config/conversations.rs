@@ -27,6 +27,8 @@ pub struct Conversations {
     pub speaker_selection: SpeakerSelection,
     /// Whether one may speak twice running.
     pub allow_repeat_speaker: bool,
+    /// How evenly turns are shared.
+    pub balance: Balance,
     /// How prompts are laid out.
     pub layout: Layout,
     /// How much of the transcript prompts show.
@@ -51,6 +53,7 @@ impl Default for Conversations {
             ending: Ending::default(),
             speaker_selection: SpeakerSelection::default(),
             allow_repeat_speaker: false,
+            balance: Balance::default(),
             layout: Layout::default(),
             context: ShownTranscript::default(),
             words_per_turn: Some(WordsPerTurn::default()),
@@ -135,6 +138,17 @@ impl SpeakerSelection {
             Self::Rules => "rules",
         }
     }
+}
+
+/// How evenly turns are shared: who has had too many may not be chosen, by whatever strategy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// Nobody speaks who is two turns ahead of whoever has said least, or has had a fair share of the most turns.
+    #[default]
+    Even,
+    /// Up to one and a half times a fair share of the most turns.
+    Loose,
 }
 
 /// How the messages of a turn are arranged.

@@ -20,9 +20,9 @@ use super::document::entry;
 use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
-    BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings, GroupSize,
-    HubSettings, Judge, Model, Models, PersonaLength, Personas, PublishedPersonas, Safety, ShownTranscript, Situations,
-    TurnRange, WordsPerTurn,
+    Balance, BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings,
+    GroupSize, HubSettings, Judge, Model, Models, PersonaLength, Personas, PublishedPersonas, Safety, ShownTranscript,
+    Situations, TurnRange, WordsPerTurn,
 };
 use crate::exit::ExitCode;
 
@@ -206,6 +206,7 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
         ending,
         speaker_selection,
         allow_repeat_speaker,
+        balance,
         layout,
         context,
         words_per_turn,
@@ -236,6 +237,8 @@ fn conversation_fields(conversations: &Conversations) -> Fields {
     fields.extend(context_fields(*context));
     fields.extend(unless(count.is_none(), Stage::Conversations, "conversations.count", json!(count)));
     fields.extend(unless(!top_up, Stage::Conversations, "conversations.top_up", json!(top_up)));
+    // Runs that were made before there was a choice shared turns like this.
+    fields.extend(unless(*balance == Balance::Loose, Stage::Conversations, "conversations.balance", json!(balance)));
     fields
 }
 
@@ -510,6 +513,7 @@ mod tests {
         ("conversations.ending", "max_only", Some(Stage::Conversations)),
         ("conversations.speaker_selection", "fused", Some(Stage::Conversations)),
         ("conversations.allow_repeat_speaker", "true", Some(Stage::Conversations)),
+        ("conversations.balance", "loose", Some(Stage::Conversations)),
         ("conversations.layout", "shared_prefix", Some(Stage::Conversations)),
         ("conversations.context.last_turns", "6", Some(Stage::Conversations)),
         ("conversations.context.summary", "true", Some(Stage::Conversations)),
@@ -636,7 +640,7 @@ mod tests {
         let keys = semantic(&config(&sets));
         assert!(!keys.keys().any(|key| key.starts_with("models.selector.")), "{keys:?}");
         let quick = parse(None, assets::builtin(QUICKSTART).unwrap(), &[]).unwrap().config;
-        assert_eq!(semantic(&quick).keys().filter(|key| key.starts_with("models.")).count(), 6);
+        assert_eq!(semantic(&quick).keys().filter(|key| key.starts_with("models.")).count(), 7);
     }
 
     #[test]
@@ -700,6 +704,7 @@ mod tests {
             train: 0.9
         conversations:
           allow_repeat_speaker: false
+          balance: even
           context:
             last_turns: 8
             summary: false

@@ -194,7 +194,7 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:3:1: situation: unknown key; did you mean `situations`? (known here: version, seed, language, run_dir, shard, personas, situations, conversations, min_accepted, safety, judge, dedup, compile, export, card, budget, models, proxy, review)
         c.yaml cannot be used as it is
-          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
+          c.yaml:4:3: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, balance, layout, context, words_per_turn, prompts, max_repairs, gates)
           c.yaml:5:3: conversations.speaker_selection: unknown value `roundrobin`; did you mean `round_robin`? (one of auto, fused, round_robin, random, rules)
           c.yaml:6:3: conversations.layout: expected one of agent_first, shared_prefix, found the number 3
         c.yaml cannot be used as it is
@@ -333,7 +333,7 @@ mod tests {
           --set conversations.turns: conversations.turns.min: 9 is more than conversations.turns.max, which is 3
           --set situations.count: 0 is too small; at least 1
         c.yaml cannot be used as it is
-          --set conversations.turn.max: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, layout, context, words_per_turn, prompts, max_repairs, gates)
+          --set conversations.turn.max: conversations.turn: unknown key; did you mean `turns`? (known here: per_situation, count, top_up, turns, ending, speaker_selection, allow_repeat_speaker, balance, layout, context, words_per_turn, prompts, max_repairs, gates)
         c.yaml cannot be used as it is
           --set conversations.speaker_selection: unknown value `fuse`; did you mean `fused`? (one of auto, fused, round_robin, random, rules)
         --set seed: expected KEY=VALUE, such as conversations.turns.max=12

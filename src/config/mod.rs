@@ -45,7 +45,8 @@ use export::ExportEntry;
 
 pub(crate) use context::ShownTranscript;
 pub(crate) use conversations::{
-    ConversationPrompts, Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange, WordsPerTurn,
+    Balance, ConversationPrompts, Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange,
+    WordsPerTurn,
 };
 pub use models::Timeouts;
 pub(crate) use models::{AzureAuth, Model, Models, Provider, QuotaLimits, RequestHeader, StructuredMode};

@@ -187,7 +187,7 @@ mod tests {
           --set shard: shard.index: a run has at least one part
         the built-in configuration cannot be used as it is
           the built-in configuration:12:3: situations.count: 20 cannot be divided among 32 parts: raise it, or make fewer parts
-          the built-in configuration:45:10: budget.max_calls: 10 cannot be divided among 32 parts: raise it, or make fewer parts
+          the built-in configuration:46:10: budget.max_calls: 10 cannot be divided among 32 parts: raise it, or make fewer parts
           --set models.default.limits: models.default.limits.rpm: 16 cannot be divided among 32 parts: raise it, or make fewer parts
           --set models.default.limits: models.default.limits.tpm: no call fits into a part's share: a reply may have 300 tokens (max_tokens); make fewer parts
         "#);

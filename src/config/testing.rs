@@ -31,6 +31,7 @@ conversations:
   ending: agreed
   speaker_selection: auto
   allow_repeat_speaker: false
+  balance: even
   layout: agent_first
   context: {last_turns: 8, summary: false}
   words_per_turn: {median: 12, p90: 30}

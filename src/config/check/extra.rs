@@ -1,6 +1,7 @@
 //! What may be added to requests: not what has a setting of its own, and no secret that stands in a file.
 
 use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::{Findings, is_variable_name};
 use crate::config::{Model, Provider, RequestHeader};
@@ -21,6 +22,9 @@ const TAKEN: [&str; 12] = [
     "top_p",
 ];
 
+/// Fields that the embedded model understands as well.
+const PENALTIES: [&str; 2] = ["frequency_penalty", "presence_penalty"];
+
 /// Headers that the request's own making decides.
 const OWN_HEADERS: [&str; 6] =
     ["connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent"];
@@ -32,15 +36,18 @@ const SECRET: [&str; 6] = ["auth", "key", "token", "secret", "cookie", "password
 pub(super) fn check(findings: &mut Findings<'_>, model: &Model, key: &str) {
     let at = |field: &str| format!("{key}.{field}");
     let Model { reasoning_effort, extra_body, headers, provider, .. } = model;
-    let set = [
-        ("reasoning_effort", reasoning_effort.is_some()),
-        ("extra_body", !extra_body.is_empty()),
-        ("headers", !headers.is_empty()),
-    ];
+    let set = [("reasoning_effort", reasoning_effort.is_some()), ("headers", !headers.is_empty())];
     for (field, is_set) in set {
         findings.require(!is_set || *provider != Provider::Embedded, &at(field), || {
             "belongs to an endpoint, but the provider is embedded".to_owned()
         });
+    }
+    if *provider == Provider::Embedded {
+        for (field, value) in extra_body {
+            findings.require(is_penalty(field, value), &at("extra_body"), || {
+                format!("{field}: the embedded model takes {} from -2 to 2 and no other field", PENALTIES.join(" and "))
+            });
+        }
     }
     let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     findings.require(reasoning_effort.as_deref().is_none_or(is_word), &at("reasoning_effort"), || {
@@ -56,6 +63,11 @@ pub(super) fn check(findings: &mut Findings<'_>, model: &Model, key: &str) {
             findings.require(false, &at("headers"), || format!("{name}: {message}"));
         }
     }
+}
+
+/// Whether the embedded model knows a field, with a value in the range that endpoints take.
+fn is_penalty(field: &str, value: &Value) -> bool {
+    PENALTIES.contains(&field) && value.as_f64().is_some_and(|value| (-2.0..=2.0).contains(&value))
 }
 
 /// Whether a header can be sent as it is configured.
@@ -82,7 +94,19 @@ fn fit(name: &str, header: &RequestHeader) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn the_embedded_model_takes_two_penalties_in_the_range_of_endpoints_and_nothing_else() {
+        assert!(is_penalty("presence_penalty", &json!(-2)) && is_penalty("frequency_penalty", &json!(0.1)));
+        for (field, value) in
+            [("presence_penalty", json!(2.1)), ("frequency_penalty", json!("0.1")), ("top_k", json!(1))]
+        {
+            assert!(!is_penalty(field, &value), "{field}: {value}");
+        }
+    }
 
     #[test]
     fn a_header_is_a_plain_value_or_the_name_of_a_variable() {

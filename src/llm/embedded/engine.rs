@@ -3,6 +3,7 @@
 //! A reply is a function of the request alone. Draws come from its seed, and what the model remembers of earlier
 //! requests saves time without changing a bit of the outcome.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
@@ -10,14 +11,14 @@ use super::author::{Author, WritingStop};
 use super::echo;
 use super::gguf::{Gguf, GgufError};
 use super::model::{CONTEXT, Llama};
-use super::sampling::Sampling;
+use super::sampling::{Penalties, Sampling};
 use super::schema::{SchemaError, ValuePlan};
 use super::session::{End, SampledText, Session};
 use super::slots::Slots;
 use super::structured;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Token, Vocabulary};
 use crate::draw::Draw;
-use crate::llm::{ChatRequest, Finish, Message, Reply, ReplyFormat};
+use crate::llm::{ChatRequest, Finish, Message, MessageRole, Reply, ReplyFormat};
 use crate::store::fs;
 
 /// Taken where a request leaves it open.
@@ -25,6 +26,10 @@ const TEMPERATURE: f64 = 0.8;
 
 /// Taken where a request leaves it open.
 const TOP_P: f64 = 0.95;
+
+/// The share of the temperature that a form is filled in at: talk is livelier where it is high, but what a form says then has
+/// nothing to do any more with what it was to be about.
+const FORM: f64 = 0.5;
 
 /// How often an utterance that echoes is sampled again.
 const RESAMPLES: u8 = 2;
@@ -105,6 +110,9 @@ impl LoadedModel {
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
         let shunned = prefix.map(|prefix| self.shunned(prefix, &request.messages.list())).unwrap_or_default();
+        let said = prefix.map(|_| self.said(&request.messages.list())).unwrap_or_default();
+        // What fills in a form has to name people and things again.
+        let penalties = prefix.map(|_| Penalties::of(request.extra.as_deref())).unwrap_or_default();
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
@@ -116,8 +124,9 @@ impl LoadedModel {
             session.rewind(session.prompt)?;
             let mut draw = Draw::new(request.seed, &["embedded", "text", &attempt.to_string()]);
             let penalty = PENALTY + STERNER * f32::from(attempt);
-            let shunned = shunned.clone();
-            let sampling = Sampling { asides: prefix.is_none(), shunned, ..sampling(request, penalty) };
+            let (shunned, said) = (shunned.clone(), said.clone());
+            let asides = prefix.is_none();
+            let sampling = Sampling { asides, shunned, said, penalties, ..sampling(request, penalty) };
             let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
             let overlap = echo::overlap(&written.text, &request.messages.list());
             if faintest.as_ref().is_none_or(|(least, _)| overlap < *least) {
@@ -146,6 +155,26 @@ impl LoadedModel {
         shunned
     }
 
+    /// How often each token was said so far: in a line whose label was there before, since people are introduced in the
+    /// same form, or by the model itself.
+    fn said(&self, messages: &[Message]) -> BTreeMap<u32, u32> {
+        let mut labels = BTreeSet::new();
+        let mut said = BTreeMap::new();
+        for message in messages.iter().filter(|message| message.role != MessageRole::System) {
+            for line in message.content.lines() {
+                let text = match line.split_once(": ") {
+                    Some((label, text)) if !labels.insert(label) => text,
+                    _ if message.role == MessageRole::Assistant => line,
+                    _ => continue,
+                };
+                let tokens = self.vocabulary.encode(&format!(" {text}"));
+                let spoken = tokens.into_iter().filter(|id| self.vocabulary.token(*id).is_some_and(Token::is_spoken));
+                spoken.for_each(|id| *said.entry(id).or_default() += 1);
+            }
+        }
+        said
+    }
+
     fn json(
         &self,
         request: &ChatRequest,
@@ -155,7 +184,9 @@ impl LoadedModel {
     ) -> Result<Reply, EngineError> {
         let session = Session::open(self, request, "", slots, abandoned)?;
         let draw = Draw::new(request.seed, &["embedded", "json"]);
-        let mut author = Author::new(session, plan, sampling(request, PENALTY), draw, request.max_tokens as usize)?;
+        let sampling = sampling(request, PENALTY);
+        let sampling = Sampling { temperature: sampling.temperature * FORM, ..sampling };
+        let mut author = Author::new(session, plan, sampling, draw, request.max_tokens as usize)?;
         let mut text = String::new();
         let finish = match structured::fill(plan, &mut author, &mut text) {
             Ok(()) => Finish::Stop,
@@ -172,8 +203,33 @@ fn sampling(request: &ChatRequest, penalty: f32) -> Sampling {
         temperature: request.temperature.unwrap_or(TEMPERATURE),
         top_p: request.top_p.unwrap_or(TOP_P),
         penalty,
+        penalties: Penalties::default(),
+        said: BTreeMap::new(),
         distinct: DISTINCT,
         asides: true,
         shunned: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::embedded::testing;
+
+    #[test]
+    fn what_people_said_counts_and_neither_what_introduces_them_nor_what_is_asked() {
+        let Some(mind) = testing::mind() else { return };
+        let count = |messages: &[Message], words: &[&str]| {
+            let said = mind.said(messages);
+            let count = |word: &&str| said.get(&mind.vocabulary.encode(word)[0]).copied().unwrap_or(0);
+            words.iter().map(count).collect::<Vec<u32>>()
+        };
+        let opener =
+            "Ann: Ann is a nurse.\nBob: Bob is a cook.\n\nThey talk about this: soup\n\nAnn: The soup is cold.\n";
+        let turn = "Bob: Cold soup is no soup.\n\nAnn thinks: It was hot.\nWhat does Ann say?";
+        let shared = [Message::system("Ann: soup\nAnn: soup"), Message::user(format!("{opener}{turn}"))];
+        assert_eq!(count(&shared, &[" soup", " cold", " nurse", " hot", " What", "."]), [3, 1, 0, 0, 0, 0]);
+        let own = [Message::user("Bob: hi"), Message::assistant("The soup is cold."), Message::user("Now?")];
+        assert_eq!(count(&own, &[" soup", " hi", "Now"]), [1, 0, 0]);
     }
 }

@@ -1,13 +1,45 @@
 //! From logits to the next token.
 
-use super::vocabulary::Vocabulary;
+use std::collections::BTreeMap;
+
+use super::vocabulary::{Token, Vocabulary};
 use crate::draw::Draw;
+use crate::llm::Extra;
 
 /// Tokens that are drawn from at most; what lies beyond is noise in a model of this size.
 const TOP_K: usize = 40;
 
 /// Tokens less likely than this share of the likeliest are not drawn (min-p, arXiv 2407.01082).
 const MIN_P: f64 = 0.05;
+
+/// A token counts as said no more often than this: "the" must stay possible in a long conversation.
+const MOST_TIMES: u32 = 4;
+
+/// What is taken off how likely a token is that was said before, as the fields of `extra_body` of these names say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Penalties {
+    /// Once, however often it was said.
+    presence: f32,
+    /// For each time it was said.
+    frequency: f32,
+}
+
+impl Penalties {
+    /// Those that `extra` asks for; none where it asks for none.
+    pub(super) fn of(extra: Option<&Extra>) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "logits are of this precision")]
+        let number = |field| extra.and_then(|extra| extra.body.get(field)?.as_f64()).unwrap_or(0.0) as f32;
+        Self { presence: number("presence_penalty"), frequency: number("frequency_penalty") }
+    }
+
+    fn take_off(self, logits: &mut [f32], said: &BTreeMap<u32, u32>) {
+        for (id, times) in said {
+            if let Some(logit) = logits.get_mut(*id as usize) {
+                *logit -= self.presence + self.frequency * (*times).min(MOST_TIMES) as f32;
+            }
+        }
+    }
+}
 
 /// How a reply is sampled.
 #[derive(Debug, Clone)]
@@ -18,6 +50,10 @@ pub(super) struct Sampling {
     pub(super) top_p: f64,
     /// Repetition penalty (arXiv 1909.05858) on words that were used lately; 1 is none.
     pub(super) penalty: f32,
+    /// What tokens cost that were said before, in this reply or by `said`.
+    pub(super) penalties: Penalties,
+    /// How often each token was said in the conversation so far.
+    pub(super) said: BTreeMap<u32, u32>,
     /// No sequence of this many words is written twice; 0 allows any.
     pub(super) distinct: usize,
     /// Brackets and asterisks are fine. In speech they are not: nobody says "(winks)".
@@ -36,6 +72,12 @@ impl Sampling {
             if let Some(logit) = logits.get_mut(id as usize) {
                 *logit = if *logit > 0.0 { *logit / self.penalty } else { *logit * self.penalty };
             }
+        }
+        if self.penalties != Penalties::default() {
+            let mut said = self.said.clone();
+            let spoken = written.iter().skip(prompt).filter(|id| vocabulary.token(**id).is_some_and(Token::is_spoken));
+            spoken.for_each(|id| *said.entry(*id).or_default() += 1);
+            self.penalties.take_off(logits, &said);
         }
         let starts = |id: u32| vocabulary.token(id).is_some_and(|token| token.bytes.first() == Some(&b' '));
         for id in repeats(written, self.distinct, starts) {
@@ -100,7 +142,8 @@ mod tests {
     use super::*;
 
     fn plain(temperature: f64, top_p: f64) -> Sampling {
-        Sampling { temperature, top_p, penalty: 1.0, distinct: 0, asides: true, shunned: Vec::new() }
+        let (penalties, said) = (Penalties::default(), BTreeMap::new());
+        Sampling { temperature, top_p, penalty: 1.0, penalties, said, distinct: 0, asides: true, shunned: Vec::new() }
     }
 
     #[test]
@@ -131,6 +174,23 @@ mod tests {
         assert_eq!(repeats(&[11, 1, 2, 12, 3, 13, 19, 11, 1, 2, 12], 3), [0; 0], "a word is not spoilt");
         assert_eq!(repeats(&[11, 12], 0), [0; 0]);
         assert_eq!(repeats(&[], 3), [0; 0]);
+    }
+
+    #[test]
+    fn what_was_said_before_costs_what_the_configuration_says_and_nothing_by_default() {
+        let penalties = |body: &[(&str, f64)]| {
+            let body = body.iter().map(|(field, value)| ((*field).to_owned(), (*value).into())).collect();
+            Penalties::of(Some(&Extra { body, ..Extra::default() }))
+        };
+        let left = |penalties: Penalties| {
+            let mut logits = [1.0_f32; 4];
+            penalties.take_off(&mut logits, &[(1, 1), (2, 3), (3, 1000), (9, 1)].into());
+            logits.map(|logit| logit.to_string())
+        };
+        assert_eq!(left(penalties(&[("presence_penalty", 0.5)])), ["1", "0.5", "0.5", "0.5"]);
+        assert_eq!(left(penalties(&[("frequency_penalty", 0.25)])), ["1", "0.75", "0.25", "0"], "bounded");
+        assert_eq!(Penalties::of(None), Penalties::default());
+        assert_eq!(penalties(&[("top_k", 40.0)]), Penalties::default());
     }
 
     proptest! {

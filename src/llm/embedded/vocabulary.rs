@@ -107,6 +107,11 @@ impl Vocabulary {
 }
 
 impl Token {
+    /// Whether it is a word or a part of one, rather than a mark or a number.
+    pub(super) fn is_spoken(&self) -> bool {
+        self.bytes.iter().any(u8::is_ascii_alphabetic)
+    }
+
     fn new(text: &str, alphabet: &BTreeMap<char, u8>) -> Self {
         let special = text.starts_with("<|") || text.starts_with('<') && text.ends_with('>');
         let bytes: Option<Vec<u8>> = text.chars().map(|c| alphabet.get(&c).copied()).collect();

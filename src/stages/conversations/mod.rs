@@ -161,6 +161,7 @@ impl<'a> ConversationState<'a> {
             left: most_turns,
             max: most_turns,
             allow_repeat: settings.allow_repeat_speaker,
+            balance: settings.balance,
         };
         Self {
             id,

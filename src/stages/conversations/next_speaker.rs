@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::selection::{self, Named, by};
 use super::{ConversationState, STAGE};
-use crate::config::{Ending, SpeakerSelection};
+use crate::config::{Balance, Ending, SpeakerSelection};
 use crate::draw::Draw;
 use crate::llm::recorded::CallSite;
 use crate::llm::{Answer, Finish, Halt, ReplyFormat, Role};
@@ -90,7 +90,9 @@ impl ConversationState<'_> {
         }
         self.ledger.fall_back();
         let mut draw = self.draw(index, "fallback");
-        let person = selection::drawn(&self.floor, candidates, &mut draw);
+        let is_even = self.settings.balance == Balance::Even;
+        let person = is_even.then(|| self.by_rules(candidates, &mut draw)).flatten().map(|(person, _)| person);
+        let person = person.or_else(|| selection::drawn(&self.floor, candidates, &mut draw));
         Ok(Some((person.unwrap_or(0), by::FALLBACK)))
     }
 

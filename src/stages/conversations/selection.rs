@@ -1,10 +1,11 @@
 //! Who speaks next.
 //!
-//! Every strategy chooses within the same closed set, [`candidates`]: nobody twice running unless allowed, nobody far
-//! beyond a fair share, and towards the end those who have not spoken at all. A model's answer is read against that set
+//! Every strategy chooses within the same closed set, [`candidates`]: nobody twice running unless allowed, nobody who has
+//! had more turns than [`Balance`] lets anybody have, and towards the end those who have not spoken at all. A model's answer is read against that set
 //! and can at worst name somebody legal; after three answers that name nobody the code decides, inside the set. (AutoGen
 //! 0.4 falls back on the previous speaker, which it then refuses: autogen#7471.)
 
+use crate::config::Balance;
 use crate::draw::Draw;
 
 /// How a speaker came to speak; the value of `selected_by` in records.
@@ -40,6 +41,8 @@ pub(crate) struct Floor {
     pub max: u32,
     /// Whether one may speak twice running.
     pub allow_repeat: bool,
+    /// How evenly turns are shared.
+    pub balance: Balance,
 }
 
 /// Those who may speak now, in the order of the group. Never empty for a group of at least two.
@@ -52,16 +55,25 @@ pub(crate) fn candidates(floor: &Floor) -> Vec<usize> {
     if !silent.is_empty() && floor.left as usize <= unheard {
         return silent;
     }
-    let cap = fair_cap(floor);
+    let cap = most_turns(floor);
     let within: Vec<usize> =
         free.iter().copied().filter(|person| floor.taken.get(*person).is_some_and(|taken| *taken < cap)).collect();
     if within.is_empty() { free } else { within }
 }
 
-/// One and a half times a fair share of the turns, rounded up: nobody may dominate further than that.
-fn fair_cap(floor: &Floor) -> u32 {
+/// Turns ahead of whoever has said least from which on one has to wait.
+const LEAD: u32 = 2;
+
+/// So many turns are enough for now. A fair share is rounded up, since turns seldom divide evenly.
+fn most_turns(floor: &Floor) -> u32 {
     let people = u32::try_from(floor.taken.len()).unwrap_or(u32::MAX).max(1);
-    (3 * floor.max).div_ceil(2 * people).max(2)
+    match floor.balance {
+        Balance::Even => {
+            let least = floor.taken.iter().min().copied().unwrap_or(0);
+            floor.max.div_ceil(people).min(least + LEAD)
+        }
+        Balance::Loose => (3 * floor.max).div_ceil(2 * people).max(2),
+    }
 }
 
 /// The next in order after the last speaker.
@@ -240,7 +252,7 @@ mod tests {
     use super::*;
 
     fn floor(taken: &[u32], last: Option<usize>, left: u32) -> Floor {
-        Floor { taken: taken.to_vec(), last, left, max: 10, allow_repeat: false }
+        Floor { taken: taken.to_vec(), last, left, max: 10, allow_repeat: false, balance: Balance::Loose }
     }
 
     #[test]
@@ -295,6 +307,46 @@ mod tests {
         assert_eq!(candidates(&floor(&[2, 1], Some(0), 5)), [1]);
         let repeat = Floor { allow_repeat: true, ..floor(&[1, 1], Some(0), 5) };
         assert_eq!(candidates(&repeat), [0, 1]);
+    }
+
+    /// The Gini coefficient of the turns that `taken` has.
+    fn gini(taken: &[u32]) -> f64 {
+        let apart: u32 = taken.iter().flat_map(|one| taken.iter().map(|other| one.abs_diff(*other))).sum();
+        f64::from(apart) / f64::from(2 * taken.iter().sum::<u32>() * u32::try_from(taken.len()).unwrap())
+    }
+
+    /// The turns of a conversation in which `pick` chooses among the candidates.
+    fn held(people: usize, max: u32, balance: Balance, mut pick: impl FnMut(&[usize]) -> usize) -> Vec<u32> {
+        let mut now = Floor { max, balance, ..floor(&vec![0; people], None, max) };
+        while now.left > 0 {
+            let choice = candidates(&now);
+            let person = choice[pick(&choice)];
+            let most = now.taken[person] + 1;
+            let least = *now.taken.iter().min().unwrap();
+            // Where nobody else is left, the one who spoke last had said least.
+            let cornered = choice.iter().all(|other| now.taken[*other] >= now.taken[person]) && now.last.is_some();
+            assert!(balance == Balance::Loose || most <= least + LEAD || cornered, "{now:?} -> {person}");
+            now.taken[person] += 1;
+            (now.last, now.left) = (Some(person), now.left - 1);
+        }
+        now.taken
+    }
+
+    #[test]
+    fn turns_are_shared_whoever_is_chosen_and_off_means_off() {
+        let mut mean = [0.0; 2];
+        for (balance, mean) in [Balance::Even, Balance::Loose].into_iter().zip(&mut mean) {
+            let groups: Vec<(usize, u32)> = (3..=5).flat_map(|people| (6..=12).map(move |max| (people, max))).collect();
+            for (people, max) in &groups {
+                // The worst that a model can choose: always whoever it likes best.
+                *mean += gini(&held(*people, *max, balance, |_| 0)) / groups.len() as f64;
+                let mut draw = Draw::new(u64::from(*max), &["held"]);
+                held(*people, *max, balance, |choice| draw.below(choice.len()));
+            }
+        }
+        assert!(mean[0] <= 0.15 && mean[1] > 0.2, "{mean:?}");
+        assert_eq!(candidates(&Floor { balance: Balance::Even, ..floor(&[3, 2, 1], Some(1), 4) }), [2]);
+        assert_eq!(candidates(&floor(&[3, 2, 1], Some(1), 4)), [0, 2]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use convogen::Draw;
-use convogen::config::{Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange};
+use convogen::config::{Balance, Conversations, Ending, Gate, GateSettings, Layout, SpeakerSelection, TurnRange};
 use convogen::llm::recorded::CallSite;
 use convogen::llm::{Answer, AttemptError, ChatRequest, Finish, Reply, ReplyFormat};
 use convogen::record::{Dropped, Fate, Situation};
@@ -203,7 +203,9 @@ async fn table(settings: &[Conversations], prompts: &AgentPrompts) -> String {
     for settings in settings {
         for layout in [Layout::AgentFirst, Layout::SharedPrefix] {
             for speaker_selection in STRATEGIES {
-                let hashes = hold_all(&Conversations { speaker_selection, layout, ..settings.clone() }, prompts).await;
+                // `loose` is how turns were shared when these were taken.
+                let own = Conversations { speaker_selection, layout, balance: Balance::Loose, ..settings.clone() };
+                let hashes = hold_all(&own, prompts).await;
                 let (turns, selection) = (settings.turns.max, speaker_selection.as_str());
                 lines.push(format!("{selection} {} {turns}: {}", layout.as_str(), hashes.line()));
                 handled.extend(hashes.handled);
