@@ -173,12 +173,7 @@ pub async fn run(
         opened.map_or_else(Default::default, |(journal, shielded, left)| (Some(Arc::new(journal)), shielded, left));
     let _ = watch.budget.set(Arc::clone(&budget));
     let calls_before = budget.snapshot().calls();
-    if options.retry_failed {
-        reopen_failed(&dir, &watch.control)?;
-    }
-    if options.accept_partial && !budget.is_limited() {
-        watch.control.tell("--accept-partial does nothing here: no budget is set");
-    }
+    obey_flags(&dir, options, &budget, &watch.control)?;
     // A run whose stages are all sealed needs no model, nor what a model needs; neither does a replay.
     let models = if replay.is_some() || SealedStage::open(&dir.paths().conversations())?.is_some() {
         models::ModelSource::Recorded
@@ -190,7 +185,7 @@ pub async fn run(
     inherited.extend(replay.map(Inherited::Recording));
     let mut anew = identity::details(&dir)?.anew;
     anew.extend(fork.iter().flat_map(Fork::asked_anew).cloned());
-    let calls = CallGateway {
+    let calls = Arc::new(CallGateway {
         inherited,
         journal,
         budget: Arc::clone(&budget),
@@ -203,8 +198,7 @@ pub async fn run(
         seed: config.own_seed(),
         tap: None,
         left,
-    };
-    let calls = Arc::new(calls);
+    });
     let _ = watch.calls.set(Arc::clone(&calls));
     let context = Context {
         config: &config,
@@ -277,6 +271,17 @@ fn live<'a>(
         }
     }
     Ok(models::ModelSource::Live { environment, offline: options.offline, given: options.model.as_ref() })
+}
+
+/// Does what flags ask of a run before it goes on, or says that there is nothing to do.
+fn obey_flags(dir: &RunDir, options: &RunOptions, budget: &Budget, control: &Control) -> Result<(), RunError> {
+    if options.retry_failed {
+        reopen_failed(dir, control)?;
+    }
+    if options.accept_partial && !budget.is_limited() {
+        control.tell("--accept-partial does nothing here: no budget is set");
+    }
+    Ok(())
 }
 
 /// The run this one is forked from, if it is.

@@ -364,7 +364,7 @@ fn importing_exporting_and_importing_again_keeps_every_record() {
     let records: Vec<Value> = ["train", "test"]
         .iter()
         .flat_map(|split| {
-            project.files(&format!("out/{split}")).into_iter().filter(|(name, _)| name.ends_with(".jsonl"))
+            project.files(&format!("out/{split}")).into_iter().filter(|(name, _)| name.strip_suffix(".jsonl").is_some())
         })
         .flat_map(|(_, bytes)| {
             String::from_utf8(bytes).unwrap().split_terminator('\n').map(str::to_owned).collect::<Vec<_>>()

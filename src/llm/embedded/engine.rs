@@ -126,7 +126,7 @@ impl LoadedModel {
             let penalty = PENALTY + STERNER * f32::from(attempt);
             let (shunned, said) = (shunned.clone(), said.clone());
             let asides = prefix.is_none();
-            let sampling = Sampling { asides, shunned, said, penalties, ..sampling(request, penalty) };
+            let sampling = Sampling { penalties, said, asides, shunned, ..sampling(request, penalty) };
             let written = session.write(&sampling, &end, request.max_tokens as usize, &mut draw)?;
             let overlap = echo::overlap(&written.text, &request.messages.list());
             if faintest.as_ref().is_none_or(|(least, _)| overlap < *least) {

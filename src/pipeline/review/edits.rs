@@ -73,11 +73,11 @@ fn judge(
                     edit.text.clone_from(&text);
                 }
             }
-            Err(flaw) => {
+            Err(fault) => {
                 problems.push(format!(
                     "the gate {} turns its edit of turn {turn} down: {}",
-                    flaw.name(),
-                    flaw.reason()
+                    fault.name(),
+                    fault.reason()
                 ));
             }
         }

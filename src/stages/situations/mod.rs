@@ -269,9 +269,9 @@ impl SituationStage<'_> {
         let group = cast.group(ordinal, size);
         let found = group.members.iter().filter_map(|at| self.people.get(*at).transpose());
         let chosen: Vec<Cow<'_, Persona>> = found.collect::<Result<_, _>>()?;
-        let named: Vec<(Option<&str>, &str)> =
+        let told: Vec<(Option<&str>, &str)> =
             chosen.iter().map(|member| (member.name.as_deref(), member.persona.as_str())).collect();
-        let names = state.namer.name_group(ordinal, &named);
+        let names = state.namer.name_group(ordinal, &told);
         let people = chosen.iter().zip(names).map(|(member, name)| GivenPerson {
             id: member.id.clone(),
             name,
