@@ -10,12 +10,16 @@ use super::failure::Failure;
 use super::output::{Printer, table};
 use super::pipeline::block_on;
 use super::progress::thousands;
+use super::wrap::wrap;
 use crate::exit::ExitCode;
 use crate::pipeline::{preview, status, tries};
 use crate::report::{
     AnnotationFigures, CATALOGUE, CoverageFigures, FigureEntry, Form, GateFigures, HubFigures, MOST_TURNS, PageOptions,
     Replayed, Report, ReportError, RunFigures, report, write_page,
 };
+
+/// A line of the page is at most this long.
+const MOST_COLUMNS: usize = 98;
 
 /// `report`.
 #[derive(Debug, Clone, Default, Args)]
@@ -265,6 +269,8 @@ fn coverage(coverage: &CoverageFigures) -> String {
 
 fn hints(report: &Report) -> String {
     let title = if report.hints.is_empty() { "" } else { "\nworth a look\n" };
-    let lines = report.hints.iter().map(|hint| format!("  {}\n    `{}` changes it\n", hint.message, hint.setting));
+    let lines = report.hints.iter().map(|hint| {
+        format!("  {}\n    `{}` changes it\n", wrap(&hint.message, MOST_COLUMNS).join("\n  "), hint.setting)
+    });
     title.to_owned() + &lines.collect::<String>()
 }
