@@ -352,7 +352,7 @@ mod tests {
           seeds.jsonl:6: intent: empty; leave the key out instead
           seeds.jsonl:7: dialogue: expected a text or a list of {speaker, text}: unknown field `who`, expected `speaker` or `text`
           seeds.jsonl:8: labels.seed: this label is set from the row's own id and intent; rename it
-          seeds.jsonl:9: expected ident at line 1 column 2
+          seeds.jsonl:9: it is no JSON; here one JSON object a line is read, as in {"id": "1", …} (JSON Lines)
           seeds.jsonl:10: intent: 301 characters; at most 300
         "#);
         let empty = read("\n \n").unwrap_err().to_string();
