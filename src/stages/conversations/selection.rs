@@ -1,9 +1,9 @@
 //! Who speaks next.
 //!
 //! Every strategy chooses within the same closed set, [`candidates`]: nobody twice running unless allowed, nobody who has
-//! had more turns than [`Balance`] lets anybody have, and towards the end those who have not spoken at all. A model's answer is read against that set
-//! and can at worst name somebody legal; after three answers that name nobody the code decides, inside the set. (AutoGen
-//! 0.4 falls back on the previous speaker, which it then refuses: autogen#7471.)
+//! had more turns than [`Balance`] lets anybody have, and towards the end those who have not spoken at all. A model's answer
+//! is read against that set and can at worst name somebody legal; after three answers that name nobody the code decides,
+//! inside the set. (AutoGen 0.4 falls back on the previous speaker, which it then refuses: autogen#7471.)
 
 use crate::config::Balance;
 use crate::draw::Draw;
