@@ -370,7 +370,7 @@ mod tests {
             "situations.seeds=gone.jsonl",
             "conversations.prompts={speaker: speaker.md, selector: selector.md, fused: fused.md}",
             "judge={enabled: true, prompt: judge.md}",
-            "models.default={provider: azure_openai, endpoint: 'https://name.example'}",
+            "models.default={provider: azure_openai}",
             "models.speaker={provider: openai, model: m, base_url: 'http://gpu.example:8000/v1', api_key_env: GPU_KEY}",
             "models.situations={provider: openai, model: m, base_url: 'gpu.example/v1', api_key_env: null}",
         ];
@@ -389,6 +389,7 @@ mod tests {
             "DIR/a.md, line ",
             "unknown variable `nobody`",
             "models.default.deployment: ",
+            "models.default.endpoint: ",
             "models.speaker.base_url: a key would go to gpu.example over plain http",
             "models.situations.base_url: \"gpu.example/v1\" has no https:// or http:// in front",
         ] {

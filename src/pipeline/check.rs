@@ -11,6 +11,7 @@ use crate::config::environment::{AZURE_API_KEY, CONTENT_SAFETY_KEY, Environment}
 use crate::config::loaded::Loaded;
 use crate::config::{Config, SituationMode};
 use crate::llm::recorded::CallGateway;
+use crate::net::http::SetupError;
 use crate::record::{Fate, Persona, Situation, Tally};
 use crate::stages::context::Context;
 use crate::stages::error::StageError;
@@ -52,14 +53,18 @@ fn endpoints(config: &Config, environment: &Environment) -> Vec<String> {
     let mut faults = Vec::new();
     for (key, model) in config.used_models() {
         let service = config.safety.service.filter(|_| key == "safety");
-        for (number, place) in model.places().iter().enumerate() {
+        for (number, mut place) in model.places().into_iter().enumerate() {
             let own = place.api_key_env.iter().cloned().chain(place.headers.values().filter_map(|h| h.env.clone()));
             let fixed = [AZURE_API_KEY].into_iter().chain(CONTENT_SAFETY_KEY.iter().copied()).map(str::to_owned);
             let keys: Vec<String> = own.chain(fixed).collect();
-            if let Err(fault) = models::address(place, service, &|name| var(&keys, name)) {
-                let place =
-                    if model.deployments.is_empty() { String::new() } else { format!("deployments[{number}].") };
-                faults.push(format!("models.{key}.{place}{fault}"));
+            let named = if model.deployments.is_empty() { String::new() } else { format!("deployments[{number}].") };
+            while let Err(fault) = models::address(&place, service, &|name| var(&keys, name)) {
+                faults.push(format!("models.{key}.{named}{fault}"));
+                // Which deployment it is says nothing about the rest, which is looked at as if it were named.
+                let is_nameless = matches!(&fault, SetupError::Setting { setting, .. } if setting == "deployment");
+                if !is_nameless || place.deployment.replace("a-deployment".to_owned()).is_some() {
+                    break;
+                }
             }
         }
     }
