@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
+use crate::config::drift::Drift;
 use crate::config::environment::{Environment, EnvironmentError, FILE_NAME};
 use crate::config::error::ConfigError;
-use crate::config::fingerprint::Drift;
 use crate::exit::ExitCode;
 use crate::store::fs::FsError;
 

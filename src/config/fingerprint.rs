@@ -10,21 +10,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Role;
 use super::document::entry;
-use super::error::listed;
 use super::safety::{Actions, Thresholds};
 use super::{
     Balance, BudgetLimits, Card, Casting, Compile, Config, ConversationPrompts, Conversations, Dedup, GateSettings,
     GroupSize, HubSettings, Judge, Model, Models, PersonaLength, Personas, PublishedPersonas, Safety, ShownTranscript,
     Situations, TurnRange, WordsPerTurn,
 };
-use crate::exit::ExitCode;
 
 /// Part of every fingerprint; raised when the meaning of sealed stages changes. 2: what is compared for duplicates is cut by
 /// language and configured length, no longer by what the corpus turned out to be.
@@ -377,66 +374,6 @@ fn one_model(model: &Model) -> Vec<(&'static str, Value)> {
     always.into_iter().chain(set).collect()
 }
 
-/// A setting or input that is not what the run directory was made with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
-    /// The dotted key, or the name of an input.
-    pub key: String,
-    /// What the run was made with; `None` if it knows no such key.
-    pub old: Option<Value>,
-    /// What is asked for now; `None` if it is no longer there.
-    pub new: Option<Value>,
-    /// For a text: the lines that changed, as a unified diff; shown in place of the two values.
-    pub lines: Vec<String>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.lines.is_empty() {
-            write!(f, "{}:", self.key)?;
-            return self.lines.iter().try_for_each(|line| write!(f, "\n    {line}"));
-        }
-        let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), Value::to_string);
-        write!(f, "{}: {} → {}", self.key, shown(&self.old), shown(&self.new))
-    }
-}
-
-/// What differs between two maps of settings or inputs, by key.
-pub(crate) fn diff(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<Difference> {
-    let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    let changed = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
-    let of = |key: &String| (key.clone(), old.get(key).cloned(), new.get(key).cloned());
-    changed.map(of).map(|(key, old, new)| Difference { key, old, new, lines: Vec::new() }).collect()
-}
-
-/// A run directory that was made with other settings, prompts or inputs.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{dir} was made with other settings:{}\nthree ways on:\n  \
-         restore what differs and run again\n  \
-         start afresh beside it: --run-dir NEW\n  \
-         keep what is still valid of it: --fork {dir} --run-dir NEW", listed(differences), dir = run_dir.display())]
-pub struct Drift {
-    /// The run directory.
-    pub run_dir: PathBuf,
-    /// Every difference.
-    pub differences: Vec<Difference>,
-}
-
-impl Drift {
-    /// `Err` if anything differs.
-    pub fn refuse(run_dir: &Path, old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Result<(), Self> {
-        let differences = diff(old, new);
-        if differences.is_empty() { Ok(()) } else { Err(Self { run_dir: run_dir.to_owned(), differences }) }
-    }
-
-    /// The exit code of the contract.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::Drift
-    }
-}
-
 /// The settings that shaped the data, as YAML, for those who get the dataset: no host, no path, no run directory.
 pub(crate) fn public_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
     serde_saphyr::to_string(&public_tree(config, &Stage::ALL))
@@ -462,7 +399,10 @@ pub(crate) fn resolved_yaml(config: &Config) -> Result<String, serde_saphyr::Ser
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::drift::{Drift, diff};
     use crate::config::load::parse;
     use crate::config::loaded::QUICKSTART;
     use crate::config::{assets, testing};

@@ -13,6 +13,7 @@ mod context;
 mod conversations;
 pub(crate) mod document;
 mod dotenv;
+pub(crate) mod drift;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod export;

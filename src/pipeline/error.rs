@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::review::ReviewError;
+use crate::config::drift::Drift;
 use crate::config::error::ConfigError;
-use crate::config::fingerprint::Drift;
 use crate::exit::ExitCode;
 use crate::llm::recording::RecordingError;
 use crate::net::http::SetupError;

@@ -13,7 +13,8 @@ use super::review::apply::AppliedReview;
 use super::stopped::StoppedAt;
 use super::text_diff;
 use crate::clock;
-use crate::config::fingerprint::{self, Difference, Drift, Stage};
+use crate::config::drift::{self, Difference, Drift};
+use crate::config::fingerprint::{self, Stage};
 use crate::config::{Config, HubSettings, SituationMode};
 use crate::llm::Role;
 use crate::llm::entries::RecordedReply;
@@ -241,7 +242,7 @@ fn check(
 
 /// What differs between the run in `paths` and one with this identity; of changed texts the lines that changed.
 fn differences(paths: &RunPaths, info: &RunInfo, identity: &Identity, inputs: &Inputs) -> Vec<Difference> {
-    let mut differences = fingerprint::diff(&info.fingerprints, &identity.fields());
+    let mut differences = drift::diff(&info.fingerprints, &identity.fields());
     let changed = |difference: &&mut Difference| difference.old.is_some() && difference.new.is_some();
     let of_texts = differences.iter_mut().filter(changed);
     let of_texts = of_texts.filter_map(|difference| Some((inputs_name(&difference.key)?.to_owned(), difference)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::PublishError;
 use crate::config::Shard;
-use crate::config::fingerprint;
+use crate::config::drift;
 use crate::pipeline::finished::FinishedRun;
 use crate::store::fs;
 
@@ -83,7 +83,7 @@ fn parts_of(run: &FinishedRun) -> Option<u64> {
 }
 
 fn differences(one: &FinishedRun, other: &FinishedRun) -> Vec<String> {
-    let found = fingerprint::diff(&one.made_with, &other.made_with).into_iter();
+    let found = drift::diff(&one.made_with, &other.made_with).into_iter();
     found.map(|difference| difference.key).filter(|key| key != SHARD).collect()
 }
 

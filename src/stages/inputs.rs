@@ -12,38 +12,28 @@ use super::error::StageError;
 use super::sealed::Sealed;
 use crate::config::assets;
 use crate::config::document::read_text;
-use crate::config::error::ConfigError;
 use crate::config::loaded::Loaded;
 use crate::config::prompts;
 use crate::config::safety::Service;
 use crate::config::{BUILT_IN_GRID, Config, PromptConfig, PromptSyntax, SituationMode};
-use crate::exit::ExitCode;
 use crate::prompt::braces;
 use crate::prompt::leak::Leaks;
-use crate::prompt::shots::{Shot, ShotError};
-use crate::prompt::template::{PromptError, Template};
+use crate::prompt::shots::Shot;
+use crate::prompt::template::Template;
 use crate::record::Persona;
 use crate::stages::compile::PromptUse;
 use crate::stages::conversations::agents::{AgentPromptFile, AgentPrompts};
-use crate::stages::safety::words::{WordLists, WordsError};
+use crate::stages::safety::words::WordLists;
 use crate::stages::situations::Prompt;
-use crate::stages::situations::coverage::{Coverage, CoverageError};
+use crate::stages::situations::coverage::Coverage;
 use crate::stages::situations::seeds::{self, Seed, SeedsError};
 use crate::stages::{judge, safety};
-use crate::store::fs::{self, FsError};
+use crate::store::fs;
 use crate::store::part::JsonlWriter;
 
-impl InputsError {
-    /// The exit code of the contract.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::File(_) => ExitCode::Io,
-            Self::Missing { .. } => ExitCode::Damage,
-            Self::Seeds(error) => error.exit_code(),
-            _ => ExitCode::Usage,
-        }
-    }
-}
+mod error;
+
+pub(crate) use error::InputsError;
 
 /// The texts by their name below `inputs/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,44 +41,6 @@ pub(crate) struct Inputs {
     texts: BTreeMap<String, String>,
     /// The files they were read from, where messages are to name those.
     files: BTreeMap<String, PathBuf>,
-}
-
-/// Why a run's texts cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InputsError {
-    /// The prompt configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A prompt.
-    #[error(transparent)]
-    Prompt(#[from] PromptError),
-    /// A shot.
-    #[error(transparent)]
-    Shot(#[from] ShotError),
-    /// The coverage grid.
-    #[error(transparent)]
-    Coverage(#[from] CoverageError),
-    /// The seeds.
-    #[error(transparent)]
-    Seeds(#[from] SeedsError),
-    /// A word list.
-    #[error(transparent)]
-    Words(#[from] WordsError),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FsError),
-    /// The prompt configuration cannot be kept, or the kept one cannot be read.
-    #[error("{PROMPT_CONFIG}: {message}")]
-    Kept {
-        /// Why.
-        message: String,
-    },
-    /// The copy in the run directory has a hole.
-    #[error("{path} is missing from the run directory", path = path.display())]
-    Missing {
-        /// The file that should be there.
-        path: PathBuf,
-    },
 }
 
 const PROMPT_CONFIG: &str = "prompt-config.yaml";
