@@ -19,8 +19,9 @@ impl<T: Copy> RecordColumn<T> {
         loop {
             if self.0.last().is_none_or(|block| block.len() == BLOCK) {
                 let Some(first) = values.next() else { return };
-                self.0.push(Vec::with_capacity(BLOCK));
-                self.0.last_mut().into_iter().for_each(|block| block.push(first));
+                let mut block = Vec::with_capacity(BLOCK);
+                block.push(first);
+                self.0.push(block);
             }
             let Some(block) = self.0.last_mut() else { return };
             let (before, room) = (block.len(), BLOCK - block.len());

@@ -1,5 +1,7 @@
 //! What changed in a prompt, as people read it: a unified diff, in bounded room.
 
+use similar::{Algorithm, Change, ChangeTag};
+
 /// Lines around a change that are shown with it.
 const AROUND: usize = 1;
 /// Pairs of lines that are compared at most; of texts beyond that only what is before and behind all changes is found.
@@ -55,7 +57,7 @@ fn clipped(line: &str) -> String {
     }
 }
 
-/// Both texts line by line, with as many lines in common as there are.
+/// Both texts line by line, with as many lines in common as Myers' algorithm finds.
 fn compare<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let before = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old, new) = (old.split_at(before), new.split_at(before));
@@ -66,45 +68,17 @@ fn compare<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     [both(old.0), changed(changed_old, changed_new), both(rest)].concat()
 }
 
-/// The longest common subsequence of lines, by the table of its lengths.
 fn changed<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let width = new.len() + 1;
     if old.len().saturating_mul(new.len()) > MOST_PAIRS {
         return old.iter().map(|line| Line::Old(line)).chain(new.iter().map(|line| Line::New(line))).collect();
     }
-    // At (i, j): how many lines the rests of both from there on have in common.
-    let mut lengths = vec![0_u32; width * (old.len() + 1)];
-    let at = |lengths: &[u32], i: usize, j: usize| lengths.get(i * width + j).copied().unwrap_or(0);
-    for (i, old_line) in old.iter().enumerate().rev() {
-        for (j, new_line) in new.iter().enumerate().rev() {
-            let length = if old_line == new_line {
-                at(&lengths, i + 1, j + 1) + 1
-            } else {
-                at(&lengths, i + 1, j).max(at(&lengths, i, j + 1))
-            };
-            if let Some(place) = lengths.get_mut(i * width + j) {
-                *place = length;
-            }
-        }
-    }
-    let (mut lines, mut i, mut j) = (Vec::new(), 0, 0);
-    loop {
-        match (old.get(i), new.get(j)) {
-            (Some(old), Some(new)) if old == new => {
-                lines.push(Line::Both(old));
-                (i, j) = (i + 1, j + 1);
-            }
-            (Some(old), new) if new.is_none() || at(&lengths, i + 1, j) >= at(&lengths, i, j + 1) => {
-                lines.push(Line::Old(old));
-                i += 1;
-            }
-            (_, Some(new)) => {
-                lines.push(Line::New(new));
-                j += 1;
-            }
-            (_, None) => return lines,
-        }
-    }
+    let line = |change: Change<&'a str>| match change.tag() {
+        ChangeTag::Equal => Line::Both(change.value()),
+        ChangeTag::Delete => Line::Old(change.value()),
+        ChangeTag::Insert => Line::New(change.value()),
+    };
+    let runs = similar::capture_diff_slices(Algorithm::Myers, old, new);
+    runs.iter().flat_map(|run| run.iter_changes(old, new)).map(line).collect()
 }
 
 #[cfg(test)]

@@ -110,9 +110,10 @@ impl LoadedModel {
     ) -> Result<Reply, EngineError> {
         let mut session = Session::open(self, request, prefix.unwrap_or_default(), slots, abandoned)?;
         let shunned = prefix.map(|prefix| self.shunned(prefix, &request.messages.list())).unwrap_or_default();
-        let said = prefix.map(|_| self.said(&request.messages.list())).unwrap_or_default();
         // What fills in a form has to name people and things again.
         let penalties = prefix.map(|_| Penalties::of(request.extra.as_deref())).unwrap_or_default();
+        let bite = penalties != Penalties::default();
+        let said = if bite { self.said(&request.messages.list()) } else { BTreeMap::new() };
         let end = End {
             line: prefix.is_some(),
             stop: &request.stop,
