@@ -248,11 +248,14 @@ fn summary(loaded: &Loaded, shots: ShotSelection) -> String {
         Ending::MaxOnly => "always to the maximum",
         Ending::Drawn => "as many as are drawn",
     };
+    let number = match conversations.count {
+        Some(count) => counted(count, "conversation"),
+        None => format!("{} each", counted(conversations.per_situation, "conversation")),
+    };
     let models: Vec<String> = config.used_models().into_iter().map(|(key, model)| named_model(key, model)).collect();
     format!(
-        "  {}, then {} each of {} turns ({}, {}, {ending})\n  models: {}; run directory: {}",
+        "  {}, then {number} of {} turns ({}, {}, {ending})\n  models: {}; run directory: {}",
         situations(config, shots),
-        counted(conversations.per_situation, "conversation"),
         range(conversations.turns.min as usize, conversations.turns.max as usize),
         conversations.speaker_selection.as_str(),
         conversations.layout.as_str(),
@@ -327,16 +330,19 @@ mod tests {
     #[test]
     fn check_says_what_would_be_done() {
         let folder = project();
-        let (printer, captured) = captured(Verbosity::default(), false);
+        let (printer, plain) = captured(Verbosity::default(), false);
         let sets = ["models.default={provider: openai, base_url: 'http://127.0.0.1:1/v1', model: demo}"];
         run(&checked(args(folder.path(), &sets)), &printer).unwrap();
-        let shown = captured.out.text().replace(&folder.path().display().to_string(), "DIR");
+        let shown = plain.out.text().replace(&folder.path().display().to_string(), "DIR");
         insta::assert_snapshot!(shown, @r##"
         DIR/c.yaml: ok
           20 situations of 3-5 people out of 50 personas (fixed shots), then 1 conversation each of 6-10 turns (auto, agent_first, ended by agreement)
           models: default openai demo at http://127.0.0.1:1/v1; run directory: runs/x
           source: 50 personas taken
         "##);
+        let (printer, counted) = captured(Verbosity::default(), false);
+        run(&checked(args(folder.path(), &[&sets[..], &["conversations.count=30"]].concat())), &printer).unwrap();
+        assert!(counted.out.text().contains(", then 30 conversations of 6-10 turns "), "{}", counted.out.text());
     }
 
     /// The shipped text of `name` with `more` in one of its sections.

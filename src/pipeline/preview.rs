@@ -134,12 +134,17 @@ async fn conversations(dir: &RunPaths, replay: &Replay, shown: &mut PreviewSampl
         shown.dropped.extend(sealed.rows("rejected.jsonl")?.collect::<Result<Vec<_>, _>>()?);
         return Ok(());
     }
-    let flow = replay.conversations()?;
+    let (flow, settings) = (replay.conversations()?, &replay.config.conversations);
+    let situations = shown.situations.len() as u64;
+    let wanted = settings.wanted(situations);
+    let asked_on_each = wanted.div_ceil(situations.max(1));
     for situation in &shown.situations {
-        for number in 0..replay.config.conversations.per_situation {
+        for number in 0..settings.most_begun(wanted) {
             match flow.hold_so_far(situation, number).await.map_err(StageError::from)?.0 {
                 Fate::Accepted(talk) if !talk.turns.is_empty() => shown.conversations.push(talk),
                 Fate::Dropped(dropped) => shown.dropped.push(dropped),
+                // Behind those that are asked for stand those begun in place of lost ones, as far as there are any.
+                Fate::Accepted(_) | Fate::Duplicate(_) if number >= asked_on_each => break,
                 Fate::Accepted(_) | Fate::Duplicate(_) => {}
             }
         }

@@ -239,14 +239,17 @@ fn files_of_other_tools_and_runs_without_conversations_have_pages_too() {
     }
 
     // As a run that is at work stands: replies on record, nothing sealed.
-    let (_endpoint, twice) = ran(script(), &["--set", "situations.count=4", "--set", "conversations.per_situation=2"]);
-    let all = twice.rows(&format!("runs/demo/{PART}"));
-    assert!(all.len() > 4, "{}: none is the second on its situation", all.len());
-    std::fs::remove_dir_all(twice.path().join("runs/demo/stages/3-conversations")).unwrap();
-    let begun = self::page(&twice, &["runs/demo"]);
-    let held: HashSet<String> = searched(&begun, 0).iter().map(|talk| talk[0].as_str().unwrap().to_owned()).collect();
-    assert!(all.iter().all(|talk| held.contains(id(talk))), "{held:?}");
-    assert_eq!(data(&begun)["begun"], json!(true));
+    for several in ["conversations.per_situation=2", "conversations.count=7"] {
+        let (_endpoint, twice) = ran(script(), &["--set", "situations.count=4", "--set", several]);
+        let all = twice.rows(&format!("runs/demo/{PART}"));
+        assert!(all.len() > 4, "{}: none is the second on its situation", all.len());
+        std::fs::remove_dir_all(twice.path().join("runs/demo/stages/3-conversations")).unwrap();
+        let begun = self::page(&twice, &["runs/demo"]);
+        let talks = searched(&begun, 0);
+        let held: HashSet<String> = talks.iter().map(|talk| talk[0].as_str().unwrap().to_owned()).collect();
+        assert!(all.iter().all(|talk| held.contains(id(talk))), "{several}: {held:?}");
+        assert_eq!(data(&begun)["begun"], json!(true));
+    }
     project.write("empty.jsonl", "\n");
     let empty = project.run(&["report", "empty.jsonl", "--html", "empty.html"]).ended(3);
     assert!(empty.stderr.contains("holds no conversation"), "{empty:?}");
