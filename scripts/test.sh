@@ -23,12 +23,17 @@ cargo clippy "${locked[@]}" --no-default-features --lib -- -D warnings
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${locked[@]}" --no-deps --document-private-items --quiet
 
+step "build"
+# With spans, so that one build serves their tests as well. The program that the tests run is made with them; `cargo run` would
+# build everything again, since dependencies have other features where there are no tests.
+cargo test "${locked[@]}" --features otlp --no-run
+target=$(cargo metadata "${locked[@]}" --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
+
 step "weights of the embedded model"
-cargo run "${locked[@]}" --features otlp --quiet -- model pull
+"$target/debug/convogen" model pull
 
 step "dataset readers"
 # In the target folder, so that `cargo clean` takes them too.
-target=$(cargo metadata "${locked[@]}" --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
 python_with() {
     local venv="$target/$1" wanted="tests/$1/requirements.txt"
     if ! cmp -s "$wanted" "$venv/requirements.txt"; then
@@ -59,5 +64,5 @@ CONVOGEN_AZURITE=$(scripts/azurite.sh --path)
 export CONVOGEN_AZURITE
 
 step "tests"
-# All of it, so that one run tells of every failure; with spans, so that one build serves their tests as well.
+# All of it, so that one run tells of every failure.
 cargo test "${locked[@]}" --features otlp --no-fail-fast "$@"
