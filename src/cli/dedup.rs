@@ -18,6 +18,7 @@ use crate::stages::dedup::Shingling;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  convogen dedup corpus.jsonl --report duplicates.jsonl                    look first
   convogen dedup corpus.jsonl -o clean.jsonl --report removed.jsonl
   convogen dedup shards/ more.jsonl.zst -o clean.jsonl --threshold 0.7
   convogen dedup data/ -o clean.parquet --text-field body --id-field url
@@ -34,8 +35,8 @@ pub(crate) struct DedupArgs {
     /// JSONL (also .gz, .zst) or Parquet: files, and folders of them
     #[arg(value_name = "IN", required = true)]
     pub inputs: Vec<PathBuf>,
-    /// Where the records that stay go: .parquet if the inputs are, else lines
-    #[arg(long, short, value_name = "OUT", required_unless_present = "signatures")]
+    /// Where the records that stay go: .parquet if the inputs are, else lines; left out: only the report is written
+    #[arg(long, short, value_name = "OUT", required_unless_present_any = ["signatures", "report"])]
     pub out: Option<PathBuf>,
     /// Where a row for each removed record goes
     #[arg(long, value_name = "FILE")]
@@ -117,7 +118,11 @@ pub(super) fn run(args: &DedupArgs, printer: &Printer) -> Result<ExitCode, Failu
         tell(args, printer, started, &signature_page(&summary, &options.folder), summary)
     } else {
         let summary = dedup(&options(args, names, threads))?;
-        tell(args, printer, started, &page(&summary), summary)
+        let mut page = page(&summary);
+        if args.out.is_none() {
+            page += "nothing was removed: -o OUT writes the records that stay\n";
+        }
+        tell(args, printer, started, &page, summary)
     }
 }
 
@@ -140,7 +145,7 @@ fn tell<T: Serialize>(
 fn options(args: &DedupArgs, names: FieldNames, threads: usize) -> DedupOptions {
     DedupOptions {
         inputs: args.inputs.clone(),
-        out: args.out.clone().unwrap_or_default(),
+        out: args.out.clone(),
         report: args.report.clone(),
         names,
         threshold: args.threshold,
@@ -159,8 +164,8 @@ fn page(summary: &CorpusSummary) -> String {
     let figures = [
         ("records", summary.records),
         ("kept", summary.kept),
-        ("exact copies removed", summary.exact),
-        ("near duplicates removed", summary.near),
+        ("exact copies", summary.exact),
+        ("near duplicates", summary.near),
         ("clusters", summary.clusters),
     ];
     let rows: Vec<Vec<String>> =

@@ -83,10 +83,7 @@ pub(crate) enum CorpusError {
         source: TableError,
     },
     /// A cluster so large that it is more likely a template or a fault than copies.
-    #[error(
-        "{size} of {records} records would be taken for copies of `{kept}`, more than {percent} %; nothing was written to {out}",
-        out = out.display()
-    )]
+    #[error("{size} of {records} records would be taken for copies of `{kept}`, more than {percent} %; none was removed")]
     GiantCluster {
         /// The record that would stay.
         kept: String,
@@ -96,8 +93,6 @@ pub(crate) enum CorpusError {
         records: u64,
         /// The share that is refused, in percent.
         percent: u64,
-        /// What was not written.
-        out: PathBuf,
     },
     /// More records than numbers for them.
     #[error("a corpus takes 4,294,967,294 records; split it, or see docs/scale.md")]

@@ -68,8 +68,8 @@ const GIANT_FROM: u64 = 10;
 pub(crate) struct DedupOptions {
     /// Files, and folders of them.
     pub inputs: Vec<PathBuf>,
-    /// Where the records that stay go.
-    pub out: PathBuf,
+    /// Where the records that stay go; `None` to look before anything is removed. Then there must be a report.
+    pub out: Option<PathBuf>,
     /// Where a row for each removed record goes.
     pub report: Option<PathBuf>,
     /// The fields of id and text.
@@ -86,12 +86,24 @@ pub(crate) struct DedupOptions {
     pub threads: usize,
 }
 
+impl DedupOptions {
+    /// What is written, the records first.
+    fn written(&self) -> impl Iterator<Item = &PathBuf> {
+        self.out.iter().chain(&self.report)
+    }
+
+    /// Where what does not fit into memory goes.
+    fn folder(&self) -> &Path {
+        fs::folder_of(self.written().next().map_or(Path::new(""), PathBuf::as_path))
+    }
+}
+
 /// Removes the duplicates of a corpus. Nothing is written to `out` unless everything went well.
 ///
 /// # Errors
 /// If an input cannot be read or changes meanwhile, ids are equal, a cluster is giant, or the disk fails.
 pub(crate) fn dedup(options: &DedupOptions) -> Result<CorpusSummary, CorpusError> {
-    let folder = fs::folder_of(&options.out);
+    let folder = options.folder();
     let mut files = CorpusFiles::find(&options.inputs, Some(folder))?;
     check_places(options, &files)?;
     let shingling = options.shingling.map_or_else(|| choose_shingling(&files, &options.names), Ok)?;
@@ -137,16 +149,11 @@ fn write(
     let summary = corpus.summary(shingling.to_string())?;
     let report = options.report.as_ref().map(|path| Ok::<_, CorpusError>((corpus.report(path)?, path))).transpose()?;
     let refused = giant(options, &summary);
-    let out = match refused {
-        Some(_) => None,
-        None => Some(corpus.records_that_stay(&options.out)?),
-    };
+    let out = options.out.as_ref().filter(|_| refused.is_none());
+    let out = out.map(|path| Ok::<_, CorpusError>((corpus.records_that_stay(path)?, path))).transpose()?;
     corpus.check_unchanged()?;
-    if let Some((file, path)) = report {
+    for (file, path) in report.into_iter().chain(out) {
         file.publish(path)?;
-    }
-    if let Some(file) = out {
-        file.publish(&options.out)?;
     }
     refused.map_or(Ok(summary), Err)
 }
@@ -159,31 +166,31 @@ fn giant(options: &DedupOptions, summary: &CorpusSummary) -> Option<CorpusError>
         size: largest.size,
         records: summary.records,
         percent: GIANT_PERCENT,
-        out: options.out.clone(),
     })
 }
 
 /// Refuses what would be written over an input, or in another format than the inputs have.
 fn check_places(options: &DedupOptions, files: &CorpusFiles) -> Result<(), CorpusError> {
-    for place in [Some(&options.out), options.report.as_ref()].into_iter().flatten() {
+    for place in options.written() {
         if files.files.iter().any(|file| is_same_file(&file.path, place)) {
             return Err(CorpusError::Mixed(format!("{} is an input: write to another file", place.display())));
         }
     }
-    if options.report.as_ref() == Some(&options.out) {
-        return Err(CorpusError::Mixed(format!("{} cannot be output and report", options.out.display())));
+    let Some(out) = &options.out else { return Ok(()) };
+    if options.report.as_ref() == Some(out) {
+        return Err(CorpusError::Mixed(format!("{} cannot be output and report", out.display())));
     }
-    if options.out.extension().is_some_and(|extension| extension == "gz" || extension == "zst") {
-        let out = options.out.display();
+    if out.extension().is_some_and(|extension| extension == "gz" || extension == "zst") {
+        let out = out.display();
         return Err(CorpusError::Mixed(format!(
             "{out} would not be compressed: name it .jsonl and compress it afterwards"
         )));
     }
-    let is_table = options.out.extension().is_some_and(|extension| extension == "parquet");
+    let is_table = out.extension().is_some_and(|extension| extension == "parquet");
     if is_table == files.are_tables() {
         return if is_table { table::common_schema(&files.files).map(drop) } else { Ok(()) };
     }
-    let out = options.out.display();
+    let out = out.display();
     Err(CorpusError::Mixed(if is_table {
         format!("{out} is to be Parquet and the inputs are lines: name an output that ends in .jsonl")
     } else {

@@ -61,6 +61,13 @@ fn copies_and_near_duplicates_go_and_the_smallest_id_stays() {
     ];
     assert_eq!(project.rows("gone.jsonl"), report);
 
+    // Without a place for what stays the report is the same, and nothing else is written.
+    let looked = dedup(&project, &["in.jsonl", "--report", "look.jsonl"]).ended(0);
+    assert_eq!(project.read("look.jsonl"), project.read("gone.jsonl"));
+    assert!(looked.stdout.contains("nothing was removed"), "{looked:?}");
+    assert_eq!(project.files("").into_keys().collect::<Vec<_>>(), ["gone.jsonl", "in.jsonl", "look.jsonl", "out.jsonl"]);
+    dedup(&project, &["in.jsonl"]).ended(2);
+
     // Lines as they came, spacing and order of keys included, in the order of ids.
     let mut expected = corpus();
     expected.retain(|row| !["b", "c"].contains(&row["id"].as_str().unwrap()));
@@ -142,6 +149,9 @@ fn a_giant_cluster_is_refused_and_its_rows_are_reported() {
     assert_eq!(project.rows("out.jsonl").len(), 89);
     let names: Vec<String> = project.files("").into_keys().collect();
     assert_eq!(names, ["gone.jsonl", "in.jsonl", "out.jsonl"], "something was left behind");
+    // A look tells the same as removing would.
+    dedup(&project, &["in.jsonl", "--report", "look.jsonl"]).ended(3);
+    assert_eq!(project.rows("look.jsonl").len(), 11);
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_first_item_that_never_answers_holds_the_others_up_to_the_reach_of_the_windo
         "--set",
         "models.default.concurrency=2",
         "--set",
-        "models.default.timeouts.first_byte_s=2",
+        "models.default.timeouts.first_byte_s=8",
         "--set",
         "models.default.max_attempts=1",
     ];
@@ -132,11 +132,12 @@ fn a_first_item_that_never_answers_holds_the_others_up_to_the_reach_of_the_windo
         let calls = endpoint.calls();
         (0..30).filter(|number| calls.iter().any(|call| call.body.contains(&situation_text(*number)))).count()
     };
-    let until = Instant::now() + Duration::from_millis(1_500);
-    while Instant::now() < until && begun() < 30 {
+    // However busy the machine is: first as many as there may be, then a while in which there may be no more.
+    let reached = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < reached && begun() < 8 {
         std::thread::sleep(Duration::from_millis(50));
-        assert!(begun() <= 8, "{} items were begun while the first hung", begun());
     }
+    std::thread::sleep(Duration::from_millis(700));
     let held = begun();
     let summary = started.end().ended(0).json();
     assert_eq!(held, 8, "the window reaches four times its two places");
