@@ -31,6 +31,12 @@ const LONG_WORDS: usize = 5;
 const CHARS: usize = 5;
 /// Words of a turn whose length the model decides.
 const FREE_TURN_WORDS: f64 = 20.0;
+/// Bytes in which spaces are looked for together.
+const STEP: usize = 32;
+/// Bytes of a word that are hashed at once.
+const WORD_BYTES: usize = 16;
+/// The constants of splitmix64. With others the same texts find other candidates, so they never change.
+const FACTORS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9];
 /// Texts that are looked at where nothing is configured.
 pub(crate) const SAMPLE: usize = 1_000;
 
@@ -140,8 +146,59 @@ fn is_unspaced(c: char) -> bool {
 
 /// Each word is hashed once, each run of words from the hashes of its words.
 fn word_shingles(text: &str, n: usize) -> Vec<u64> {
-    let words: Vec<u64> = text.as_bytes().split(|byte| *byte == b' ').map(xxh3_64).collect();
-    words.windows(n.max(1)).map(run_hash).collect()
+    let words = word_hashes(text.as_bytes());
+    match n {
+        // What nearly every corpus takes: with a length that is known, the loop over a run is unrolled.
+        SHORT_WORDS => runs::<SHORT_WORDS>(&words),
+        LONG_WORDS => runs::<LONG_WORDS>(&words),
+        _ => words.windows(n.max(1)).map(run_hash).collect(),
+    }
+}
+
+fn runs<const N: usize>(words: &[u64]) -> Vec<u64> {
+    words.windows(N).filter_map(|run| run.first_chunk::<N>()).map(|run| run_hash(run)).collect()
+}
+
+/// The hashes of the words between spaces.
+fn word_hashes(text: &[u8]) -> Vec<u64> {
+    // A word and its space have six bytes or so.
+    let (mut words, mut start) = (Vec::with_capacity(text.len() / 5 + 1), 0);
+    let mut end_at = |end: usize| {
+        words.push(word_hash(text.get(start..).unwrap_or_default(), end - start));
+        start = end + 1;
+    };
+    let (steps, rest) = text.as_chunks::<STEP>();
+    for (step, at) in steps.iter().zip((0..).step_by(STEP)) {
+        // Of many bytes at once, which processors have instructions for: a bit for each space.
+        let mut spaces = step.iter().zip(0..).fold(0_u32, |bits, (byte, at)| bits | u32::from(*byte == b' ') << at);
+        while spaces != 0 {
+            end_at(at + spaces.trailing_zeros() as usize);
+            spaces &= spaces - 1;
+        }
+    }
+    let behind = text.len() - rest.len();
+    rest.iter().zip(behind..).filter(|(byte, _)| **byte == b' ').for_each(|(_, at)| end_at(at));
+    end_at(text.len());
+    words
+}
+
+/// Hashes the first `length` bytes: up to 16 by one multiplication whose halves are folded, as in wyhash, without a branch on
+/// their number, which differs from word to word; more by xxh3-64.
+fn word_hash(bytes: &[u8], length: usize) -> u64 {
+    let Some(unused) = WORD_BYTES.checked_sub(length).filter(|unused| *unused < WORD_BYTES) else {
+        return xxh3_64(bytes.get(..length).unwrap_or_default());
+    };
+    let whole = bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut whole = [0; WORD_BYTES];
+        whole.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+        whole
+    });
+    let word = u128::from_le_bytes(whole) & (u128::MAX >> (8 * unused));
+    #[expect(clippy::cast_possible_truncation, reason = "the half that is cut off is the other factor")]
+    let product = u128::from(word as u64 ^ FACTORS[0]) * u128::from((word >> 64) as u64 ^ FACTORS[1]);
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
+    let folded = product as u64 ^ (product >> 64) as u64;
+    folded
 }
 
 fn char_shingles(text: &str, n: usize) -> Vec<u64> {
@@ -155,8 +212,8 @@ fn char_shingles(text: &str, n: usize) -> Vec<u64> {
 /// brings what is up there down again, as in Firefox' `FxHash`; the last step is the finaliser of splitmix64.
 fn run_hash(words: &[u64]) -> u64 {
     let folded =
-        words.iter().fold(0_u64, |hash, word| (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mixed = (folded ^ (folded >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        words.iter().fold(0_u64, |hash, word| (hash.rotate_left(26) ^ word).wrapping_mul(FACTORS[0]));
+    let mixed = (folded ^ (folded >> 30)).wrapping_mul(FACTORS[1]);
     mixed ^ (mixed >> 27)
 }
 
@@ -168,10 +225,36 @@ mod tests {
         xxh3_64(piece.as_bytes())
     }
 
+    fn word(word: &str) -> u64 {
+        word_hash(word.as_bytes(), word.len())
+    }
+
+    #[test]
+    fn words_are_what_is_between_spaces_and_hash_alike_wherever_they_stand() {
+        proptest::proptest!(|(words in proptest::collection::vec("[a-z0-9äß今]{1,24}", 1..60))| {
+            let text = words.join(" ");
+            let hashes: Vec<u64> = words.iter().map(|each| word(each)).collect();
+            proptest::prop_assert_eq!(word_hashes(text.as_bytes()), &hashes[..]);
+            for n in [1, 2, 3, 4, 5, 6] {
+                let runs: Vec<u64> = hashes.windows(n).map(run_hash).collect();
+                proptest::prop_assert_eq!(word_shingles(&text, n), runs);
+            }
+        });
+    }
+
+    #[test]
+    fn words_that_differ_hash_differently() {
+        let short = (0..40_000_u32).map(|number| format!("{number:x}"));
+        let long = (0..40_000_u32).map(|number| format!("{number}{}", "x".repeat(number as usize % 16)));
+        let words: std::collections::BTreeSet<String> = short.chain(long).collect();
+        let hashes: std::collections::BTreeSet<u64> = words.iter().map(|each| word(each)).collect();
+        assert_eq!(hashes.len(), words.len());
+    }
+
     #[test]
     fn shingles_are_windows() {
         let words = |text: &str| {
-            as_set(text.split('|').map(|run| run_hash(&run.split(' ').map(hash).collect::<Vec<_>>())).collect())
+            as_set(text.split('|').map(|run| run_hash(&run.split(' ').map(word).collect::<Vec<_>>())).collect())
         };
         let chars = |text: &str| as_set(text.split('|').map(hash).collect());
         assert_eq!(Shingling::Words(3).shingles("a b c d"), words("a b c|b c d"));
