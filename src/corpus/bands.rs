@@ -153,7 +153,9 @@ fn key_ranges(count: usize) -> impl Iterator<Item = Range<u64>> {
 impl Grouping<'_> {
     /// The groups of the keys of a band that are in a range.
     fn groups(self, band: &RecordColumn<u32>, keys: &Range<u64>) -> BandGroups {
-        let mut entries = Vec::new();
+        // As many as the keys of texts that differ are: to grow is to hold and to copy all of it again.
+        let expected = (self.firsts.len() as u64).saturating_mul(keys.end - keys.start) >> 32;
+        let mut entries = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         for (rank, first) in (0..).zip(self.firsts) {
             let record = self.order.record(rank);
             let key = band.get(record).map_or(0, u64::from);

@@ -83,7 +83,9 @@ pub(crate) enum CorpusError {
         source: TableError,
     },
     /// A cluster so large that it is more likely a template or a fault than copies.
-    #[error("{size} of {records} records would be taken for copies of `{kept}`, more than {percent} %; none was removed")]
+    #[error(
+        "{size} of {records} records would be taken for copies of `{kept}`, more than {percent} %; none was removed"
+    )]
     GiantCluster {
         /// The record that would stay.
         kept: String,

@@ -17,7 +17,7 @@ use super::table;
 use crate::store::fs::{self, FsError, ScratchFile};
 
 /// Bytes of lines that are worked on together.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 1 << 18;
 /// What files in a folder are called that are read.
 const ENDINGS: [&str; 8] =
     [".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst", ".parquet", ".json"];

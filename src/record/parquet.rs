@@ -3,7 +3,7 @@
 //! | option | value | why |
 //! | --- | --- | --- |
 //! | compression | zstd, level 3 | level 6 saves 4 % for more than twice the time |
-//! | row groups | end at 2,048 rows or 32 MiB of text, whichever comes first | a group is what a writer and a reader hold in memory; DuckDB runs a thread a group |
+//! | row groups | end at 8,192 rows or 32 MiB of text, whichever comes first | a group is what a writer and a reader hold in memory; DuckDB runs a thread a group |
 //! | dictionary | only columns with few different values | for ids and prose the writer fills a dictionary and then drops it |
 //! | statistics and page index | all but prose | prose is not filtered by range, and its bounds would bloat the footer |
 //! | format | data pages v1, plain and dictionary encoding | what every reader has |
@@ -31,7 +31,7 @@ use parquet::schema::types::ColumnPath;
 use super::arrow::{self as tables, Column, ColumnKind, TableError, TableRow, WritableRow};
 
 /// Rows at which a row group ends.
-const GROUP_ROWS: usize = 2_048;
+const GROUP_ROWS: usize = 8_192;
 /// Bytes of rows, by [`weight`](tables::ArrowRecord::weight), at which it ends although they are few.
 const GROUP_BYTES: usize = 32 << 20;
 /// Rows that are encoded together, unless [`BATCH_BYTES`] comes first. Page boundaries depend on it.
@@ -445,8 +445,8 @@ mod tests {
 
     #[test]
     fn a_row_group_ends_at_a_number_of_rows_or_of_bytes() {
-        assert_eq!(groups(&bytes(&many(10_000, persona))), [2_048, 2_048, 2_048, 2_048, 1_808]);
-        assert_eq!(groups(&bytes(&many(2_048, persona))), [2_048]);
+        assert_eq!(groups(&bytes(&many(20_000, persona))), [8_192, 8_192, 3_616]);
+        assert_eq!(groups(&bytes(&many(8_192, persona))), [8_192]);
         let mut rows = many(40, persona);
         for row in &mut rows {
             row.persona = "x".repeat(3 << 20);

@@ -65,7 +65,10 @@ fn copies_and_near_duplicates_go_and_the_smallest_id_stays() {
     let looked = dedup(&project, &["in.jsonl", "--report", "look.jsonl"]).ended(0);
     assert_eq!(project.read("look.jsonl"), project.read("gone.jsonl"));
     assert!(looked.stdout.contains("nothing was removed"), "{looked:?}");
-    assert_eq!(project.files("").into_keys().collect::<Vec<_>>(), ["gone.jsonl", "in.jsonl", "look.jsonl", "out.jsonl"]);
+    assert_eq!(
+        project.files("").into_keys().collect::<Vec<_>>(),
+        ["gone.jsonl", "in.jsonl", "look.jsonl", "out.jsonl"]
+    );
     dedup(&project, &["in.jsonl"]).ended(2);
 
     // Lines as they came, spacing and order of keys included, in the order of ids.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, ListArray, StringArray, StructArray};
@@ -32,7 +33,11 @@ impl FieldCell for String {
     const KIND: ColumnKind = ColumnKind::Text;
 
     fn array<'a>(values: impl Iterator<Item = &'a Self> + Clone, _: &'static str) -> Result<ArrayRef, TableError> {
-        Ok(Arc::new(StringArray::from_iter_values(values)))
+        // To grow is to hold and to copy all of it again.
+        let (count, bytes) = values.clone().fold((0, 0), |(count, bytes), text| (count + 1, bytes + text.len()));
+        let mut texts = StringBuilder::with_capacity(count, bytes);
+        values.for_each(|text| texts.append_value(text));
+        Ok(Arc::new(texts.finish()))
     }
 
     fn read(array: &ArrayRef, row: usize, column: &'static Column) -> Result<Self, TableError> {

@@ -161,6 +161,11 @@ impl Reading<'_> {
     }
 }
 
+/// A record, whose line is looked at once for whether it is UTF-8, not once for each of its strings.
+fn parsed<R: DeserializeOwned>(line: &[u8]) -> Result<R, serde_json::Error> {
+    std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str)
+}
+
 /// The id of a line. Records begin with it, so most of the line need not be looked at.
 fn id_of(line: &[u8]) -> Result<Cow<'_, str>, serde_json::Error> {
     #[derive(Deserialize)]
@@ -195,7 +200,7 @@ impl<R: DeserializeOwned> Iterator for Records<'_, R> {
         }
         let read = self.reading.advance().and_then(|more| {
             let Reading { source, number, .. } = self.reading;
-            let parse = || serde_json::from_slice(self.reading.line()).map_err(|error| source.misread(number, error));
+            let parse = || parsed(self.reading.line()).map_err(|error| source.misread(number, error));
             more.then(parse).transpose()
         });
         self.done = !matches!(read, Ok(Some(_)));
@@ -251,7 +256,7 @@ impl<'a> Ordered<'a> {
 
     /// The record on it.
     pub(super) fn record<R: DeserializeOwned>(&self) -> Result<R, CompileError> {
-        serde_json::from_slice(self.line()).map_err(|error| match self {
+        parsed(self.line()).map_err(|error| match self {
             Self::AsTheyCome(reading) => reading.source.misread(reading.number, error),
             Self::Sorted { source, sorted } => {
                 let number = sorted.record().1.first_chunk().copied().unwrap_or_default();

@@ -156,7 +156,7 @@ fn word_shingles(text: &str, n: usize) -> Vec<u64> {
 }
 
 fn runs<const N: usize>(words: &[u64]) -> Vec<u64> {
-    words.windows(N).filter_map(|run| run.first_chunk::<N>()).map(|run| run_hash(run)).collect()
+    words.windows(N).map(|run| run_hash(run.first_chunk::<N>().unwrap_or(&[0; N]))).collect()
 }
 
 /// The hashes of the words between spaces.
@@ -211,8 +211,7 @@ fn char_shingles(text: &str, n: usize) -> Vec<u64> {
 /// Folds the hashes of words into one that depends on their order. Multiplication carries every bit upwards, the rotation
 /// brings what is up there down again, as in Firefox' `FxHash`; the last step is the finaliser of splitmix64.
 fn run_hash(words: &[u64]) -> u64 {
-    let folded =
-        words.iter().fold(0_u64, |hash, word| (hash.rotate_left(26) ^ word).wrapping_mul(FACTORS[0]));
+    let folded = words.iter().fold(0_u64, |hash, word| (hash.rotate_left(26) ^ word).wrapping_mul(FACTORS[0]));
     let mixed = (folded ^ (folded >> 30)).wrapping_mul(FACTORS[1]);
     mixed ^ (mixed >> 27)
 }

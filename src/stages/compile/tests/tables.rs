@@ -137,13 +137,13 @@ fn rows_are_sorted_by_id_whatever_they_come_in_and_however_little_is_held() {
 #[test]
 fn a_file_ends_with_the_row_group_that_fills_it_and_is_named_when_all_are_known() {
     let mut sample = Sample::new(0);
-    // Two groups of 2,048 rows and a rest in the training split, all others in the test split.
-    sample.personas = (0..6_000).map(|at| Persona { id: format!("p{at:06}"), ..persona(at) }).collect();
+    // Two groups of 8,192 rows and a rest in the training split, all others in the test split.
+    sample.personas = (0..24_000).map(|at| Persona { id: format!("p{at:06}"), ..persona(at) }).collect();
     sample.outcomes.clear();
     let (whole, files) = compiled(&sample);
     assert_eq!(
         whole.manifest.rows["personas"],
-        BTreeMap::from([("train".to_owned(), 4_800), ("test".to_owned(), 1_200)])
+        BTreeMap::from([("train".to_owned(), 19_200), ("test".to_owned(), 4_800)])
     );
     let names = |made: &Compiled| {
         let entries = made.manifest.files.iter().filter(|entry| entry.path.starts_with("personas/"));
@@ -152,14 +152,14 @@ fn a_file_ends_with_the_row_group_that_fills_it_and_is_named_when_all_are_known(
     let expected = |rows: &[(&str, u64)]| {
         rows.iter().map(|(name, rows)| (format!("personas/{name}.parquet"), *rows)).collect::<Vec<_>>()
     };
-    assert_eq!(names(&whole), expected(&[("test-00000-of-00001", 1_200), ("train-00000-of-00001", 4_800)]));
+    assert_eq!(names(&whole), expected(&[("test-00000-of-00001", 4_800), ("train-00000-of-00001", 19_200)]));
     let (parts, cut) =
         compiled_within(Limits { cut: Cut { file: 1_000, ..Cut::default() }, ..Limits::default() }, &sample).unwrap();
     let three = [
-        ("test-00000-of-00001", 1_200),
-        ("train-00000-of-00003", 2_048),
-        ("train-00001-of-00003", 2_048),
-        ("train-00002-of-00003", 704),
+        ("test-00000-of-00001", 4_800),
+        ("train-00000-of-00003", 8_192),
+        ("train-00001-of-00003", 8_192),
+        ("train-00002-of-00003", 2_816),
     ];
     assert_eq!(names(&parts), expected(&three));
     // Nothing else is there, and the rows are the same in the same order.
