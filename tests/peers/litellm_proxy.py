@@ -9,10 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from support import HERE, PROXY_KEY, Relay, Run, check, listed, litellm, process, run_checks, say
+from support import CONCURRENCY, HERE, PROXY_KEY, Relay, Run, check, listed, litellm, process, run_checks, say
 from upstream import MARK
 
 NAMES = ["openai-filter", "empty-filter", "refusal", "quota", "gone", "small", "well"]
+# First calls that end alike and so stop a run.
+ALIKE = 5
 # One of three situations holds MARK.
 OF_ALL, MARKED = 3, 1
 
@@ -52,7 +54,10 @@ def stops(proxy, model, words, codes=(6,), key_env="PEERS_KEY"):
     check(status >= 400, f"the proxy answers {model}: {answer}")
     run, calls = through(proxy, model, ["conversations.per_situation=8"], key_env)
     run.ended(*codes)
-    check(len(calls) <= 8, f"{len(calls)} calls were made of what cannot work")
+    # For seconds after a failure the proxy turns calls away by itself, with a 429, and what a 429 meets is asked again.
+    asked = [answer for _, _, answer in calls if "in cooldown" not in str(answer)]
+    # So many alike end a run where one answer alone does not; in flight at the last are the others, one of them just begun.
+    check(0 < len(asked) <= ALIKE + CONCURRENCY, f"{len(asked)} calls of {len(calls)} were made of what cannot work")
     check(all(word in run.err for word in words), f"one of {words} is not told: {run.err[-900:]}")
     check(not (run.run_dir / "dataset").exists(), "a dataset was sealed of nothing")
 

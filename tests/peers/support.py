@@ -21,6 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORK = Path(os.environ["PEERS_WORK"])
 PATIENCE_S = 300
+# Calls that a run has in flight at once.
+CONCURRENCY = 2
 # A model of this size breaks rules in nearly every line; here the servers are looked at, not the text.
 GATES = [
     "speaks_for_others", "echo", "loop", "leak", "ai_talk", "recital", "too_long", "closing_loop", "agreement_run",
@@ -186,7 +188,7 @@ class Run:
             "compile": {"splits": {"train": 1.0}},
             "models": {"default": {
                 "provider": "openai", "base_url": f"{base}/v1", "model": model, "api_key_env": key_env,
-                "concurrency": 2, "temperature": 0.9, "max_tokens": 120, "max_attempts": 4, "max_wait_s": 60,
+                "concurrency": CONCURRENCY, "temperature": 0.9, "max_tokens": 120, "max_attempts": 4, "max_wait_s": 60,
             }},
         }))
         sets = [part for setting in settings for part in ("--set", setting)]
