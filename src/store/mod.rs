@@ -8,11 +8,13 @@
 //! | [`lock`] | that one process writes at a time | as long as the process lives |
 //!
 //! [`part`] writes a file that counts once it is whole, [`lines`] reads one back as often as it takes. What does not fit into
-//! memory lies in [`spool`], to be read by number, and [`sort`], to be read in order; both are gone with the process.
+//! memory lies in [`spool`], to be read by number, and [`sort`], to be read in order; both are gone with the process. [`entries`]
+//! is what indexes are made of.
 //!
 //! All of it goes through [`fs`], the only module that touches files.
 
 pub(crate) mod checkpoint;
+pub(crate) mod entries;
 pub(crate) mod fs;
 pub(crate) mod journal;
 pub(crate) mod lines;

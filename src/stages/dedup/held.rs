@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::minhash::Sketch;
-use super::runs::{self, HeldRun, Run};
+use crate::store::entries::{self, HeldRun, Run};
 
 /// Sketches in a block.
 const BLOCK: usize = 1_024;
@@ -40,13 +40,13 @@ impl HeldRecords {
         }
         let run = HeldRun::of(entries.len(), entries.into_iter());
         let merged = |old, young| Ok::<_, Infallible>(HeldRun::merged(old, young));
-        let Ok(()) = runs::push_run(&mut self.runs, run, merged);
+        let Ok(()) = entries::push_run(&mut self.runs, run, merged);
     }
 
     /// Calls `found` with every slot and record that share a key.
     pub(super) fn join(&self, queries: &[u64], mut found: impl FnMut(u32, u32, Sketch)) {
         for run in &self.runs {
-            let Ok(()) = runs::join(run, queries, |slot, record| {
+            let Ok(()) = entries::join(run, queries, |slot, record| {
                 if let Some(sketch) = self.sketch(record) {
                     found(slot, record, sketch);
                 }

@@ -12,8 +12,8 @@
 //! The work comes in two parts. [`Hasher::prepare`] makes of a text what the index needs, on whatever thread has it; then
 //! [`DedupIndex::judge`] says in the order of the records what stays. The index holds hashes, not texts: at most 136 bytes a record at
 //! thresholds from 0.57 up (below, where it takes more bands, up to 280), plus 1 MiB for what was compared last. The few
-//! texts that are compared are read back by the number of the record. Above 64 MiB the index goes to a file without a name in
-//! the folder it was given, whatever comes takes no more memory, and the verdicts are the same.
+//! texts that are compared are read back by the number of the record. Above 64 MiB, or what it was given, the index goes to files
+//! without a name in the folder it was given: whatever comes takes 0.1 bytes a record, and the verdicts are the same.
 
 mod adaptor;
 mod collection;
@@ -23,7 +23,6 @@ mod nearest;
 mod normalize;
 mod prepared;
 pub(crate) mod report;
-mod runs;
 mod shingles;
 mod spill;
 #[cfg(test)]
@@ -51,6 +50,7 @@ use self::nearest::nearest;
 use self::spill::Spill;
 pub(crate) use crate::record::DuplicateKind;
 use crate::record::{Conversation, Situation};
+use crate::store::entries;
 use crate::store::fs::FsError;
 
 /// Bytes of index in memory above which it goes to disk.
@@ -172,7 +172,7 @@ impl DedupIndex {
         mut text: impl FnMut(u32) -> Result<Text, E>,
     ) -> Result<Option<Match>, E> {
         let candidates = self.candidates(queries, |_| (0, prepared.sketch))?;
-        let records = candidates.into_iter().map(|pair| runs::halves(pair).1);
+        let records = candidates.into_iter().map(|pair| entries::halves(pair).1);
         let Self { cache, hasher, .. } = self;
         nearest(prepared, records, |record| cache.get(record, || known(hasher, text(record))))
     }
@@ -185,7 +185,7 @@ impl DedupIndex {
         let mut sift = |slot, record, sketch: Sketch| {
             let (asking, own) = asking(slot);
             if own.agreement(sketch) >= least {
-                candidates.push(runs::entry(asking, record));
+                candidates.push(entries::entry(asking, record));
             }
         };
         self.held.join(queries, &mut sift);

@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::minhash::{MinHasher, Sketch};
 use super::normalize::normalize;
-use super::runs;
 use super::shingles::{Shingling, as_set};
+use crate::store::entries;
 
 /// Prepares texts for one index, and knows what it looks for. Cheap to share.
 #[derive(Debug)]
@@ -98,14 +98,14 @@ impl Hasher {
 impl Prepared {
     /// The entries of the keys for a record, sorted.
     pub(super) fn entries(&self, record: u32) -> Vec<u64> {
-        let mut entries: Vec<u64> = self.keys.iter().map(|key| runs::entry(*key, record)).collect();
+        let mut entries: Vec<u64> = self.keys.iter().map(|key| entries::entry(*key, record)).collect();
         entries.sort_unstable();
         entries
     }
 
     /// The entry of the text as a whole, for a record.
     pub(super) fn exact_entry(&self, record: u32) -> Option<u64> {
-        self.keys.last().map(|key| runs::entry(*key, record))
+        self.keys.last().map(|key| entries::entry(*key, record))
     }
 
     /// xxh3-128 of the normalised text.

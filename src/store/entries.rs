@@ -1,10 +1,14 @@
-//! Sorted runs of index entries: joined with sorted queries, and merged with each other, wherever they are kept.
+//! Sorted runs of index entries, in memory or in a file ([`FileRun`]): joined with sorted queries, and merged with each other.
 //!
 //! An entry says that a record has a key: the key in the high 32 bits, the record's number in the low ones. Runs are kept as
 //! in a log-structured merge tree: the youngest two become one while the older is less than twice as long, so there are
 //! few, and each entry is moved a number of times that grows with the logarithm of what comes.
 
+mod file;
+
 use std::convert::Infallible;
+
+pub(crate) use file::FileRun;
 
 /// Entries in a block of a run in memory.
 const BLOCK: usize = 8_192;
@@ -14,17 +18,17 @@ const SMALL: usize = 2_048;
 
 /// The key of an entry, and the record or the slot that has it.
 #[expect(clippy::cast_possible_truncation, reason = "the half that is cut off is the other result")]
-pub(super) fn halves(entry: u64) -> (u32, u32) {
+pub(crate) fn halves(entry: u64) -> (u32, u32) {
     ((entry >> 32) as u32, entry as u32)
 }
 
 /// An entry of a key.
-pub(super) fn entry(key: u32, low: u32) -> u64 {
+pub(crate) fn entry(key: u32, low: u32) -> u64 {
     u64::from(key) << 32 | u64::from(low)
 }
 
 /// A sorted run in blocks.
-pub(super) trait Run {
+pub(crate) trait Run {
     /// How reading it fails.
     type Error;
 
@@ -40,7 +44,7 @@ pub(super) trait Run {
 
 /// Calls `found` with each query and each entry that have a key in common. Both are sorted; blocks without a key that is
 /// asked for are not read.
-pub(super) fn join<R: Run>(
+pub(crate) fn join<R: Run>(
     run: &R,
     queries: &[u64],
     mut found: impl FnMut(u32, u32) -> Result<(), R::Error>,
@@ -89,7 +93,7 @@ fn count_while<T>(sorted: &[T], holds: impl Fn(&T) -> bool) -> usize {
 }
 
 /// Merges two sorted sequences.
-pub(super) fn merge<E>(
+pub(crate) fn merge<E>(
     mut left: impl Iterator<Item = Result<u64, E>>,
     mut right: impl Iterator<Item = Result<u64, E>>,
     mut put: impl FnMut(u64) -> Result<(), E>,
@@ -111,7 +115,7 @@ pub(super) fn merge<E>(
 }
 
 /// Adds a run, and merges until the rule of this module holds.
-pub(super) fn push_run<R: Run, E>(
+pub(crate) fn push_run<R: Run, E>(
     runs: &mut Vec<R>,
     run: R,
     mut merged: impl FnMut(R, R) -> Result<R, E>,
@@ -126,7 +130,7 @@ pub(super) fn push_run<R: Run, E>(
 
 /// A run in memory.
 #[derive(Debug, Default)]
-pub(super) struct HeldRun {
+pub(crate) struct HeldRun {
     firsts: Vec<u32>,
     blocks: Vec<Vec<u64>>,
     len: usize,
@@ -134,14 +138,14 @@ pub(super) struct HeldRun {
 
 impl HeldRun {
     /// A run of entries that come sorted, `len` of them.
-    pub(super) fn of(len: usize, entries: impl Iterator<Item = u64>) -> Self {
+    pub(crate) fn of(len: usize, entries: impl Iterator<Item = u64>) -> Self {
         let mut run = Self::with_room(len);
         entries.for_each(|entry| run.push(entry, len));
         run
     }
 
     /// One run of the entries of two. Their blocks are freed as they are used up.
-    pub(super) fn merged(left: Self, right: Self) -> Self {
+    pub(crate) fn merged(left: Self, right: Self) -> Self {
         let len = left.len + right.len;
         let mut run = Self::with_room(len);
         let put = |entry| {
@@ -168,13 +172,13 @@ impl HeldRun {
     }
 
     /// The entries, in order.
-    pub(super) fn into_entries(self) -> impl Iterator<Item = u64> {
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = u64> {
         self.blocks.into_iter().flatten()
     }
 
     /// Bytes of heap.
     #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
+    pub(crate) fn heap(&self) -> usize {
         let entries: usize = self.blocks.iter().map(Vec::capacity).sum();
         entries * 8 + self.firsts.capacity() * 4 + self.blocks.capacity() * size_of::<Vec<u64>>()
     }
