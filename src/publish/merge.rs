@@ -11,27 +11,30 @@
 //!
 //! A record is compared with *earlier runs* only: what a run made by itself it has deduplicated by its own settings. So a
 //! run alone comes out as it went in. What is known of earlier runs is read from their files when they are whole (`earlier.rs`).
+//!
+//! Memory does not grow with the records: they pass one at a time, and what is looked up of them lies in maps and indexes on
+//! disk, which hold what [`MergeMemory`] allows.
 
 mod earlier;
 mod rename;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::earlier::{EarlierRuns, TextDigest, key};
+use self::earlier::EarlierRuns;
 use super::error::PublishError;
 use crate::config;
 use crate::record::{Conversation, DuplicateKind, Outcome, Persona, Situation};
 use crate::stages::compile::RecordSource;
 use crate::stages::dedup::Match;
-use crate::store::fs;
 use crate::store::lines::LinesFile;
-use crate::store::part::{JsonlWriter, RowPlace};
+use crate::store::map::DiskMap;
+use crate::store::part::JsonlWriter;
 
 /// What one run made.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +79,21 @@ pub(crate) struct Removed {
     pub kind: Option<DuplicateKind>,
 }
 
+/// How much is held in memory of what records are compared with.
+#[derive(Debug, Clone, Copy)]
+struct MergeMemory {
+    /// Keys in each of five maps, some twenty bytes a key.
+    keys: usize,
+    /// Bytes in each of two indexes for near duplicates.
+    index: usize,
+}
+
+impl Default for MergeMemory {
+    fn default() -> Self {
+        Self { keys: 1 << 15, index: 8 << 20 }
+    }
+}
+
 /// Told of every record that is left out, in the order of runs, tables and records.
 pub(crate) type OnRemoved<'a> = dyn FnMut(&Removed) -> Result<(), PublishError> + 'a;
 
@@ -98,11 +116,21 @@ pub(crate) fn merge(
     folder: &Path,
     on_removed: &mut OnRemoved<'_>,
 ) -> Result<Merged, PublishError> {
-    let mut earlier = EarlierRuns::new(batches, dedup, folder)?;
+    merge_within(MergeMemory::default(), batches, dedup, folder, on_removed)
+}
+
+fn merge_within(
+    memory: MergeMemory,
+    batches: &[Batch],
+    dedup: Option<&config::Dedup>,
+    folder: &Path,
+    on_removed: &mut OnRemoved<'_>,
+) -> Result<Merged, PublishError> {
+    let mut earlier = EarlierRuns::new(memory, batches, dedup, folder)?;
     let mut runs = Vec::new();
     for (at, batch) in batches.iter().enumerate() {
         let folder = folder.join(format!("run-{at:05}"));
-        let run = Sift::begin(&mut earlier, &folder, on_removed)?.run(batch)?;
+        let run = Sift::begin(memory, &mut earlier, &folder, on_removed)?.run(batch)?;
         if at + 1 < batches.len() {
             earlier.learn(&run)?;
         }
@@ -118,6 +146,15 @@ pub(crate) fn merge(
     })
 }
 
+/// What became of a situation that is left out.
+#[derive(Debug, Serialize, Deserialize)]
+enum LeftOut {
+    /// Its conversations are left out with it.
+    WithItsTalks,
+    /// An earlier run has it too.
+    For(Alias),
+}
+
 /// A situation that is kept under another id.
 #[derive(Debug, Serialize, Deserialize)]
 struct Alias {
@@ -126,28 +163,27 @@ struct Alias {
     people: BTreeMap<String, String>,
 }
 
-/// A run on its way into the dataset. In memory stay the ids of people whom an earlier run has, about 130 bytes each, and 60
-/// bytes for each situation that is left out.
+/// A run on its way into the dataset.
 struct Sift<'a, 'f> {
     earlier: &'a mut EarlierRuns,
     on_removed: &'a mut OnRemoved<'f>,
     folder: &'a Path,
     /// The ids of people whom an earlier run has: the run's, and the earlier one's.
-    known: HashMap<Box<str>, Box<str>>,
-    /// Situations that are left out, with the alias of those that are kept under another id.
-    gone: HashMap<TextDigest, Option<RowPlace>>,
-    aliases: JsonlWriter,
+    known: DiskMap<String>,
+    /// Situations that are left out, by their ids.
+    gone: DiskMap<LeftOut>,
 }
 
 impl<'a, 'f> Sift<'a, 'f> {
     fn begin(
+        memory: MergeMemory,
         earlier: &'a mut EarlierRuns,
         folder: &'a Path,
         on_removed: &'a mut OnRemoved<'f>,
     ) -> Result<Self, PublishError> {
-        fs::create_dir_all(folder)?;
-        let aliases = JsonlWriter::create(folder, "aliases.jsonl")?;
-        Ok(Self { earlier, on_removed, folder, known: HashMap::new(), gone: HashMap::new(), aliases })
+        let known = DiskMap::create(folder, "known", memory.keys)?;
+        let gone = DiskMap::create(folder, "gone", memory.keys)?;
+        Ok(Self { earlier, on_removed, folder, known, gone })
     }
 
     /// What of `batch` can stand beside the runs before it.
@@ -171,7 +207,6 @@ impl<'a, 'f> Sift<'a, 'f> {
             }
             sift.talks(talk)
         })?;
-        self.aliases.discard()?;
         Ok(Kept { mark: batch.mark.clone(), personas, situations, conversations })
     }
 
@@ -194,12 +229,11 @@ impl<'a, 'f> Sift<'a, 'f> {
 
     /// Whether someone stays.
     fn stays(&mut self, persona: &Persona) -> Result<bool, PublishError> {
-        if self.earlier.crosses(&persona.persona, &persona.split) {
+        if self.earlier.crosses(&persona.persona, &persona.split)? {
             self.remove(&crossing("personas", &persona.id))?;
-        } else if let Some(id) = self.earlier.person(persona) {
-            self.known.insert(persona.id.as_str().into(), id.into());
-            let found = exact(id);
-            self.remove(&duplicate("personas", &persona.id, found))?;
+        } else if let Some(id) = self.earlier.person(persona)? {
+            self.known.insert(&persona.id, &id)?;
+            self.remove(&duplicate("personas", &persona.id, exact(&id)))?;
         } else {
             return Ok(true);
         }
@@ -208,20 +242,20 @@ impl<'a, 'f> Sift<'a, 'f> {
 
     /// Whether a situation stays; its people get the ids they have elsewhere.
     fn meets(&mut self, situation: &mut Situation) -> Result<bool, PublishError> {
-        if situation.personas.iter().any(|person| self.earlier.crosses(&person.persona, &situation.split)) {
-            self.gone.insert(key(&situation.id), None);
+        if self.earlier.any_crosses(situation)? {
+            self.gone.insert(&situation.id, &LeftOut::WithItsTalks)?;
             self.remove(&crossing("situations", &situation.id))?;
         } else if let Some(same) = self.earlier.same_situation(situation)? {
             let own = situation.personas.iter().map(|person| person.id.clone());
-            let people = own.zip(same.personas.into_iter().map(|person| person.id)).collect();
-            let alias = self.aliases.push(&Alias { id: same.id.clone(), people })?;
-            self.gone.insert(key(&situation.id), Some(alias));
             self.remove(&duplicate("situations", &situation.id, exact(&same.id)))?;
+            let alias = Alias { id: same.id, people: own.zip(same.people).collect() };
+            self.gone.insert(&situation.id, &LeftOut::For(alias))?;
         } else if let Some(found) = self.earlier.near_situation(situation)? {
-            self.gone.insert(key(&situation.id), None);
+            self.gone.insert(&situation.id, &LeftOut::WithItsTalks)?;
             self.remove(&duplicate("situations", &situation.id, found))?;
         } else {
-            rename::people_of_situation(situation, &|id| self.known.get(id).map(AsRef::as_ref));
+            let known = self.known(situation.personas.iter().map(|person| &person.id))?;
+            rename::people_of_situation(situation, &known);
             return Ok(true);
         }
         Ok(false)
@@ -229,25 +263,37 @@ impl<'a, 'f> Sift<'a, 'f> {
 
     /// Whether a conversation stays; it refers to the situation and the people that are kept.
     fn talks(&mut self, talk: &mut Conversation) -> Result<bool, PublishError> {
-        let gone = self.gone.get(&key(&talk.situation_id)).copied();
-        if gone == Some(None) {
-            self.remove(&Removed { reason: "situation_removed", ..crossing("conversations", &talk.id) })?;
-            return Ok(false);
-        }
+        let alias = match self.gone.get(&talk.situation_id)? {
+            Some(LeftOut::WithItsTalks) => {
+                self.remove(&Removed { reason: "situation_removed", ..crossing("conversations", &talk.id) })?;
+                return Ok(false);
+            }
+            Some(LeftOut::For(alias)) => Some(alias),
+            None => None,
+        };
         if let Some(found) = self.earlier.near_conversation(talk)? {
             self.remove(&duplicate("conversations", &talk.id, found))?;
             return Ok(false);
         }
-        match gone.flatten() {
-            Some(place) => {
-                let alias: Alias = self.aliases.read(place)?;
-                rename::people_of_conversation(talk, &|id| alias.people.get(id).map(String::as_str));
+        let people = match alias {
+            Some(alias) => {
                 talk.situation_id = alias.id;
+                alias.people
             }
-            None => rename::people_of_conversation(talk, &|id| self.known.get(id).map(AsRef::as_ref)),
-        }
+            None => self.known(talk.participants.iter().map(|person| &person.id))?,
+        };
+        rename::people_of_conversation(talk, &people);
         talk.hash = talk.content_hash();
         Ok(true)
+    }
+
+    /// The ids that people have in earlier runs.
+    fn known<'i>(&self, ids: impl Iterator<Item = &'i String>) -> Result<BTreeMap<String, String>, PublishError> {
+        let mut known = BTreeMap::new();
+        for id in ids {
+            known.extend(self.known.get(id)?.map(|other| (id.clone(), other)));
+        }
+        Ok(known)
     }
 
     fn remove(&mut self, removed: &Removed) -> Result<(), PublishError> {

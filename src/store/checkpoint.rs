@@ -236,6 +236,11 @@ impl SealedStage {
         &self.manifest
     }
 
+    /// Gives back the memory of what the manifest notes.
+    pub(crate) fn forget_notes(&mut self) {
+        self.manifest.notes = Value::Null;
+    }
+
     /// SHA-256 of the manifest, in hex: `upstream` of the next stage.
     pub(crate) fn manifest_hash(&self) -> &str {
         &self.manifest_hash

@@ -8,7 +8,7 @@
 //! | [`lock`] | that one process writes at a time | as long as the process lives |
 //!
 //! [`part`] writes a file that counts once it is whole, [`lines`] reads one back as often as it takes. What does not fit into
-//! memory lies in [`spool`], to be read by number, and [`sort`], to be read in order; both are gone with the process. [`entries`]
+//! memory lies in [`spool`], to be read by number, [`map`], by key, and [`sort`], in order; all are gone with the process. [`entries`]
 //! is what indexes are made of.
 //!
 //! All of it goes through [`fs`], the only module that touches files.
@@ -19,6 +19,7 @@ pub(crate) mod fs;
 pub(crate) mod journal;
 pub(crate) mod lines;
 pub(crate) mod lock;
+pub(crate) mod map;
 pub(crate) mod part;
 pub(crate) mod run;
 pub(crate) mod sort;

@@ -41,6 +41,12 @@ impl Spool {
         Ok(row)
     }
 
+    /// Bytes of heap.
+    #[cfg(test)]
+    pub(crate) fn heap(&self) -> usize {
+        self.rows.heap() + self.places.heap()
+    }
+
     fn too_long(&self) -> FsError {
         FsError { action: "read", path: self.folder.clone(), source: std::io::ErrorKind::FileTooLarge.into() }
     }

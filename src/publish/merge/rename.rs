@@ -1,5 +1,7 @@
 //! Ids of several runs kept apart, and references kept whole.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::record::{Conversation, Persona, Relation, Situation};
@@ -28,21 +30,21 @@ fn put(id: &mut String, mark: &str) {
     *id = format!("{mark}-{id}");
 }
 
-/// The id that someone has elsewhere, by the one they have here.
-type Elsewhere<'a> = dyn Fn(&str) -> Option<&'a str> + 'a;
+/// The ids that people have elsewhere, by those they have here.
+type Elsewhere = BTreeMap<String, String>;
 
 /// Gives people of a situation the ids they have elsewhere.
-pub(super) fn people_of_situation(situation: &mut Situation, elsewhere: &Elsewhere<'_>) {
+pub(super) fn people_of_situation(situation: &mut Situation, elsewhere: &Elsewhere) {
     people_in_situation(situation, &|id| replace(id, elsewhere));
 }
 
 /// Gives people of a conversation the ids they have elsewhere. The hash is left as it is.
-pub(super) fn people_of_conversation(conversation: &mut Conversation, elsewhere: &Elsewhere<'_>) {
+pub(super) fn people_of_conversation(conversation: &mut Conversation, elsewhere: &Elsewhere) {
     people_in_conversation(conversation, &|id| replace(id, elsewhere));
 }
 
-fn replace(id: &mut String, elsewhere: &Elsewhere<'_>) {
-    if let Some(other) = elsewhere(id) {
+fn replace(id: &mut String, elsewhere: &Elsewhere) {
+    if let Some(other) = elsewhere.get(id) {
         other.clone_into(id);
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{RecordSource, Removed, config};
+use super::{EarlierRuns, Kept, MergeMemory, RecordSource, Removed, config};
 use crate::draw::Draw;
 use crate::record::{Conversation, Outcome, Participant, Persona, Relation, Situation, Speaker, Turn, content_hash};
 use crate::stages::dedup::normalize;
@@ -33,7 +33,14 @@ struct Merged {
     removed: Vec<Removed>,
 }
 
+/// As merged with everything in memory, and with everything on disk, which must be the same.
 fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
+    let merged = merge_within(MergeMemory::default(), batches, dedup);
+    assert_eq!(merged, merge_within(MergeMemory { keys: 2, index: 0 }, batches, dedup));
+    merged
+}
+
+fn merge_within(memory: MergeMemory, batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
     let folder = faults::scratch();
     let batches: Vec<super::Batch> = batches
         .iter()
@@ -46,7 +53,7 @@ fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
         })
         .collect();
     let mut removed = Vec::new();
-    let merged = super::merge(&batches, dedup, &folder.path().join("merged"), &mut |row| {
+    let merged = super::merge_within(memory, &batches, dedup, &folder.path().join("merged"), &mut |row| {
         removed.push(row.clone());
         Ok(())
     });
@@ -60,11 +67,15 @@ fn merge(batches: &[Batch], dedup: Option<&config::Dedup>) -> Merged {
 }
 
 fn spooled<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> RecordSource {
+    RecordSource::spooled(vec![written(folder, name, rows)])
+}
+
+fn written<R: Serialize>(folder: &Path, name: &str, rows: &[R]) -> LinesFile {
     let mut writer = JsonlWriter::create(folder, name).unwrap();
     for row in rows {
         writer.push(row).unwrap();
     }
-    RecordSource::spooled(vec![LinesFile::new(folder, writer.finish().unwrap())])
+    LinesFile::new(folder, writer.finish().unwrap())
 }
 
 fn read<R: DeserializeOwned>(source: &RecordSource) -> Vec<R> {
@@ -352,4 +363,34 @@ fn nobody_stands_in_two_splits_and_who_would_takes_their_talks_along() {
         assert_eq!(removed, expected);
         assert_clean(&merged);
     }
+}
+
+#[test]
+fn what_is_held_of_earlier_runs_does_not_grow_with_them() {
+    let memory = MergeMemory { keys: 100, index: 50_000 };
+    let held = |count: usize| {
+        let folder = faults::scratch();
+        let prose = |at: usize, what| prose(at as u64, what);
+        let people: Vec<Persona> = (0..=count).map(|at| persona(at, &prose(at, "person"), "train")).collect();
+        let situations: Vec<Situation> =
+            (0..count).map(|at| situation(at, &[&people[at], &people[at + 1]], &prose(at, "scene"))).collect();
+        let talks: Vec<Conversation> =
+            situations.iter().enumerate().map(|(at, situation)| conversation(situation, &prose(at, "talk"))).collect();
+        let kept = Kept {
+            mark: String::new(),
+            personas: written(folder.path(), "personas", &people),
+            situations: written(folder.path(), "situations", &situations),
+            conversations: written(folder.path(), "conversations", &talks),
+        };
+        let mut earlier = EarlierRuns::new(memory, &[], Some(&DEDUP), folder.path()).unwrap();
+        earlier.learn(&kept).unwrap();
+        assert!(
+            earlier.person(&people[count]).unwrap().is_some()
+                && earlier.same_situation(&situations[0]).unwrap().is_some()
+        );
+        earlier.heap()
+    };
+    // In memory ten times as many would take a megabyte more.
+    let (few, many) = (held(400), held(4_000));
+    assert!(many < few + 2 * memory.index + 50_000, "{few} {many}");
 }

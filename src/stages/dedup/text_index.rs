@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{DedupIndex, Match, Shingling, SpooledTexts, Verdict};
 use crate::store::fs::FsError;
 
-/// Texts of which only hashes are in memory, to ask what is like one of them: for millions. See [`DedupIndex`] for what it takes,
-/// and [`Collection`](super::Collection) for thousands.
+/// Texts on disk, to ask what is like one of them: for millions. See [`DedupIndex`] for what it holds of their hashes, and
+/// [`Collection`](super::Collection) for thousands.
 #[derive(Debug)]
 pub(crate) struct TextIndex {
     index: DedupIndex,
@@ -20,6 +20,12 @@ impl TextIndex {
     /// If no file can be made.
     pub(crate) fn create(threshold: f64, shingling: Shingling, folder: &Path) -> Result<Self, FsError> {
         Ok(Self { index: DedupIndex::new(threshold, shingling, folder), texts: SpooledTexts::create(folder)? })
+    }
+
+    /// The same, which goes to disk above `memory` bytes of hashes.
+    pub(crate) fn within(mut self, memory: usize) -> Self {
+        self.index.spill_above = memory;
+        self
     }
 
     /// The text in it that `text` duplicates: the same, else the most similar, else none.
@@ -54,5 +60,11 @@ impl TextIndex {
             self.texts.push(id, text)?;
         }
         Ok(())
+    }
+
+    /// Bytes of heap, but for what was compared last.
+    #[cfg(test)]
+    pub(crate) fn heap(&self) -> usize {
+        self.index.held.heap() + self.index.spill.heap() + self.texts.heap()
     }
 }

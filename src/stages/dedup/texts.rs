@@ -39,4 +39,10 @@ impl SpooledTexts {
         let [id, text] = [id, text].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         Ok(Text { id, text })
     }
+
+    /// Bytes of heap.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.0.heap()
+    }
 }
