@@ -131,57 +131,50 @@ impl Crossing {
 
 /// How many rows have a text that duplicates one of another split, a pair counted on both sides. A split is a file.
 ///
-/// One split is indexed at a time, with files in `folder`; what is held besides is a bit for each row.
+/// Every split has an index with files in `folder`; together they take about `memory` bytes.
 pub(super) fn near<R: DeserializeOwned>(
     splits: Vec<LinesFile>,
     threshold: f64,
     text: fn(&R) -> String,
     folder: &Path,
+    memory: usize,
 ) -> Result<u64, CompileError> {
     let splits: Vec<RecordSource> = splits.into_iter().map(|file| RecordSource::spooled(vec![file])).collect();
     if splits.len() < 2 {
         return Ok(0);
     }
     let shingling = shingling(splits.iter().flat_map(|split| texts(split, text)))?;
-    let mut crossing: Vec<Marks> = splits.iter().map(|_| Marks::default()).collect();
-    for (at, split) in splits.iter().enumerate() {
-        let mut index = TextIndex::create(threshold, shingling, folder)?;
+    let mut indexes = Vec::new();
+    for split in &splits {
+        let mut index = TextIndex::create(threshold, shingling, folder)?.within(memory / splits.len());
         for text in texts(split, text) {
             index.add("", &text?)?;
         }
-        for ((_, other), marks) in splits.iter().enumerate().zip(&mut crossing).filter(|((other, _), _)| *other != at) {
-            for (row, text) in texts(other, text).enumerate() {
-                if index.check(&text?)?.is_some() {
-                    marks.set(row);
-                }
-            }
+        indexes.push(index);
+    }
+    let mut crossing = 0;
+    for (at, split) in splits.iter().enumerate() {
+        for text in texts(split, text) {
+            crossing += u64::from(is_in_another(&mut indexes, at, &text?)?);
         }
     }
-    Ok(crossing.iter().map(Marks::count).sum())
+    Ok(crossing)
+}
+
+/// Whether a text of the split with the number `own` duplicates one of another.
+fn is_in_another(indexes: &mut [TextIndex], own: usize, text: &str) -> Result<bool, FsError> {
+    for (_, index) in indexes.iter_mut().enumerate().filter(|(at, _)| *at != own) {
+        if index.check(text)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The pieces that texts are compared by, chosen by a look at the first of them.
 fn shingling(texts: impl Iterator<Item = Result<String, CompileError>>) -> Result<Shingling, CompileError> {
     let first = texts.take(SAMPLE).collect::<Result<Vec<_>, _>>()?;
     Ok(Shingling::for_sample(first.iter().map(String::as_str)))
-}
-
-/// A bit for each row.
-#[derive(Debug, Default)]
-struct Marks(Vec<u64>);
-
-impl Marks {
-    fn set(&mut self, row: usize) {
-        let at = row / 64;
-        if self.0.len() <= at {
-            self.0.resize(at + 1, 0);
-        }
-        self.0.iter_mut().skip(at).take(1).for_each(|bits| *bits |= 1 << (row % 64));
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|bits| u64::from(bits.count_ones())).sum()
-    }
 }
 
 fn texts<R: DeserializeOwned>(
@@ -246,8 +239,11 @@ mod tests {
     fn texts_that_cross_are_counted_on_both_sides() {
         let folder = faults::scratch();
         let count = |splits: &[&[&str]], threshold: f64| {
-            let splits = splits.iter().enumerate().map(|(at, texts)| split(folder.path(), &at.to_string(), texts));
-            near::<String>(splits.collect(), threshold, String::clone, folder.path()).unwrap()
+            let files = splits.iter().enumerate().map(|(at, texts)| split(folder.path(), &at.to_string(), texts));
+            let files: Vec<LinesFile> = files.collect();
+            let counted = |memory| near(files.clone(), threshold, String::clone, folder.path(), memory).unwrap();
+            assert_eq!(counted(8 << 20), counted(0), "on disk");
+            counted(0)
         };
         let train = "one two three four five six";
         assert_eq!(count(&[&[train, train]], 0.7), 0);

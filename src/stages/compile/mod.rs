@@ -135,7 +135,7 @@ pub(crate) struct Compiled {
 struct Limits {
     /// How Parquet files are cut.
     cut: Cut,
-    /// Bytes of records that are sorted in memory.
+    /// Bytes of records that are sorted, or of an index, in memory.
     sort: usize,
 }
 
@@ -244,7 +244,8 @@ fn compile_within(
     let used = input.cast_in.as_ref().filter(|_| input.personas.rows() > 0);
     let used = used.map(|situations| UsedPeople::of(situations, folder, limits.sort)).transpose()?;
     let people = draft.write_some(&input.personas, "personas", used, &mut |row| Ok(seen.persona(row)?))?;
-    let (leakage, everyone) = leakage(folder, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
+    let (leakage, everyone) =
+        leakage(folder, limits.sort, input, &mut seen.people, situations.as_ref(), talks.as_ref())?;
     let exports = exports::write(folder, input.exports, talks.as_ref(), situations.as_ref())?;
     let tables: Vec<WrittenTable> = [talks, situations, people].into_iter().flatten().collect();
     if tables.is_empty() {
@@ -267,6 +268,7 @@ fn compile_within(
 /// What crosses splits, in all tables together, and how many people there are by their texts.
 fn leakage(
     folder: &Path,
+    memory: usize,
     input: &Input<'_>,
     people: &mut People,
     situations: Option<&WrittenTable>,
@@ -282,8 +284,14 @@ fn leakage(
     };
     let thresholds = input.dedup;
     let leakage = Leakage {
-        situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text, folder)?,
-        conversations: leakage::near(splits(talks), thresholds.conversations, dedup::conversation_text, folder)?,
+        situations: leakage::near(splits(situations), thresholds.situations, dedup::situation_text, folder, memory)?,
+        conversations: leakage::near(
+            splits(talks),
+            thresholds.conversations,
+            dedup::conversation_text,
+            folder,
+            memory,
+        )?,
         ..found
     };
     Ok((leakage, all))
