@@ -72,6 +72,15 @@ impl FinishedRun {
         Ok(Self { models: models::uses(&run.config), ..run })
     }
 
+    /// The run without what its manifests note besides files and counts. That grows with the run: a count for each cell of a
+    /// coverage grid, say.
+    pub(crate) fn without_notes(mut self) -> Self {
+        for stage in [&mut self.personas, &mut self.situations, &mut self.conversations] {
+            stage.forget_notes();
+        }
+        self
+    }
+
     /// Stands for everything the run made: SHA-256, in hex, of the manifest of its last stage, which names those before.
     pub(crate) fn content(&self) -> &str {
         self.conversations.manifest_hash()

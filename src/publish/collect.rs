@@ -5,7 +5,7 @@
 //! manifest: it follows from what the run made, so neither its folder's name nor its place in the list changes an id.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -83,7 +83,8 @@ impl<'a> Runs<'a> {
     /// If one is not finished or damaged, and if two hold the same data.
     pub(crate) fn open(upload: &'a Upload) -> Result<Self, PublishError> {
         let directories = parts::directories(&upload.runs)?;
-        let mut runs = directories.iter().map(|path| FinishedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
+        let open = |path: &PathBuf| FinishedRun::open(path).map(FinishedRun::without_notes);
+        let mut runs = directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         parts::complete(&mut runs)?;
         let mut seen: BTreeMap<&str, &Path> = BTreeMap::new();
         for run in &runs {
