@@ -142,8 +142,35 @@ impl WorkDir {
             fs::discard_dir(folder)?;
             fs::create_dir_all(folder)?;
         }
-        let (mut rows, mut counts) = (JsonlWriter::create(&self.root, REMOVED)?, RemovedCounts::new());
-        let collected = runs.collect(&merged, &mut |removed| {
+        let mut rows = JsonlWriter::create(&self.root, REMOVED)?;
+        let compiled = Self::draft(&draft, &merged, &mut rows, runs, watch);
+        // Whatever came of it: a disk that is full should not stay so.
+        let emptied = fs::discard_dir(&merged);
+        let (compiled, counts) = match compiled {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                drop((fs::discard_dir(&draft), rows.discard()));
+                return Err(error);
+            }
+        };
+        emptied?;
+        rows.finish()?;
+        fs::replace_dir(&draft, &self.dataset())?;
+        let manifest_sha256 = compiled.manifest_sha256.clone();
+        self.note(Some(Made { fingerprint: fingerprint.to_owned(), manifest_sha256 }))?;
+        Ok((compiled, counts))
+    }
+
+    /// The dataset of `runs` in the folder `draft`, by way of `merged`; what is left out goes into `rows`.
+    fn draft(
+        draft: &Path,
+        merged: &Path,
+        rows: &mut JsonlWriter,
+        runs: &Runs<'_>,
+        watch: &PublishWatch,
+    ) -> Result<(Compiled, RemovedCounts), PublishError> {
+        let mut counts = RemovedCounts::new();
+        let collected = runs.collect(merged, &mut |removed| {
             count(&mut counts, removed.table, removed.reason);
             rows.push(removed)?;
             Ok(())
@@ -151,15 +178,10 @@ impl WorkDir {
         let input = collected.input();
         let all = input.personas.rows() + input.situations.rows() + input.conversations.rows();
         let passed = Cell::new(0);
-        let compiled = compile::compile(&draft, &input, &|_| {
+        let compiled = compile::compile(draft, &input, &|_| {
             passed.set(passed.get() + 1);
             (watch.rows)(passed.get(), all);
         })?;
-        rows.finish()?;
-        fs::replace_dir(&draft, &self.dataset())?;
-        fs::discard_dir(&merged)?;
-        let manifest_sha256 = compiled.manifest_sha256.clone();
-        self.note(Some(Made { fingerprint: fingerprint.to_owned(), manifest_sha256 }))?;
         Ok((compiled, counts))
     }
 }

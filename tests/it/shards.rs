@@ -58,6 +58,15 @@ fn parts_make_the_same_dataset_in_any_order_and_after_kills() {
     };
     assert_eq!(told["rows"]["situations"].as_u64().unwrap() + removed("situations"), 12);
     assert_eq!(told["rows"]["personas"].as_u64().unwrap() + removed("personas"), 200);
+
+    // What stops at damage in the last part leaves nothing of its way there, and the dataset as it was.
+    let damaged = straight.path().join("runs/demo-3-of-4/stages/3-conversations/part-00000.jsonl");
+    let content = std::fs::read_to_string(&damaged).unwrap();
+    std::fs::write(&damaged, content.replacen("\"language\":\"en\"", "\"language\":\"eo\"", 1)).unwrap();
+    publish(&straight, &["--set", "dedup.conversations=0.9"]).ended(11);
+    let left: Vec<String> = straight.files("work").into_keys().filter(|name| name.contains("tmp")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(differing(&straight.files("work/dataset"), &two), Vec::<String>::new());
 }
 
 /// Starts a part and kills it once it has asked for something.
