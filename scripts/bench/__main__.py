@@ -11,6 +11,7 @@ import dedup
 import engine
 import limits
 import page
+import parts
 import quality
 import tokens
 import upload
@@ -28,6 +29,7 @@ SECTIONS = {
     "dedup": dedup.dedup,
     "upload": upload.upload,
     "compile": compiling.compile,
+    "parts": parts.parts,
     "tokens": tokens.tokens,
     "quality": quality.quality,
 }
