@@ -19,7 +19,7 @@ use crate::stages::dedup::{Hasher, Sketch};
 /// No group, or the end of a list.
 const NONE: u32 = u32::MAX;
 /// Records from which on a group is crowded.
-const CROWD: usize = 1_024;
+const CROWD: usize = 4_096;
 /// Pairs a record from which on it is.
 const PAIRS_EACH: usize = 8;
 /// Bands that are sorted at the same time: each takes eight bytes a record meanwhile.
@@ -43,7 +43,8 @@ pub(super) struct BandIndex<'a> {
 struct Grouping<'a> {
     records: &'a ScannedRecords,
     order: &'a IdOrder,
-    firsts: &'a [u32],
+    /// The rank of each record that stands for itself, by the number of the record; [`NONE`] for the others.
+    ranks: &'a [u32],
     least_agreement: u32,
 }
 
@@ -64,7 +65,7 @@ impl<'a> BandIndex<'a> {
         hasher: &Hasher,
         threads: usize,
     ) -> Self {
-        let least_agreement = hasher.least_agreement();
+        let (least_agreement, ranks) = (hasher.least_agreement(), ranks_by_record(order, firsts));
         let (mut crowded, mut latest, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         let at_once = threads.clamp(1, AT_ONCE);
         let ranges = (threads / at_once).max(1);
@@ -74,7 +75,7 @@ impl<'a> BandIndex<'a> {
             if some.is_empty() {
                 break;
             }
-            let grouping = Grouping { records: &records, order, firsts, least_agreement };
+            let grouping = Grouping { records: &records, order, ranks: &ranks, least_agreement };
             let jobs = some.iter().flat_map(|band| key_ranges(ranges).map(move |keys| (band, keys)));
             let mut found = parallel::each(jobs, |(band, keys)| grouping.groups(band, &keys)).into_iter();
             for mut band in some {
@@ -98,7 +99,10 @@ impl<'a> BandIndex<'a> {
             pairs.sort();
             pairs.dedup();
         }
-        let pairs = PairIndex::of(pairs, order.len() as usize);
+        let mut pairs = PairIndex::of(pairs, order.len() as usize);
+        for band in &crowded {
+            band.values().zip(&ranks).filter(|(group, _)| *group != NONE).for_each(|(_, rank)| pairs.crowd(*rank));
+        }
         Self { records, order, least_agreement, pairs, crowded, latest }
     }
 
@@ -110,6 +114,9 @@ impl<'a> BandIndex<'a> {
     /// Keeps a record. Ranks must come in order.
     pub(super) fn keep(&mut self, rank: u32) {
         self.pairs.keep(rank);
+        if !self.pairs.is_crowded(rank) {
+            return;
+        }
         let record = self.order.record(rank);
         for band in &mut self.crowded {
             let Some(group) = band.get(record) else { continue };
@@ -123,6 +130,9 @@ impl<'a> BandIndex<'a> {
     /// The kept records from the rank `from` on that share a band with this one and whose sketch allows for more, by rank.
     pub(super) fn candidates(&self, rank: u32, from: u32) -> Vec<u32> {
         let mut found = self.pairs.candidates(rank, from);
+        if !self.pairs.is_crowded(rank) {
+            return found;
+        }
         let (record, paired) = (self.order.record(rank), found.len());
         let own = self.records.sketch(record);
         for band in &self.crowded {
@@ -144,6 +154,18 @@ impl<'a> BandIndex<'a> {
     }
 }
 
+/// The rank of each record that stands for itself, by the number of the record: keys are then looked at in the order in which
+/// they lie in memory.
+fn ranks_by_record(order: &IdOrder, firsts: &[u32]) -> Vec<u32> {
+    let mut ranks = vec![NONE; firsts.len()];
+    for (rank, _) in (0..).zip(firsts).filter(|(rank, first)| rank == *first) {
+        if let Some(place) = ranks.get_mut(order.record(rank) as usize) {
+            *place = rank;
+        }
+    }
+    ranks
+}
+
 /// So many ranges of keys, together all of them.
 fn key_ranges(count: usize) -> impl Iterator<Item = Range<u64>> {
     let (count, all) = (count as u64, 1_u64 << 32);
@@ -153,16 +175,14 @@ fn key_ranges(count: usize) -> impl Iterator<Item = Range<u64>> {
 impl Grouping<'_> {
     /// The groups of the keys of a band that are in a range.
     fn groups(self, band: &RecordColumn<u32>, keys: &Range<u64>) -> BandGroups {
-        // As many as the keys of texts that differ are: to grow is to hold and to copy all of it again.
-        let expected = (self.firsts.len() as u64).saturating_mul(keys.end - keys.start) >> 32;
+        // As many as there are, were keys spread evenly: to grow is to hold and to copy all of it again.
+        let expected = (self.ranks.len() as u64).saturating_mul(keys.end - keys.start) >> 32;
         let mut entries = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        for (rank, first) in (0..).zip(self.firsts) {
-            let record = self.order.record(rank);
-            let key = band.get(record).map_or(0, u64::from);
+        for (record, (key, rank)) in (0..).zip(band.values().map(u64::from).zip(self.ranks)) {
             // A text shorter than a shingle has no sketch, and zero for every key.
             let is_signed = || key != 0 || self.records.sketch(record) != Sketch::default();
-            if rank == *first && keys.contains(&key) && is_signed() {
-                entries.push(key << 32 | u64::from(rank));
+            if *rank != NONE && keys.contains(&key) && is_signed() {
+                entries.push(key << 32 | u64::from(*rank));
             }
         }
         entries.sort_unstable();

@@ -38,6 +38,11 @@ impl<T: Copy> RecordColumn<T> {
         self.0.get(number / BLOCK)?.get(number % BLOCK).copied()
     }
 
+    /// All values, by the number of their record.
+    pub(super) fn values(&self) -> impl Iterator<Item = T> {
+        self.0.iter().flatten().copied()
+    }
+
     /// Replaces the value of a record.
     pub(super) fn set(&mut self, number: u32, value: T) {
         let number = number as usize;
@@ -64,6 +69,7 @@ mod tests {
             for start in (0..count).step_by(step as usize) {
                 column.extend(start..count.min(start + step));
             }
+            assert!(column.values().eq(0..count));
             for number in [0, 1, block - 1, block, count - 1] {
                 assert_eq!(column.get(number), Some(number));
                 column.set(number, 7);

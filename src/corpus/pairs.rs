@@ -13,6 +13,9 @@ const PAIRED: u8 = 1;
 /// Mark of a record that is kept.
 const KEPT: u8 = 2;
 
+/// Mark of a record that is in a crowded group.
+const CROWDED: u8 = 4;
+
 /// Ranks by a hash of the id.
 #[derive(Debug, Default)]
 pub(super) struct IdHashes(Vec<(u64, u32)>);
@@ -22,7 +25,7 @@ pub(super) struct IdHashes(Vec<(u64, u32)>);
 pub(super) struct PairIndex {
     /// The later rank of each pair in the high half, the earlier in the low one; sorted.
     pairs: Vec<u64>,
-    /// [`PAIRED`] and [`KEPT`], by rank.
+    /// [`PAIRED`], [`KEPT`] and [`CROWDED`], by rank.
     marks: Vec<u8>,
 }
 
@@ -80,6 +83,16 @@ impl PairIndex {
     /// Keeps a record.
     pub(super) fn keep(&mut self, rank: u32) {
         self.mark(rank, KEPT);
+    }
+
+    /// Notes that a record is in a group of which not all pairs are here.
+    pub(super) fn crowd(&mut self, rank: u32) {
+        self.mark(rank, CROWDED);
+    }
+
+    /// Whether it is.
+    pub(super) fn is_crowded(&self, rank: u32) -> bool {
+        self.has(rank, CROWDED)
     }
 
     fn mark(&mut self, rank: u32, mark: u8) {
