@@ -135,8 +135,10 @@ def dedup():
     with folder() as work:
         # In a process of its own: what this one holds would count as the peak of those it starts.
         subprocess.run([sys.executable, __file__, str(RECORDS)], cwd=work, check=True)
-        command = [CONVOGEN, "dedup", "corpus.jsonl", "-o", "out.jsonl", "--report", "report.jsonl", "--threshold", str(THRESHOLD)]
-        commands = {"convogen": command, "convogen, 1 thread": [*command, "--threads", "1"]}
+        command = [CONVOGEN, "dedup", "corpus.jsonl", "--report", "report.jsonl", "--threshold", str(THRESHOLD)]
+        # The others say what to remove and remove nothing, so the first is what they are compared with.
+        commands = {"convogen": command, "convogen, 1 thread": [*command, "--threads", "1"],
+                    "convogen, removing": [*command, "-o", "out.jsonl"]}
         idle = dict.fromkeys(commands, measure([CONVOGEN, "--version"], work))
         for peer in TOOLS:
             commands[peer] = [python, str(PEERS), peer, str(THRESHOLD)]
