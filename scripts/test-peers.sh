@@ -4,8 +4,8 @@
 # run on Spark, which needs Java, and trainers load what `convogen export` writes.
 # Usage: scripts/test-peers.sh [WORD]...     only the checks whose names hold every WORD
 # Needs Rust and Python 3.11 or later with pip. CONVOGEN names a program to check in place of the one in this tree. The
-# servers are installed once, into the target folder, so that `cargo clean` takes them too: about 1.4 GB, and 6 GB for the
-# trainers, nearly all of it torch's libraries for GPUs, which are not used.
+# servers are installed once, into the target folder, so that `cargo clean` takes them too: about 1.8 GB, and 13 GB for the
+# trainers, nearly all of it torch's libraries for GPUs, which are not used, in two versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(cargo metadata --locked --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')
@@ -41,5 +41,8 @@ for checks in litellm_proxy llama_servers readers dedup_engines; do
 done
 # Of these three, single modules are used; what they depend on wants a GPU.
 environment "$target/peers/trainers" tests/peers/requirements-trainers.txt llamafactory==0.9.5 axolotl==0.19.0 convokit==5.0.0
+# The command of LLaMA-Factory needs what that depends on, in versions of its own.
+environment "$target/peers/llamafactory" tests/peers/requirements-llamafactory.txt
+export PEERS_LLAMAFACTORY="$target/peers/llamafactory/bin/llamafactory-cli"
 "$target/peers/trainers/bin/python" tests/peers/trainers.py "$@" || failed=1
 exit "$failed"

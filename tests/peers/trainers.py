@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Loads what `convogen export` writes with the code of those it is written for.
 
-Run by scripts/test-peers.sh. trl trains a tiny model on it; LLaMA-Factory and axolotl convert it, ConvoKit loads it, each with
-its own code; and every chat template that ships in these packages renders it. Needs no network and no GPU.
+Run by scripts/test-peers.sh. trl and LLaMA-Factory train a tiny model on it; LLaMA-Factory and axolotl convert it, ConvoKit loads
+it, each with its own code; and every chat template that ships in these packages renders it. Needs no network and no GPU.
 """
 
 import importlib.util
@@ -200,8 +200,9 @@ def toy_model(folder, examples):
     return model, words
 
 
-def loss_on(model, words, examples, flagged):
-    """The mean loss of the words of all messages that are `flagged`, found by where they stand in the text."""
+def loss_on(model, words, examples, flagged, before="\n"):
+    """The mean loss of the words of all messages that are `flagged`, found by where they stand in the text. With the marks behind
+    the text, which are learnt with it, and `before` in front of it."""
     import torch
 
     total, count = 0.0, 0
@@ -209,8 +210,7 @@ def loss_on(model, words, examples, flagged):
         text, spans = words.apply_chat_template(row["messages"], tokenize=False), []
         for message in row["messages"]:
             begin = text.index(message["content"], spans[-1][1] if spans else 0)
-            # With the marks between role and text and behind the text, which are learnt with it.
-            spans.append((begin - len("\n"), begin + len(message["content"] + "<|im_end|>\n"), flagged(message)))
+            spans.append((begin - len(before), begin + len(message["content"] + "<|im_end|>\n"), flagged(message)))
         coded = words(text, return_offsets_mapping=True, return_tensors="pt")
         places = coded["offset_mapping"][0].tolist()
         counts = torch.tensor([any(b <= at and end <= e and own for b, e, own in spans) for at, end in places])
@@ -219,6 +219,24 @@ def loss_on(model, words, examples, flagged):
         losses = torch.nn.functional.cross_entropy(scores, coded["input_ids"][0, 1:], reduction="none")
         total, count = total + losses[counts[1:]].sum().item(), count + counts[1:].sum().item()
     return total / count
+
+
+def learnt_by_command(command, home, adapter, log):
+    """Runs the command of a trainer; the losses in its log, once there is an adapter."""
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    check(done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
+    check((adapter / "adapter_model.safetensors").is_file(), f"no adapter: {list(adapter.iterdir())}")
+    [state] = adapter.glob(log)
+    losses = [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
+    check(losses[-1] < losses[0], f"nothing is learnt: {losses}")
+    return losses
+
+
+def begins_with(losses, own, of_all):
+    """Whether the first loss that a trainer reports is that of what the speaker says, and not that of all words."""
+    check(abs(own - of_all) > 0.1, f"{own} on what the speaker says is no other loss than {of_all} on all")
+    check(abs(losses[0] - own) < 0.01, f"the first loss is {losses[0]}, that of what the speaker says {own}, of all {of_all}")
+    print(f"  loss {losses[0]:.3f} to {losses[-1]:.3f} in {len(losses)} steps; of all words it would begin at {of_all:.3f}")
 
 
 def trl_command(exports):
@@ -232,17 +250,23 @@ def trl_command(exports):
     command += ["--per_device_train_batch_size", str(len(rows(folder))), "--max_steps", "3", "--logging_steps", "1"]
     command += ["--use_cpu", "true", "--bf16", "false", "--gradient_checkpointing", "false", "--report_to", "none"]
     command += ["--max_length", "4096"]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    check(done.returncode == 0, f"trl ended with {done.returncode}: {done.stderr[-2000:]}")
-    check((home / "adapter" / "adapter_model.safetensors").is_file(), f"no adapter: {list((home / 'adapter').iterdir())}")
-    [state] = (home / "adapter").glob("checkpoint-3/trainer_state.json")
-    losses = [entry["loss"] for entry in json.loads(state.read_text())["log_history"] if "loss" in entry]
+    losses = learnt_by_command(command, home, home / "adapter", "checkpoint-3/trainer_state.json")
     own = loss_on(model, words, rows(folder), lambda message: message["train"])
-    all_words = loss_on(model, words, rows(folder), lambda message: True)
-    check(abs(own - all_words) > 0.1, f"{own} on flagged words is no other loss than {all_words} on all")
-    check(abs(losses[0] - own) < 0.01, f"trl's first loss is {losses[0]}, that of flagged words {own}, of all {all_words}")
-    check(losses[-1] < losses[0], f"nothing is learnt: {losses}")
-    print(f"  loss {losses[0]:.3f} to {losses[-1]:.3f} in {len(losses)} steps; of all words it would begin at {all_words:.3f}")
+    begins_with(losses, own, loss_on(model, words, rows(folder), lambda message: True))
+
+
+def llama_factory_command(exports):
+    """The command of LLaMA-Factory's that docs/exports.md has makes an adapter by the dataset_info.json of the export."""
+    folder = exports.folder("messages", "--loss", "train")
+    home = exports.run.folder / "factory"
+    model, words = toy_model(home / "model", rows(folder))
+    put = {"MODEL": str(home / "model"), "./sft": str(folder), "adapter": str(home / "adapter")}
+    command = [os.environ["PEERS_LLAMAFACTORY"], *(put.get(word, word) for word in documented("llamafactory-cli train")[1:])]
+    command += ["--per_device_train_batch_size", str(len(rows(folder))), "--max_steps", "3", "--logging_steps", "1"]
+    command += ["--cutoff_len", "4096", "--learning_rate", "1e-3"]
+    losses = learnt_by_command(command, home, home / "adapter", "trainer_state.json")
+    own = loss_on(model, words, rows(folder), lambda message: message["train"], before="")
+    begins_with(losses, own, loss_on(model, words, rows(folder), lambda message: True, before=""))
 
 
 # The converters of others
@@ -323,7 +347,8 @@ def main():
     logging.disable(logging.WARNING)
     with process("upstream-trainers", [sys.executable, str(HERE / "upstream.py")]) as base:
         exports = Exports(base)
-        checks = [every_template, trl_messages, trl_completions, trl_command, axolotl, llama_factory, convokit]
+        checks = [every_template, trl_messages, trl_completions, trl_command, axolotl, llama_factory]
+        checks += [llama_factory_command, convokit]
         named = [(function.__name__, lambda function=function: function(exports)) for function in checks]
         words = sys.argv[1:]
         run_checks([(name, function) for name, function in named if all(word in name for word in words)])
