@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output::Printer;
 use super::pipeline::block_on;
 use super::preview::page;
+use super::status::meant;
 use crate::exit::ExitCode;
 use crate::llm::{Answer, Message, MessageRole};
 use crate::pipeline::explain::{self, Explained, ExplainedCall};
@@ -19,9 +20,9 @@ pub(crate) struct ExplainArgs {
     /// A conversation's id, such as it stands in the dataset
     #[arg(value_name = "ID")]
     pub id: String,
-    /// The run it belongs to
+    /// The run it belongs to; left out: that of the quick start, or the only one in runs/
     #[arg(long, value_name = "DIR")]
-    pub run_dir: PathBuf,
+    pub run_dir: Option<PathBuf>,
     /// Every call made for it: the messages sent, to the byte, and the replies
     #[arg(long)]
     pub calls: bool,
@@ -29,16 +30,17 @@ pub(crate) struct ExplainArgs {
 
 /// Prints an item as it is read, and where its parts came from; with `--calls` every call of it, too.
 pub(super) fn run(args: &ExplainArgs, printer: &Printer) -> Result<ExitCode, Failure> {
-    let explained = block_on(explain::explain(&args.run_dir, &args.id))??;
+    let run_dir = meant(args.run_dir.as_deref(), None)?;
+    let explained = block_on(explain::explain(&run_dir, &args.id))??;
     // Of a run that is not finished there is nothing to be read yet.
-    if let Ok(ShownRun { sample, .. }) = show(&args.run_dir, &Wanted::Item(args.id.clone())) {
+    if let Ok(ShownRun { sample, .. }) = show(&run_dir, &Wanted::Item(args.id.clone())) {
         printer.page(&page::page(&sample, printer.width()))?;
     }
     printer.data(&origin(&explained))?;
     if args.calls {
         printer.data(&calls(&explained))?;
     } else {
-        let (count, id, run_dir) = (explained.calls.len(), &explained.id, args.run_dir.display());
+        let (count, id, run_dir) = (explained.calls.len(), &explained.id, run_dir.display());
         printer.note(&format!("{count} calls were made for it: convogen explain {id} --run-dir {run_dir} --calls"));
     }
     Ok(ExitCode::Success)

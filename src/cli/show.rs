@@ -1,6 +1,6 @@
 //! `show`: conversations of a finished run, as a person would want to read them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::filter::FilterArgs;
 use super::output::Printer;
 use super::preview::page::page;
 use super::progress::thousands;
+use super::status::meant;
 use crate::clock;
 use crate::exit::ExitCode;
 use crate::pipeline::preview::PreviewSample;
@@ -18,7 +19,7 @@ use crate::record::{Outcome, TalkFilter};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  convogen show runs/demo                                       the first conversation
+  convogen show                                                 the first conversation of the only run
   convogen show runs/demo c-s-00000-0003-00-000                 one by its id
   convogen show runs/demo --random 3                            others each time
   convogen show runs/demo --gate echo --turned-down 2..         those a filter takes
@@ -33,9 +34,9 @@ const NAMED: usize = 12;
 /// `show`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShowArgs {
-    /// The run
+    /// The run; left out: that of the quick start, or the only one in runs/
     #[arg(value_name = "RUN_DIR")]
-    pub run_dir: PathBuf,
+    pub run_dir: Option<PathBuf>,
     /// A conversation's or a situation's id; left out: the first conversation
     #[arg(value_name = "ID", conflicts_with_all = ["random", "outcome", "number", "count", "FilterArgs"])]
     pub id: Option<String>,
@@ -125,14 +126,14 @@ pub(super) fn run(args: &ShowArgs, printer: &Printer) -> Result<ExitCode, Failur
         let message = format!("what was accepted has no reason {reason}");
         return Err(Failure::new(ExitCode::Usage, message).with_hint("name another --outcome, such as rejected"));
     }
-    let filter = args.filters.filter();
+    let (run_dir, filter) = (meant(args.run_dir.as_deref(), None)?, args.filters.filter());
     let wanted = match &args.id {
         Some(id) => Wanted::Item(id.clone()),
         None => Wanted::Some(args.selection(filter.clone())),
     };
-    let ShownRun { sample, of } = show(&args.run_dir, &wanted)?;
-    let run_dir = args.run_dir.display();
+    let ShownRun { sample, of } = show(&run_dir, &wanted)?;
     if let (Some(id), true) = (&args.id, sample == PreviewSample::default()) {
+        let run_dir = run_dir.display();
         let failure = Failure::new(ExitCode::Usage, format!("{run_dir} has no conversation and no situation {id}"));
         return Err(
             failure.with_hint(format!("ids stand in the dataset; `convogen show {run_dir} --random 1` shows one"))
@@ -141,7 +142,7 @@ pub(super) fn run(args: &ShowArgs, printer: &Printer) -> Result<ExitCode, Failur
     if args.json {
         let PreviewSample { situations, conversations, dropped } = &sample;
         printer.json(&json!({
-            "run_dir": args.run_dir, "of": of, "situations": situations, "conversations": conversations, "dropped": dropped,
+            "run_dir": run_dir, "of": of, "situations": situations, "conversations": conversations, "dropped": dropped,
         }))?;
         return Ok(ExitCode::Success);
     }
@@ -149,20 +150,20 @@ pub(super) fn run(args: &ShowArgs, printer: &Printer) -> Result<ExitCode, Failur
         printer.data(&of.to_string())?;
     } else {
         printer.page(&page(&sample, printer.width()))?;
-        printer.note(&closing(args, &sample, of));
+        printer.note(&closing(args, &run_dir, &sample, of));
     }
     if of == 0 {
-        printer.note(known(args, &filter)?.trim_end());
+        printer.note(known(args, &run_dir, &filter)?.trim_end());
     }
     Ok(ExitCode::Success)
 }
 
 /// What could have been asked for, of each facet that was.
-fn known(args: &ShowArgs, filter: &TalkFilter) -> Result<String, Failure> {
+fn known(args: &ShowArgs, run_dir: &Path, filter: &TalkFilter) -> Result<String, Failure> {
     if args.ended() != Outcome::Accepted || filter.values.is_empty() && filter.ranges.is_empty() {
         return Ok(String::new());
     }
-    let tallies = tallies(&args.run_dir)?;
+    let tallies = tallies(run_dir)?;
     let (values, ranges) = (filter.values.iter().map(|(name, _)| name), filter.ranges.iter().map(|(name, _)| name));
     let mut told = String::new();
     for name in values.chain(ranges) {
@@ -184,8 +185,8 @@ fn known(args: &ShowArgs, filter: &TalkFilter) -> Result<String, Failure> {
 }
 
 /// Of how much this was, and how to see more.
-fn closing(args: &ShowArgs, sample: &PreviewSample, of: u64) -> String {
-    let run_dir = args.run_dir.display();
+fn closing(args: &ShowArgs, run_dir: &Path, sample: &PreviewSample, of: u64) -> String {
+    let run_dir = run_dir.display();
     let PreviewSample { conversations, dropped, .. } = sample;
     if of == 0 {
         let kind = if args.ended() == Outcome::Accepted { "no conversation is" } else { "nothing that was lost is" };

@@ -32,6 +32,10 @@ fn the_end_of_a_run_names_the_command_that_shows_it_and_that_shows_what_was_said
         assert!(page.stdout.contains(&start.join(" ")), "{turn}\n{}", page.stdout);
     }
     assert!(page.stderr.contains("1 of 12 conversations"), "{}", page.stderr);
+    assert_eq!(project.run(&["show"]).ended(0).stdout, page.stdout, "there is one run, so it is meant");
+
+    let explained = project.run(&["explain", id, "--run-dir", "runs/demo"]).ended(0).stdout;
+    assert_eq!(project.run(&["explain", id]).ended(0).stdout, explained);
 
     let one = project.run(&["show", "runs/demo", id, "--json"]).ended(0).json();
     assert_eq!((&one["conversations"][0], ids(&one["conversations"]).len()), (&talks[4], 1));

@@ -265,8 +265,10 @@ fn a_run_at_work_says_where_it_stands_and_one_that_was_killed_does_not() {
     project.run(&["pipeline", "verify"]).ended(0);
     assert!(std::fs::create_dir_all(project.path().join("runs/other")).is_ok());
     std::fs::copy(project.path().join("runs/demo/run.json"), project.path().join("runs/other/run.json")).unwrap();
-    let told = project.run(&["pipeline", "verify"]).ended(2).stderr;
-    assert!(told.contains("there are 2 runs; name one of runs/demo, runs/other"), "{told}");
+    for command in [&["pipeline", "verify"][..], &["show"], &["explain", "c-none"]] {
+        let told = project.run(command).ended(2).stderr;
+        assert!(told.contains("there are 2 runs; name one of runs/demo, runs/other"), "{command:?}: {told}");
+    }
 }
 
 #[test]
