@@ -127,13 +127,14 @@ fn online(config: &Config, environment: &Environment, printer: &Printer) -> Resu
         printer.data("  no model is called over a network")?;
     }
     let mut silent = Vec::new();
-    for AskedModel { key, target, name, greeting, left } in asked {
+    for AskedModel { key, target, name, greeting, answered_by, left } in asked {
         match greeting {
             Err(reason) => silent.push(format!("models.{key} ({name}): {reason}")),
             Ok(Greeting { form, usage }) => {
                 let form = form.map_or_else(String::new, |form| format!(", {}", taken(&form)));
+                let other = answered_by.map_or_else(String::new, |other| format!(" as {other}"));
                 let tokens = usage.prompt_tokens + usage.completion_tokens;
-                printer.data(&format!("  models.{key}: {name} at {target} answers{form}; {tokens} tokens"))?;
+                printer.data(&format!("  models.{key}: {name} at {target} answers{other}{form}; {tokens} tokens"))?;
                 left.map_or(Ok(()), |left| printer.data(&format!("    {}", limits(&left))))?;
             }
         }

@@ -241,6 +241,11 @@ pub trait ChatModel: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The model that the latest reply says it is from, where that is not the name that was asked for.
+    fn answered_by(&self) -> Option<String> {
+        None
+    }
+
     /// Keywords of JSON schemas that it was found not to take and that are left out; readers of replies check what they say.
     fn left_out(&self) -> Vec<&'static str> {
         Vec::new()

@@ -48,13 +48,16 @@ pub(super) struct Route {
     dialect: Dialect,
     /// What the latest answer said is left of the limits.
     remaining: Mutex<Option<RemainingQuota>>,
+    /// The model that the latest reply named, if it was another than the one asked.
+    answered_by: Mutex<Option<String>>,
     longest: Longest,
 }
 
 impl Route {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        let (dialect, remaining, longest) = (Dialect::default(), Mutex::default(), Longest::default());
-        Self { endpoint: Arc::new(endpoint), dialect, remaining, longest }
+        let (dialect, longest) = (Dialect::default(), Longest::default());
+        let (remaining, answered_by) = (Mutex::default(), Mutex::default());
+        Self { endpoint: Arc::new(endpoint), dialect, remaining, answered_by, longest }
     }
 
     pub(super) fn origin(&self) -> String {
@@ -116,7 +119,8 @@ impl Route {
 
     fn asked<'a>(&'a self, request: &'a ChatRequest, credential: Option<&'a Credential>) -> RequestInfo<'a> {
         let Endpoint { url, model, advice, .. } = &*self.endpoint;
-        RequestInfo { request, url, model, advice, credential, longest: &self.longest }
+        let (answered_by, longest) = (&self.answered_by, &self.longest);
+        RequestInfo { request, url, model, advice, credential, answered_by, longest }
     }
 
     /// Turns "I do not know that field" into another attempt without the field. Only what this very request sent can
@@ -194,6 +198,10 @@ impl ChatModel for Completions {
 
     fn remaining(&self) -> Option<RemainingQuota> {
         *self.route.remaining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answered_by(&self) -> Option<String> {
+        self.route.answered_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn left_out(&self) -> Vec<&'static str> {

@@ -208,6 +208,8 @@ pub(crate) struct AskedModel {
     pub name: String,
     /// What it answered, or why it did not.
     pub greeting: Result<Greeting, String>,
+    /// The model that answered, where it goes by another name.
+    pub answered_by: Option<String>,
     /// What the endpoint said is left of its limits.
     pub left: Option<RemainingQuota>,
 }
@@ -228,7 +230,7 @@ pub(crate) async fn ask(config: &Config, environment: &Environment) -> Vec<Asked
                 Ok(connected) => connected,
                 Err(error) => {
                     let (target, greeting) = (String::new(), Err(error.to_string()));
-                    asked.push(AskedModel { key, target, name, greeting, left: None });
+                    asked.push(AskedModel { key, target, name, greeting, answered_by: None, left: None });
                     continue;
                 }
             };
@@ -236,7 +238,8 @@ pub(crate) async fn ask(config: &Config, environment: &Environment) -> Vec<Asked
             let by_schema = chats && matches!(place.structured, StructuredMode::Auto | StructuredMode::JsonSchema);
             let greeting =
                 once::greet(connected.as_ref(), &profile, by_schema).await.map_err(|error| error.to_string());
-            asked.push(AskedModel { key, target: connected.target(), name, greeting, left: connected.remaining() });
+            let (target, answered_by, left) = (connected.target(), connected.answered_by(), connected.remaining());
+            asked.push(AskedModel { key, target, name, greeting, answered_by, left });
         }
     }
     asked

@@ -1,8 +1,10 @@
 //! Before the first call: what `config check --online` finds out, and which run a command means that is typed in another folder.
 
+use serde_json::json;
+
 use crate::support::endpoint::Endpoint;
 use crate::support::project::Project;
-use crate::support::script::Script;
+use crate::support::script::{Answer, Script, completion, plausible};
 
 const ONE: [&str; 4] = ["--set", "situations.count=1", "--set", "compile.splits={train: 1.0}"];
 
@@ -24,9 +26,31 @@ fn online_makes_one_small_call_a_model_and_says_what_it_found() {
         "asked as configured, without a schema: {found}"
     );
     assert!(!project.path().join("runs").exists(), "nothing is recorded");
+    assert!(!found.contains(" answers as "), "who answers by the name that was asked for is named once: {found}");
     endpoint.stop();
     let silent = check(&["--online"]).ended(6);
     assert!(silent.stderr.contains("1 model does not answer\n  models.default (demo): "), "{silent:?}");
+}
+
+#[test]
+fn online_names_the_model_that_answers_for_the_one_that_was_asked() {
+    for (named, told) in [
+        (json!("demo-2026-08-06"), " answers as demo-2026-08-06, keeps to a JSON schema; "),
+        (json!("demo"), " answers, keeps to a JSON schema; "),
+        (json!(null), " answers, keeps to a JSON schema; "),
+        (json!(7), " answers, keeps to a JSON schema; "),
+    ] {
+        let endpoint = Endpoint::start(Script::answering(move |call| {
+            let mut answer = completion(call, &plausible(call));
+            answer["model"] = named.clone();
+            Answer::json(&answer)
+        }));
+        let project = Project::new();
+        project.demo(&endpoint.base_url());
+        let found = project.run(&["config", "check", "-c", "demo.yaml", "--online"]).ended(0).stdout;
+        let line = format!("models.default: demo at {}{told}", endpoint.origin());
+        assert!(found.contains(&line), "{found}");
+    }
 }
 
 #[test]

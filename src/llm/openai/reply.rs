@@ -5,6 +5,7 @@
 //! attempt when the answer itself broke.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(super) struct RequestInfo<'a> {
     pub(super) model: &'a str,
     pub(super) advice: &'a Advice,
     pub(super) credential: Option<&'a Credential>,
+    /// Where the name of the model that answers is kept.
+    pub(super) answered_by: &'a Mutex<Option<String>>,
     pub(super) longest: &'a Longest,
 }
 
@@ -66,6 +69,8 @@ pub(super) fn read_value(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<
 struct Completion<'a> {
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -130,10 +135,17 @@ fn read_completion(answer: &HttpReply, asked: &RequestInfo<'_>) -> Result<Reply,
     let is_counted = usage.estimated_prompt_tokens == 0 && usage.estimated_completion_tokens == 0;
     let counted = Some(usage).filter(|_| is_counted);
     let finish = asked.longest.judge(asked.request, finish, counted, &text);
+    *asked.answered_by.lock().unwrap_or_else(PoisonError::into_inner) = asked.other_model(completion.model);
     Ok(Reply { text, finish, usage })
 }
 
 impl RequestInfo<'_> {
+    /// The model that an answer names, unless it is the one that was asked.
+    fn other_model(&self, named: Option<&RawValue>) -> Option<String> {
+        let Some(Value::String(name)) = named.and_then(value) else { return None };
+        (!name.is_empty() && name != self.model).then(|| quote(&name, self.credential))
+    }
+
     /// The text of a choice, without what follows a stop text.
     fn text(&self, said: &Said<'_>, finish: Finish) -> Result<String, FailedAttempt> {
         let wants_json = matches!(self.request.format, ReplyFormat::Json { .. });
@@ -290,8 +302,9 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:1/v1/chat/completions").unwrap();
         let credential = Credential::bearer(SecretString::from("canary-key-1")).unwrap();
         let request = request();
-        let (credential, longest) = (Some(&credential), &Longest::default());
-        let asked = RequestInfo { request: &request, url: &url, model: "demo", advice: &advice, credential, longest };
+        let (credential, answered_by, longest) = (Some(&credential), &Mutex::default(), &Longest::default());
+        let (request, url, advice, model) = (&request, &url, &advice, "demo");
+        let asked = RequestInfo { request, url, model, advice, credential, answered_by, longest };
         read(&HttpReply { status, headers, body: body.to_vec() }, &asked)
     }
 
