@@ -374,6 +374,8 @@ mod tests {
         let sets = [
             "personas.source=people.csv",
             "situations.count=0",
+            "situations.cuont=3",
+            "conversations.turns.max=many",
             "situations.seeds=gone.jsonl",
             "conversations.prompts={speaker: speaker.md, selector: selector.md, fused: fused.md}",
             "judge={enabled: true, prompt: judge.md}",
@@ -387,6 +389,8 @@ mod tests {
         assert_eq!((failure.code, captured.out.text().as_str()), (ExitCode::Usage, ""), "{told}");
         for part in [
             "situations.count: 0 is too small; at least 1",
+            "situations.cuont: unknown key; did you mean `count`?",
+            "conversations.turns.max: expected a whole number, found text",
             "--set situations.seeds: there is no file DIR/gone.jsonl",
             "DIR/people.csv, line 1: there is no column `persona` but `who`, `text`",
             "DIR/speaker.md, line ",

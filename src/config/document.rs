@@ -4,7 +4,7 @@
 //! complaint, also one about the meaning of a value, can name its line. The parser runs under a budget: at most
 //! [`MAX_BYTES`], no merge keys, no duplicate keys, bounded nesting and aliases, no infinite numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -111,6 +111,27 @@ impl Document {
         Ok(())
     }
 
+    /// Takes what is wrong at `keys` out. Returns whether anything was.
+    pub(super) fn leave_out<'k>(&mut self, keys: impl Iterator<Item = &'k str>) -> bool {
+        let parts: BTreeSet<&str> = keys.filter_map(|key| self.part_at(key)).collect();
+        parts.into_iter().filter(|part| self.remove(part)).count() > 0
+    }
+
+    /// What to take out where `key` is wrong: itself, or the group it is missing from; of something in a list the list.
+    fn part_at<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let key = key.split('[').next()?;
+        match self.value.pointer(&pointer(key)) {
+            Some(_) => Some(key),
+            None => key.rsplit_once('.').map(|(group, _)| group),
+        }
+    }
+
+    fn remove(&mut self, key: &str) -> bool {
+        let (group, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let group = self.value.pointer_mut(&pointer(group)).and_then(Value::as_object_mut);
+        group.is_some_and(|group| group.remove(name).is_some())
+    }
+
     /// Every text that asks for a variable in its place, by dotted key: the key and the variable.
     pub(super) fn variables(&self) -> Vec<(String, &str)> {
         let mut found = Vec::new();
@@ -131,6 +152,11 @@ impl Document {
             key = key.rfind(['.', '[']).and_then(|end| key.get(..end)).unwrap_or("");
         }
     }
+}
+
+/// A dotted key as a JSON pointer. A key that has a dot or a slash in a name is one of nothing.
+fn pointer(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!("/{}", key.replace('.', "/")) }
 }
 
 /// The key of a flag, for messages. What does not look like one may be a secret that was pasted into the wrong place.

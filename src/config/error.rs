@@ -51,6 +51,19 @@ impl ConfigProblem {
     }
 }
 
+/// What a message about a key that nobody knows begins with.
+pub(super) const UNKNOWN_KEY: &str = "unknown key";
+
+impl ConfigProblem {
+    /// Whether `other` may be there only since the value this is about was left out: it is about the same group of keys. A key
+    /// that nobody knows would have had no effect.
+    pub(super) fn may_explain(&self, other: &Self) -> bool {
+        let group = self.key.rsplit_once('.').filter(|_| !self.message.starts_with(UNKNOWN_KEY));
+        let within = group.and_then(|(group, _)| other.key.strip_prefix(group));
+        within.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {

@@ -57,12 +57,12 @@ pub(super) fn parse(path: Option<&Path>, text: &str, sets: &[String]) -> Result<
     Ok(loaded)
 }
 
-/// A configuration of sound form, and what is wrong with its meaning.
+/// A configuration, and what is wrong with its form and its meaning. What has no sound form is read as if it were left out.
 fn understood(path: Option<&Path>, text: &str, sets: &[String]) -> Result<(Loaded, Vec<ConfigProblem>), ConfigError> {
     let file = path.map_or_else(|| "the built-in configuration".to_owned(), |path| path.display().to_string());
     let document = Document::parse(&file, text)?;
     let (document, translation) = in_our_keys(document, path, sets)?;
-    let mut config: Config = typed_config(&document)
+    let (mut config, unsound) = sound_part(&document)
         .map_err(|problems| invalid(file.clone(), upstream::in_their_keys(translation.as_ref(), problems)))?;
     if let Some(tag) = language::tag(&config.language) {
         tag.clone_into(&mut config.language);
@@ -73,7 +73,33 @@ fn understood(path: Option<&Path>, text: &str, sets: &[String]) -> Result<(Loade
     let mut problems = price::look_up(&mut config, &base, &document);
     let loaded = Loaded { config, file: path.map(Path::to_owned), base, document, translation };
     problems.extend(check::meaning(&loaded));
+    // Against a default that stands in for what was written, its neighbours are not to be judged.
+    problems.retain(|problem| !unsound.iter().any(|left_out| left_out.may_explain(problem)));
+    problems.extend(upstream::in_their_keys(loaded.translation.as_ref(), unsound));
     Ok((loaded, problems))
+}
+
+/// As [`typed_config`], of as much of `document` as has a sound form; with it, what is wrong with the rest.
+///
+/// # Errors
+/// If what is wrong cannot be left out.
+fn sound_part(document: &Document) -> Result<(Config, Vec<ConfigProblem>), Vec<ConfigProblem>> {
+    let (mut left, mut told) = (document.clone(), Vec::<ConfigProblem>::new());
+    loop {
+        let problems = match typed_config(&left) {
+            Ok(config) => return Ok((config, told)),
+            Err(problems) => problems,
+        };
+        // Another format may give every key another meaning.
+        let is_other = problems.iter().any(|problem| problem.key == "version");
+        let is_less = !is_other && left.leave_out(problems.iter().map(|problem| problem.key.as_str()));
+        // That what was left out is missing is no news.
+        let news = problems.into_iter().filter(|problem| !told.iter().any(|known| known.key == problem.key));
+        told.extend(news.collect::<Vec<_>>());
+        if !is_less {
+            return Err(told);
+        }
+    }
 }
 
 /// `document` with the flags laid over it, translated if it is one of upstream's.
@@ -246,6 +272,7 @@ mod tests {
         assert!(!messages.concat().contains("canary"));
         insta::assert_snapshot!(messages.join("\n"), @r#"
         c.yaml cannot be used as it is
+          c.yaml:3:1: language: neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language
           c.yaml:4:1: run_dir2: unknown key; did you mean `run_dir`? (known here: version, seed, language, run_dir, shard, personas, situations, conversations, min_accepted, safety, judge, dedup, compile, export, card, budget, models, proxy, review)
         c.yaml cannot be used as it is
           c.yaml:3:1: language: neither a language tag such as en, de or pt-BR (BCP 47) nor the English name of a language
@@ -309,6 +336,35 @@ mod tests {
         c.yaml cannot be used as it is
           c.yaml:3:10: budget.max_cost: below 0
           c.yaml:3:10: budget.max_cost: costs are not known without prices; set models.default.price
+        "#);
+    }
+
+    #[test]
+    fn what_has_no_sound_form_hides_only_what_may_come_of_it() {
+        let all = [
+            "situations: {cuont: 2, count: 0}\nconversations: {turns: {min: 0, max: many}, words_per_turn: {}, per_situation: 0}\ndedup: {situations: 2}\n",
+            "models: {default: {provider: opnai, base_url: http://x/v1, modl: m}, speaker: {provider: openai}}\nexport: [convogen, {format: x}]\n",
+            "compile: {splits: {train: most, test: 0.1}}\ncard: {date: soon}\nseed: x\n",
+        ];
+        let messages: Vec<String> = all.iter().map(|body| refusal(body)).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r#"
+        c.yaml cannot be used as it is
+          c.yaml:3:14: situations.cuont: unknown key; did you mean `count`? (known here: mode, source, prompt_config, count, personas, casting, per_call, coverage, seeds, hub, max_tokens)
+          c.yaml:3:24: situations.count: 0 is too small; at least 1
+          c.yaml:4:33: conversations.turns.max: expected a whole number, found text
+          c.yaml:4:45: conversations.words_per_turn.median: missing, and there is no default for it
+          c.yaml:4:45: conversations.words_per_turn.p90: missing, and there is no default for it
+          c.yaml:4:65: conversations.per_situation: 0 is too small; at least 1
+          c.yaml:5:9: dedup.situations: 2 is no similarity; above 0 and at most 1
+        c.yaml cannot be used as it is
+          c.yaml:3:20: models.default.provider: unknown value `opnai`; did you mean `openai`? (one of openai, azure_openai, embedded)
+          c.yaml:3:60: models.default.modl: unknown key; did you mean `model`? (known here: provider, base_url, model, api_key_env, endpoint, deployment, api_version, auth, entra_scope, allow_http_hosts, concurrency, limits, max_wait_s, deployments, temperature, top_p, max_tokens, reasoning_effort, extra_body, headers, structured, prompt_cache, price, timeouts, max_attempts, batch)
+          c.yaml:3:70: models.speaker.model: missing: provider openai needs it
+          c.yaml:4:21: export[1].format: unknown value `x` (one of messages, prompt_completion, sharegpt, openai, transcript, next_speaker, addressee, convokit, convogen)
+        c.yaml cannot be used as it is
+          c.yaml:3:20: compile.splits.train: expected a number, found text
+          c.yaml:4:8: card.date: not a date as 2026-01-31
+          c.yaml:5:1: seed: expected a whole number, found text
         "#);
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::{Document, join, kind};
-use super::error::ConfigProblem;
+use super::error::{ConfigProblem, UNKNOWN_KEY};
 
 /// The document as a `T`, or everything that keeps it from being one.
 pub(super) fn typed<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Vec<ConfigProblem>> {
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         let known: Vec<&str> = known.map(String::as_str).collect();
         let meant = did_you_mean(name, known.iter().copied());
         let meant = meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-        self.problem(key, format!("unknown key{meant} (known here: {})", list(&known)));
+        self.problem(key, format!("{UNKNOWN_KEY}{meant} (known here: {})", list(&known)));
     }
 
     /// Follows a reference to a definition.
