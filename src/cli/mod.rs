@@ -25,6 +25,7 @@ mod publish;
 mod reading;
 mod report;
 mod review;
+mod screen;
 mod shard;
 mod shell;
 mod show;

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::failure::Failure;
+use super::screen::{FOR_ECHO, bar_target};
 use super::wrap::fold;
 use crate::exit::ExitCode;
 
@@ -86,10 +87,8 @@ impl Printer {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = io::stderr().is_terminal();
-        let bars = MultiProgress::new();
-        if verbosity.quiet || !is_terminal || is_dumb {
-            bars.set_draw_target(ProgressDrawTarget::hidden());
-        }
+        let is_shown = is_terminal && !is_dumb && !verbosity.quiet;
+        let bars = MultiProgress::with_draw_target(if is_shown { bar_target() } else { ProgressDrawTarget::hidden() });
         Self {
             streams: Arc::new(Streams {
                 out: Mutex::new(Box::new(io::stdout())),
@@ -222,7 +221,14 @@ impl Printer {
 
     /// Columns that a bar may take; nothing where none is drawn.
     pub(crate) fn columns(&self) -> Option<usize> {
-        (!self.bars.is_hidden()).then(|| columns_of(&io::stderr()).unwrap_or(PAGE_WIDTH))
+        let columns = || columns_of(&io::stderr()).unwrap_or(PAGE_WIDTH).saturating_sub(usize::from(FOR_ECHO));
+        (!self.bars.is_hidden()).then(columns)
+    }
+
+    /// Takes what is drawn off the screen, for a process that ends amid it.
+    pub(crate) fn wipe(&self) {
+        // There is nowhere to report that stderr is closed.
+        let _ = self.bars.clear();
     }
 
     /// The bars on the screen, for a command that draws its own.

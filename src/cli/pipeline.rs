@@ -168,12 +168,13 @@ pub(super) async fn heed_signals(control: Arc<Control>, printer: Printer) {
         _ = terminate.recv() => {}
         () = tokio::time::sleep(DRAIN) => {}
     }
-    exit_now();
+    exit_now(&printer);
 }
 
 /// Ends the process as a kill would: what counts is on disk already.
 #[expect(clippy::disallowed_methods, clippy::exit, reason = "the one place where nothing may be waited for")]
-pub(super) fn exit_now() -> ! {
+pub(super) fn exit_now(printer: &Printer) -> ! {
+    printer.wipe();
     std::process::exit(ExitCode::Interrupted as i32)
 }
 

@@ -128,7 +128,7 @@ async fn heed_signals(printer: Printer) {
         _ = terminate.recv() => {}
     }
     printer.note("stopped; what readers see is whole, and the same command goes on with what was sent");
-    exit_now();
+    exit_now(&printer);
 }
 
 /// The closing summary for people.
