@@ -48,6 +48,43 @@ struct Grouping<'a> {
     least_agreement: u32,
 }
 
+/// The keys that more than one record has, and a few that one has: of the keys of a band most stand alone, and need not be
+/// sorted. A filter of one hash as by Bloom (1970), with a second bit for what comes again.
+struct RepeatedKeys {
+    seen: Vec<u64>,
+    again: Vec<u64>,
+}
+
+impl RepeatedKeys {
+    /// Bits for each record: of the keys that stand alone one in eight is taken for repeated.
+    const BITS: usize = 8;
+
+    fn of(keys: impl Iterator<Item = u64>, records: usize) -> Self {
+        let words = (records * Self::BITS).div_ceil(64).next_power_of_two();
+        let mut repeated = Self { seen: vec![0; words], again: vec![0; words] };
+        for key in keys {
+            let (word, bit) = repeated.place(key);
+            let (Some(seen), Some(again)) = (repeated.seen.get_mut(word), repeated.again.get_mut(word)) else {
+                continue;
+            };
+            *again |= *seen & bit;
+            *seen |= bit;
+        }
+        repeated
+    }
+
+    fn may_have(&self, key: u64) -> bool {
+        let (word, bit) = self.place(key);
+        self.again.get(word).is_some_and(|again| again & bit != 0)
+    }
+
+    /// By the low bits, since a part of the keys may be a range of them. Keys are hashes themselves.
+    #[expect(clippy::cast_possible_truncation, reason = "a key has 32 bits")]
+    fn place(&self, key: u64) -> (usize, u64) {
+        ((key as usize / 64) & (self.seen.len() - 1), 1 << (key % 64))
+    }
+}
+
 /// What is found in the groups of some keys.
 #[derive(Default)]
 struct BandGroups {
@@ -175,16 +212,16 @@ fn key_ranges(count: usize) -> impl Iterator<Item = Range<u64>> {
 impl Grouping<'_> {
     /// The groups of the keys of a band that are in a range.
     fn groups(self, band: &RecordColumn<u32>, keys: &Range<u64>) -> BandGroups {
-        // As many as there are, were keys spread evenly: to grow is to hold and to copy all of it again.
-        let expected = (self.ranks.len() as u64).saturating_mul(keys.end - keys.start) >> 32;
-        let mut entries = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        for (record, (key, rank)) in (0..).zip(band.values().map(u64::from).zip(self.ranks)) {
-            // A text shorter than a shingle has no sketch, and zero for every key.
-            let is_signed = || key != 0 || self.records.sketch(record) != Sketch::default();
-            if *rank != NONE && keys.contains(&key) && is_signed() {
-                entries.push(key << 32 | u64::from(*rank));
-            }
-        }
+        let signed = || {
+            (0..).zip(band.values().map(u64::from).zip(self.ranks)).filter(|(record, (key, rank))| {
+                // A text shorter than a shingle has no sketch, and zero for every key.
+                let is_signed = || *key != 0 || self.records.sketch(*record) != Sketch::default();
+                **rank != NONE && keys.contains(key) && is_signed()
+            })
+        };
+        let repeated = RepeatedKeys::of(signed().map(|(_, (key, _))| key), self.ranks.len());
+        let entries = signed().filter(|(_, (key, _))| repeated.may_have(*key));
+        let mut entries: Vec<u64> = entries.map(|(_, (key, rank))| key << 32 | u64::from(*rank)).collect();
         entries.sort_unstable();
         let (mut found, mut members) = (BandGroups::default(), Vec::new());
         for group in entries.chunk_by(|one, other| key(*one) == key(*other)).filter(|group| group.len() > 1) {
