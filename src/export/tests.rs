@@ -287,24 +287,24 @@ fn a_large_split_has_several_files_and_its_card_finds_all_of_them() {
     let chosen = options(ExportFormat::Messages);
     let mut exporter = Exporter::new(&chosen, folder.path(), "", None).unwrap();
     exporter.cut.file = 1_000;
-    for number in 0..1_000 {
+    for number in 0..4_000 {
         exporter.push(&Conversation { id: format!("c{number}"), ..boat() }).unwrap();
     }
     let written = exporter.finish().unwrap();
     let parts: Vec<(&str, u64)> =
         written.files.iter().map(|file| (file.path.as_str(), file.rows.unwrap_or_default())).collect();
-    // Three speakers each; a file ends with the row group of 2,048 rows that makes it large enough.
+    // Three speakers each; a file ends with the row group of 8,192 rows that makes it large enough.
     let expected =
-        [("train-00000-of-00002.parquet", 2_048), ("train-00001-of-00002.parquet", 952), ("train.jsonl", 3_000)];
+        [("train-00000-of-00002.parquet", 8_192), ("train-00001-of-00002.parquet", 3_808), ("train.jsonl", 12_000)];
     assert_eq!(parts[..3], expected);
-    assert_eq!(written.rows(), 3_000);
+    assert_eq!(written.rows(), 12_000);
     for file in &written.files {
         assert_eq!(hash_file(&folder.path().join(&file.path)).unwrap(), (file.bytes, file.sha256.clone()));
     }
     write_card(folder.path(), &chosen, &written).unwrap();
     let card = fs::read_to_string(&folder.path().join("README.md")).unwrap();
     assert!(card.contains("  - split: train\n    path: train-*.parquet\n"), "{card}");
-    assert!(card.contains("| `train` | 3000 |"), "{card}");
+    assert!(card.contains("| `train` | 12000 |"), "{card}");
 }
 
 #[test]
