@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | places, hashes, keys of 12 bands, sketches | 12 + 16 + 48 + 32 |
 //! | order of ids, exact copies | 4 + 4, 8 while they are found |
-//! | the keys of two bands while they are sorted; the keys of a band are dropped then | 8 + 8 |
+//! | of two bands while they are grouped: ranks by record, filters, keys that more than one may have; the keys are dropped then | 4; 4 to 8; up to 8 + 8 |
 //! | pairs that may be near, for each one; near duplicates, for each one; marks | 8; 16; 1 |
 
 mod bands;
