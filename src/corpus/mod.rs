@@ -176,6 +176,9 @@ fn check_places(options: &DedupOptions, files: &CorpusFiles) -> Result<(), Corpu
             return Err(CorpusError::Mixed(format!("{} is an input: write to another file", place.display())));
         }
     }
+    if files.are_tables() {
+        table::common_schema(&files.files)?;
+    }
     let Some(out) = &options.out else { return Ok(()) };
     if options.report.as_ref() == Some(out) {
         return Err(CorpusError::Mixed(format!("{} cannot be output and report", out.display())));
@@ -188,7 +191,7 @@ fn check_places(options: &DedupOptions, files: &CorpusFiles) -> Result<(), Corpu
     }
     let is_table = out.extension().is_some_and(|extension| extension == "parquet");
     if is_table == files.are_tables() {
-        return if is_table { table::common_schema(&files.files).map(drop) } else { Ok(()) };
+        return Ok(());
     }
     let out = out.display();
     Err(CorpusError::Mixed(if is_table {

@@ -12,7 +12,6 @@ use crate::store::fs;
 const PAIRED: u8 = 1;
 /// Mark of a record that is kept.
 const KEPT: u8 = 2;
-
 /// Mark of a record that is in a crowded group.
 const CROWDED: u8 = 4;
 

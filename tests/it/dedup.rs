@@ -319,6 +319,9 @@ fn tables_that_do_not_fit_together_are_refused_by_the_column() {
         assert!(refused.stderr.contains(told), "{inputs:?}: {}", refused.stderr);
         assert!(!at(out).exists());
     }
+    // A look, too.
+    let looked = dedup(&project, &["text.parquet", "body.parquet", "--report", "look.jsonl"]).ended(3);
+    assert!(looked.stderr.contains("are not of one table: one has `text`"), "{}", looked.stderr);
 }
 
 #[test]
